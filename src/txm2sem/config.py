@@ -1,0 +1,286 @@
+"""Every option of every command, once: name, type, default, help.
+
+Options are frozen dataclasses grouped as the help shows them. A name is the command line flag of the same
+spelling and is unique over all groups, so options travel as a flat mapping too (`to_mapping`, `override`),
+which is how a run's `options.yaml` stores them.
+
+Some defaults follow from `--model`; `MODEL_DEFAULTS` is the one table of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from txm2sem.errors import UserError
+
+ModelName = Literal["feedforward", "srcnn", "pix2pix", "srgan"]
+GeneratorName = Literal[
+    "resnet_9blocks",
+    "resnet_6blocks",
+    "sr_resnet_9blocks",
+    "sr_resnet_6blocks",
+    "unet_256",
+    "unet_128",
+    "linearfilt",
+    "gammafilt",
+]
+DiscriminatorName = Literal["basic", "n_layers", "pixel"]
+NormName = Literal["instance", "batch", "none"]
+InitName = Literal["normal", "xavier", "kaiming", "orthogonal"]
+GanMode = Literal["vanilla", "lsgan", "wgangp"]
+RegressionName = Literal["L1", "L2"]
+LearningRatePolicy = Literal["linear", "step", "plateau", "cosine"]
+Precision = Literal["fp32", "bf16"]
+Phase = Literal["train", "val", "test"]
+
+ADVERSARIAL_MODELS: frozenset[str] = frozenset({"pix2pix", "srgan"})
+SUPER_RESOLUTION_MODELS: frozenset[str] = frozenset({"srcnn", "srgan"})
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where things are and which machine does the work."""
+
+    dataroot: Path = Path("./images")
+    """folder of the images, with subfolders train, val and test"""
+    name: str = "experiment_name"
+    """name of the experiment; decides where models and results are stored"""
+    suffix: str = ""
+    """appended to the name as _SUFFIX; may hold options in braces, e.g. {model}_{netG}_patch{patch_size}"""
+    checkpoints_dir: Path = Path("./checkpoints")
+    """models are saved here, in a folder of the experiment's name"""
+    results_dir: Path = Path("./results")
+    """test results are saved here, in a folder of the experiment's name"""
+    gpu_ids: str = "auto"
+    """GPUs to use, e.g. 0 or 0,1; -1 for the CPU; auto takes GPU 0 where there is one"""
+    precision: Precision = "fp32"
+    """number format of the arithmetic: fp32, or bf16 (mixed precision: faster, a little less exact)"""
+    num_threads: int = 4
+    """processes that load training patches; 0 loads in the main process"""
+    seed: int = 0
+    """seed of everything random; two runs with the same seed on the same machine are equal"""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The model and the architecture of its networks."""
+
+    model: ModelName = "pix2pix"
+    """feedforward, pix2pix: image translation; srcnn, srgan: super-resolution; the latter of each is adversarial"""
+    netG: GeneratorName = "resnet_9blocks"  # noqa: N815 (the seed's flag)
+    """architecture of the generator"""
+    netD: DiscriminatorName = "basic"  # noqa: N815
+    """architecture of the discriminator: basic is a 70 x 70 PatchGAN, n_layers takes --n_layers_D, pixel sees 1 x 1"""
+    ngf: int = 64
+    """filters of the generator [channels]"""
+    ndf: int = 64
+    """filters in the discriminator's first convolution [channels]"""
+    n_layers_D: int = 3  # noqa: N815
+    """stride-2 convolutions of the discriminator, with --netD n_layers"""
+    input_nc: int = 1
+    """channels of the input image"""
+    output_nc: int = 1
+    """channels of the output image"""
+    norm: NormName = "instance"
+    """normalisation layers"""
+    init_type: InitName = "normal"
+    """initialisation of the weights"""
+    init_gain: float = 0.02
+    """scaling factor of the normal, xavier and orthogonal initialisations"""
+    no_dropout: bool = False
+    """no dropout in the generator"""
+    downsample_factor: int = 1
+    """the TXM is downsampled by this before super-resolution: 2 or 4 with sr_resnet generators, else 1"""
+
+
+@dataclass(frozen=True)
+class ObjectiveOptions:
+    """The training objective; which terms a model has is in the help of each."""
+
+    regression_loss: RegressionName = field(default="L1", metadata={"models": ("feedforward", "srcnn")})
+    """image similarity: mean absolute (L1) or mean squared (L2) difference (feedforward, srcnn)"""
+    lambda_regression: float = field(default=1.0, metadata={"models": ("feedforward", "srcnn")})
+    """weight of the regression loss (feedforward, srcnn)"""
+    gan_mode: GanMode = field(default="lsgan", metadata={"models": ("pix2pix", "srgan")})
+    """the adversarial objective (pix2pix, srgan)"""
+    lambda_L1: float = field(default=100.0, metadata={"models": ("pix2pix", "srgan")})  # noqa: N815
+    """weight of the L1 loss (pix2pix, srgan)"""
+    lambda_gp: float = field(default=0.0, metadata={"models": ("pix2pix", "srgan")})
+    """weight of the gradient penalty with --gan_mode wgangp; 10 is recommended (pix2pix, srgan)"""
+    pool_size: int = field(default=50, metadata={"models": ("pix2pix", "srgan")})
+    """earlier predictions kept to show the discriminator; 0 shows it the current one [images] (pix2pix, srgan)"""
+    d_condition: bool = field(default=False, metadata={"models": ("srgan",)})
+    """show the discriminator the TXM together with the SEM (srgan; pix2pix always does)"""
+    lambda_img_grad: float = 0.0
+    """weight of the Jacobian penalty, which keeps predictions continuous along z"""
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The images and how patches are taken from them."""
+
+    dataset_mode: Literal["txm2sem"] = "txm2sem"
+    """kind of data set"""
+    patch_size: int = 256
+    """side of the square patches [pixels]"""
+    batch_size: int = 1
+    """patches per training step"""
+    num_train: int = 10000
+    """patches per training epoch"""
+    num_test: int = 100
+    """fixed patches per evaluation (validation while training, and test)"""
+    no_flip: bool = False
+    """do not flip training patches at random"""
+    txm_range: str = "auto"
+    """grey values LOW,HIGH that become black and white; auto: 0,255 for 8 bits, else measured on the training slices"""
+    sem_range: str = "auto"
+    """the same for the SEM"""
+    sample_name: str = ""
+    """suffix of each image folder (txmNAME, semNAME, ...), so that several samples share one data root"""
+    txm_dir: str = "txm"
+    """folder of the TXM images in each split"""
+    sem_dir: str = "sem"
+    """folder of the SEM images"""
+    charge_dir: str = "charge"
+    """folder of the masks of charged regions; may be absent"""
+    lowdens_dir: str = "lowdensity"
+    """folder of the masks of low density regions; may be absent"""
+    highdens_dir: str = "highdensity"
+    """folder of the masks of high density regions; may be absent"""
+
+
+@dataclass(frozen=True)
+class ScheduleOptions:
+    """Length of the training, optimiser and learning rate."""
+
+    niter: int = 100
+    """epochs at the initial learning rate"""
+    niter_decay: int = 100
+    """epochs over which the learning rate then falls linearly to zero"""
+    lr: float = 2e-4
+    """initial learning rate of Adam"""
+    beta1: float = 0.5
+    """momentum term of Adam"""
+    weight_decay: float = 0.0
+    """L2 regularisation of the generator's weights"""
+    lr_policy: LearningRatePolicy = "linear"
+    """how the learning rate falls; plateau waits for the validation PSNR to stop rising"""
+    lr_decay_iters: int = 50
+    """epochs between the drops of --lr_policy step"""
+    epoch_count: int = 1
+    """number of the first epoch, for schedule and file names"""
+    continue_train: bool = False
+    """go on from the latest checkpoint of this name, exactly where it stopped"""
+
+
+@dataclass(frozen=True)
+class SavingOptions:
+    """What is saved and shown, and how often."""
+
+    save_latest_freq: int = 5000
+    """patches between savings of the latest model"""
+    save_epoch_freq: int = 5
+    """epochs between checkpoints that are kept"""
+    save_by_iter: bool = False
+    """also keep a checkpoint iter_N at each --save_latest_freq"""
+    print_freq: int = 100
+    """patches between the loss lines on the console and in loss_log.txt"""
+
+
+@dataclass(frozen=True)
+class TestOptions:
+    """What is tested and how."""
+
+    epoch: str = "latest"
+    """which checkpoint to load: an epoch's number, or latest"""
+    load_iter: int = 0
+    """load the checkpoint iter_N instead, where N > 0"""
+    phase: Phase = "test"
+    """split to test on"""
+    eval: bool = False
+    """freeze normalisation statistics and dropout; without it both depend on the patch, as in the original code"""
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """Train a model on aligned TXM and FIB-SEM slices."""
+
+    run: RunOptions = RunOptions()
+    model: ModelOptions = ModelOptions()
+    objective: ObjectiveOptions = ObjectiveOptions()
+    data: DataOptions = DataOptions()
+    schedule: ScheduleOptions = ScheduleOptions()
+    saving: SavingOptions = SavingOptions()
+
+
+@dataclass(frozen=True)
+class TestCommand:
+    """Test a trained model: predictions, scores beside trivial predictions, an overview picture."""
+
+    run: RunOptions = RunOptions()
+    model: ModelOptions = ModelOptions()
+    data: DataOptions = DataOptions()
+    test: TestOptions = TestOptions()
+
+
+MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "feedforward": {"norm": "batch", "no_dropout": True},
+    "srcnn": {"norm": "batch", "no_dropout": True, "netG": "sr_resnet_9blocks", "ngf": 256},
+    "pix2pix": {"norm": "batch", "netG": "unet_256", "gan_mode": "vanilla", "pool_size": 0},
+    "srgan": {
+        "norm": "batch",
+        "netG": "sr_resnet_9blocks",
+        "ngf": 256,
+        "gan_mode": "vanilla",
+        "pool_size": 0,
+        "lambda_L1": 1000.0,
+    },
+}
+"""Defaults that follow from `--model`. Those of the original code, except that super-resolution models default to
+a super-resolution generator."""
+
+Command = TypeVar("Command")
+
+
+def fields_of(command: Any) -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
+    """Yield (group, field, value) of every option of a command."""
+    for group in dataclasses.fields(command):
+        options = getattr(command, group.name)
+        for option in dataclasses.fields(options):
+            yield group.name, option, getattr(options, option.name)
+
+
+def to_mapping(command: Any) -> dict[str, Any]:
+    """Return a command's options as a flat mapping of plain values, in the order of the help."""
+    return {option.name: str(value) if isinstance(value, Path) else value for _, option, value in fields_of(command)}
+
+
+def override(command: Command, values: Mapping[str, Any]) -> Command:
+    """Return `command` with the options in `values` replaced; names that the command does not have are ignored."""
+    changes: dict[str, dict[str, Any]] = {}
+    for group, option, value in fields_of(command):
+        if option.name in values:
+            new = values[option.name]
+            changes.setdefault(group, {})[option.name] = Path(new) if isinstance(value, Path) else new
+    groups = {name: dataclasses.replace(getattr(command, name), **new) for name, new in changes.items()}
+    return dataclasses.replace(command, **groups)  # type: ignore[type-var]
+
+
+def run_name(command: TrainCommand | TestCommand) -> str:
+    """Return the experiment's name with its suffix filled in.
+
+    Raises:
+        UserError: the suffix names an option that does not exist.
+    """
+    if not command.run.suffix:
+        return command.run.name
+    try:
+        return f"{command.run.name}_{command.run.suffix.format(**to_mapping(command))}"
+    except (KeyError, IndexError, ValueError) as error:
+        raise UserError(
+            f"--suffix {command.run.suffix}: {error} is not an option; name options in braces, e.g. {{model}}_{{netG}}"
+        ) from error

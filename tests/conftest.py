@@ -1,0 +1,28 @@
+"""Where the recorded numbers and the real slices are, for the tests that need them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("TXM2SEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_dir():
+        pytest.skip(f"needs {path}, which is not part of the project (set TXM2SEM_SHARED to its parent folder)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder of numbers recorded with the original implementation."""
+    return _existing(SHARED / "reference")
+
+
+@pytest.fixture(scope="session")
+def shale() -> Path:
+    """Data root of real aligned slices of a shale."""
+    return _existing(SHARED / "data" / "shale")

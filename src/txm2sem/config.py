@@ -37,8 +37,21 @@ LearningRatePolicy = Literal["linear", "step", "plateau", "cosine"]
 Precision = Literal["fp32", "bf16"]
 Phase = Literal["train", "val", "test"]
 
-ADVERSARIAL_MODELS: frozenset[str] = frozenset({"pix2pix", "srgan"})
-SUPER_RESOLUTION_MODELS: frozenset[str] = frozenset({"srcnn", "srgan"})
+
+def _at_least(minimum: float, default: Any) -> Any:
+    """Return a field whose values below `minimum` the parser refuses."""
+    return field(default=default, metadata={"at_least": minimum})
+
+
+def _between(minimum: float, maximum: float, default: Any) -> Any:
+    """Return a field with a smallest and a largest value."""
+    return field(default=default, metadata={"at_least": minimum, "at_most": maximum})
+
+
+def _of_models(default: Any, *models: str, at_least: float | None = None) -> Any:
+    """Return a field that does something with these models only; the parser refuses it with others."""
+    limit = {} if at_least is None else {"at_least": at_least}
+    return field(default=default, metadata={"models": models, **limit})
 
 
 @dataclass(frozen=True)
@@ -59,9 +72,9 @@ class RunOptions:
     """GPUs to use, e.g. 0 or 0,1; -1 for the CPU; auto takes GPU 0 where there is one"""
     precision: Precision = "fp32"
     """number format of the arithmetic: fp32, or bf16 (mixed precision: faster, a little less exact)"""
-    num_threads: int = 4
-    """processes that load training patches; 0 loads in the main process"""
-    seed: int = 0
+    num_threads: int = _at_least(0, 4)
+    """processes that load training patches, at most one per core; 0 loads in the main process"""
+    seed: int = _at_least(0, 0)
     """seed of everything random; two runs with the same seed on the same machine are equal"""
 
 
@@ -75,25 +88,25 @@ class ModelOptions:
     """architecture of the generator"""
     netD: DiscriminatorName = "basic"  # noqa: N815
     """architecture of the discriminator: basic is a 70 x 70 PatchGAN, n_layers takes --n_layers_D, pixel sees 1 x 1"""
-    ngf: int = 64
+    ngf: int = _at_least(1, 64)
     """filters of the generator [channels]"""
-    ndf: int = 64
+    ndf: int = _at_least(1, 64)
     """filters in the discriminator's first convolution [channels]"""
-    n_layers_D: int = 3  # noqa: N815
+    n_layers_D: int = _at_least(1, 3)  # noqa: N815
     """stride-2 convolutions of the discriminator, with --netD n_layers"""
-    input_nc: int = 1
+    input_nc: int = _at_least(1, 1)
     """channels of the input image"""
-    output_nc: int = 1
+    output_nc: int = _at_least(1, 1)
     """channels of the output image"""
     norm: NormName = "instance"
     """normalisation layers"""
     init_type: InitName = "normal"
     """initialisation of the weights"""
-    init_gain: float = 0.02
+    init_gain: float = _at_least(0, 0.02)
     """scaling factor of the normal, xavier and orthogonal initialisations"""
     no_dropout: bool = False
     """no dropout in the generator"""
-    downsample_factor: int = 1
+    downsample_factor: int = _at_least(1, 1)
     """the TXM is downsampled by this before super-resolution: 2 or 4 with sr_resnet generators, else 1"""
 
 
@@ -101,21 +114,21 @@ class ModelOptions:
 class ObjectiveOptions:
     """The training objective; which terms a model has is in the help of each."""
 
-    regression_loss: RegressionName = field(default="L1", metadata={"models": ("feedforward", "srcnn")})
+    regression_loss: RegressionName = _of_models("L1", "feedforward", "srcnn")
     """image similarity: mean absolute (L1) or mean squared (L2) difference (feedforward, srcnn)"""
-    lambda_regression: float = field(default=1.0, metadata={"models": ("feedforward", "srcnn")})
+    lambda_regression: float = _of_models(1.0, "feedforward", "srcnn", at_least=0)
     """weight of the regression loss (feedforward, srcnn)"""
-    gan_mode: GanMode = field(default="lsgan", metadata={"models": ("pix2pix", "srgan")})
+    gan_mode: GanMode = _of_models("lsgan", "pix2pix", "srgan")
     """the adversarial objective (pix2pix, srgan)"""
-    lambda_L1: float = field(default=100.0, metadata={"models": ("pix2pix", "srgan")})  # noqa: N815
+    lambda_L1: float = _of_models(100.0, "pix2pix", "srgan", at_least=0)  # noqa: N815
     """weight of the L1 loss (pix2pix, srgan)"""
-    lambda_gp: float = field(default=0.0, metadata={"models": ("pix2pix", "srgan")})
+    lambda_gp: float = _of_models(0.0, "pix2pix", "srgan", at_least=0)
     """weight of the gradient penalty with --gan_mode wgangp; 10 is recommended (pix2pix, srgan)"""
-    pool_size: int = field(default=50, metadata={"models": ("pix2pix", "srgan")})
+    pool_size: int = _of_models(50, "pix2pix", "srgan", at_least=0)
     """earlier predictions kept to show the discriminator; 0 shows it the current one [images] (pix2pix, srgan)"""
-    d_condition: bool = field(default=False, metadata={"models": ("srgan",)})
+    d_condition: bool = _of_models(False, "srgan")
     """show the discriminator the TXM together with the SEM (srgan; pix2pix always does)"""
-    lambda_img_grad: float = 0.0
+    lambda_img_grad: float = _at_least(0, 0.0)
     """weight of the Jacobian penalty, which keeps predictions continuous along z"""
 
 
@@ -125,13 +138,13 @@ class DataOptions:
 
     dataset_mode: Literal["txm2sem"] = "txm2sem"
     """kind of data set"""
-    patch_size: int = 256
+    patch_size: int = _at_least(1, 256)
     """side of the square patches [pixels]"""
-    batch_size: int = 1
+    batch_size: int = _at_least(1, 1)
     """patches per training step"""
-    num_train: int = 10000
+    num_train: int = _at_least(1, 10000)
     """patches per training epoch"""
-    num_test: int = 100
+    num_test: int = _at_least(1, 100)
     """fixed patches per evaluation (validation while training, and test)"""
     no_flip: bool = False
     """do not flip training patches at random"""
@@ -157,21 +170,21 @@ class DataOptions:
 class ScheduleOptions:
     """Length of the training, optimiser and learning rate."""
 
-    niter: int = 100
+    niter: int = _at_least(0, 100)
     """epochs at the initial learning rate"""
-    niter_decay: int = 100
+    niter_decay: int = _at_least(0, 100)
     """epochs over which the learning rate then falls linearly to zero"""
-    lr: float = 2e-4
+    lr: float = _at_least(0, 2e-4)
     """initial learning rate of Adam"""
-    beta1: float = 0.5
+    beta1: float = _at_least(0, 0.5)
     """momentum term of Adam"""
-    weight_decay: float = 0.0
+    weight_decay: float = _at_least(0, 0.0)
     """L2 regularisation of the generator's weights"""
     lr_policy: LearningRatePolicy = "linear"
     """how the learning rate falls; plateau waits for the validation PSNR to stop rising"""
-    lr_decay_iters: int = 50
+    lr_decay_iters: int = _at_least(1, 50)
     """epochs between the drops of --lr_policy step"""
-    epoch_count: int = 1
+    epoch_count: int = _at_least(1, 1)
     """number of the first epoch, for schedule and file names"""
     continue_train: bool = False
     """go on from the latest checkpoint of this name, exactly where it stopped"""
@@ -181,13 +194,13 @@ class ScheduleOptions:
 class SavingOptions:
     """What is saved and shown, and how often."""
 
-    save_latest_freq: int = 5000
+    save_latest_freq: int = _at_least(1, 5000)
     """patches between savings of the latest model"""
-    save_epoch_freq: int = 5
+    save_epoch_freq: int = _at_least(1, 5)
     """epochs between checkpoints that are kept"""
     save_by_iter: bool = False
     """also keep a checkpoint iter_N at each --save_latest_freq"""
-    print_freq: int = 100
+    print_freq: int = _at_least(1, 100)
     """patches between the loss lines on the console and in loss_log.txt"""
 
 
@@ -197,12 +210,46 @@ class TestOptions:
 
     epoch: str = "latest"
     """which checkpoint to load: an epoch's number, or latest"""
-    load_iter: int = 0
+    load_iter: int = _at_least(0, 0)
     """load the checkpoint iter_N instead, where N > 0"""
     phase: Phase = "test"
     """split to test on"""
     eval: bool = False
     """freeze normalisation statistics and dropout; without it both depend on the patch, as in the original code"""
+
+
+@dataclass(frozen=True)
+class PhantomOptions:
+    """A synthetic shale: the rock and how its TXM and SEM images come out."""
+
+    seed: int = _at_least(0, 0)
+    """seed of everything random; the same options give the same files"""
+    size: int = _at_least(32, 512)
+    """rows and columns of a slice [pixels]"""
+    depth: int = _at_least(1, 128)
+    """slices of the full stacks [pixels]"""
+    train_slices: int = _at_least(0, 8)
+    """aligned slices to train on"""
+    val_slices: int = _at_least(0, 1)
+    """aligned slices to validate on"""
+    test_slices: int = _at_least(0, 2)
+    """aligned slices to test on"""
+    bits: Literal[8, 16] = 8
+    """bits per pixel of the images, 8 or 16"""
+    porosity: float = _between(0, 0.3, 0.06)
+    """share of the rock that is pores and cracks"""
+    organic: float = _between(0, 0.4, 0.12)
+    """share of the rock that is organic matter"""
+    pyrite: float = _between(0, 0.2, 0.02)
+    """share of the rock that is pyrite"""
+    blur: float = _between(0, 20, 2.5)
+    """standard deviation of the TXM's point-spread function [pixels]; the SEM's is about 1"""
+    photons: float = _between(1, 1e9, 400.0)
+    """X-rays counted per pixel without a sample; fewer are noisier"""
+    artefacts: float = _between(0, 5, 1.0)
+    """strength of rings, streaks and shading in the TXM and of curtaining in the SEM; 0 for none"""
+    charging: float = _between(0, 0.3, 0.03)
+    """share of the SEM that is charged: saturated, and marked in the masks"""
 
 
 @dataclass(frozen=True)
@@ -225,6 +272,13 @@ class TestCommand:
     model: ModelOptions = ModelOptions()
     data: DataOptions = DataOptions()
     test: TestOptions = TestOptions()
+
+
+@dataclass(frozen=True)
+class PhantomCommand:
+    """Write a synthetic shale data set, to try things with and to know the truth of."""
+
+    phantom: PhantomOptions = PhantomOptions()
 
 
 MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {

@@ -1,0 +1,42 @@
+# make demo   install, write a phantom, train a small model, test it        (DATA=folder uses your own slices)
+# make test   install the test tools too; lint, types, tests
+# make check  lint and types only
+# make clean  remove what the demo has written
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+DATA ?= demo/images
+
+.PHONY: demo test check clean
+
+# torch comes first and alone, so that no other package chooses a build of it.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(INSTALL) --constraint constraints.txt torch
+	$(INSTALL) --constraint constraints.txt --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo/images: | .venv/installed
+	$(BIN)/txm2sem phantom $@
+
+demo: .venv/installed | $(DATA)
+	$(BIN)/txm2sem train --dataroot $(DATA) --name demo --checkpoints_dir demo/checkpoints --results_dir demo/results \
+	  --model srgan --netG sr_resnet_6blocks --ngf 32 --downsample_factor 2 --patch_size 128 \
+	  --lambda_img_grad 1e-4 --num_train 400 --niter 2 --niter_decay 2
+	$(BIN)/txm2sem test --name demo --checkpoints_dir demo/checkpoints --results_dir demo/results --eval
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/pytest --numprocesses 2
+
+clean:
+	rm -rf demo

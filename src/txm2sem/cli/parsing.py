@@ -1,0 +1,148 @@
+"""Turn command line words into options.
+
+Defaults come from four places, the later ones first: what the user passes, what the run was trained with, what follows
+from `--model`, and the base defaults of `txm2sem.config`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import tyro
+
+from txm2sem.config import (
+    MODEL_DEFAULTS,
+    ModelOptions,
+    TestCommand,
+    TrainCommand,
+    fields_of,
+    override,
+    run_name,
+    to_mapping,
+)
+from txm2sem.errors import UserError
+from txm2sem.runs import RunPaths, read_options
+
+Command = TypeVar("Command")
+ModelCommand = TypeVar("ModelCommand", TrainCommand, TestCommand)
+
+IDENTITY = frozenset({"name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_threads", "continue_train"})
+"""Options that say which run and which machine; they are never taken from the run's saved options."""
+
+FIXED_BY_CHECKPOINT = frozenset(field.name for field in dataclasses.fields(ModelOptions)) | {"txm_range", "sem_range"}
+"""Options that the trained network depends on: another value than the saved one is a contradiction."""
+
+
+class UsageError(UserError):
+    """The words on the command line are not understood."""
+
+
+def parse(default: Command, words: Sequence[str], program: str) -> Command:
+    """Return `default` with the options that `words` give.
+
+    Raises:
+        UsageError: a value is not among an option's choices (the nearest one is named), or is too small.
+        SystemExit: help was asked for (status 0), or an option is unknown or of the wrong form (status 2, after a
+            message that names the nearest option).
+    """
+    _check_choices(default, words)
+    # A flag without value can only switch on, so one that is on by default (`--no_dropout` of a model that never has
+    # dropout) is parsed as off, lest tyro offer its negation, and switched on again afterwards.
+    switches = {option.name: value for _, option, value in fields_of(default) if isinstance(value, bool)}
+    parsed = tyro.cli(
+        type(default),
+        prog=program,
+        args=list(words),
+        default=override(default, dict.fromkeys(switches, False)),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff),
+        use_underscores=True,
+    )
+    _check_limits(parsed)
+    given = to_mapping(parsed)
+    return override(parsed, {name: given[name] or value for name, value in switches.items()})
+
+
+def parse_model_command(base: ModelCommand, words: Sequence[str], program: str) -> ModelCommand:
+    """Return the options of a train or test command, with the defaults of its model and of its saved run.
+
+    Raises:
+        UserError: an option contradicts the checkpoint, or does nothing with this model.
+        SystemExit: as `parse`.
+    """
+    model = _value_of(words, "model") or base.model.model
+    command = parse(override(base, MODEL_DEFAULTS.get(model, {})), words, program)
+    saved = _saved_options(command)
+    if saved:
+        inherited = {name: value for name, value in saved.items() if name not in IDENTITY}
+        defaults = {**MODEL_DEFAULTS.get(str(saved.get("model")), {}), **inherited}
+        command = parse(override(base, defaults), words, program)
+        _check_contradictions(command, saved)
+    _check_applicable(command, words)
+    return command
+
+
+def given_options(words: Sequence[str]) -> list[str]:
+    """Return the names of the options that the user passes."""
+    return [word[2:].partition("=")[0] for word in words if word.startswith("--")]
+
+
+def _saved_options(command: TrainCommand | TestCommand) -> dict[str, Any]:
+    if isinstance(command, TrainCommand) and not command.schedule.continue_train:
+        return {}
+    path = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir).options
+    return read_options(path) if path.exists() else {}
+
+
+def _check_contradictions(command: TrainCommand | TestCommand, saved: Mapping[str, Any]) -> None:
+    for name, value in to_mapping(command).items():
+        if name in FIXED_BY_CHECKPOINT and name in saved and value != saved[name]:
+            raise UserError(
+                f"--{name} {value} contradicts the checkpoint of {run_name(command)}, which was trained with "
+                f"--{name} {saved[name]}; leave the option out, or choose another --name"
+            )
+
+
+def _check_applicable(command: TrainCommand | TestCommand, words: Sequence[str]) -> None:
+    given = given_options(words)
+    for _, option, _ in fields_of(command):
+        models = option.metadata.get("models")
+        if models and option.name in given and command.model.model not in models:
+            raise UserError(
+                f"--{option.name} does nothing with --model {command.model.model}; it belongs to {', '.join(models)}"
+            )
+
+
+def _check_choices(default: Any, words: Sequence[str]) -> None:
+    for group, option, _ in fields_of(default):
+        hint = get_type_hints(type(getattr(default, group)))[option.name]
+        value = _value_of(words, option.name)
+        if get_origin(hint) is Literal and value is not None and value not in get_args(hint):
+            choices = [str(choice) for choice in get_args(hint)]
+            raise UsageError(f"--{option.name} {value}: expected one of {', '.join(choices)}{nearest(value, choices)}")
+
+
+def _check_limits(command: Any) -> None:
+    for _, option, value in fields_of(command):
+        limit = option.metadata.get("at_least")
+        if limit is not None and not value >= limit:
+            raise UsageError(f"--{option.name} {value}: expected {limit} or more")
+
+
+def _value_of(words: Sequence[str], name: str) -> str | None:
+    """Return the value given last for an option, as `--name value` or `--name=value`."""
+    value = None
+    for position, word in enumerate(words):
+        if word == f"--{name}" and position + 1 < len(words):
+            value = words[position + 1]
+        elif word.startswith(f"--{name}="):
+            value = word.partition("=")[2]
+    return value
+
+
+def nearest(word: str, choices: Sequence[str]) -> str:
+    """Return a suggestion to add to a message, or nothing where no choice is near."""
+    matches = difflib.get_close_matches(word, choices, n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""

@@ -1,0 +1,25 @@
+"""`txm2sem test`: predict and score a split with a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from txm2sem.cli.parsing import parse_model_command
+from txm2sem.config import TestCommand
+
+
+def main(words: Sequence[str], program: str) -> int:
+    """Test, print the table of scores and where the pictures are, and return the exit status."""
+    command = parse_model_command(TestCommand(), words, program)
+
+    from txm2sem.report.results import test_model
+
+    report = test_model(command)
+    if report.earlier:
+        print(f"the earlier results are kept as {report.earlier}")
+    print(report.table)
+    for note in report.notes:
+        print(f"note: {note}")
+    print(f"images:   {report.paths.results}")
+    print(f"overview: {report.paths.overview}")
+    return 0

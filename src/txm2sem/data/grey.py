@@ -1,0 +1,121 @@
+"""From grey values on disk to the networks' range [-1, 1] and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from txm2sem.config import DataOptions
+from txm2sem.data.slices import AlignedSlices, ImageName
+from txm2sem.errors import UserError
+
+PERCENTILES = (0.1, 99.9)
+"""Of the grey values of valid pixels; they become black and white where the range is measured."""
+
+_MEASURED_SLICES = 16
+_MEASURED_PIXELS = 2**18
+
+
+@dataclass(frozen=True)
+class GreyRange:
+    """The grey values that become -1 (black) and 1 (white).
+
+    Raises:
+        UserError: they are not finite, or black is not below white.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise UserError(f"grey range {self}: expected two finite numbers LOW,HIGH with LOW below HIGH")
+
+    @classmethod
+    def parse(cls, text: str, option: str = "grey range") -> GreyRange:
+        """Read a range written as LOW,HIGH; `option` names it in the error.
+
+        Raises:
+            UserError: the text is not two finite numbers, the lower one first.
+        """
+        try:
+            low, high = map(float, text.split(","))
+            return cls(low, high)
+        except (ValueError, UserError):
+            raise UserError(
+                f"{option} {text}: expected two numbers LOW,HIGH with LOW below HIGH, such as 0,65535"
+            ) from None
+
+    def __str__(self) -> str:
+        """Write the range as `parse` reads it, with all digits that matter."""
+        return ",".join(np.format_float_positional(value, trim="-") for value in (self.low, self.high))
+
+    def normalise(self, grey: NDArray[Any]) -> NDArray[np.float32]:
+        """Return ((grey - low) / (high - low) - 0.5) / 0.5; grey values beyond the range go beyond [-1, 1]."""
+        values = np.asarray(grey, np.result_type(grey.dtype, np.float32))
+        scaled = ((values - self.low) / (self.high - self.low) - 0.5) / 0.5
+        return scaled.astype(np.float32, copy=False)
+
+    def denormalise(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the grey values of an image in [-1, 1], as float."""
+        values = np.asarray(image, np.result_type(image.dtype, np.float32))
+        return ((values * 0.5 + 0.5) * (self.high - self.low) + self.low).astype(np.float32, copy=False)
+
+
+def to_uint8(image: Tensor | NDArray[Any]) -> NDArray[np.uint8]:
+    """Return an image in [-1, 1], of any shape, as 8 bits 0 to 255: rounded, and clipped beyond the range."""
+    values = image.detach().float().cpu().numpy() if isinstance(image, Tensor) else image
+    return np.clip(np.rint((values + 1) / 2 * 255), 0, 255).astype(np.uint8)
+
+
+def measure_range(slices: AlignedSlices, name: ImageName) -> GreyRange:
+    """Measure which grey values of the TXM or SEM should become black and white.
+
+    0 and 255 for 8 bits. Otherwise `PERCENTILES` of the pixels that are uncharged and not 0, in every n-th row of at
+    most 16 slices evenly spread over the stack, so that hot pixels and empty margins do not decide.
+
+    Raises:
+        UserError: all those pixels have the same value, or there are none.
+    """
+    stack = slices.txm if name == "txm" else slices.sem
+    if stack.dtype == np.uint8:
+        return GreyRange(0, 255)
+    rows, columns = slices.shape
+    every = slice(0, rows, max(1, rows * columns // _MEASURED_PIXELS))
+    values = []
+    for index in np.linspace(0, len(slices) - 1, min(len(slices), _MEASURED_SLICES)).round().astype(int).tolist():
+        window = (index, every, slice(0, columns))
+        grey = slices.image(name, *window)
+        values.append(grey[(grey != 0) & ~slices.mask("charge", *window)])
+    valid = np.concatenate(values)
+    low, high = np.percentile(valid, PERCENTILES).tolist() if valid.size else (0.0, 0.0)
+    if low == high:
+        found = f"all are {low:g}" if valid.size else "there are no such pixels"
+        raise UserError(
+            f"cannot measure the grey range of {stack.folder}: expected different grey values in pixels that are "
+            f"uncharged and not 0, but {found}; check the slices, or pass --{name}_range LOW,HIGH"
+        )
+    return GreyRange(low, high)
+
+
+def resolve_ranges(options: DataOptions, slices: AlignedSlices) -> DataOptions:
+    """Return the options with both grey ranges as numbers: given ones are checked, `auto` is measured on the slices.
+
+    Raises:
+        UserError: a range is not LOW,HIGH, or cannot be measured.
+    """
+
+    def resolved(name: ImageName, text: str) -> str:
+        if text == "auto":
+            return str(measure_range(slices, name))
+        return str(GreyRange.parse(text, f"--{name}_range"))
+
+    return dataclasses.replace(
+        options, txm_range=resolved("txm", options.txm_range), sem_range=resolved("sem", options.sem_range)
+    )

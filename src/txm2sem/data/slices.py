@@ -1,0 +1,170 @@
+"""The aligned slices of one split: TXM, SEM and masks of the same places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.config import DataOptions, Phase
+from txm2sem.data.stacks import TiffStack
+from txm2sem.errors import UserError
+
+ImageName = Literal["txm", "sem"]
+MaskName = Literal["charge", "lowdensity", "highdensity"]
+
+MASK_NAMES: tuple[MaskName, ...] = ("charge", "lowdensity", "highdensity")
+
+SPLIT_FOLDERS: Mapping[Phase, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "validation"),
+    "test": ("test",),
+}
+"""Names that the folder of a split may have."""
+
+
+def has_split(dataroot: Path, phase: Phase) -> bool:
+    """Say whether a data root has a folder for a split."""
+    return any((dataroot / name).is_dir() for name in SPLIT_FOLDERS[phase])
+
+
+def split_folder(dataroot: Path, phase: Phase) -> Path:
+    """Return the folder of a split.
+
+    Raises:
+        UserError: there is none, or there are two.
+    """
+    names = SPLIT_FOLDERS[phase]
+    if not dataroot.is_dir():
+        raise UserError(f"there is no folder {dataroot}; pass the folder of the images as --dataroot")
+    folders = [dataroot / name for name in names if (dataroot / name).is_dir()]
+    if not folders:
+        found = ", ".join(sorted(path.name for path in dataroot.iterdir() if path.is_dir())) or "no folders"
+        raise UserError(
+            f"{dataroot} has no folder {' or '.join(names)}, found {found}; make it, or pass another --dataroot"
+        )
+    if len(folders) > 1:
+        raise UserError(f"{dataroot} has the folders {' and '.join(names)}, which mean the same; keep one of them")
+    return folders[0]
+
+
+@dataclass(frozen=True)
+class AlignedSlices:
+    """Stacks of the same places, slice by slice and pixel by pixel.
+
+    Attributes:
+        txm: the source images.
+        sem: the target images.
+        charge: masks of charged regions; None: nothing is charged.
+        lowdensity: masks of low density regions; None: not known.
+        highdensity: masks of high density regions; None: not known.
+
+    Raises:
+        UserError: a slice is missing in one of the stacks, or their sizes differ.
+    """
+
+    txm: TiffStack
+    sem: TiffStack
+    charge: TiffStack | None = None
+    lowdensity: TiffStack | None = None
+    highdensity: TiffStack | None = None
+
+    def __post_init__(self) -> None:
+        stacks = [stack for stack in (self.txm, self.sem, *map(self._mask, MASK_NAMES)) if stack is not None]
+        known = set().union(*(stack.numbers for stack in stacks))
+        gaps = [(stack.folder, sorted(known - set(stack.numbers))) for stack in stacks]
+        if any(numbers for _, numbers in gaps):
+            missing = "; ".join(f"{_listed(numbers)} missing in {folder}" for folder, numbers in gaps if numbers)
+            raise UserError(f"every slice must be in all image folders, by its number: {missing}. Add or remove them")
+        for stack in stacks:
+            if stack.shape != self.txm.shape:
+                raise UserError(
+                    f"{stack.paths[0]} is {stack.shape[0]} x {stack.shape[1]} pixels, but {self.txm.paths[0]} is "
+                    f"{self.shape[0]} x {self.shape[1]}; aligned slices have one size: register and crop them first"
+                )
+
+    @classmethod
+    def open(cls, dataroot: Path, phase: Phase, options: DataOptions) -> AlignedSlices:
+        """Open the slices of a split, reading headers only.
+
+        Folders are `dataroot/train/txmNAME` and so on, with NAME the option `sample_name`. `txm` and `sem` are
+        required; a mask folder may be absent, but where it is there it has a mask for every slice.
+
+        Raises:
+            UserError: a folder or slice is missing, damaged, or does not fit the others.
+        """
+        split = split_folder(dataroot, phase)
+
+        def folder(name: str) -> Path:
+            return split / (name.rstrip("/") + options.sample_name)
+
+        def masks(name: str) -> TiffStack | None:
+            return TiffStack(folder(name), mask=True) if folder(name).exists() else None
+
+        return cls(
+            txm=TiffStack(folder(options.txm_dir)),
+            sem=TiffStack(folder(options.sem_dir)),
+            charge=masks(options.charge_dir),
+            lowdensity=masks(options.lowdens_dir),
+            highdensity=masks(options.highdens_dir),
+        )
+
+    def __len__(self) -> int:
+        return len(self.txm)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the split."""
+        return self.txm.folder.parent
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Number of each slice, ascending."""
+        return self.txm.numbers
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """File name of each TXM slice."""
+        return tuple(path.name for path in self.txm.paths)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of every slice [pixels]."""
+        return self.txm.shape
+
+    def image(self, name: ImageName, index: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return a part of an image, (rows, columns), in its file's dtype.
+
+        Args:
+            name: which stack.
+            index: position of the slice, from 0 (not its number).
+            rows: which rows.
+            columns: which columns.
+
+        Raises:
+            UserError: the file is damaged, black all over, or has pixels that are not finite.
+        """
+        return (self.txm if name == "txm" else self.sem).read(index, rows, columns)
+
+    def mask(self, name: MaskName, index: int, rows: slice, columns: slice) -> NDArray[np.bool_]:
+        """Return a part of a mask, (rows, columns): True where the file is above 0, all False where there is no file.
+
+        Arguments and errors are those of `image`.
+        """
+        stack = self._mask(name)
+        if stack is None:
+            return np.broadcast_to(np.False_, self.shape)[rows, columns].copy()
+        return stack.read(index, rows, columns) > 0
+
+    def _mask(self, name: MaskName) -> TiffStack | None:
+        stack: TiffStack | None = getattr(self, name)
+        return stack
+
+
+def _listed(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")
+    return f"slice {shown}" if len(numbers) == 1 else f"slices {shown}"

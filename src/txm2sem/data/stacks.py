@@ -1,0 +1,284 @@
+"""A folder of TIFF slices, read patch by patch."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tifffile import PHOTOMETRIC, TiffFile, TiffPage
+
+from txm2sem.errors import UserError
+
+CACHE_BYTES = 2 * 1024**3
+"""Memory that the decoded slices of one process may take in all [bytes]; each loader process has its own."""
+
+MEMORY_MAPS = 128
+"""Memory maps that one process keeps open; each holds an open file, of which a process may have few."""
+
+GREY_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
+"""Types of the pixels that are read. Masks may have one bit per pixel (bool), too."""
+
+_SUFFIXES = {".tif", ".tiff"}
+
+
+def find_slices(folder: Path) -> dict[int, Path]:
+    """Return the TIFF files of a folder by slice number, in the order of the numbers.
+
+    The number is the last run of digits of the name: 8 of `008.tif`, `TXM008.tif`, `SEM_dark008.tiff` and
+    `008_SEM_mask.TIF`. Hidden files and files of other kinds are passed over.
+
+    Raises:
+        UserError: the folder is missing, unreadable or has no TIFF files, a name has no number, or two files have the
+            same one.
+    """
+    try:
+        files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UserError(
+            f"cannot read the folder {folder} ({error.strerror}); expected TIFF slices such as 000.tif in it"
+        ) from error
+    slices: dict[int, Path] = {}
+    for path in files:
+        if path.suffix.lower() not in _SUFFIXES or not path.is_file():
+            continue
+        digits = re.findall("[0-9]+", path.stem)
+        if not digits:
+            raise UserError(f"{path} has no slice number; expected a name such as 000.tif or TXM000.tif: rename it")
+        number = int(digits[-1])
+        if number in slices:
+            raise UserError(
+                f"{slices[number].name} and {path.name} in {folder} are both slice {number} (the last digits of the "
+                "name); rename or remove one"
+            )
+        slices[number] = path
+    if not slices:
+        found = ", ".join(path.name for path in files[:3]) or "nothing"
+        raise UserError(f"{folder} has no TIFF slices: expected files such as 000.tif, found {found}")
+    return dict(sorted(slices.items()))
+
+
+class TiffStack:
+    """The slices of a folder: grey images of one size and dtype, one file each.
+
+    Only headers are read at first. Pixels are read where they are asked for: from a memory map where a file is
+    uncompressed, else from the decoded slice, which stays in a cache shared by the stacks of a process
+    (`CACHE_BYTES`). Images in which 0 is white (photometric MinIsWhite) are inverted, so that 0 is always black.
+    Stacks can be pickled and used in loader processes; neither maps nor decoded slices travel with them.
+
+    Args:
+        folder: where the slices are, see `find_slices`.
+        mask: the slices are masks, which may be black all over and may have one bit per pixel.
+
+    Attributes:
+        folder: as given.
+        numbers: number of each slice, ascending.
+        paths: file of each slice, in that order.
+        shape: (rows, columns) of every slice.
+        dtype: type of the pixels, in the machine's byte order.
+
+    Raises:
+        UserError: a file is damaged, truncated, has several pages or channels or a dtype other than `GREY_DTYPES`, or
+            differs from the first in size or dtype.
+    """
+
+    def __init__(self, folder: Path, *, mask: bool = False) -> None:
+        slices = find_slices(folder)
+        self.folder = folder
+        self.mask = mask
+        self.numbers = tuple(slices)
+        self.paths = tuple(slices.values())
+        self._headers = [_read_header(path, mask) for path in self.paths]
+        self._checked: set[int] = set()
+        first = self._headers[0]
+        self.shape = first.shape
+        self.dtype = first.dtype
+        for header in self._headers:
+            if (header.shape, header.dtype) != (first.shape, first.dtype):
+                raise UserError(
+                    f"{header.path} is {header}, but {first.path} is {first}; all slices of a folder must have one "
+                    "size and dtype: crop or convert them"
+                )
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, index: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return a copy of a part of a slice, (rows, columns), in the stack's dtype.
+
+        Args:
+            index: position of the slice in the stack, from 0 (not its number).
+            rows: which rows; a step is allowed.
+            columns: which columns.
+
+        Raises:
+            UserError: the file cannot be decoded, or (found when a slice is first read) has a pixel that is not finite
+                or, in a stack of images, is black all over.
+        """
+        header = self._headers[index]
+        image = _CACHE.get(header)
+        if index not in self._checked:
+            self._check_pixels(index, image)
+            self._checked.add(index)
+        return header.grey(np.array(image[rows, columns], dtype=self.dtype))
+
+    def _check_pixels(self, index: int, image: NDArray[Any]) -> None:
+        header = self._headers[index]
+        if np.issubdtype(image.dtype, np.floating):
+            finite = np.isfinite(image)
+            if not finite.all():
+                row, column = np.unravel_index(np.argmin(finite), finite.shape)
+                found = "NaN" if np.isnan(image[row, column]) else image[row, column]
+                raise UserError(
+                    f"{header.path} has the value {found} at row {row}, column {column}; expected finite "
+                    "grey values: replace such pixels, with 0 where nothing was imaged"
+                )
+        if not self.mask and not header.grey(image).any():
+            raise UserError(
+                f"{header.path} is black: all its pixels are 0; export it again, or remove slice "
+                f"{self.numbers[index]} from all folders"
+            )
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What a file says of its pixels, and where they are.
+
+    Attributes:
+        path, size, modified: the file, its bytes and the time of its last change [ns].
+        shape: (rows, columns).
+        dtype: of the pixels, in the machine's byte order.
+        inverted: 0 is white.
+        offset: of the first byte of the pixels where they lie uncompressed in one piece.
+        stored: dtype of the pixels with the file's byte order.
+    """
+
+    path: Path
+    size: int
+    modified: int
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    inverted: bool
+    offset: int | None
+    stored: np.dtype[Any]
+
+    def __str__(self) -> str:
+        return f"{self.shape[0]} x {self.shape[1]} {self.dtype}"
+
+    @property
+    def cost(self) -> int:
+        """What the slice takes of the cache: its memory, or, for a map, its share of the open files."""
+        if self.offset is not None:
+            return CACHE_BYTES // MEMORY_MAPS
+        return self.shape[0] * self.shape[1] * self.dtype.itemsize
+
+    def grey(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Return pixels as stored in the file with 0 as black."""
+        return np.invert(image) if self.inverted else image
+
+    def load(self) -> NDArray[Any]:
+        """Map or decode all pixels, as stored."""
+        with _readable(self.path):
+            if self.offset is not None:
+                mapped = np.memmap(self.path, self.stored, mode="r", offset=self.offset, shape=self.shape)
+                return np.asarray(mapped)
+            with TiffFile(self.path) as file:
+                return file.pages.first.asarray()
+
+
+class _SliceCache:
+    """The slices read last, as long as they cost less than `limit` in all; the latest one is kept in any case."""
+
+    def __init__(self, limit: int, load: Callable[[_Header], NDArray[Any]] = _Header.load) -> None:
+        self.limit = limit
+        self.load = load
+        self.cost = 0
+        self._images: OrderedDict[_Header, NDArray[Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, header: _Header) -> NDArray[Any]:
+        with self._lock:
+            image = self._images.get(header)
+            if image is not None:
+                self._images.move_to_end(header)
+                return image
+        image = self.load(header)
+        with self._lock:
+            if header not in self._images:
+                self._images[header] = image
+                self.cost += header.cost
+            while self.cost > self.limit and len(self._images) > 1:
+                evicted, _ = self._images.popitem(last=False)
+                self.cost -= evicted.cost
+        return image
+
+
+_CACHE = _SliceCache(CACHE_BYTES)
+
+
+def _read_header(path: Path, mask: bool) -> _Header:
+    with _readable(path), TiffFile(path) as file:
+        pages = len(file.pages)
+        if pages > 1:
+            raise UserError(f"{path} has {pages} pages; expected one slice per file: save each page as its own file")
+        page = file.pages.first
+        assert isinstance(page, TiffPage)
+        _check_is_grey(path, page)
+        allowed = (*GREY_DTYPES, "bool") if mask else GREY_DTYPES
+        inverted = page.photometric == PHOTOMETRIC.MINISWHITE
+        dtype = page.dtype
+        if dtype is None or str(dtype) not in allowed or (inverted and dtype.kind == "f"):
+            found = f"{dtype} with 0 as white" if inverted else str(dtype)
+            raise UserError(
+                f"{path} has pixels of type {found}; expected one of {', '.join(allowed)}: convert it to 8 or 16 bits "
+                "without sign, or to 32-bit float"
+            )
+        status = path.stat()
+        end = max(offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True))
+        if page.is_memmappable:
+            end = max(end, page.dataoffsets[0] + page.nbytes)
+        if end > status.st_size:
+            raise UserError(
+                f"{path} is truncated: its pixels end at byte {end}, the file at byte {status.st_size}; copy or export "
+                "it again"
+            )
+        rows, columns = page.shape
+        return _Header(
+            path=path,
+            size=status.st_size,
+            modified=status.st_mtime_ns,
+            shape=(rows, columns),
+            dtype=dtype,
+            inverted=inverted,
+            offset=page.dataoffsets[0] if page.is_memmappable else None,
+            stored=dtype.newbyteorder(file.byteorder),
+        )
+
+
+def _check_is_grey(path: Path, page: TiffPage) -> None:
+    photometric = PHOTOMETRIC(page.photometric)
+    if page.ndim != 2 or photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE):
+        shape = " x ".join(map(str, page.shape))
+        raise UserError(
+            f"{path} is not a grey image: expected one channel, (rows, columns), found {photometric.name} of "
+            f"{shape}; convert it to 8- or 16-bit grey"
+        )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file makes the TIFF reader and its many codecs raise nearly anything
+        raise UserError(
+            f"{path} cannot be read as a TIFF image ({error}); it may be damaged or incomplete: copy or export it again"
+        ) from error

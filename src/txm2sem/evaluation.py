@@ -1,0 +1,150 @@
+"""Score a model on fixed patches, beside trivial predictions: the TXM itself, a constant, linear fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from txm2sem.data import EvaluationPatches, to_uint8
+from txm2sem.metrics import Summary, psnr, ssim
+
+Image = NDArray[np.float32]
+
+BLUR_SIGMAS = (1.0, 2.0, 4.0, 8.0)
+"""Widths that the blurred linear fit chooses from [pixels]."""
+
+
+@dataclass
+class Scores:
+    """PSNR and SSIM of one kind of prediction, patch by patch."""
+
+    psnr: list[float] = field(default_factory=list)
+    ssim: list[float] = field(default_factory=list)
+
+    def add(self, prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
+        """Score one 8-bit patch (H, W)."""
+        self.psnr.append(psnr(prediction, target))
+        self.ssim.append(ssim(prediction, target))
+
+    def __str__(self) -> str:
+        return f"PSNR={Summary.of(self.psnr)}, SSIM={Summary.of(self.ssim)}"
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """The least-squares line from (blurred) TXM to SEM, in the networks' range [-1, 1].
+
+    A constant prediction has slope 0; the raw TXM slope 1 and offset 0.
+    """
+
+    slope: float
+    offset: float
+    sigma: float = 0.0
+
+    def __call__(self, source: Image) -> Image:
+        """Predict the SEM from the TXM (H, W), both in [-1, 1]."""
+        return self.slope * blur(source, self.sigma) + np.float32(self.offset)
+
+
+def blur(image: Image, sigma: float) -> Image:
+    """Return a Gaussian-blurred image (H, W); sigma in pixels, 0 for none."""
+    blurred: Image = gaussian_filter(image, sigma) if sigma > 0 else image
+    return blurred
+
+
+def fit_trivial_predictions(training: Iterable[dict[str, Tensor]]) -> dict[str, LinearFit]:
+    """Fit the trivial predictions on patches of the training split.
+
+    Args:
+        training: patches of the training split, as `EvaluationPatches` gives them. Charged pixels take no part.
+
+    Returns:
+        By name, in the order of the report: the mean SEM, the line from TXM to SEM, and the line from the TXM blurred
+        by that sigma of `BLUR_SIGMAS` which fits the training patches best.
+    """
+    moments = {sigma: _Moments() for sigma in (0.0, *BLUR_SIGMAS)}
+    for patch in training:
+        source, target, valid = patch["source"][0].numpy(), patch["target"][0].numpy(), ~patch["charge"][0].numpy()
+        for sigma, moment in moments.items():
+            moment.add(blur(source, sigma)[valid], target[valid])
+    plain = moments[0.0]
+    best = min(BLUR_SIGMAS, key=lambda sigma: moments[sigma].residual())
+    return {
+        "constant": LinearFit(0.0, plain.mean_target()),
+        "linear fit": LinearFit(*plain.line()),
+        f"blurred linear fit (sigma {best:g})": LinearFit(*moments[best].line(), sigma=best),
+    }
+
+
+@dataclass(frozen=True)
+class PatchResult:
+    """One evaluated patch: 8-bit images (H, W) and boolean masks (H, W)."""
+
+    index: int
+    txm: NDArray[np.uint8]
+    sem: NDArray[np.uint8]
+    prediction: NDArray[np.uint8]
+    masks: dict[str, NDArray[np.bool_]]
+
+
+class Evaluation:
+    """Scores of a model and of the trivial predictions on the same patches.
+
+    Args:
+        predict: translates a batch (1, 1, H, W) in [-1, 1], on its own, so that statistics taken from the batch are
+            those of one patch.
+        trivial: the trivial predictions fitted on the training split; empty where it is absent.
+    """
+
+    def __init__(self, predict: Callable[[Tensor], Tensor], trivial: dict[str, LinearFit]) -> None:
+        self.predict = predict
+        self.predictions = {"raw TXM": LinearFit(1.0, 0.0), **trivial}
+        self.model = Scores()
+        self.trivial = {name: Scores() for name in self.predictions}
+
+    def run(self, patches: EvaluationPatches) -> Iterator[PatchResult]:
+        """Translate and score every patch, yielding each as it is done."""
+        for index in range(len(patches)):
+            patch = patches[index]
+            source, sem = patch["source"][0].numpy(), to_uint8(patch["target"][0])
+            prediction = to_uint8(self.predict(patch["source"][None])[0, 0])
+            self.model.add(prediction, sem)
+            for name, trivial in self.predictions.items():
+                self.trivial[name].add(to_uint8(torch.from_numpy(trivial(source))), sem)
+            masks = {name: patch[name][0].numpy() for name in ("charge", "lowdensity", "highdensity")}
+            yield PatchResult(index, to_uint8(patch["source"][0]), sem, prediction, masks)
+
+
+class _Moments:
+    """Sums from which a least-squares line and its residual follow, without keeping the pixels."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sums = np.zeros(5)
+
+    def add(self, x: Image, y: Image) -> None:
+        x, y = x.astype(np.float64), y.astype(np.float64)
+        self.count += x.size
+        self.sums += (x.sum(), y.sum(), (x * x).sum(), (x * y).sum(), (y * y).sum())
+
+    def _central(self) -> tuple[float, float, float, float, float]:
+        mean_x, mean_y, xx, xy, yy = self.sums / self.count
+        return mean_x, mean_y, xx - mean_x**2, xy - mean_x * mean_y, yy - mean_y**2
+
+    def mean_target(self) -> float:
+        return self._central()[1]
+
+    def line(self) -> tuple[float, float]:
+        mean_x, mean_y, variance, covariance, _ = self._central()
+        slope = covariance / variance if variance > 0 else 0.0
+        return slope, mean_y - slope * mean_x
+
+    def residual(self) -> float:
+        _, _, variance, covariance, target_variance = self._central()
+        return target_variance - (covariance**2 / variance if variance > 0 else 0.0)

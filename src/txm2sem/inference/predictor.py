@@ -1,0 +1,111 @@
+"""Translate TXM images with a trained generator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from txm2sem.checkpoints import load_network
+from txm2sem.config import ModelOptions
+from txm2sem.data.transforms import downsample
+from txm2sem.networks import build_generator
+from txm2sem.runs import RunPaths
+
+
+class Predictor:
+    """Translates batches of TXM images to FIB-SEM images.
+
+    Args:
+        generator: the network.
+        options: the model; super-resolution models see the TXM downsampled.
+        frozen: use the normalisation statistics gathered in training, and no dropout. Otherwise the original code's
+            behaviour: statistics of the batch itself, and dropout on (drawn from torch's global generator). The
+            network's stored statistics stay as they are either way.
+        device: where to compute.
+        precision: `torch.bfloat16` for mixed precision.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        options: ModelOptions,
+        *,
+        frozen: bool = True,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.generator = generator.to(device)
+        self.factor = options.downsample_factor
+        self.frozen = frozen
+        self.device = torch.device(device)
+        self.dtype = dtype
+
+    @classmethod
+    def load(
+        cls,
+        paths: RunPaths,
+        label: str,
+        options: ModelOptions,
+        *,
+        frozen: bool = True,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Predictor:
+        """Return a predictor with the generator of a run.
+
+        Raises:
+            UserError: the checkpoint is missing, damaged, or of another architecture.
+        """
+        generator = build_generator(options)
+        load_network(generator, paths.network(label, "G"), options)
+        return cls(generator, options, frozen=frozen, device=device, dtype=dtype)
+
+    @torch.inference_mode()
+    def __call__(self, source: Tensor) -> Tensor:
+        """Translate a batch.
+
+        Args:
+            source: TXM at full resolution, (N, 1, H, W) float32 in [-1, 1].
+
+        Returns:
+            Predicted SEM, (N, 1, H, W) float32 in [-1, 1], on the CPU.
+        """
+        mixed = self.dtype != torch.float32
+        with (
+            frozen_statistics(self.generator) if self.frozen else batch_statistics(self.generator),
+            torch.autocast(self.device.type, dtype=self.dtype if mixed else torch.bfloat16, enabled=mixed),
+        ):
+            prediction: Tensor = self.generator(downsample(source.to(self.device), self.factor))
+        return prediction.float().cpu()
+
+
+@contextmanager
+def frozen_statistics(network: nn.Module) -> Iterator[None]:
+    """Put a network in evaluation mode, and back."""
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
+
+
+@contextmanager
+def batch_statistics(network: nn.Module) -> Iterator[None]:
+    """Put a network in training mode, without letting it gather statistics, and back."""
+    training = network.training
+    layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    gathered = [(layer.running_mean, layer.running_var, layer.num_batches_tracked) for layer in layers]
+    network.train()
+    for layer in layers:
+        layer.running_mean = layer.running_var = layer.num_batches_tracked = None
+    try:
+        yield
+    finally:
+        for layer, (mean, variance, count) in zip(layers, gathered, strict=True):
+            layer.running_mean, layer.running_var, layer.num_batches_tracked = mean, variance, count
+        network.train(training)

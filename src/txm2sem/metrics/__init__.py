@@ -1,0 +1,5 @@
+"""Scores: arrays in, numbers out."""
+
+from txm2sem.metrics.image import Summary, psnr, ssim
+
+__all__ = ["Summary", "psnr", "ssim"]

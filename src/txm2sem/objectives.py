@@ -1,0 +1,198 @@
+"""What the networks are trained for: losses, penalties, the pool of earlier predictions, learning rates.
+
+Images are (N, C, H, W) with grey values in [-1, 1]; logits are of any shape, positive for real.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from txm2sem.config import GanMode, LearningRatePolicy, RegressionName
+
+
+def regression_loss(prediction: Tensor, target: Tensor, kind: RegressionName) -> Tensor:
+    """Return the mean absolute (L1) or mean squared (L2) difference of two images of one shape, a scalar."""
+    losses: dict[RegressionName, Callable[[Tensor, Tensor], Tensor]] = {"L1": F.l1_loss, "L2": F.mse_loss}
+    return losses[kind](prediction, target)
+
+
+def gan_loss(logits: Tensor, is_real: bool, mode: GanMode) -> Tensor:
+    """Return how far the discriminator is from judging that its input is real, or not real; a scalar.
+
+    With D the logits and t = 1 for real, 0 for fake:
+
+    - "vanilla": -mean(t log s(D) + (1 - t) log(1 - s(D))), s the logistic function; Goodfellow et al. 2014
+      (arXiv 1406.2661), eq. 1. The generator minimises it with `is_real` (the non-saturating form, section 3).
+    - "lsgan": mean((D - t)^2); Mao et al. 2017 (arXiv 1611.04076), eq. 9, without the factor 1/2.
+    - "wgangp": -mean(D) for real, mean(D) for fake; Arjovsky et al. 2017 (arXiv 1701.07875), eq. 2 and
+      Gulrajani et al. 2017 (arXiv 1704.00028), eq. 3, whose last term is `gradient_penalty`.
+    """
+    if mode == "wgangp":
+        return -logits.mean() if is_real else logits.mean()
+    losses: dict[GanMode, Callable[[Tensor, Tensor], Tensor]] = {
+        "vanilla": F.binary_cross_entropy_with_logits,
+        "lsgan": F.mse_loss,
+    }
+    return losses[mode](logits, torch.full_like(logits, float(is_real)))
+
+
+def mix_samples(real: Tensor, fake: Tensor) -> Tensor:
+    """Return a real + (1 - a) fake, with one a per sample, uniform in [0, 1), from torch's global generator.
+
+    Gulrajani et al. 2017 (arXiv 1704.00028), algorithm 1: where the gradient penalty is evaluated.
+
+    Args:
+        real: (N, C, H, W).
+        fake: (N, C, H, W).
+    """
+    share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+    return share * real + (1 - share) * fake
+
+
+def gradient_penalty(
+    discriminator: Callable[[Tensor], Tensor], samples: Tensor, weight: float = 10.0, constant: float = 1.0
+) -> Tensor:
+    """Return weight * mean over samples of (|d sum(D(x)) / dx|_2 - constant)^2, a scalar.
+
+    Gulrajani et al. 2017 (arXiv 1704.00028), eq. 3; it holds the discriminator to a Lipschitz constant of
+    `constant`. It can be differentiated with respect to the discriminator's weights.
+
+    Args:
+        discriminator: D, from (N, C, H, W) to logits.
+        samples: x, (N, C, H, W); nothing is propagated beyond them.
+        weight: lambda.
+        constant: the gradient norm that costs nothing.
+    """
+    samples = samples.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(samples).sum(), samples, create_graph=True)
+    # The 1e-16 is the original code's.
+    norms: Tensor = torch.linalg.vector_norm(gradient.flatten(1) + 1e-16, dim=1)
+    return weight * ((norms - constant) ** 2).mean()
+
+
+def jacobian_penalty(
+    output: Tensor, source: Tensor, projections: int = 1, generator: torch.Generator | None = None
+) -> Tensor:
+    """Return an unbiased estimate of sum_b |J_b|_F^2 / (2 B), a scalar; J_b is the Jacobian d output / d source.
+
+    Hoffman et al. 2019 (arXiv 1908.02729), algorithm 1: with n random unit vectors v per sample,
+
+        R = 1/2 C / (n B) sum_b sum_v |v J_b|^2,
+
+    where B is the number of samples and C the number of output values of each. It is a sum over pixels, not a
+    mean. It can be differentiated with respect to the network's weights. At least float32 is used, under
+    mixed precision too: a sum of so many squares has no digits to spare.
+
+    Args:
+        output: the network's output for `source`, (B, ...).
+        source: the network's input, (B, ...), which must have `requires_grad` when the network sees it.
+        projections: n; more reduce the estimate's variance, each costs one backward pass.
+        generator: source of the randomness, on the output's device; torch's global one if absent.
+
+    Raises:
+        ValueError: `source` does not require a gradient.
+    """
+    if not source.requires_grad:
+        raise ValueError(
+            "jacobian_penalty: expected a source with requires_grad, found one without; "
+            "call source.requires_grad_() before the network sees it"
+        )
+    output = output.flatten(1)
+    output = output.to(torch.promote_types(output.dtype, torch.float32))
+    samples, values = output.shape
+    total = output.new_zeros(())
+    for _ in range(projections):
+        direction = F.normalize(
+            torch.randn(output.shape, generator=generator, device=output.device, dtype=output.dtype)
+        )
+        (product,) = torch.autograd.grad(output, source, grad_outputs=direction, create_graph=True)
+        total = total + product.to(output.dtype).square().sum()
+    return 0.5 * values / (projections * samples) * total
+
+
+class ImagePool:
+    """A buffer of earlier predictions, so that the discriminator does not forget them.
+
+    Shrivastava et al. 2017 (arXiv 1612.07828), section 2.3. Randomness is from torch's global CPU generator.
+
+    Args:
+        size: how many images the pool holds; 0 turns it off.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._images: list[Tensor] = []
+
+    def query(self, images: Tensor) -> Tensor:
+        """Return images for the discriminator in place of `images`, which may be stored; no gradient passes.
+
+        Until the pool is full, images are stored and returned. Afterwards each is returned with probability 1/2;
+        else it takes the place of a random stored one, which is returned.
+
+        Args:
+            images: (N, C, H, W).
+
+        Returns:
+            (N, C, H, W).
+        """
+        images = images.detach()
+        if self.size == 0:
+            return images
+        # Each image is copied by itself: a view would keep its whole batch in memory.
+        return torch.stack([self._exchange(image.clone()) for image in images])
+
+    def _exchange(self, image: Tensor) -> Tensor:
+        if len(self._images) < self.size:
+            self._images.append(image)
+            return image
+        if torch.rand(()) < 0.5:
+            return image
+        index = int(torch.randint(len(self._images), ()))
+        stored, self._images[index] = self._images[index], image
+        return stored.to(image)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the stored images, for a checkpoint."""
+        return {"images": list(self._images)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the stored images of `state_dict`."""
+        self._images = list(state["images"])
+
+
+def learning_rate_factor(
+    policy: LearningRatePolicy, epoch: int, *, niter: int, niter_decay: int, lr_decay_iters: int
+) -> float:
+    """Return what the initial learning rate is multiplied by in an epoch, within [0, 1].
+
+    - "linear": 1 for `niter` epochs, then falls for `niter_decay` epochs in equal steps that would next reach 0.
+    - "step": a tenth after every `lr_decay_iters` epochs.
+    - "cosine": (1 + cos(pi (epoch - 1) / niter)) / 2; Loshchilov & Hutter 2017 (arXiv 1608.03983), eq. 5, without
+      restarts: it rises again after `niter` epochs.
+
+    Args:
+        policy: the policy.
+        epoch: number of the epoch, from 1.
+        niter: see above [epochs].
+        niter_decay: see above [epochs].
+        lr_decay_iters: see above [epochs].
+
+    Raises:
+        ValueError: the policy depends on more than the epoch ("plateau").
+    """
+    match policy:
+        case "linear":
+            return max(0.0, 1 - max(0, epoch - niter) / (niter_decay + 1))
+        case "step":
+            return float(0.1 ** ((epoch - 1) // lr_decay_iters))
+        case "cosine":
+            return (1 + math.cos(math.pi * (epoch - 1) / niter)) / 2
+    raise ValueError(
+        f"learning_rate_factor: expected linear, step or cosine, found {policy}, which depends on more than the epoch"
+    )

@@ -1,0 +1,225 @@
+"""Every output path of a run. The only place that makes folders, moves old results aside, and writes files whole."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from txm2sem.errors import UserError
+
+IMAGE_FOLDERS = ("txm", "sem", "sem_fake", "charge", "lowdensity", "highdensity")
+"""Folders of patches in a run's results, named as the original code names them."""
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of one run, laid out and named as in the original code.
+
+    Args:
+        name: the experiment's name, its suffix included.
+        checkpoints: folder of the run's networks, options and logs.
+        results: folder of the run's test results.
+    """
+
+    name: str
+    checkpoints: Path
+    results: Path
+
+    @classmethod
+    def of(cls, name: str, checkpoints_dir: Path, results_dir: Path) -> RunPaths:
+        """Return the paths of the run `name` below the two folders."""
+        return cls(name, checkpoints_dir / name, results_dir / name)
+
+    def network(self, label: str, network: str) -> Path:
+        """Return the state dict of a network (`G` or `D`) at a label: `latest`, an epoch, or `iter_N`."""
+        return self.checkpoints / f"{label}_net_{network}.pth"
+
+    @property
+    def state(self) -> Path:
+        """What resuming needs beyond the networks: optimisers, schedule, position."""
+        return self.checkpoints / "latest_state.pth"
+
+    @property
+    def options(self) -> Path:
+        """The resolved options of the training run; testing and resuming read them."""
+        return self.checkpoints / "options.yaml"
+
+    @property
+    def train_options_text(self) -> Path:
+        """All training options, for people."""
+        return self.checkpoints / "train_opt.txt"
+
+    @property
+    def test_options_text(self) -> Path:
+        """All options of the latest test, for people."""
+        return self.results / "test_opt.txt"
+
+    @property
+    def loss_log(self) -> Path:
+        """The console's loss lines."""
+        return self.checkpoints / "loss_log.txt"
+
+    @property
+    def metrics_log(self) -> Path:
+        """The validation line of epoch 0 and of every epoch."""
+        return self.checkpoints / f"{self.name}_metrics.txt"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of TensorBoard's event files."""
+        return self.checkpoints / "tensorboard"
+
+    @property
+    def evaluation(self) -> Path:
+        """The scores of the latest test."""
+        return self.results / "eval_metrics.txt"
+
+    @property
+    def overview(self) -> Path:
+        """The picture of the latest test."""
+        return self.results / "overview.png"
+
+    def image(self, folder: str, index: int) -> Path:
+        """Return the file of evaluation patch `index` in one of `IMAGE_FOLDERS`."""
+        return self.results / folder / f"{index:03d}.png"
+
+    def test_outputs(self) -> list[Path]:
+        """Return what a test writes and an earlier one has left here."""
+        outputs = [self.results / folder for folder in IMAGE_FOLDERS]
+        outputs += [self.evaluation, self.overview, self.test_options_text]
+        return [path for path in outputs if path.exists()]
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder with its parents.
+
+    Raises:
+        UserError: the folder cannot be created.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot create the folder {path}: {error.strerror}; choose another place") from error
+
+
+def set_aside(paths: list[Path], into: Path) -> Path | None:
+    """Move files and folders into a new dated folder beside or inside `into`, so that nothing of them is lost.
+
+    Args:
+        paths: what to move; entries that do not exist are left out.
+        into: the dated folder is named after this path: `NAME_2026-01-31_12-00-00`.
+
+    Returns:
+        The dated folder, or None where there was nothing to move.
+
+    Raises:
+        UserError: something could not be moved.
+    """
+    existing = [path for path in paths if path.exists()]
+    if not existing:
+        return None
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+    target = into.with_name(f"{into.name}_{stamp}")
+    number = 1
+    while target.exists():
+        number += 1
+        target = into.with_name(f"{into.name}_{stamp}_{number}")
+    try:
+        if existing == [into]:
+            into.rename(target)
+        else:
+            target.mkdir(parents=True)
+            for path in existing:
+                path.rename(target / path.name)
+    except OSError as error:
+        raise UserError(
+            f"cannot move the earlier {into} aside to {target}: {error.strerror}; move it yourself, or pass another "
+            "--name"
+        ) from error
+    return target
+
+
+def write_whole(path: Path, write: Callable[[io.BytesIO], Any]) -> None:
+    """Write a file beside its place, then rename it into it: the file is the old one or the new one, never a part.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        write: called with a buffer that receives the content.
+
+    Raises:
+        UserError: the disk is full or the folder not writable; an existing file is untouched.
+    """
+    buffer = io.BytesIO()
+    write(buffer)
+    make_folder(path.parent)
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        with beside.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        kept = "the earlier file there is untouched" if path.exists() else "nothing was written"
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; {kept}. Make room or permit writing there, then run again"
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole (see `write_whole`)."""
+    write_whole(path, lambda buffer: buffer.write(text.encode()))
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line to a log.
+
+    Raises:
+        UserError: the disk is full or the folder not writable.
+    """
+    make_folder(path.parent)
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; make room or permit writing there") from error
+
+
+def write_options(path: Path, options: dict[str, Any]) -> None:
+    """Write options as YAML, for programs."""
+    write_text(path, yaml.safe_dump(options, sort_keys=False, allow_unicode=True))
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """Read the options of a run.
+
+    Raises:
+        UserError: the file is not a mapping of options.
+    """
+    try:
+        options = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"cannot read the options in {path}: {error}; restore the file or remove it") from error
+    if not isinstance(options, dict):
+        raise UserError(f"expected options (name: value) in {path}, found {options!r}; restore the file or remove it")
+    return options
+
+
+def options_text(options: dict[str, Any], defaults: dict[str, Any]) -> str:
+    """Return options as lines for people, those that differ from their default marked with it."""
+    lines = ["----------------- Options ---------------"]
+    for name, value in options.items():
+        note = f"\t[default: {defaults[name]}]" if name in defaults and value != defaults[name] else ""
+        lines.append(f"{name:>25}: {value!s:<30}{note}".rstrip())
+    lines.append("----------------- End -------------------")
+    return "\n".join(lines) + "\n"

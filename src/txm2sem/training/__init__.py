@@ -1,0 +1,1 @@
+"""Training with PyTorch Lightning, which only this package knows."""

@@ -1,0 +1,184 @@
+"""What happens beside the optimisation: log lines, checkpoints, the progress bar, and stopping when asked to."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, Checkpoint
+from tqdm import tqdm
+
+from txm2sem.checkpoints import save, save_network
+from txm2sem.metrics import Summary
+from txm2sem.runs import RunPaths, append_line
+from txm2sem.training.modules import TranslationModule
+
+Echo = Callable[[str], None]
+
+
+class TrainingInterrupted(Exception):  # noqa: N818 (nothing went wrong)
+    """Training was asked to stop (Ctrl-C, SIGTERM) and has saved where it stood."""
+
+
+class LossLog(Callback):
+    """Writes the losses to the console, to `loss_log.txt` and to TensorBoard, every `--print_freq` patches."""
+
+    def __init__(self, module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
+        self.module = module
+        self.paths = paths
+        self.echo = echo
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write one line such as `(epoch: 1, iters: 100) G_GAN: 0.812 G_L1: 31.204`."""
+        if not trainer.is_global_zero or not self.module.has_just_reached(self.module.command.saving.print_freq):
+            return
+        losses = {name: float(value) for name, value in self.module.losses.items()}
+        rate = self.module.named_optimizers()["G"].optimizer.param_groups[0]["lr"]
+        for logger in trainer.loggers:
+            logger.log_metrics({**losses, "learning_rate": rate}, step=self.module.position.iteration)
+        terms = " ".join(f"{name}: {value:.3f}" for name, value in losses.items())
+        line = f"(epoch: {self.module.epoch}, iters: {self.module.position.patch}) {terms}"
+        append_line(self.paths.loss_log, line)
+        self.echo(line)
+
+
+class ValidationLog(Callback):
+    """Writes the validation line of epoch 0 and of every epoch."""
+
+    def __init__(self, module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
+        self.module = module
+        self.paths = paths
+        self.echo = echo
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write `(epoch: N) PSNR=mean±error, SSIM=mean±error`."""
+        if not trainer.is_global_zero:
+            return
+        scores = np.array(self.module.validation_scores)
+        psnr, ssim = Summary.of(scores[:, 0]), Summary.of(scores[:, 1])
+        epoch = self.module.epoch - 1 if trainer.sanity_checking else self.module.epoch
+        for logger in trainer.loggers:
+            logger.log_metrics(
+                {"validation/psnr": psnr.mean, "validation/ssim": ssim.mean}, step=self.module.position.iteration
+            )
+        append_line(self.paths.metrics_log, f"(epoch: {epoch}) PSNR={psnr}, SSIM={ssim}")
+        self.echo(f"(epoch: {epoch}) validation PSNR={psnr.mean:.2f} dB, SSIM={ssim.mean:.4f}")
+
+
+class Checkpoints(Checkpoint):
+    """Saves the networks in the original code's names and what resuming needs; stops when asked to.
+
+    Ctrl-C or SIGTERM (a cluster's time limit) ends training after the batch, or the validation, under way, with
+    everything saved. A second Ctrl-C ends it at once.
+    """
+
+    def __init__(self, module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
+        self.module = module
+        self.paths = paths
+        self.echo = echo
+        self.stop_requested = False
+        self._handlers: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen for requests to stop."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._request_stop)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save the latest model every `--save_latest_freq` patches, and one that is kept with `--save_by_iter`."""
+        options, place = self.module.command.saving, self.module.position
+        if trainer.is_global_zero and self.module.has_just_reached(options.save_latest_freq):
+            self._save_latest()
+            if options.save_by_iter:
+                self._save_networks(f"iter_{place.iteration}")
+        # At an epoch's end its validation comes first, so that a resumed run misses none.
+        if place.patch < self.module.command.data.num_train:
+            self._stop_if_requested(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the latest model after every epoch, and one that is kept every `--save_epoch_freq` epochs."""
+        finished = self.module.epoch - 1
+        if trainer.is_global_zero:
+            self._save_latest()
+            if finished % self.module.command.saving.save_epoch_freq == 0:
+                self._save_networks(str(finished))
+        self._stop_if_requested(trainer)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Give the signals back."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers.clear()
+
+    def _request_stop(self, number: int, frame: Any) -> None:
+        self.stop_requested = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.echo("stopping after this batch (at an epoch's end, after its validation); Ctrl-C again stops at once")
+
+    def _stop_if_requested(self, trainer: pl.Trainer) -> None:
+        # Processes that train together receive the signal at different batches and must stop at the same one.
+        if not trainer.strategy.reduce_boolean_decision(self.stop_requested, all=False):
+            return
+        if trainer.is_global_zero:
+            self._save_latest()
+        raise TrainingInterrupted
+
+    def _save_latest(self) -> None:
+        save(self.module.state(), self.paths.state)
+        self._save_networks("latest")
+
+    def _save_networks(self, label: str) -> None:
+        for name, network in self.module.networks.items():
+            save_network(network, self.paths.network(label, name))
+
+
+class Progress(Callback):
+    """A progress bar over all patches of the run, with the time left and the current losses.
+
+    Shown on a terminal only; a log file gets the loss lines.
+    """
+
+    def __init__(self, module: TranslationModule) -> None:
+        self.module = module
+        self.bar: tqdm[Any] | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar where the run stands."""
+        place, per_epoch = self.module.position, self.module.command.data.num_train
+        self.bar = tqdm(
+            total=self.module.epochs_in_all * per_epoch,
+            initial=place.epoch * per_epoch + place.patch,
+            unit="patch",
+            dynamic_ncols=True,
+            disable=None if trainer.is_global_zero else True,
+        )
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar on."""
+        assert self.bar is not None
+        place, per_epoch = self.module.position, self.module.command.data.num_train
+        self.bar.update(place.epoch * per_epoch + place.patch - self.bar.n)
+        if not self.bar.disable and self.module.has_just_reached(10):
+            self.bar.set_description(f"epoch {self.module.epoch}/{self.module.last_epoch}", refresh=False)
+            self.bar.set_postfix({name: f"{float(value):.3g}" for name, value in self.module.losses.items()})
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say that the bar stands still for a reason."""
+        if self.bar is not None:
+            self.bar.set_description("validating")
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Close the bar."""
+        if self.bar is not None:
+            self.bar.close()

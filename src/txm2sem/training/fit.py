@@ -1,0 +1,190 @@
+"""Train a model: the wiring, from options to a finished run."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import warnings
+from collections.abc import Sequence
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from txm2sem.checkpoints import load, load_network
+from txm2sem.config import TrainCommand, run_name, to_mapping
+from txm2sem.data import AlignedSlices, EpochSampler, EvaluationPatches, TrainingPatches, check_channels, resolve_ranges
+from txm2sem.devices import parse_gpu_ids
+from txm2sem.errors import UserError
+from txm2sem.networks import check_patch_size
+from txm2sem.runs import RunPaths, options_text, set_aside, write_options, write_text
+from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog
+from txm2sem.training.modules import MODELS, TranslationModule
+
+
+def fit(command: TrainCommand, echo: Echo) -> RunPaths:
+    """Train a model and leave its checkpoints, options and logs in `checkpoints_dir/NAME`.
+
+    Args:
+        command: the resolved options.
+        echo: receives each line for the console.
+
+    Returns:
+        The paths of the run.
+
+    Raises:
+        UserError: data, options, checkpoint or device do not allow it; found before anything is moved or written.
+        TrainingInterrupted: asked to stop; everything is saved.
+    """
+    paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
+    devices = parse_gpu_ids(command.run.gpu_ids)
+    check_channels(command.model, command.data)
+    check_patch_size(command.model, command.data.patch_size)
+    training = AlignedSlices.open(command.run.dataroot, "train", command.data)
+    validation = AlignedSlices.open(command.run.dataroot, "val", command.data)
+    command = dataclasses.replace(command, data=resolve_ranges(command.data, training))
+    module = MODELS[command.model.model](command)
+    patches = PatchData(module, training, validation)
+
+    resuming = command.schedule.continue_train
+    if resuming:
+        resume(module, paths, echo)
+    elif is_main_process():
+        move_earlier_run(paths, echo)
+    if module.position.epoch >= module.epochs_in_all:
+        echo(f"{paths.name} is trained for all its {module.epochs_in_all} epochs; a larger --niter trains it further")
+        return paths
+    if is_main_process():
+        write_run_options(paths, command)
+    trainer = build_trainer(module, paths, echo, accelerator="gpu" if devices else "cpu", devices=devices or 1)
+    trainer.fit(module, patches)
+    return paths
+
+
+def is_main_process() -> bool:
+    """Say whether this is the only process, or the first of those that train together."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+class PatchData(pl.LightningDataModule):
+    """The patches of a run: random ones for training, from where the run stands, and fixed ones for validation.
+
+    Raises:
+        UserError: the validation split has no usable patches of the size asked for.
+    """
+
+    def __init__(self, module: TranslationModule, training: AlignedSlices, validation: AlignedSlices) -> None:
+        super().__init__()
+        self.module = module
+        self.command = module.command
+        self.training = TrainingPatches(training, self.command.data, self.command.run.seed)
+        self.validation = EvaluationPatches(validation, self.command.data)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Return the rest of the epoch that the run stands in; called anew for every epoch."""
+        trainer = self.trainer
+        assert trainer is not None
+        sampler = EpochSampler(
+            self.module.position.epoch,
+            self.command.data.num_train,
+            start=self.module.position.patch,
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+        )
+        return DataLoader(
+            self.training,
+            batch_size=self.command.data.batch_size,
+            sampler=sampler,
+            num_workers=min(self.command.run.num_threads, os.cpu_count() or 1),
+            pin_memory=trainer.num_devices > 0 and self.module.device.type == "cuda",
+        )
+
+    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Return the fixed patches of the validation split."""
+        return DataLoader(self.validation, batch_size=self.command.data.batch_size)
+
+
+def build_trainer(
+    module: TranslationModule,
+    paths: RunPaths,
+    echo: Echo,
+    *,
+    accelerator: str,
+    devices: int | Sequence[int],
+) -> pl.Trainer:
+    """Return the Lightning trainer of a run.
+
+    Args:
+        module: the model, at the position that the run starts from.
+        paths: where logs and checkpoints go.
+        echo: receives each line for the console.
+        accelerator: `cpu` or `gpu`.
+        devices: number of CPU processes, or the GPUs by their ids; several train together (DDP).
+    """
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    # Lightning's advice about loader processes and logging intervals is addressed to programmers.
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    several = devices > 1 if isinstance(devices, int) else len(devices) > 1
+    fresh = module.position.iteration == 0
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=devices if isinstance(devices, int) else list(devices),
+        # Each of the adversarial steps leaves the parameters of the other network without gradients.
+        strategy="ddp_find_unused_parameters_true" if several else "auto",
+        precision="bf16-mixed" if module.command.run.precision == "bf16" else "32-true",
+        max_epochs=module.epochs_in_all - module.position.epoch,
+        # The whole validation before the first epoch of a fresh run gives the scores of epoch 0.
+        num_sanity_val_steps=-1 if fresh else 0,
+        reload_dataloaders_every_n_epochs=1,
+        use_distributed_sampler=False,
+        callbacks=[
+            LossLog(module, paths, echo),
+            ValidationLog(module, paths, echo),
+            Progress(module),
+            Checkpoints(module, paths, echo),
+        ],
+        logger=TensorBoardLogger(paths.checkpoints, name="tensorboard", version=""),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def move_earlier_run(paths: RunPaths, echo: Echo) -> None:
+    """Move checkpoints and results of an earlier run of the same name aside, and say where."""
+    for folder in (paths.checkpoints, paths.results):
+        moved = set_aside([folder], folder)
+        if moved:
+            echo(f"the earlier {folder} is kept as {moved}")
+
+
+def resume(module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
+    """Bring a module to where the run stopped.
+
+    Checkpoints of the original code have networks only; training then goes on from their weights at `--epoch_count`.
+
+    Raises:
+        UserError: there is nothing to go on from, or it does not fit the options.
+    """
+    if paths.state.exists():
+        try:
+            module.restore(load(paths.state))
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise UserError(
+                f"{paths.state} does not fit this run ({error}); pass the options that the run was started with"
+            ) from error
+        place = module.position
+        echo(f"going on with {paths.name} at epoch {module.epoch}, patch {place.patch}")
+        return
+    for name, network in module.networks.items():
+        load_network(network, paths.network("latest", name), module.command.model)
+    echo(f"{paths.state} is not there: going on from the weights alone, at epoch {module.epoch}")
+
+
+def write_run_options(paths: RunPaths, command: TrainCommand) -> None:
+    """Save the resolved options beside the networks: as YAML for testing and resuming, as text for people."""
+    options = to_mapping(command)
+    write_options(paths.options, options)
+    write_text(paths.train_options_text, options_text(options, to_mapping(TrainCommand())))

@@ -1,0 +1,328 @@
+"""The models as Lightning modules: one regression module, one adversarial module, and what they share.
+
+`feedforward` and `srcnn` are the regression module, `pix2pix` and `srgan` the adversarial one; they differ only in
+options (see `txm2sem.config.MODEL_DEFAULTS`).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from txm2sem.config import TrainCommand
+from txm2sem.data import downsample, to_uint8
+from txm2sem.metrics import psnr, ssim
+from txm2sem.networks import build_discriminator, build_generator, initialise
+from txm2sem.objectives import (
+    ImagePool,
+    gan_loss,
+    gradient_penalty,
+    jacobian_penalty,
+    learning_rate_factor,
+    mix_samples,
+    regression_loss,
+)
+
+
+@dataclass
+class Position:
+    """How far a training run has come.
+
+    Attributes:
+        epoch: epochs completed.
+        patch: patches seen of the current epoch.
+        iteration: patches seen in all.
+    """
+
+    epoch: int = 0
+    patch: int = 0
+    iteration: int = 0
+
+
+class TranslationModule(pl.LightningModule):
+    """What all models share: the generator, its optimiser and schedule, validation, and a resumable position.
+
+    Every step draws from a seed of its own, made of the run's seed, the position and the process's rank. So a run
+    that was interrupted anywhere goes on as if it had not been, without saving the state of a random generator.
+
+    Args:
+        command: all options of the run.
+    """
+
+    def __init__(self, command: TrainCommand) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.command = command
+        self.position = Position()
+        self.batch_patches = 0
+        self.losses: dict[str, Tensor] = {}
+        self.validation_scores: list[tuple[float, float]] = []
+        self.random = torch.Generator().manual_seed(command.run.seed)
+        self.generator = build_generator(command.model)
+        self._initialise(self.generator)
+        self._resumed: dict[str, Any] | None = None
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks by the name that their checkpoints carry."""
+        return {"G": self.generator}
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch under way, as schedule and file names count it."""
+        return self.command.schedule.epoch_count + self.position.epoch
+
+    @property
+    def epochs_in_all(self) -> int:
+        """Epochs that the run has in all."""
+        schedule = self.command.schedule
+        return schedule.niter + schedule.niter_decay - schedule.epoch_count + 1
+
+    @property
+    def last_epoch(self) -> int:
+        """Number of the last epoch."""
+        return self.command.schedule.niter + self.command.schedule.niter_decay
+
+    def has_just_reached(self, frequency: int) -> bool:
+        """Say whether the latest batch has brought the patches seen in all to, or over, a multiple of `frequency`."""
+        seen = self.position.iteration
+        return seen // frequency > (seen - self.batch_patches) // frequency
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Translate TXM (N, 1, H, W) in [-1, 1] to SEM of the same size and range."""
+        prediction: Tensor = self.generator(downsample(source, self.command.model.downsample_factor))
+        return prediction
+
+    @abstractmethod
+    def optimisation_step(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Update the networks from one batch (N, 1, H, W) and return the losses by name."""
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Update the networks from one batch and move the position on."""
+        options, place = self.command, self.position
+        entropy = [options.run.seed, place.epoch, place.patch, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
+        losses = self.optimisation_step(batch["source"], batch["target"])
+        self.losses = {name: value.detach() for name, value in losses.items()}
+        self.batch_patches = batch["source"].shape[0] * self.trainer.world_size
+        place.patch += self.batch_patches
+        place.iteration += self.batch_patches
+
+    def generator_input(self, source: Tensor) -> Tensor:
+        """Return what the generator sees of a source image, ready to be differentiated by the Jacobian penalty."""
+        image = downsample(source, self.command.model.downsample_factor)
+        return image.detach().requires_grad_(self.command.objective.lambda_img_grad > 0)
+
+    def continuity_losses(self, prediction: Tensor, image: Tensor) -> dict[str, Tensor]:
+        """Return the weighted Jacobian penalty by its name; nothing where its weight is zero."""
+        weight = self.command.objective.lambda_img_grad
+        return {"G_jacobian": weight * jacobian_penalty(prediction, image)} if weight > 0 else {}
+
+    def update(self, network: str, loss: Tensor) -> None:
+        """Take one optimiser step of one network (`G`, `D`)."""
+        optimizer = self.named_optimizers()[network]
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+
+    # -- schedule ---------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """Return an Adam optimiser for each network; weight decay applies to the generator."""
+        schedule = self.command.schedule
+        optimizers: dict[str, Optimizer] = {
+            name: Adam(
+                network.parameters(),
+                lr=schedule.lr,
+                betas=(schedule.beta1, 0.999),
+                weight_decay=schedule.weight_decay if name == "G" else 0.0,
+                fused=True,
+            )
+            for name, network in self.networks.items()
+        }
+        self.plateaus = {
+            name: ReduceLROnPlateau(optimizer, mode="max", factor=0.2, patience=5)
+            for name, optimizer in optimizers.items()
+        }
+        return list(optimizers.values())
+
+    def named_optimizers(self) -> dict[str, LightningOptimizer]:
+        """Return each network's optimiser."""
+        found = self.optimizers()
+        return dict(zip(self.networks, found if isinstance(found, list) else [found], strict=True))
+
+    def on_train_start(self) -> None:
+        """Bring the optimisers to where a resumed run left them."""
+        if self._resumed is None:
+            return
+        for name, optimizer in self.named_optimizers().items():
+            optimizer.optimizer.load_state_dict(self._resumed["optimizers"][name])
+            self.plateaus[name].load_state_dict(self._resumed["plateaus"][name])
+        self._resumed = None
+
+    def on_train_epoch_start(self) -> None:
+        """Set the learning rate of the epoch; the plateau policy sets its own after validation."""
+        schedule = self.command.schedule
+        if schedule.lr_policy == "plateau":
+            return
+        factor = learning_rate_factor(
+            schedule.lr_policy,
+            self.epoch,
+            niter=schedule.niter,
+            niter_decay=schedule.niter_decay,
+            lr_decay_iters=schedule.lr_decay_iters,
+        )
+        for optimizer in self.named_optimizers().values():
+            for group in optimizer.optimizer.param_groups:
+                group["lr"] = schedule.lr * factor
+
+    def on_train_epoch_end(self) -> None:
+        """Count the epoch; runs after its validation."""
+        if self.command.schedule.lr_policy == "plateau":
+            for plateau in self.plateaus.values():
+                plateau.step(float(np.mean([score[0] for score in self.validation_scores])))
+        self.position.epoch += 1
+        self.position.patch = 0
+
+    # -- validation -------------------------------------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the scores of the validation before."""
+        self.validation_scores = []
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Score fixed patches with frozen statistics. Every process scores all of them: cheap, nothing to gather."""
+        predictions = to_uint8(self(batch["source"]))
+        targets = to_uint8(batch["target"])
+        for prediction, target in zip(predictions, targets, strict=True):
+            self.validation_scores.append((psnr(prediction[0], target[0]), ssim(prediction[0], target[0])))
+
+    # -- resuming ---------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that resuming needs: tensors and plain values only."""
+        return {
+            "position": asdict(self.position),
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "optimizers": {name: item.optimizer.state_dict() for name, item in self.named_optimizers().items()},
+            "plateaus": {name: plateau.state_dict() for name, plateau in self.plateaus.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state returned by `state`; the optimisers follow when training starts."""
+        self.position = Position(**state["position"])
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+        self._resumed = state
+
+    def _initialise(self, network: nn.Module) -> None:
+        initialise(network, self.command.model.init_type, self.command.model.init_gain, self.random)
+
+
+def total(losses: dict[str, Tensor]) -> Tensor:
+    """Return the sum of scalar losses."""
+    return torch.stack(list(losses.values())).sum()
+
+
+class RegressionModule(TranslationModule):
+    """Feedforward CNN and SRCNN: a generator trained on image similarity alone, and on continuity."""
+
+    def optimisation_step(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Minimise lambda_regression * L(G(T), S) + lambda_img_grad * R on one batch (N, 1, H, W)."""
+        objective = self.command.objective
+        image = self.generator_input(source)
+        prediction = self.generator(image)
+        similarity = regression_loss(prediction, target, objective.regression_loss)
+        losses = {f"G_{objective.regression_loss}": objective.lambda_regression * similarity}
+        losses |= self.continuity_losses(prediction, image)
+        self.update("G", total(losses))
+        return losses
+
+
+class AdversarialModule(TranslationModule):
+    """pix2pix and SRGAN: a generator and a discriminator that learn from each other.
+
+    The discriminator sees the SEM beside the TXM (pix2pix, and srgan with `--d_condition`), or alone (srgan).
+    """
+
+    def __init__(self, command: TrainCommand) -> None:
+        super().__init__(command)
+        self.conditional = command.model.model == "pix2pix" or command.objective.d_condition
+        channels = command.model.output_nc + (command.model.input_nc if self.conditional else 0)
+        self.discriminator = build_discriminator(command.model, channels)
+        self._initialise(self.discriminator)
+        self.pool = ImagePool(command.objective.pool_size)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks by the name that their checkpoints carry."""
+        return {"G": self.generator, "D": self.discriminator}
+
+    def optimisation_step(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Update the discriminator, then the generator, on one batch (N, 1, H, W).
+
+        D minimises the mean of its losses on real and predicted images, plus lambda_gp * gradient penalty (wgangp);
+        G minimises L_GAN + lambda_L1 * |G(T) - S| + lambda_img_grad * R.
+        """
+        image = self.generator_input(source)
+        prediction = self.generator(image)
+        discriminator_losses = self.discriminator_losses(source, target, prediction.detach())
+        weights = {"D_real": 0.5, "D_fake": 0.5}
+        self.update("D", total({name: weights.get(name, 1.0) * loss for name, loss in discriminator_losses.items()}))
+
+        objective = self.command.objective
+        # The generator's step must leave no gradients in the discriminator.
+        self.discriminator.requires_grad_(False)
+        logits = self.discriminator(self.seen_by_discriminator(source, prediction))
+        losses = {
+            "G_GAN": gan_loss(logits, True, objective.gan_mode),
+            "G_L1": objective.lambda_L1 * regression_loss(prediction, target, "L1"),
+        }
+        losses |= self.continuity_losses(prediction, image)
+        self.update("G", total(losses))
+        self.discriminator.requires_grad_(True)
+        return losses | discriminator_losses
+
+    def discriminator_losses(self, source: Tensor, target: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+        """Return the discriminator's losses on real and predicted images and its weighted gradient penalty, by name."""
+        objective = self.command.objective
+        real = self.seen_by_discriminator(source, target)
+        fake = self.pool.query(self.seen_by_discriminator(source, prediction))
+        losses = {
+            "D_real": gan_loss(self.discriminator(real), True, objective.gan_mode),
+            "D_fake": gan_loss(self.discriminator(fake), False, objective.gan_mode),
+        }
+        if objective.gan_mode == "wgangp" and objective.lambda_gp > 0:
+            losses["D_gp"] = gradient_penalty(self.discriminator, mix_samples(real, fake), objective.lambda_gp)
+        return losses
+
+    def seen_by_discriminator(self, source: Tensor, image: Tensor) -> Tensor:
+        """Return SEM or prediction, beside the full-resolution TXM where the discriminator is conditional."""
+        return torch.cat([source, image], dim=1) if self.conditional else image
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that resuming needs: tensors and plain values only."""
+        return super().state() | {"pool": self.pool.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state returned by `state`; the optimisers follow when training starts."""
+        super().restore(state)
+        self.pool.load_state_dict(state["pool"])
+
+
+MODELS: dict[str, type[TranslationModule]] = {
+    "feedforward": RegressionModule,
+    "srcnn": RegressionModule,
+    "pix2pix": AdversarialModule,
+    "srgan": AdversarialModule,
+}
+"""The module of each `--model`."""

@@ -1,0 +1,22 @@
+"""Words that the tests of the command line share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+TINY = "--gpu_ids -1 --num_threads 0 --ngf 4 --patch_size 32 --num_test 3"
+TINY_TRAINING = f"{TINY} --ndf 4 --num_train 4 --niter 1 --niter_decay 1"
+SRGAN = "--model srgan --netG sr_resnet_6blocks --downsample_factor 2"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call of the program came to."""
+
+    status: int
+    out: str
+    err: str
+
+
+Program = Callable[..., Outcome]

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is imported: test processes share the cores, and the arithmetic of the tests is small.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 SHARED = Path(os.environ.get("TXM2SEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from txm2sem.config import GeneratorName, ModelOptions, NormName
 from txm2sem.errors import UserError
 from txm2sem.networks import build_generator
-from txm2sem.runs import RunPaths, write_whole
+from txm2sem.runs import write_whole
 
 
 def save(content: Any, path: Path) -> None:
@@ -89,12 +89,6 @@ def label_of(epoch: str, load_iter: int) -> str:
     return f"iter_{load_iter}" if load_iter > 0 else epoch
 
 
-def available_labels(paths: RunPaths) -> list[str]:
-    """Return the labels of the run's generators, epochs first in order, then iterations, then `latest`."""
-    labels = [path.name.removesuffix("_net_G.pth") for path in paths.checkpoints.glob("*_net_G.pth")]
-    return sorted(labels, key=lambda label: (label == "latest", not label.isdigit(), _number(label), label))
-
-
 def fitting_options(state: Mapping[str, Tensor]) -> ModelOptions | None:
     """Return the generator options whose network has exactly these keys and shapes, or None.
 
@@ -150,11 +144,6 @@ def _what_is_there(path: Path) -> str:
     network = path.stem.rsplit("_net_", 1)[-1]
     there = sorted(file.name for file in path.parent.glob(f"*_net_{network}.pth"))
     return f"{path.parent} holds {', '.join(there) or 'no network'}. Choose with --epoch or --load_iter"
-
-
-def _number(label: str) -> int:
-    digits = re.search(r"\d+", label)
-    return int(digits.group()) if digits else 0
 
 
 def _kind(value: object) -> str:

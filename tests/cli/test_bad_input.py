@@ -104,6 +104,8 @@ DATA_FAULTS = [
     pytest.param(_unchanged, "--gpu_ids first", ["first", "0,1", "-1"], id="GPU unreadable"),
     pytest.param(_unchanged, "--input_nc 3", ["--input_nc 3", "1"], id="channels"),
     pytest.param(_unchanged, "--txm_range 9,3", ["9,3"], id="grey range"),
+    pytest.param(_unchanged, "--niter 0 --niter_decay 0", ["--niter 0", "found 0"], id="no epochs"),
+    pytest.param(_unchanged, "--niter 0 --lr_policy cosine", ["cosine", "found 0"], id="no cosine"),
     pytest.param(_unchanged, "--suffix {nett}", ["nett", "--suffix"], id="suffix"),
 ]
 

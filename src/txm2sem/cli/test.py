@@ -12,14 +12,14 @@ def main(words: Sequence[str], program: str) -> int:
     """Test, print the table of scores and where the pictures are, and return the exit status."""
     command = parse_model_command(TestCommand(), words, program)
 
-    from txm2sem.report.results import test_model
+    from txm2sem.report.testing import test_model
 
     report = test_model(command)
     if report.earlier:
         print(f"the earlier results are kept as {report.earlier}")
-    print(report.table)
-    for note in report.notes:
-        print(f"note: {note}")
+    for line in report.lines:
+        print(line)
     print(f"images:   {report.paths.results}")
-    print(f"overview: {report.paths.overview}")
+    for picture in report.pictures:
+        print(f"{picture.stem}: {picture}")
     return 0

@@ -1,6 +1,13 @@
 """Slices on disk, and patches of them."""
 
-from txm2sem.data.datasets import EpochSampler, EvaluationPatches, TrainingPatches, check_channels
+from txm2sem.data.datasets import (
+    DATASET_MODES,
+    DatasetMode,
+    EpochSampler,
+    EvaluationPatches,
+    TrainingPatches,
+    check_channels,
+)
 from txm2sem.data.grey import GreyRange, measure_range, resolve_ranges, to_uint8
 from txm2sem.data.sampling import (
     PatchLocation,
@@ -14,7 +21,9 @@ from txm2sem.data.stacks import TiffStack, find_slices
 from txm2sem.data.transforms import downsample, random_horizontal_flip, to_multiple_of_4
 
 __all__ = [
+    "DATASET_MODES",
     "AlignedSlices",
+    "DatasetMode",
     "EpochSampler",
     "EvaluationPatches",
     "GreyRange",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,24 +16,6 @@ from txm2sem.data.sampling import PatchLocation, draw_training_location, evaluat
 from txm2sem.data.slices import MASK_NAMES, AlignedSlices
 from txm2sem.data.transforms import random_horizontal_flip
 from txm2sem.errors import UserError
-
-CHANNELS = {"txm2sem": (1, 1)}
-"""Channels of source and target of each `--dataset_mode`."""
-
-
-def check_channels(model: ModelOptions, options: DataOptions) -> None:
-    """Check that a model takes and makes as many channels as the data set has.
-
-    Raises:
-        UserError: it does not.
-    """
-    given = {"input_nc": model.input_nc, "output_nc": model.output_nc}
-    for (name, found), expected in zip(given.items(), CHANNELS[options.dataset_mode], strict=True):
-        if found != expected:
-            raise UserError(
-                f"--{name} {found}: expected {expected}, the channels of --dataset_mode {options.dataset_mode}; leave "
-                "the option out"
-            )
 
 
 class TrainingPatches(Dataset[dict[str, Tensor]]):
@@ -154,3 +137,40 @@ class _Pairs:
         txm = self.txm_range.normalise(self.slices.image("txm", *window))
         sem = self.sem_range.normalise(self.slices.image("sem", *window))
         return torch.from_numpy(txm)[None], torch.from_numpy(sem)[None]
+
+
+@dataclass(frozen=True)
+class DatasetMode:
+    """What a `--dataset_mode` gives to train and to evaluate with.
+
+    Args:
+        source_channels: channels of what the network sees.
+        target_channels: channels of what it is to make.
+        training: makes the training patches from slices, options and seed.
+        evaluation: makes the fixed patches from slices and options.
+    """
+
+    source_channels: int
+    target_channels: int
+    training: type[TrainingPatches]
+    evaluation: type[EvaluationPatches]
+
+
+DATASET_MODES: dict[str, DatasetMode] = {"txm2sem": DatasetMode(1, 1, TrainingPatches, EvaluationPatches)}
+"""The data set of each `--dataset_mode`."""
+
+
+def check_channels(model: ModelOptions, options: DataOptions) -> None:
+    """Check that a model takes and makes as many channels as the data set has.
+
+    Raises:
+        UserError: it does not.
+    """
+    mode = DATASET_MODES[options.dataset_mode]
+    for name, expected in (("input_nc", mode.source_channels), ("output_nc", mode.target_channels)):
+        found = getattr(model, name)
+        if found != expected:
+            raise UserError(
+                f"--{name} {found}: expected {expected}, the channels of --dataset_mode {options.dataset_mode}; leave "
+                "the option out"
+            )

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, Checkpoint
 from tqdm import tqdm
@@ -57,18 +56,19 @@ class ValidationLog(Callback):
         self.echo = echo
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write `(epoch: N) PSNR=mean±error, SSIM=mean±error`."""
+        """Write `(epoch: N) PSNR=mean±error, SSIM=mean±error`, or what else the model is scored by."""
         if not trainer.is_global_zero:
             return
-        scores = np.array(self.module.validation_scores)
-        psnr, ssim = Summary.of(scores[:, 0]), Summary.of(scores[:, 1])
+        patches = self.module.validation_scores
+        scores = {name: Summary.of([scores[name] for scores in patches]) for name in patches[0]}
         epoch = self.module.epoch - 1 if trainer.sanity_checking else self.module.epoch
         for logger in trainer.loggers:
-            logger.log_metrics(
-                {"validation/psnr": psnr.mean, "validation/ssim": ssim.mean}, step=self.module.position.iteration
-            )
-        append_line(self.paths.metrics_log, f"(epoch: {epoch}) PSNR={psnr}, SSIM={ssim}")
-        self.echo(f"(epoch: {epoch}) validation PSNR={psnr.mean:.2f} dB, SSIM={ssim.mean:.4f}")
+            means = {f"validation/{name}": summary.mean for name, summary in scores.items()}
+            logger.log_metrics(means, step=self.module.position.iteration)
+        exact = ", ".join(f"{name}={summary}" for name, summary in scores.items())
+        append_line(self.paths.metrics_log, f"(epoch: {epoch}) {exact}")
+        short = ", ".join(f"{name}={summary.mean:.4g}" for name, summary in scores.items())
+        self.echo(f"(epoch: {epoch}) validation {short}")
 
 
 class Checkpoints(Checkpoint):

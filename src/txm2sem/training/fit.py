@@ -15,14 +15,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from txm2sem.checkpoints import load, load_network
-from txm2sem.config import TrainCommand, run_name, to_mapping
-from txm2sem.data import AlignedSlices, EpochSampler, EvaluationPatches, TrainingPatches, check_channels, resolve_ranges
+from txm2sem.config import ScheduleOptions, TrainCommand, run_name, to_mapping
+from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, check_channels, resolve_ranges
 from txm2sem.devices import parse_gpu_ids
 from txm2sem.errors import UserError
 from txm2sem.networks import check_patch_size
 from txm2sem.runs import RunPaths, options_text, set_aside, write_options, write_text
 from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog
-from txm2sem.training.modules import MODELS, TranslationModule
+from txm2sem.training.models import MODELS
+from txm2sem.training.modules import TranslationModule
 
 
 def fit(command: TrainCommand, echo: Echo) -> RunPaths:
@@ -41,6 +42,7 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
     """
     paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
     devices = parse_gpu_ids(command.run.gpu_ids)
+    check_schedule(command.schedule)
     check_channels(command.model, command.data)
     check_patch_size(command.model, command.data.patch_size)
     training = AlignedSlices.open(command.run.dataroot, "train", command.data)
@@ -64,6 +66,22 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
     return paths
 
 
+def check_schedule(schedule: ScheduleOptions) -> None:
+    """Check that there is at least one epoch to train.
+
+    Raises:
+        UserError: there is none, or the cosine policy has no length.
+    """
+    last = schedule.niter + schedule.niter_decay
+    if last < schedule.epoch_count:
+        raise UserError(
+            f"--niter {schedule.niter} --niter_decay {schedule.niter_decay}: expected a last epoch of at least "
+            f"--epoch_count {schedule.epoch_count}, found {last}; pass a larger --niter"
+        )
+    if schedule.lr_policy == "cosine" and schedule.niter == 0:
+        raise UserError("--lr_policy cosine falls over --niter epochs: expected 1 or more, found 0")
+
+
 def is_main_process() -> bool:
     """Say whether this is the only process, or the first of those that train together."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
@@ -80,8 +98,9 @@ class PatchData(pl.LightningDataModule):
         super().__init__()
         self.module = module
         self.command = module.command
-        self.training = TrainingPatches(training, self.command.data, self.command.run.seed)
-        self.validation = EvaluationPatches(validation, self.command.data)
+        mode = DATASET_MODES[self.command.data.dataset_mode]
+        self.training = mode.training(training, self.command.data, self.command.run.seed)
+        self.validation = mode.evaluation(validation, self.command.data)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Return the rest of the epoch that the run stands in; called anew for every epoch."""

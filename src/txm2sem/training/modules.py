@@ -65,7 +65,7 @@ class TranslationModule(pl.LightningModule):
         self.position = Position()
         self.batch_patches = 0
         self.losses: dict[str, Tensor] = {}
-        self.validation_scores: list[tuple[float, float]] = []
+        self.validation_scores: list[dict[str, float]] = []
         self.random = torch.Generator().manual_seed(command.run.seed)
         self.generator = build_generator(command.model)
         self._initialise(self.generator)
@@ -99,8 +99,12 @@ class TranslationModule(pl.LightningModule):
 
     def forward(self, source: Tensor) -> Tensor:
         """Translate TXM (N, 1, H, W) in [-1, 1] to SEM of the same size and range."""
-        prediction: Tensor = self.generator(downsample(source, self.command.model.downsample_factor))
-        return prediction
+        image = downsample(source, self.command.model.downsample_factor)
+        return self.finish(self.generator(image), source)
+
+    def finish(self, output: Tensor, source: Tensor) -> Tensor:
+        """Return the prediction that a generator's output stands for; here the output itself."""
+        return output
 
     @abstractmethod
     def optimisation_step(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -189,7 +193,7 @@ class TranslationModule(pl.LightningModule):
         """Count the epoch; runs after its validation."""
         if self.command.schedule.lr_policy == "plateau":
             for plateau in self.plateaus.values():
-                plateau.step(float(np.mean([score[0] for score in self.validation_scores])))
+                plateau.step(float(np.mean([next(iter(scores.values())) for scores in self.validation_scores])))
         self.position.epoch += 1
         self.position.patch = 0
 
@@ -201,10 +205,14 @@ class TranslationModule(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Score fixed patches with frozen statistics. Every process scores all of them: cheap, nothing to gather."""
-        predictions = to_uint8(self(batch["source"]))
-        targets = to_uint8(batch["target"])
-        for prediction, target in zip(predictions, targets, strict=True):
-            self.validation_scores.append((psnr(prediction[0], target[0]), ssim(prediction[0], target[0])))
+        predictions = self(batch["source"])
+        for index, prediction in enumerate(predictions):
+            self.validation_scores.append(self.score(prediction, {name: item[index] for name, item in batch.items()}))
+
+    def score(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, float]:
+        """Return the validation scores of one prediction (C, H, W) by name; the plateau policy watches the first."""
+        one, other = to_uint8(prediction[0]), to_uint8(patch["target"][0])
+        return {"PSNR": psnr(one, other), "SSIM": ssim(one, other)}
 
     # -- resuming ---------------------------------------------------------------------------------------------------
 
@@ -240,7 +248,7 @@ class RegressionModule(TranslationModule):
         """Minimise lambda_regression * L(G(T), S) + lambda_img_grad * R on one batch (N, 1, H, W)."""
         objective = self.command.objective
         image = self.generator_input(source)
-        prediction = self.generator(image)
+        prediction = self.finish(self.generator(image), source)
         similarity = regression_loss(prediction, target, objective.regression_loss)
         losses = {f"G_{objective.regression_loss}": objective.lambda_regression * similarity}
         losses |= self.continuity_losses(prediction, image)
@@ -274,7 +282,7 @@ class AdversarialModule(TranslationModule):
         G minimises L_GAN + lambda_L1 * |G(T) - S| + lambda_img_grad * R.
         """
         image = self.generator_input(source)
-        prediction = self.generator(image)
+        prediction = self.finish(self.generator(image), source)
         discriminator_losses = self.discriminator_losses(source, target, prediction.detach())
         weights = {"D_real": 0.5, "D_fake": 0.5}
         self.update("D", total({name: weights.get(name, 1.0) * loss for name, loss in discriminator_losses.items()}))
@@ -317,12 +325,3 @@ class AdversarialModule(TranslationModule):
         """Take up a state returned by `state`; the optimisers follow when training starts."""
         super().restore(state)
         self.pool.load_state_dict(state["pool"])
-
-
-MODELS: dict[str, type[TranslationModule]] = {
-    "feedforward": RegressionModule,
-    "srcnn": RegressionModule,
-    "pix2pix": AdversarialModule,
-    "srgan": AdversarialModule,
-}
-"""The module of each `--model`."""

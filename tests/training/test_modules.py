@@ -1,0 +1,201 @@
+"""The models: which network learns from what, and what each option changes."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
+from txm2sem.runs import RunPaths
+from txm2sem.training.fit import build_trainer
+from txm2sem.training.models import MODELS
+from txm2sem.training.modules import AdversarialModule, TranslationModule
+
+SIZE = 32
+SMALL = {"ngf": 4, "ndf": 4, "patch_size": SIZE, "num_train": 2, "niter": 1, "niter_decay": 0, "num_test": 1}
+ADVERSARIAL = ["pix2pix", "srgan"]
+
+
+def command(model: str, **options: Any) -> TrainCommand:
+    """Return small options of a model."""
+    generator = {"netG": "sr_resnet_6blocks", "downsample_factor": 2} if model.startswith("sr") else {}
+    plain = {"netG": "resnet_6blocks"} | generator
+    return override(TrainCommand(), {**MODEL_DEFAULTS[model], "model": model, **SMALL, **plain, **options})
+
+
+class Patches(Dataset[dict[str, Tensor]]):
+    """Random batches of one patch."""
+
+    def __init__(self, count: int) -> None:
+        random = torch.Generator().manual_seed(3)
+        self.images = torch.rand(count, 2, 1, 1, SIZE, SIZE, generator=random) * 2 - 1
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        if index >= len(self):
+            raise IndexError(index)
+        source, target = self.images[index]
+        return {"source": source, "target": target}
+
+
+def train(module: TranslationModule, tmp_path: Path, steps: int = 2) -> TranslationModule:
+    """Train on random patches with the real trainer, on the CPU."""
+    paths = RunPaths.of("run", tmp_path, tmp_path)
+    trainer = build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=1)
+    training, validation = (DataLoader(Patches(count), batch_size=None) for count in (steps, 1))
+    trainer.fit(module, training, validation)
+    return module
+
+
+def moved(before: dict[str, Tensor], module: torch.nn.Module) -> bool:
+    """Say whether any weight of a network has changed."""
+    return any(not torch.equal(value, before[name]) for name, value in module.named_parameters())
+
+
+def weights(module: torch.nn.Module) -> dict[str, Tensor]:
+    """Return a copy of a network's weights."""
+    return {name: value.detach().clone() for name, value in module.named_parameters()}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_step_moves_every_network(model: str, tmp_path: Path) -> None:
+    module = MODELS[model](command(model))
+    before = {name: weights(network) for name, network in module.networks.items()}
+    train(module, tmp_path)
+    assert all(moved(before[name], network) for name, network in module.networks.items())
+
+
+@pytest.mark.parametrize("model", ADVERSARIAL)
+def test_the_generators_step_leaves_no_gradient_in_the_discriminator(model: str, tmp_path: Path) -> None:
+    module = MODELS[model](command(model))
+    seen: dict[str, list[Tensor]] = {}
+    update = module.update
+
+    def spy(network: str, loss: Tensor) -> None:
+        update(network, loss)
+        assert isinstance(module, AdversarialModule)
+        gradients = [value.grad.clone() for value in module.discriminator.parameters() if value.grad is not None]
+        seen.setdefault(network, []).extend(gradients)
+
+    module.update = spy  # type: ignore[method-assign]
+    train(module, tmp_path, steps=1)
+    assert seen["D"]
+    assert all(torch.equal(after, before) for before, after in zip(seen["D"], seen["G"], strict=True))
+
+
+@pytest.mark.parametrize("model", ADVERSARIAL)
+def test_the_discriminators_step_leaves_the_generator_alone(model: str, tmp_path: Path) -> None:
+    module = MODELS[model](command(model))
+    before = weights(module.generator)
+    update = module.update
+
+    def only_discriminator(network: str, loss: Tensor) -> None:
+        if network == "D":
+            update(network, loss)
+
+    module.update = only_discriminator  # type: ignore[method-assign]
+    train(module, tmp_path, steps=1)
+    assert not moved(before, module.generator)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "channels"),
+    [("pix2pix", {}, 2), ("srgan", {}, 1), ("srgan", {"d_condition": True}, 2)],
+)
+def test_the_discriminator_sees_the_txm_where_it_is_conditional(
+    model: str, options: dict[str, Any], channels: int
+) -> None:
+    module = MODELS[model](command(model, **options))
+    assert isinstance(module, AdversarialModule)
+    source, image = torch.rand(2, 1, 1, SIZE, SIZE)
+    seen = module.seen_by_discriminator(source, image)
+    assert seen.shape[1] == channels
+    assert torch.equal(seen[:, -1:], image)
+    assert channels == 1 or torch.equal(seen[:, :1], source)
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("srcnn", {"lambda_img_grad": 1e-2}),
+        ("srcnn", {"lambda_regression": 3.0, "lambda_img_grad": 1e-2}),
+        ("feedforward", {"regression_loss": "L2"}),
+        ("feedforward", {"weight_decay": 0.5}),
+        ("feedforward", {"beta1": 0.9}),
+        ("pix2pix", {"lambda_L1": 1.0}),
+        ("pix2pix", {"gan_mode": "lsgan"}),
+        ("pix2pix", {"gan_mode": "wgangp"}),
+        ("pix2pix", {"gan_mode": "wgangp", "lambda_gp": 10.0}),
+        ("pix2pix", {"pool_size": 1}),
+        ("srgan", {"d_condition": True}),
+        ("srgan", {"no_dropout": True}),
+        ("srgan", {"netD": "pixel"}),
+        ("srgan", {"norm": "instance"}),
+        ("srgan", {"init_type": "kaiming"}),
+        ("srgan", {"init_gain": 0.1}),
+    ],
+)
+def test_each_option_changes_the_training(model: str, options: dict[str, Any], tmp_path: Path) -> None:
+    plain, changed = (MODELS[model](command(model, **choice)) for choice in ({}, options))
+    for module in (plain, changed):
+        train(module, tmp_path, steps=4)
+    one, other = weights(plain.generator), weights(changed.generator)
+    assert one.keys() != other.keys() or any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_weight_decay_is_for_the_generator_only() -> None:
+    module = MODELS["srgan"](command("srgan", weight_decay=0.25))
+    generator, discriminator = module.configure_optimizers()
+    assert generator.param_groups[0]["weight_decay"] == 0.25
+    assert discriminator.param_groups[0]["weight_decay"] == 0
+
+
+def test_validation_leaves_the_normalisation_statistics_alone(tmp_path: Path) -> None:
+    module = MODELS["feedforward"](command("feedforward"))
+    train(module, tmp_path)
+    before = copy.deepcopy(module.generator.state_dict())
+    module.eval()
+    module.validation_step(Patches(1)[0], 0)
+    assert all(torch.equal(value, before[key]) for key, value in module.generator.state_dict().items())
+
+
+def test_the_jacobian_penalty_makes_the_prediction_less_sensitive(tmp_path: Path) -> None:
+    sensitivities = []
+    for weight in (0.0, 1.0):
+        module = MODELS["srcnn"](command("srcnn", lambda_img_grad=weight, lr=2e-3, niter=1, num_train=30))
+        train(module, tmp_path, steps=30)
+        module.eval()
+        source = Patches(1)[0]["source"]
+        with torch.no_grad():
+            change = module(source + 0.05 * torch.randn(source.shape, generator=torch.Generator().manual_seed(1)))
+            sensitivities.append(float((change - module(source)).square().mean()))
+    assert sensitivities[1] < 0.5 * sensitivities[0]
+
+
+@pytest.mark.parametrize("policy", ["linear", "step", "cosine"])
+def test_the_learning_rate_of_an_epoch_follows_the_policy(policy: str, tmp_path: Path) -> None:
+    options = {"lr_policy": policy, "niter": 2, "niter_decay": 2, "lr_decay_iters": 1, "num_train": 1}
+    module = MODELS["feedforward"](command("feedforward", **options))
+    rates: list[float] = []
+    step = module.optimisation_step
+
+    def spy(source: Tensor, target: Tensor) -> dict[str, Tensor]:
+        rates.append(module.named_optimizers()["G"].optimizer.param_groups[0]["lr"])
+        return step(source, target)
+
+    module.optimisation_step = spy  # type: ignore[method-assign]
+    train(module, tmp_path, steps=1)
+    expected = {
+        "linear": [1, 1, 2 / 3, 1 / 3],
+        "step": [1, 0.1, 0.01, 0.001],
+        "cosine": [1, 0.5, 0, 0.5],
+    }
+    assert rates == pytest.approx([2e-4 * factor for factor in expected[policy]])

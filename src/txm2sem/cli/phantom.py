@@ -1,0 +1,33 @@
+"""`txm2sem phantom FOLDER`: write a synthetic shale data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from txm2sem.cli.parsing import UsageError, parse
+from txm2sem.config import PhantomCommand
+
+
+def main(words: Sequence[str], program: str) -> int:
+    """Write the data set, say what it is, and return the exit status."""
+    places = list(words[:1]) if words and not words[0].startswith("-") else []
+    command = parse(PhantomCommand(), words[len(places) :], f"{program} FOLDER")
+    if not places:
+        raise UsageError(f"expected a folder to write, as in: {program} images --size 256")
+
+    from tqdm import tqdm
+
+    from txm2sem.phantom import write_phantom
+
+    folder = Path(places[0])
+    with tqdm(total=1.0, bar_format="{desc:<24} {bar} {elapsed}<{remaining}", disable=None) as bar:
+
+        def show(done: float, task: str) -> None:
+            bar.set_description_str(task)
+            bar.update(done - bar.n)
+
+        facts = write_phantom(folder, command.phantom, show)
+    print(f"{folder}: {facts['shape']} pixels (z, y, x), porosity {facts['porosity']:.3f}; all facts in phantom.json")
+    print(f"next: txm2sem train --dataroot {folder}")
+    return 0

@@ -27,7 +27,7 @@ demo/images: | .venv/installed
 demo: .venv/installed | $(DATA)
 	$(BIN)/txm2sem train --dataroot $(DATA) --name demo --checkpoints_dir demo/checkpoints --results_dir demo/results \
 	  --model srgan --netG sr_resnet_6blocks --ngf 32 --downsample_factor 2 --patch_size 128 \
-	  --lambda_img_grad 1e-4 --num_train 400 --niter 2 --niter_decay 2
+	  --lambda_img_grad 1e-4 --num_train 300 --niter 2 --niter_decay 2
 	$(BIN)/txm2sem test --name demo --checkpoints_dir demo/checkpoints --results_dir demo/results --eval
 
 check: .venv/installed-dev

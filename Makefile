@@ -1,6 +1,7 @@
 # make demo   install, write a phantom, train a small model, test it        (DATA=folder uses your own slices)
 # make test   install the test tools too; lint, types, tests
 # make check  lint and types only
+# make visdom install what `--display_id` needs
 # make clean  remove what the demo has written
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 DATA ?= demo/images
 
-.PHONY: demo test check clean
+.PHONY: demo test check visdom clean
 
 # torch comes first and alone, so that no other package chooses a build of it.
 .venv/installed: pyproject.toml constraints.txt
@@ -17,7 +18,16 @@ DATA ?= demo/images
 	$(INSTALL) --constraint constraints.txt --editable .
 	touch $@
 
-.venv/installed-dev: .venv/installed
+# pip takes the versions to build with from the first variable, since version 25.3 from the second.
+.venv/installed-visdom: .venv/installed build-constraints.txt
+	PIP_CONSTRAINT=build-constraints.txt PIP_BUILD_CONSTRAINT=build-constraints.txt \
+	  $(INSTALL) --no-deps $(shell grep '^visdom==' constraints.txt)
+	$(INSTALL) --constraint constraints.txt --editable '.[visdom]'
+	touch $@
+
+visdom: .venv/installed-visdom
+
+.venv/installed-dev: .venv/installed .venv/installed-visdom
 	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
 	touch $@
 

@@ -83,3 +83,21 @@ def test_scores_are_summarised_with_the_standard_error() -> None:
     assert summary.mean == pytest.approx(np.mean(expected))
     assert summary.standard_error == pytest.approx(np.std(expected) / np.sqrt(2))
     assert str(scores).startswith(f"PSNR={summary.mean}±{summary.standard_error}, SSIM=")
+
+
+def test_scores_over_some_pixels_do_not_see_the_others() -> None:
+    random = np.random.default_rng(0)
+    target = random.integers(0, 256, (32, 32)).astype(np.uint8)
+    prediction = np.where(random.random((32, 32)) < 0.5, target, 128).astype(np.uint8)
+    valid = np.ones((32, 32), bool)
+    valid[:10, :12] = False
+    other = np.where(valid, target, 3).astype(np.uint8)
+    for score in (psnr, ssim):
+        # Running sums over windows carry the last digits of the pixels before.
+        assert score(prediction, target, valid) == pytest.approx(score(prediction, other, valid), rel=1e-12)
+        assert score(prediction, target, valid) != score(prediction, target)
+        assert np.isnan(score(prediction, target, np.zeros_like(valid)))
+    whole = np.ones_like(valid)
+    assert psnr(prediction, target, whole) == psnr(prediction, target)
+    # The mean is taken over the windows inside the image, as without a mask.
+    assert ssim(prediction, target, whole) == pytest.approx(ssim(prediction, target))

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 LAYERS = [
     {"errors", "config"},
     {"networks", "objectives", "metrics", "phantom", "devices"},
-    {"data", "runs", "checkpoints"},
+    {"data", "runs", "checkpoints", "details"},
     {"training", "inference"},
     {"evaluation", "report"},
     {"cli"},

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 
 from txm2sem.errors import UserError
 
-ModelName = Literal["feedforward", "srcnn", "pix2pix", "srgan"]
+ModelName = Literal["feedforward", "srcnn", "pix2pix", "srgan", "repair", "segmentation"]
 GeneratorName = Literal[
     "resnet_9blocks",
     "resnet_6blocks",
@@ -33,6 +33,8 @@ NormName = Literal["instance", "batch", "none"]
 InitName = Literal["normal", "xavier", "kaiming", "orthogonal"]
 GanMode = Literal["vanilla", "lsgan", "wgangp"]
 RegressionName = Literal["L1", "L2"]
+SegmentationInput = Literal["sem", "txm", "semfake"]
+Preprocessing = Literal["none", "resize_and_crop", "crop", "scale_width", "scale_width_and_crop"]
 LearningRatePolicy = Literal["linear", "step", "plateau", "cosine"]
 Precision = Literal["fp32", "bf16"]
 Phase = Literal["train", "val", "test"]
@@ -52,6 +54,12 @@ def _of_models(default: Any, *models: str, at_least: float | None = None) -> Any
     """Return a field that does something with these models only; the parser refuses it with others."""
     limit = {} if at_least is None else {"at_least": at_least}
     return field(default=default, metadata={"models": models, **limit})
+
+
+def _of_modes(default: Any, *modes: str, at_least: float | None = None) -> Any:
+    """Return a field that does something with these data sets only; the parser refuses it with others."""
+    limit = {} if at_least is None else {"at_least": at_least}
+    return field(default=default, metadata={"modes": modes, **limit})
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,8 @@ class RunOptions:
     """processes that load training patches, at most one per core; 0 loads in the main process"""
     seed: int = _at_least(0, 0)
     """seed of everything random; two runs with the same seed on the same machine are equal"""
+    verbose: bool = False
+    """print more: the networks with their number of parameters, the device, the images of each split"""
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ class ModelOptions:
     """The model and the architecture of its networks."""
 
     model: ModelName = "pix2pix"
-    """feedforward, pix2pix: image translation; srcnn, srgan: super-resolution; the latter of each is adversarial"""
+    """feedforward, pix2pix (a GAN): translation; srcnn, srgan (a GAN): super-resolution; repair; segmentation"""
     netG: GeneratorName = "resnet_9blocks"  # noqa: N815 (the seed's flag)
     """architecture of the generator"""
     netD: DiscriminatorName = "basic"  # noqa: N815
@@ -118,36 +128,64 @@ class ObjectiveOptions:
     """image similarity: mean absolute (L1) or mean squared (L2) difference (feedforward, srcnn)"""
     lambda_regression: float = _of_models(1.0, "feedforward", "srcnn", at_least=0)
     """weight of the regression loss (feedforward, srcnn)"""
-    gan_mode: GanMode = _of_models("lsgan", "pix2pix", "srgan")
-    """the adversarial objective (pix2pix, srgan)"""
-    lambda_L1: float = _of_models(100.0, "pix2pix", "srgan", at_least=0)  # noqa: N815
-    """weight of the L1 loss (pix2pix, srgan)"""
-    lambda_gp: float = _of_models(0.0, "pix2pix", "srgan", at_least=0)
-    """weight of the gradient penalty with --gan_mode wgangp; 10 is recommended (pix2pix, srgan)"""
-    pool_size: int = _of_models(50, "pix2pix", "srgan", at_least=0)
-    """earlier predictions kept to show the discriminator; 0 shows it the current one [images] (pix2pix, srgan)"""
+    gan_mode: GanMode = _of_models("lsgan", "pix2pix", "srgan", "repair")
+    """the adversarial objective (pix2pix, srgan, repair)"""
+    lambda_L1: float = _of_models(100.0, "pix2pix", "srgan", "repair", at_least=0)  # noqa: N815
+    """weight of the L1 loss (pix2pix, srgan, repair)"""
+    lambda_gp: float = _of_models(0.0, "pix2pix", "srgan", "repair", at_least=0)
+    """weight of the gradient penalty with --gan_mode wgangp; 10 is recommended (pix2pix, srgan, repair)"""
+    pool_size: int = _of_models(50, "pix2pix", "srgan", "repair", at_least=0)
+    """earlier predictions shown to the discriminator; 0 shows the current one [images] (pix2pix, srgan, repair)"""
     d_condition: bool = _of_models(False, "srgan")
-    """show the discriminator the TXM together with the SEM (srgan; pix2pix always does)"""
+    """show the discriminator the TXM together with the SEM (srgan; pix2pix and repair always do)"""
     lambda_img_grad: float = _at_least(0, 0.0)
     """weight of the Jacobian penalty, which keeps predictions continuous along z"""
+    class_weights: str = _of_models("auto", "segmentation")
+    """weights W0,W1,W2 of the classes in the loss; auto: 1 / sqrt(share) in the training masks (segmentation)"""
 
 
 @dataclass(frozen=True)
 class DataOptions:
     """The images and how patches are taken from them."""
 
-    dataset_mode: Literal["txm2sem"] = "txm2sem"
-    """kind of data set"""
+    dataset_mode: Literal["txm2sem", "image_repair", "segmentation", "txm2sem3d"] = "txm2sem"
+    """txm2sem: pairs to translate; txm2sem3d: a TXM volume, to test; image_repair: SEM to fill; segmentation"""
+    sem_only: bool = _of_models(False, "repair")
+    """repair without the TXM, from the SEM around the charged regions alone (repair)"""
+    seg_mode: SegmentationInput = _of_models("sem", "segmentation")
+    """image to segment: the SEM, the TXM, or the SEM predicted from the TXM by --seg_source (semfake) (segmentation)"""
+    seg_source: str = _of_models("", "segmentation")
+    """with --seg_mode semfake: name of a trained translation model in checkpoints_dir (segmentation)"""
     patch_size: int = _at_least(1, 256)
     """side of the square patches [pixels]"""
     batch_size: int = _at_least(1, 1)
     """patches per training step"""
     num_train: int = _at_least(1, 10000)
     """patches per training epoch"""
+    no_flip: bool = False
+    """do not mirror training patches left to right at random"""
     num_test: int = _at_least(1, 100)
     """fixed patches per evaluation (validation while training, and test)"""
-    no_flip: bool = False
-    """do not flip training patches at random"""
+    direction: Literal["AtoB", "BtoA"] = _of_modes("AtoB", "txm2sem")
+    """AtoB predicts the SEM from the TXM, BtoA the TXM from the SEM"""
+    preprocess: Preprocessing = _of_modes("none", "txm2sem")
+    """scaling and cropping of patches; none only makes their side a multiple of 4"""
+    load_size: int = _of_modes(286, "txm2sem", at_least=1)
+    """side to which --preprocess scales patches first [pixels]"""
+    crop_size: int = _of_modes(256, "txm2sem", at_least=1)
+    """side of what --preprocess then cuts out of them, at random in training, else from the centre [pixels]"""
+    gamma: float = _between(0.01, 100, 1.0)
+    """power to which the TXM's grey values, scaled to 0-1, are raised; below 1 brightens"""
+    hist_eq: float = _between(0, 1, 0.0)
+    """clip limit of a contrast-limited histogram equalisation of TXM patches, e.g. 0.01; 0 for none"""
+    x_misalign: int = 0
+    """columns by which the TXM is shifted against the SEM, to the left where positive [pixels]"""
+    y_misalign: int = 0
+    """rows by which the TXM is shifted against the SEM, upwards where positive [pixels]"""
+    ignore_charged: bool = False
+    """leave charged and empty pixels (0 in TXM or SEM) out of losses and scores, which the original code does not"""
+    max_dataset_size: int = _at_least(1, 10000)
+    """slices of a split that are used at most, the first ones"""
     txm_range: str = "auto"
     """grey values LOW,HIGH that become black and white; auto: 0,255 for 8 bits, else measured on the training slices"""
     sem_range: str = "auto"
@@ -167,6 +205,20 @@ class DataOptions:
 
 
 @dataclass(frozen=True)
+class SamplingOptions:
+    """How training patches are drawn."""
+
+    aligned: bool = _of_modes(True, "txm2sem")
+    """False draws the patches of TXM and SEM from independent places"""
+    eval_mode: bool = False
+    """train on the places that an evaluation of --num_train patches would take, the same in every epoch"""
+    serial_batches: bool = False
+    """take the same patches in the same order in every epoch; otherwise each epoch draws new ones"""
+    phase: Phase = "train"
+    """split to train on"""
+
+
+@dataclass(frozen=True)
 class ScheduleOptions:
     """Length of the training, optimiser and learning rate."""
 
@@ -181,7 +233,7 @@ class ScheduleOptions:
     weight_decay: float = _at_least(0, 0.0)
     """L2 regularisation of the generator's weights"""
     lr_policy: LearningRatePolicy = "linear"
-    """how the learning rate falls; plateau waits for the validation PSNR to stop rising"""
+    """how the learning rate falls; plateau waits for the first validation score (PSNR, mean Dice) to stop rising"""
     lr_decay_iters: int = _at_least(1, 50)
     """epochs between the drops of --lr_policy step"""
     epoch_count: int = _at_least(1, 1)
@@ -205,6 +257,30 @@ class SavingOptions:
 
 
 @dataclass(frozen=True)
+class DisplayOptions:
+    """Pictures of the training: a page in checkpoints_dir/NAME/web, and windows of a visdom server."""
+
+    no_html: bool = False
+    """write no page of training images and losses"""
+    update_html_freq: int = _at_least(1, 1000)
+    """patches between the images added to the page; one is added at each epoch's end besides"""
+    display_winsize: int = _at_least(16, 256)
+    """width at which the page and visdom show an image [pixels]"""
+    display_id: int = 0
+    """first window on a visdom server (pip install txm2sem[visdom]): losses there, images in the next; 0: no visdom"""
+    display_server: str = "http://localhost"
+    """address of the visdom server"""
+    display_port: int = _between(1, 65535, 8097)
+    """port of the visdom server"""
+    display_env: str = "main"
+    """environment of the visdom server that the windows are in"""
+    display_freq: int = _at_least(1, 400)
+    """patches between the updates of the visdom windows"""
+    display_ncols: int = _at_least(0, 4)
+    """images per row of one visdom window; 0 gives each image a window"""
+
+
+@dataclass(frozen=True)
 class TestOptions:
     """What is tested and how."""
 
@@ -214,8 +290,50 @@ class TestOptions:
     """load the checkpoint iter_N instead, where N > 0"""
     phase: Phase = "test"
     """split to test on"""
+    ntest: int = _at_least(0, 0)
+    """test at most this many of the --num_test patches, or of the slices; 0 for all"""
+    full_slice: bool = _of_modes(False, "txm2sem")
+    """test whole slices instead of patches"""
     eval: bool = False
     """freeze normalisation statistics and dropout; without it both depend on the patch, as in the original code"""
+    aspect_ratio: float = _between(0.01, 100, 1.0)
+    """height : width of a pixel in the saved images, which are stretched along the one or the other; scores are not"""
+
+
+@dataclass(frozen=True)
+class VolumeOptions:
+    """Which cube of the full TXM stack is translated, with --dataset_mode txm2sem3d; its side is --patch_size."""
+
+    x_ind: int = _of_modes(-1, "txm2sem3d", at_least=-1)
+    """first column of the cube [pixels]; -1 draws it from the seed"""
+    y_ind: int = _of_modes(-1, "txm2sem3d", at_least=-1)
+    """first row of the cube [pixels]; -1 draws it from the seed"""
+    z_ind: int = _of_modes(0, "txm2sem3d", at_least=0)
+    """first slice of the cube, by its position in the stack, from 0"""
+    save_name: str = _of_modes("test", "txm2sem3d")
+    """the results are volume_pred_SAVENAME and so on"""
+    save_txm: bool = _of_modes(False, "txm2sem3d")
+    """save the cube of the TXM, too"""
+
+
+@dataclass(frozen=True)
+class RepairOptions:
+    """Slices to repair, and how their charged regions are found where no masks are given."""
+
+    txm: Path | None = None
+    """folder of the aligned TXM slices; needed unless the model was trained with --sem_only"""
+    charge: Path | None = None
+    """folder of masks of the charged regions (above 0 is charged); without it they are found by the options below"""
+    saturation: str = "auto"
+    """SEM grey value from which a pixel counts as saturated; auto: the largest one in the slices"""
+    min_area: int = _at_least(1, 64)
+    """saturated regions with fewer pixels than this are left as they are [pixels]"""
+    dilation: int = _at_least(0, 2)
+    """how far the mask reaches beyond a saturated region [pixels]"""
+    epoch: str = "latest"
+    """which checkpoint to load: an epoch's number, or latest"""
+    load_iter: int = _at_least(0, 0)
+    """load the checkpoint iter_N instead, where N > 0"""
 
 
 @dataclass(frozen=True)
@@ -260,8 +378,10 @@ class TrainCommand:
     model: ModelOptions = ModelOptions()
     objective: ObjectiveOptions = ObjectiveOptions()
     data: DataOptions = DataOptions()
+    sampling: SamplingOptions = SamplingOptions()
     schedule: ScheduleOptions = ScheduleOptions()
     saving: SavingOptions = SavingOptions()
+    display: DisplayOptions = DisplayOptions()
 
 
 @dataclass(frozen=True)
@@ -272,6 +392,17 @@ class TestCommand:
     model: ModelOptions = ModelOptions()
     data: DataOptions = DataOptions()
     test: TestOptions = TestOptions()
+    volume: VolumeOptions = VolumeOptions()
+
+
+@dataclass(frozen=True)
+class RepairCommand:
+    """Repair charged SEM slices with a trained model."""
+
+    run: RunOptions = RunOptions()
+    model: ModelOptions = ModelOptions(model="repair")
+    data: DataOptions = DataOptions()
+    repair: RepairOptions = RepairOptions()
 
 
 @dataclass(frozen=True)
@@ -293,9 +424,27 @@ MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "pool_size": 0,
         "lambda_L1": 1000.0,
     },
+    "repair": {
+        "norm": "batch",
+        "netG": "unet_256",
+        "input_nc": 3,
+        "gan_mode": "vanilla",
+        "pool_size": 0,
+        "lambda_L1": 10.0,
+        "dataset_mode": "image_repair",
+    },
+    "segmentation": {
+        "norm": "batch",
+        "no_dropout": True,
+        "netG": "resnet_6blocks",
+        "output_nc": 3,
+        "eval": True,
+        "dataset_mode": "segmentation",
+    },
 }
 """Defaults that follow from `--model`. Those of the original code, except that super-resolution models default to
-a super-resolution generator."""
+a super-resolution generator. A command has those of its options; segmentation is always tested with frozen statistics,
+because grey values tell its classes and a patch's own statistics would cancel them."""
 
 Command = TypeVar("Command")
 
@@ -324,7 +473,7 @@ def override(command: Command, values: Mapping[str, Any]) -> Command:
     return dataclasses.replace(command, **groups)  # type: ignore[type-var]
 
 
-def run_name(command: TrainCommand | TestCommand) -> str:
+def run_name(command: TrainCommand | TestCommand | RepairCommand) -> str:
     """Return the experiment's name with its suffix filled in.
 
     Raises:

@@ -27,10 +27,12 @@ class Scores:
     psnr: list[float] = field(default_factory=list)
     ssim: list[float] = field(default_factory=list)
 
-    def add(self, prediction: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
-        """Score one 8-bit patch (H, W)."""
-        self.psnr.append(psnr(prediction, target))
-        self.ssim.append(ssim(prediction, target))
+    def add(
+        self, prediction: NDArray[np.uint8], target: NDArray[np.uint8], valid: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Score one 8-bit patch (H, W), over the pixels that count (H, W) where they are given."""
+        self.psnr.append(psnr(prediction, target, valid))
+        self.ssim.append(ssim(prediction, target, valid))
 
     def __str__(self) -> str:
         return f"PSNR={Summary.of(self.psnr)}, SSIM={Summary.of(self.ssim)}"
@@ -62,7 +64,8 @@ def fit_trivial_predictions(training: Iterable[dict[str, Tensor]]) -> dict[str, 
     """Fit the trivial predictions on patches of the training split.
 
     Args:
-        training: patches of the training split, as `EvaluationPatches` gives them. Charged pixels take no part.
+        training: patches of the training split, as `EvaluationPatches` gives them. Charged pixels take no part, nor
+            do others that do not count where the patches tell it.
 
     Returns:
         By name, in the order of the report: the mean SEM, the line from TXM to SEM, and the line from the TXM blurred
@@ -70,7 +73,8 @@ def fit_trivial_predictions(training: Iterable[dict[str, Tensor]]) -> dict[str, 
     """
     moments = {sigma: _Moments() for sigma in (0.0, *BLUR_SIGMAS)}
     for patch in training:
-        source, target, valid = patch["source"][0].numpy(), patch["target"][0].numpy(), ~patch["charge"][0].numpy()
+        source, target = patch["source"][0].numpy(), patch["target"][0].numpy()
+        valid = patch.get("valid", ~patch["charge"])[0].numpy()
         for sigma, moment in moments.items():
             moment.add(blur(source, sigma)[valid], target[valid])
     plain = moments[0.0]
@@ -87,8 +91,8 @@ class PatchResult:
     """One evaluated patch: 8-bit images (H, W) and boolean masks (H, W)."""
 
     index: int
-    txm: NDArray[np.uint8]
-    sem: NDArray[np.uint8]
+    source: NDArray[np.uint8]
+    target: NDArray[np.uint8]
     prediction: NDArray[np.uint8]
     masks: dict[str, NDArray[np.bool_]]
 
@@ -100,11 +104,12 @@ class Evaluation:
         predict: translates a batch (1, 1, H, W) in [-1, 1], on its own, so that statistics taken from the batch are
             those of one patch.
         trivial: the trivial predictions fitted on the training split; empty where it is absent.
+        source: what the model translates, for the table.
     """
 
-    def __init__(self, predict: Callable[[Tensor], Tensor], trivial: dict[str, LinearFit]) -> None:
+    def __init__(self, predict: Callable[[Tensor], Tensor], trivial: dict[str, LinearFit], source: str = "TXM") -> None:
         self.predict = predict
-        self.predictions = {"raw TXM": LinearFit(1.0, 0.0), **trivial}
+        self.predictions = {f"raw {source}": LinearFit(1.0, 0.0), **trivial}
         self.model = Scores()
         self.trivial = {name: Scores() for name in self.predictions}
 
@@ -112,13 +117,14 @@ class Evaluation:
         """Translate and score every patch, yielding each as it is done."""
         for index in range(len(patches)):
             patch = patches[index]
-            source, sem = patch["source"][0].numpy(), to_uint8(patch["target"][0])
+            source, target = patch["source"][0].numpy(), to_uint8(patch["target"][0])
+            valid = patch["valid"][0].numpy() if "valid" in patch else None
             prediction = to_uint8(self.predict(patch["source"][None])[0, 0])
-            self.model.add(prediction, sem)
+            self.model.add(prediction, target, valid)
             for name, trivial in self.predictions.items():
-                self.trivial[name].add(to_uint8(torch.from_numpy(trivial(source))), sem)
+                self.trivial[name].add(to_uint8(torch.from_numpy(trivial(source))), target, valid)
             masks = {name: patch[name][0].numpy() for name in ("charge", "lowdensity", "highdensity")}
-            yield PatchResult(index, to_uint8(patch["source"][0]), sem, prediction, masks)
+            yield PatchResult(index, to_uint8(patch["source"][0]), target, prediction, masks)
 
 
 class _Moments:

@@ -16,10 +16,36 @@ from torch import Tensor
 from txm2sem.config import GanMode, LearningRatePolicy, RegressionName
 
 
-def regression_loss(prediction: Tensor, target: Tensor, kind: RegressionName) -> Tensor:
-    """Return the mean absolute (L1) or mean squared (L2) difference of two images of one shape, a scalar."""
-    losses: dict[RegressionName, Callable[[Tensor, Tensor], Tensor]] = {"L1": F.l1_loss, "L2": F.mse_loss}
-    return losses[kind](prediction, target)
+def regression_loss(prediction: Tensor, target: Tensor, kind: RegressionName, valid: Tensor | None = None) -> Tensor:
+    """Return the mean absolute (L1) or mean squared (L2) difference of two images of one shape, a scalar.
+
+    Args:
+        prediction: (N, C, H, W).
+        target: (N, C, H, W).
+        kind: which difference.
+        valid: pixels that the mean is taken over, bool (N, 1, H, W); all where absent. 0 where there is none.
+    """
+    losses: dict[RegressionName, Callable[..., Tensor]] = {"L1": F.l1_loss, "L2": F.mse_loss}
+    if valid is None:
+        return losses[kind](prediction, target)
+    counted = valid.expand_as(target)
+    return losses[kind](prediction[counted], target[counted], reduction="sum") / counted.sum().clamp_min(1)
+
+
+def segmentation_loss(logits: Tensor, target: Tensor, weights: Tensor, *, ignored: int) -> Tensor:
+    """Return the weighted cross entropy, mean over the pixels that count of -w_t log softmax(logits)_t, a scalar.
+
+    It is divided by the number of pixels, not by the sum of their weights, so that a patch without the rare classes
+    does not weigh as much as one with them. 0 where no pixel counts.
+
+    Args:
+        logits: (N, C, H, W).
+        target: t, class of each pixel, int64 (N, H, W).
+        weights: w, of the classes, (C,).
+        ignored: pixels with this target do not count.
+    """
+    terms = F.cross_entropy(logits.float(), target, weights, ignore_index=ignored, reduction="sum")
+    return terms / (target != ignored).sum().clamp_min(1)
 
 
 def gan_loss(logits: Tensor, is_real: bool, mode: GanMode) -> Tensor:

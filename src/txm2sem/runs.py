@@ -15,8 +15,13 @@ import yaml
 
 from txm2sem.errors import UserError
 
-IMAGE_FOLDERS = ("txm", "sem", "sem_fake", "charge", "lowdensity", "highdensity")
-"""Folders of patches in a run's results, named as the original code names them."""
+IMAGE_FOLDERS = (
+    *("txm", "sem", "sem_fake", "txm_fake", "charge", "lowdensity", "highdensity"),
+    *("charged", "mask"),
+    *("labels", "labels_fake"),
+)
+"""Folders of patches in a run's results, named as the original code names them; the last lines are of repair and of
+segmentation. With `_fullslice` behind the name they hold whole slices."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,15 @@ class RunPaths:
         return self.checkpoints / f"{self.name}_metrics.txt"
 
     @property
+    def web_page(self) -> Path:
+        """The page of training images and losses."""
+        return self.checkpoints / "web" / "index.html"
+
+    def web_image(self, epoch: int, patch: int, name: str) -> Path:
+        """Return the page's image `name` at an epoch, after `patch` patches of it."""
+        return self.web_page.parent / "images" / f"epoch{epoch:03d}_iter{patch:06d}_{name}.png"
+
+    @property
     def tensorboard(self) -> Path:
         """Folder of TensorBoard's event files."""
         return self.checkpoints / "tensorboard"
@@ -91,9 +105,41 @@ class RunPaths:
         """Return the file of evaluation patch `index` in one of `IMAGE_FOLDERS`."""
         return self.results / folder / f"{index:03d}.png"
 
+    def volume(self, content: str, save_name: str) -> Path:
+        """Return the folder of the slices of a volume; `content` is `pred` or `txm`."""
+        return self.results / f"volume_{content}_{save_name}"
+
+    def volume_slice(self, content: str, save_name: str, index: int) -> Path:
+        """Return the file of slice `index` of a volume, from 0 in z order."""
+        return self.volume(content, save_name) / f"{index:03d}.png"
+
+    def volume_stack(self, content: str, save_name: str) -> Path:
+        """Return the file that has all slices of a volume."""
+        return self.results / f"volume_{content}_{save_name}.tif"
+
+    def volume_figure(self, save_name: str) -> Path:
+        """Return the picture of a test on a volume."""
+        return self.results / f"volume_{save_name}.png"
+
+    def volume_options_text(self, save_name: str) -> Path:
+        """Return all options of a test on a volume, for people."""
+        return self.results / f"volume_opt_{save_name}.txt"
+
+    def continuity(self, save_name: str, suffix: str) -> Path:
+        """Return the continuity of a volume along z: for people (`.txt`) or for programs (`.json`)."""
+        return self.results / f"continuity_{save_name}{suffix}"
+
+    def volume_outputs(self, save_name: str) -> list[Path]:
+        """Return what a test on a volume writes and an earlier one of that name has left here."""
+        outputs = [self.volume_figure(save_name), self.volume_options_text(save_name)]
+        outputs += [self.continuity(save_name, suffix) for suffix in (".txt", ".json")]
+        for content in ("pred", "txm"):
+            outputs += [self.volume(content, save_name), self.volume_stack(content, save_name)]
+        return [path for path in outputs if path.exists()]
+
     def test_outputs(self) -> list[Path]:
         """Return what a test writes and an earlier one has left here."""
-        outputs = [self.results / folder for folder in IMAGE_FOLDERS]
+        outputs = [self.results / f"{folder}{kind}" for folder in IMAGE_FOLDERS for kind in ("", "_fullslice")]
         outputs += [self.evaluation, self.overview, self.test_options_text]
         return [path for path in outputs if path.exists()]
 

@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from txm2sem.data import downsample, random_horizontal_flip, to_multiple_of_4, to_uint8
+from txm2sem.config import DataOptions, Preprocessing
+from txm2sem.data import downsample, random_horizontal_flip, size_option, to_uint8
+from txm2sem.data.transforms import adjust_contrast, preprocess
+from txm2sem.errors import UserError
 
 
 @given(seed=st.integers(0, 1000), channels=st.integers(1, 3), batched=st.booleans())
@@ -47,22 +50,84 @@ def test_downsampling_by_1_returns_the_source() -> None:
     assert downsample(image, 1) is image
 
 
+def patch(side: int) -> dict[str, torch.Tensor]:
+    """Return an image and a mask of a square patch."""
+    image = torch.from_numpy(gaussian_filter(np.random.default_rng(0).random((1, side, side)), (0, 1, 1)))
+    return {"source": image.float() * 2 - 1, "charge": image > 0.5}
+
+
 @pytest.mark.parametrize(("side", "multiple"), [(1, 4), (127, 128), (128, 128), (129, 128), (130, 128), (134, 136)])
 def test_sides_become_multiples_of_4(side: int, multiple: int) -> None:
-    assert to_multiple_of_4(torch.rand(1, side, 8)).shape == (1, multiple, 8)
-    assert to_multiple_of_4(torch.rand(2, 1, 8, side)).shape == (2, 1, 8, multiple)
+    resized = preprocess(patch(side), DataOptions(patch_size=side), None)
+    assert all(image.shape == (1, multiple, multiple) for image in resized.values())
+    assert resized["charge"].dtype == torch.bool
 
 
-def test_sides_that_are_multiples_of_4_leave_the_image_alone() -> None:
-    image = torch.rand(1, 8, 12)
-    assert to_multiple_of_4(image) is image
+def test_sides_that_are_multiples_of_4_leave_the_images_alone() -> None:
+    images = patch(12)
+    assert all(image is images[name] for name, image in preprocess(images, DataOptions(), None).items())
 
 
-@pytest.mark.parametrize("size", [(61, 75), (66, 70), (63, 62)])
-def test_resizing_is_that_of_pil(size: tuple[int, int]) -> None:
-    noise = gaussian_filter(np.random.default_rng(0).standard_normal(size), 1.0)
-    image = np.rint(255 * (noise - noise.min()) / np.ptp(noise)).astype(np.uint8)
-    resized = to_multiple_of_4(torch.from_numpy(image / np.float32(127.5) - 1)[None])
-    expected = np.asarray(Image.fromarray(image).resize((resized.shape[2], resized.shape[1]), Image.Resampling.BICUBIC))
+@pytest.mark.parametrize("side", [61, 66, 63])
+def test_resizing_is_that_of_pil(side: int) -> None:
+    image = to_uint8(patch(side)["source"])
+    resized = preprocess({"source": torch.from_numpy(image / np.float32(127.5) - 1)}, DataOptions(), None)["source"]
+    size = (resized.shape[2], resized.shape[1])
+    expected = np.asarray(Image.fromarray(image[0]).resize(size, Image.Resampling.BICUBIC))
     difference = np.abs(to_uint8(resized)[0].astype(int) - expected)
     assert difference.max() <= 1  # PIL rounds between its two passes
+
+
+@pytest.mark.parametrize(
+    ("mode", "side", "decides"),
+    [
+        ("none", 40, "patch_size"),
+        ("resize_and_crop", 24, "crop_size"),
+        ("crop", 24, "crop_size"),
+        ("scale_width", 30, "load_size"),
+        ("scale_width_and_crop", 24, "crop_size"),
+    ],
+)
+def test_each_preprocessing_makes_its_size(mode: Preprocessing, side: int, decides: str) -> None:
+    options = DataOptions(patch_size=40, preprocess=mode, load_size=30, crop_size=24)
+    done = preprocess(patch(40), options, np.random.default_rng(0))
+    assert all(image.shape == (1, side, side) for image in done.values())
+    assert size_option(options) == decides
+    assert getattr(options, decides) == side
+
+
+def test_crops_are_random_in_training_and_central_in_evaluation_and_alike_in_all_images() -> None:
+    options = DataOptions(patch_size=40, preprocess="crop", crop_size=20)
+    images = patch(40)
+    images["target"] = images["source"] + 1
+    central = preprocess(images, options, None)
+    assert torch.equal(central["source"], images["source"][:, 10:30, 10:30])
+    drawn = [preprocess(images, options, np.random.default_rng(seed)) for seed in range(5)]
+    assert len({float(crop["source"].sum()) for crop in drawn}) > 1
+    assert all(torch.equal(crop["target"], crop["source"] + 1) for crop in drawn)
+
+
+def test_a_crop_larger_than_its_source_is_refused() -> None:
+    with pytest.raises(UserError, match="--crop_size 50: expected at most --load_size 30"):
+        size_option(DataOptions(preprocess="resize_and_crop", load_size=30, crop_size=50))
+
+
+def test_contrast_is_left_alone_by_default() -> None:
+    image = patch(16)["source"]
+    assert adjust_contrast(image, 1.0, 0.0) is image
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_gamma_is_a_power_of_the_grey_values(gamma: float) -> None:
+    image = torch.tensor([[[-1.0, 0.0, 1.0]]])
+    assert torch.allclose(adjust_contrast(image, gamma, 0.0), torch.tensor([[[-1.0, 0.5**gamma * 2 - 1, 1.0]]]))
+
+
+def test_equalisation_widens_a_narrow_range() -> None:
+    image = patch(64)["source"] * 0.1
+    equalised = adjust_contrast(image, 1.0, 0.05)
+    assert equalised.shape == image.shape
+    assert equalised.dtype == torch.float32
+    assert equalised.std() > 2 * image.std()
+    assert equalised.min() >= -1
+    assert equalised.max() <= 1

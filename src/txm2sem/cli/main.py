@@ -16,6 +16,7 @@ from txm2sem.errors import UserError
 COMMANDS = {
     "train": "train a model on aligned TXM and FIB-SEM slices",
     "test": "predict and score a split with a trained model",
+    "repair": "fill charged regions of your own SEM slices with a trained model",
     "phantom": "write a synthetic shale data set to try things with",
 }
 """Commands with their one-line help; each is the module of the same name in `txm2sem.cli`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
@@ -16,6 +16,7 @@ import tyro
 from txm2sem.config import (
     MODEL_DEFAULTS,
     ModelOptions,
+    RepairCommand,
     TestCommand,
     TrainCommand,
     fields_of,
@@ -27,12 +28,18 @@ from txm2sem.errors import UserError
 from txm2sem.runs import RunPaths, read_options
 
 Command = TypeVar("Command")
-ModelCommand = TypeVar("ModelCommand", TrainCommand, TestCommand)
+ModelCommand = TypeVar("ModelCommand", TrainCommand, TestCommand, RepairCommand)
 
-IDENTITY = frozenset({"name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_threads", "continue_train"})
+IDENTITY = frozenset(
+    {"name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_threads", "continue_train", "verbose"}
+)
 """Options that say which run and which machine; they are never taken from the run's saved options."""
 
-FIXED_BY_CHECKPOINT = frozenset(field.name for field in dataclasses.fields(ModelOptions)) | {"txm_range", "sem_range"}
+FIXED_BY_CHECKPOINT = frozenset(field.name for field in dataclasses.fields(ModelOptions)) | {
+    "txm_range",
+    "sem_range",
+    "sem_only",
+}
 """Options that the trained network depends on: another value than the saved one is a contradiction."""
 
 
@@ -52,17 +59,18 @@ def parse(default: Command, words: Sequence[str], program: str) -> Command:
     # A flag without value can only switch on, so one that is on by default (`--no_dropout` of a model that never has
     # dropout) is parsed as off, lest tyro offer its negation, and switched on again afterwards.
     switches = {option.name: value for _, option, value in fields_of(default) if isinstance(value, bool)}
+    words, spelled_out = _take_spelled_out(words, switches)
     parsed = tyro.cli(
         type(default),
         prog=program,
-        args=list(words),
+        args=words,
         default=override(default, dict.fromkeys(switches, False)),
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff),
         use_underscores=True,
     )
     _check_limits(parsed)
     given = to_mapping(parsed)
-    return override(parsed, {name: given[name] or value for name, value in switches.items()})
+    return override(parsed, {name: given[name] or value for name, value in switches.items()} | spelled_out)
 
 
 def parse_model_command(base: ModelCommand, words: Sequence[str], program: str) -> ModelCommand:
@@ -76,7 +84,9 @@ def parse_model_command(base: ModelCommand, words: Sequence[str], program: str) 
     command = parse(override(base, MODEL_DEFAULTS.get(model, {})), words, program)
     saved = _saved_options(command)
     if saved:
-        inherited = {name: value for name, value in saved.items() if name not in IDENTITY}
+        # The split that a model was trained on is not the one to test it on.
+        own = IDENTITY if isinstance(command, TrainCommand) else IDENTITY | {"phase"}
+        inherited = {name: value for name, value in saved.items() if name not in own}
         defaults = {**MODEL_DEFAULTS.get(str(saved.get("model")), {}), **inherited}
         command = parse(override(base, defaults), words, program)
         _check_contradictions(command, saved)
@@ -89,14 +99,14 @@ def given_options(words: Sequence[str]) -> list[str]:
     return [word[2:].partition("=")[0] for word in words if word.startswith("--")]
 
 
-def _saved_options(command: TrainCommand | TestCommand) -> dict[str, Any]:
+def _saved_options(command: TrainCommand | TestCommand | RepairCommand) -> dict[str, Any]:
     if isinstance(command, TrainCommand) and not command.schedule.continue_train:
         return {}
     path = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir).options
     return read_options(path) if path.exists() else {}
 
 
-def _check_contradictions(command: TrainCommand | TestCommand, saved: Mapping[str, Any]) -> None:
+def _check_contradictions(command: TrainCommand | TestCommand | RepairCommand, saved: Mapping[str, Any]) -> None:
     for name, value in to_mapping(command).items():
         if name in FIXED_BY_CHECKPOINT and name in saved and value != saved[name]:
             raise UserError(
@@ -105,13 +115,18 @@ def _check_contradictions(command: TrainCommand | TestCommand, saved: Mapping[st
             )
 
 
-def _check_applicable(command: TrainCommand | TestCommand, words: Sequence[str]) -> None:
+def _check_applicable(command: TrainCommand | TestCommand | RepairCommand, words: Sequence[str]) -> None:
     given = given_options(words)
     for _, option, _ in fields_of(command):
         models = option.metadata.get("models")
         if models and option.name in given and command.model.model not in models:
             raise UserError(
                 f"--{option.name} does nothing with --model {command.model.model}; it belongs to {', '.join(models)}"
+            )
+        modes, mode = option.metadata.get("modes"), command.data.dataset_mode
+        if modes and option.name in given and mode not in modes:
+            raise UserError(
+                f"--{option.name} does nothing with --dataset_mode {mode}; it belongs to {', '.join(modes)}"
             )
 
 
@@ -124,11 +139,31 @@ def _check_choices(default: Any, words: Sequence[str]) -> None:
             raise UsageError(f"--{option.name} {value}: expected one of {', '.join(choices)}{nearest(value, choices)}")
 
 
+def _take_spelled_out(words: Sequence[str], switches: Collection[str]) -> tuple[list[str], dict[str, bool]]:
+    """Return the words without switches that are followed by True or False, and what those say.
+
+    The original code wants these values (`--aligned False`); here a switch alone means True.
+    """
+    left: list[str] = []
+    said: dict[str, bool] = {}
+    for word in words:
+        previous = left[-1].removeprefix("--") if left else ""
+        if previous in switches and word in ("True", "False"):
+            left.pop()
+            said[previous] = word == "True"
+        else:
+            left.append(word)
+    return left, said
+
+
 def _check_limits(command: Any) -> None:
     for _, option, value in fields_of(command):
         limit = option.metadata.get("at_least")
         if limit is not None and not value >= limit:
             raise UsageError(f"--{option.name} {value}: expected {limit} or more")
+        limit = option.metadata.get("at_most")
+        if limit is not None and not value <= limit:
+            raise UsageError(f"--{option.name} {value}: expected {limit} or less")
 
 
 def _value_of(words: Sequence[str], name: str) -> str | None:

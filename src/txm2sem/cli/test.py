@@ -12,8 +12,12 @@ def main(words: Sequence[str], program: str) -> int:
     """Test, print the table of scores and where the pictures are, and return the exit status."""
     command = parse_model_command(TestCommand(), words, program)
 
+    from txm2sem.details import test_details
     from txm2sem.report.testing import test_model
 
+    if command.run.verbose:
+        for line in test_details(command):
+            print(line)
     report = test_model(command)
     if report.earlier:
         print(f"the earlier results are kept as {report.earlier}")

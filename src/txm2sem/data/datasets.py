@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from txm2sem.config import DataOptions, ModelOptions
+from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data.grey import GreyRange, resolve_ranges
 from txm2sem.data.sampling import PatchLocation, draw_training_location, evaluation_locations
 from txm2sem.data.slices import MASK_NAMES, AlignedSlices
-from txm2sem.data.transforms import random_horizontal_flip
-from txm2sem.errors import UserError
+from txm2sem.data.transforms import adjust_contrast, preprocess, random_horizontal_flip
 
 
 class TrainingPatches(Dataset[dict[str, Tensor]]):
@@ -24,46 +22,72 @@ class TrainingPatches(Dataset[dict[str, Tensor]]):
     Everything random about a patch is drawn from the seed and its key, so it depends neither on the number of loader
     processes nor on where a run was resumed.
 
-    Items are `source`, the TXM at full resolution, and `target`, the SEM: float32 (1, H, W), [-1, 1].
+    Items are `source`, the TXM at full resolution, and `target`, the SEM (the other way round with `--direction BtoA`):
+    float32 (1, H, W), [-1, 1]; with `--ignore_charged` also `valid`, bool (1, H, W), see `AlignedSlices.valid`.
 
     Args:
         slices: the training split.
-        options: patch size, flip and grey ranges; ranges that are `auto` are measured on `slices`.
+        options: what a patch is; ranges that are `auto` are measured on `slices`.
         seed: of everything random, 0 or above.
+        sampling: how places are chosen.
 
     Raises:
         UserError: a grey range is wrong, or the slices have no usable patches of that size.
     """
 
-    def __init__(self, slices: AlignedSlices, options: DataOptions, seed: int) -> None:
+    def __init__(
+        self, slices: AlignedSlices, options: DataOptions, seed: int, sampling: SamplingOptions = SamplingOptions()
+    ) -> None:
         self.slices = slices
         self.options = resolve_ranges(options, slices)
         self.seed = seed
+        self.sampling = sampling
         self._pairs = _Pairs(slices, self.options)
         # Slices without usable patches show here, before training and not in a loader process.
         draw_training_location(slices, options.patch_size, np.random.default_rng(seed))
+        self._fixed = evaluation_locations(slices, options.patch_size, options.num_train) if sampling.eval_mode else []
 
     def __len__(self) -> int:
         return self.options.num_train
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
-        rng = np.random.default_rng([self.seed, *key])
-        location = draw_training_location(self.slices, self.options.patch_size, rng)
-        pair = self._pairs.read(location)
-        source, target = pair if self.options.no_flip else random_horizontal_flip(pair, rng)
-        return {"source": source, "target": target}
+        rng = self.generator(key)
+        patch = self.read(self.locate(key, rng))
+        if not self.sampling.aligned:
+            patch |= {name: image for name, image in self.read(self.locate(key, rng)).items() if name != "source"}
+        if not self.options.no_flip:
+            patch = dict(zip(patch, random_horizontal_flip(tuple(patch.values()), rng), strict=True))
+        return preprocess(patch, self.options, rng)
+
+    def generator(self, key: tuple[int, int]) -> np.random.Generator:
+        """Return the generator that everything random about an item is drawn from."""
+        epoch, index = key
+        return np.random.default_rng([self.seed, 0 if self.sampling.serial_batches else epoch, index])
+
+    def locate(self, key: tuple[int, int], rng: np.random.Generator) -> PatchLocation:
+        """Return where the patch of an item lies."""
+        if self._fixed:
+            return self._fixed[key[1] % len(self._fixed)]
+        return draw_training_location(self.slices, self.options.patch_size, rng)
+
+    def read(self, location: PatchLocation) -> dict[str, Tensor]:
+        """Return the images of a patch, neither flipped nor preprocessed."""
+        window = location.to_slices()
+        source, target = self._pairs.read(*window)
+        return {"source": source, "target": target} | self._pairs.validity(*window)
 
 
 class EvaluationPatches(Dataset[dict[str, Tensor]]):
     """The fixed patches of a split, see `evaluation_locations`.
 
-    Items are `source` and `target` as in `TrainingPatches`, never flipped; the masks `charge`, `lowdensity` and
-    `highdensity`, bool (1, H, W), False where there is no mask; and `index`, the number of the patch, int64 ().
+    Items are `source`, `target` and `valid` as in `TrainingPatches`, never flipped; the masks `charge`, `lowdensity`
+    and `highdensity`, bool (1, H, W), False where there is no mask; and `index`, the number of the patch, int64 ().
 
     Args:
         slices: the split.
-        options: patch size, number of patches and grey ranges; ranges that are `auto` are measured on `slices`, so to
+        options: what a patch is, and number of patches; ranges that are `auto` are measured on `slices`, so to
             evaluate a trained model pass those it was trained with.
+        locations: other places to evaluate.
 
     Attributes:
         locations: where each patch is.
@@ -72,28 +96,55 @@ class EvaluationPatches(Dataset[dict[str, Tensor]]):
         UserError: a grey range is wrong, or the slices have too few usable patches of that size.
     """
 
-    def __init__(self, slices: AlignedSlices, options: DataOptions) -> None:
+    def __init__(
+        self, slices: AlignedSlices, options: DataOptions, locations: Sequence[PatchLocation] | None = None
+    ) -> None:
         self.slices = slices
         self.options = resolve_ranges(options, slices)
-        self.locations = evaluation_locations(slices, options.patch_size, options.num_test)
+        if locations is None:
+            locations = evaluation_locations(slices, options.patch_size, options.num_test)
+        self.locations = locations
         self._pairs = _Pairs(slices, self.options)
 
     def __len__(self) -> int:
         return len(self.locations)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        location = self.locations[index]
-        source, target = self._pairs.read(location)
-        masks = {name: self.slices.mask(name, *location.to_slices())[None] for name in MASK_NAMES}
-        return {
-            "source": source,
-            "target": target,
-            **{name: torch.from_numpy(mask) for name, mask in masks.items()},
-            "index": torch.tensor(index),
-        }
+        return preprocess(self.read(index), self.options, None) | {"index": torch.tensor(index)}
+
+    def read(self, index: int) -> dict[str, Tensor]:
+        """Return the images and masks of a patch, not preprocessed."""
+        window = self.window(index)
+        source, target = self._pairs.read(*window)
+        patch = {"source": source, "target": target}
+        for name in MASK_NAMES:
+            patch[name] = torch.from_numpy(self.slices.mask(name, *window))[None]
+        return patch | self._pairs.validity(*window)
+
+    def window(self, index: int) -> tuple[int, slice, slice]:
+        """Return where a patch is: (slice index, rows, columns)."""
+        return self.locations[index].to_slices()
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         return (self[index] for index in range(len(self)))
+
+
+class WholeSlices(EvaluationPatches):
+    """Every slice of a split as a whole; items are those of `EvaluationPatches`, of the slices' size."""
+
+    def __init__(self, slices: AlignedSlices, options: DataOptions) -> None:
+        super().__init__(slices, options, locations=[])
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def window(self, index: int) -> tuple[int, slice, slice]:
+        """Return where a slice is: (slice index, rows, columns)."""
+        rows, columns = self.slices.shape
+        return index, slice(0, rows), slice(0, columns)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return self.read(index) | {"index": torch.tensor(index)}
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -125,52 +176,25 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
 
 class _Pairs:
-    """Reads (TXM, SEM) patches as float32 tensors (1, H, W) in [-1, 1]."""
+    """Reads patches of source and target as float32 tensors (1, H, W) in [-1, 1]."""
 
     def __init__(self, slices: AlignedSlices, options: DataOptions) -> None:
         self.slices = slices
+        self.options = options
         self.txm_range = GreyRange.parse(options.txm_range)
         self.sem_range = GreyRange.parse(options.sem_range)
 
-    def read(self, location: PatchLocation) -> tuple[Tensor, Tensor]:
-        window = location.to_slices()
-        txm = self.txm_range.normalise(self.slices.image("txm", *window))
+    def read(self, index: int, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
+        window, options = (index, rows, columns), self.options
+        shift = (options.y_misalign, options.x_misalign)
+        txm = self.txm_range.normalise(self.slices.shifted_image("txm", *window, shift=shift))
         sem = self.sem_range.normalise(self.slices.image("sem", *window))
-        return torch.from_numpy(txm)[None], torch.from_numpy(sem)[None]
+        source = adjust_contrast(torch.from_numpy(txm)[None], options.gamma, options.hist_eq)
+        pair = source, torch.from_numpy(sem)[None]
+        return pair if options.direction == "AtoB" else (pair[1], pair[0])
 
-
-@dataclass(frozen=True)
-class DatasetMode:
-    """What a `--dataset_mode` gives to train and to evaluate with.
-
-    Args:
-        source_channels: channels of what the network sees.
-        target_channels: channels of what it is to make.
-        training: makes the training patches from slices, options and seed.
-        evaluation: makes the fixed patches from slices and options.
-    """
-
-    source_channels: int
-    target_channels: int
-    training: type[TrainingPatches]
-    evaluation: type[EvaluationPatches]
-
-
-DATASET_MODES: dict[str, DatasetMode] = {"txm2sem": DatasetMode(1, 1, TrainingPatches, EvaluationPatches)}
-"""The data set of each `--dataset_mode`."""
-
-
-def check_channels(model: ModelOptions, options: DataOptions) -> None:
-    """Check that a model takes and makes as many channels as the data set has.
-
-    Raises:
-        UserError: it does not.
-    """
-    mode = DATASET_MODES[options.dataset_mode]
-    for name, expected in (("input_nc", mode.source_channels), ("output_nc", mode.target_channels)):
-        found = getattr(model, name)
-        if found != expected:
-            raise UserError(
-                f"--{name} {found}: expected {expected}, the channels of --dataset_mode {options.dataset_mode}; leave "
-                "the option out"
-            )
+    def validity(self, index: int, rows: slice, columns: slice) -> dict[str, Tensor]:
+        """Return the pixels that losses and scores count, where that is asked for."""
+        if not self.options.ignore_charged:
+            return {}
+        return {"valid": torch.from_numpy(self.slices.valid(index, rows, columns))[None]}

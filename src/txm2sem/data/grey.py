@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from txm2sem.config import DataOptions
 from txm2sem.data.slices import AlignedSlices, ImageName
+from txm2sem.data.stacks import TiffStack
 from txm2sem.errors import UserError
 
 PERCENTILES = (0.1, 99.9)
@@ -75,33 +77,53 @@ def to_uint8(image: Tensor | NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def measure_range(slices: AlignedSlices, name: ImageName) -> GreyRange:
-    """Measure which grey values of the TXM or SEM should become black and white.
+    """Measure which grey values of the TXM or SEM should become black and white, see `measure_stack_range`."""
+    return measure_stack_range(slices.txm if name == "txm" else slices.sem, name, slices.charge)
+
+
+def measure_stack_range(stack: TiffStack, name: ImageName, charge: TiffStack | None = None) -> GreyRange:
+    """Measure which grey values of a stack of TXM or SEM images should become black and white.
 
     0 and 255 for 8 bits. Otherwise `PERCENTILES` of the pixels that are uncharged and not 0, in every n-th row of at
     most 16 slices evenly spread over the stack, so that hot pixels and empty margins do not decide.
 
+    Args:
+        stack: the images.
+        name: what they are, for the error.
+        charge: masks of the charged regions of the same slices; None: nothing is charged.
+
     Raises:
         UserError: all those pixels have the same value, or there are none.
     """
-    stack = slices.txm if name == "txm" else slices.sem
     if stack.dtype == np.uint8:
         return GreyRange(0, 255)
-    rows, columns = slices.shape
-    every = slice(0, rows, max(1, rows * columns // _MEASURED_PIXELS))
     values = []
-    for index in np.linspace(0, len(slices) - 1, min(len(slices), _MEASURED_SLICES)).round().astype(int).tolist():
-        window = (index, every, slice(0, columns))
-        grey = slices.image(name, *window)
-        values.append(grey[(grey != 0) & ~slices.mask("charge", *window)])
-    valid = np.concatenate(values)
-    low, high = np.percentile(valid, PERCENTILES).tolist() if valid.size else (0.0, 0.0)
+    for window in measured_windows(len(stack), stack.shape):
+        grey = stack.read(*window)
+        valid = grey != 0 if charge is None else (grey != 0) & (charge.read(*window) == 0)
+        values.append(grey[valid])
+    measured = np.concatenate(values)
+    low, high = np.percentile(measured, PERCENTILES).tolist() if measured.size else (0.0, 0.0)
     if low == high:
-        found = f"all are {low:g}" if valid.size else "there are no such pixels"
+        found = f"all are {low:g}" if measured.size else "there are no such pixels"
         raise UserError(
             f"cannot measure the grey range of {stack.folder}: expected different grey values in pixels that are "
             f"uncharged and not 0, but {found}; check the slices, or pass --{name}_range LOW,HIGH"
         )
     return GreyRange(low, high)
+
+
+def measured_windows(slices: int, shape: tuple[int, int]) -> Iterator[tuple[int, slice, slice]]:
+    """Yield the parts (slice, rows, columns) of a stack that are enough to measure it: rows of slices, evenly spread.
+
+    Args:
+        slices: of the stack; at most 16 of them are used.
+        shape: (rows, columns) of a slice; every n-th row is used, so that about 2 ** 18 pixels are.
+    """
+    rows, columns = shape
+    every = slice(0, rows, max(1, rows * columns // _MEASURED_PIXELS))
+    for index in np.linspace(0, slices - 1, min(slices, _MEASURED_SLICES)).round().astype(int).tolist():
+        yield index, every, slice(0, columns)
 
 
 def resolve_ranges(options: DataOptions, slices: AlignedSlices) -> DataOptions:
@@ -111,11 +133,22 @@ def resolve_ranges(options: DataOptions, slices: AlignedSlices) -> DataOptions:
         UserError: a range is not LOW,HIGH, or cannot be measured.
     """
 
-    def resolved(name: ImageName, text: str) -> str:
-        if text == "auto":
-            return str(measure_range(slices, name))
-        return str(GreyRange.parse(text, f"--{name}_range"))
-
     return dataclasses.replace(
-        options, txm_range=resolved("txm", options.txm_range), sem_range=resolved("sem", options.sem_range)
+        options,
+        txm_range=str(resolve_stack_range(options, slices.txm, "txm", slices.charge)),
+        sem_range=str(resolve_stack_range(options, slices.sem, "sem", slices.charge)),
     )
+
+
+def resolve_stack_range(
+    options: DataOptions, stack: TiffStack, name: ImageName, charge: TiffStack | None = None
+) -> GreyRange:
+    """Return the grey range of a stack of TXM or SEM images: the one given, or where that is `auto`, the measured one.
+
+    Arguments are those of `measure_stack_range`.
+
+    Raises:
+        UserError: the range is not LOW,HIGH, or cannot be measured.
+    """
+    text = options.txm_range if name == "txm" else options.sem_range
+    return measure_stack_range(stack, name, charge) if text == "auto" else GreyRange.parse(text, f"--{name}_range")

@@ -103,11 +103,11 @@ class AlignedSlices:
             return split / (name.rstrip("/") + options.sample_name)
 
         def masks(name: str) -> TiffStack | None:
-            return TiffStack(folder(name), mask=True) if folder(name).exists() else None
+            return TiffStack(folder(name), mask=True, most=options.max_dataset_size) if folder(name).exists() else None
 
         return cls(
-            txm=TiffStack(folder(options.txm_dir)),
-            sem=TiffStack(folder(options.sem_dir)),
+            txm=TiffStack(folder(options.txm_dir), most=options.max_dataset_size),
+            sem=TiffStack(folder(options.sem_dir), most=options.max_dataset_size),
             charge=masks(options.charge_dir),
             lowdensity=masks(options.lowdens_dir),
             highdensity=masks(options.highdens_dir),
@@ -135,6 +135,32 @@ class AlignedSlices:
     def shape(self) -> tuple[int, int]:
         """(rows, columns) of every slice [pixels]."""
         return self.txm.shape
+
+    def valid(self, index: int, rows: slice, columns: slice) -> NDArray[np.bool_]:
+        """Return which pixels of a part of a slice are uncharged and not 0 in TXM and SEM, (rows, columns)."""
+        window = (index, rows, columns)
+        imaged = (self.image("txm", *window) != 0) & (self.image("sem", *window) != 0)
+        valid: NDArray[np.bool_] = imaged & ~self.mask("charge", *window)
+        return valid
+
+    def shifted_image(
+        self, name: ImageName, index: int, rows: slice, columns: slice, shift: tuple[int, int]
+    ) -> NDArray[Any]:
+        """Return a part of an image, (rows, columns), taken `shift` (rows, columns) further down and right.
+
+        What lies beyond the slice is 0, like everything that was not imaged.
+        """
+        if shift == (0, 0):
+            return self.image(name, index, rows, columns)
+        windows = [
+            (window.start + offset, window.stop + offset) for window, offset in zip((rows, columns), shift, strict=True)
+        ]
+        inside = [
+            slice(min(max(start, 0), side), min(max(stop, 0), side))
+            for (start, stop), side in zip(windows, self.shape, strict=True)
+        ]
+        margins = [(part.start - start, stop - part.stop) for (start, stop), part in zip(windows, inside, strict=True)]
+        return np.pad(self.image(name, index, *inside), margins)
 
     def image(self, name: ImageName, index: int, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a part of an image, (rows, columns), in its file's dtype.

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class TiffStack:
     Args:
         folder: where the slices are, see `find_slices`.
         mask: the slices are masks, which may be black all over and may have one bit per pixel.
+        most: slices to use at most, the first ones; all where absent.
 
     Attributes:
         folder: as given.
@@ -89,8 +91,8 @@ class TiffStack:
             differs from the first in size or dtype.
     """
 
-    def __init__(self, folder: Path, *, mask: bool = False) -> None:
-        slices = find_slices(folder)
+    def __init__(self, folder: Path, *, mask: bool = False, most: int | None = None) -> None:
+        slices = dict(islice(find_slices(folder).items(), most))
         self.folder = folder
         self.mask = mask
         self.numbers = tuple(slices)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from skimage.exposure import equalize_adapthist
 from torch import Tensor
+
+from txm2sem.config import DataOptions
+from txm2sem.errors import UserError
 
 
 def random_horizontal_flip(images: tuple[Tensor, ...], rng: np.random.Generator) -> tuple[Tensor, ...]:
@@ -26,19 +30,81 @@ def downsample(source: Tensor, factor: int) -> Tensor:
     return source[..., ::factor, ::factor].contiguous() if factor > 1 else source
 
 
-def to_multiple_of_4(image: Tensor) -> Tensor:
-    """Resize an image so that its sides are multiples of 4, as `--preprocess none` of the original code does.
-
-    Bicubic, and only where needed. Each side goes to the nearest multiple; one just between two goes to the multiple of
-    8 (130 to 128, 134 to 136).
+def adjust_contrast(image: Tensor, gamma: float, clip_limit: float) -> Tensor:
+    """Return an image with its grey values g, scaled to [0, 1], raised to a power and then equalised.
 
     Args:
-        image: (C, H, W) or (N, C, H, W), any range; the result may overshoot it a little.
+        image: (1, H, W) in [-1, 1]; values beyond are clipped where anything is done.
+        gamma: the power; below 1 brightens, 1 leaves the image.
+        clip_limit: contrast-limited adaptive histogram equalisation (CLAHE; Zuiderveld 1994, Graphics Gems IV) in tiles
+            of an eighth of the sides; larger values give more contrast, 0 leaves the image.
+
+    Returns:
+        (1, H, W) in [-1, 1].
     """
-    height, width = (max(round(side / 4), 1) * 4 for side in image.shape[-2:])
-    if (height, width) == tuple(image.shape[-2:]):
+    if gamma == 1 and clip_limit == 0:
         return image
-    batch = image if image.ndim == 4 else image[None]
+    grey = ((image + 1) / 2).clamp(0, 1) ** gamma
+    if clip_limit > 0:
+        equalised = equalize_adapthist(grey[0].numpy(), clip_limit=clip_limit)
+        grey = torch.from_numpy(equalised.astype(np.float32))[None]
+    return grey * 2 - 1
+
+
+def size_option(options: DataOptions) -> str:
+    """Return the name of the option that is the side of preprocessed patches: what the networks must be able to take.
+
+    Raises:
+        UserError: a crop is larger than what it is cut from.
+    """
+    if options.preprocess == "none":
+        return "patch_size"
+    if options.preprocess == "scale_width":
+        return "load_size"
+    source = "patch_size" if options.preprocess == "crop" else "load_size"
+    if options.crop_size > getattr(options, source):
+        raise UserError(
+            f"--crop_size {options.crop_size}: expected at most --{source} {getattr(options, source)} with "
+            f"--preprocess {options.preprocess}; pass a smaller --crop_size or a larger --{source}"
+        )
+    return "crop_size"
+
+
+def preprocess(patch: dict[str, Tensor], options: DataOptions, rng: np.random.Generator | None) -> dict[str, Tensor]:
+    """Scale and crop all images of a square patch alike, as `--preprocess` says.
+
+    `none` makes the side a multiple of 4; `resize_and_crop` and `scale_width_and_crop` scale it to `--load_size` and
+    cut `--crop_size` out of it; `scale_width` only scales; `crop` only cuts. (Patches are square: scaling the width
+    scales the height.) Float images are scaled bicubically, masks and labels take the nearest pixel.
+
+    Args:
+        patch: images (C, H, W) of one size.
+        options: `preprocess`, `load_size` and `crop_size` count.
+        rng: where the crop lies; None takes the centre.
+    """
+    side = next(iter(patch.values())).shape[-1]
+    if options.preprocess == "none":
+        scaled = _multiple_of_4(side)
+    else:
+        scaled = side if options.preprocess == "crop" else options.load_size
+    resized = {name: _resize(image, scaled) for name, image in patch.items()}
+    if "crop" not in options.preprocess:
+        return resized
+    room = scaled - options.crop_size
+    row, column = rng.integers(0, room + 1, 2).tolist() if rng is not None else (room // 2, room // 2)
+    size = options.crop_size
+    return {name: image[..., row : row + size, column : column + size] for name, image in resized.items()}
+
+
+def _multiple_of_4(side: int) -> int:
+    """Return the nearest multiple of 4; one just between two goes to the multiple of 8, as in the original code."""
+    return max(round(side / 4), 1) * 4
+
+
+def _resize(image: Tensor, side: int) -> Tensor:
+    if image.shape[-1] == side:
+        return image
+    if not image.is_floating_point():
+        return F.interpolate(image[None].float(), (side, side), mode="nearest-exact")[0].to(image.dtype)
     # With antialiasing, torch uses the same cubic as PIL, with which the original code resizes.
-    resized = F.interpolate(batch, (height, width), mode="bicubic", align_corners=False, antialias=True)
-    return resized if image.ndim == 4 else torch.squeeze(resized, 0)
+    return F.interpolate(image[None], (side, side), mode="bicubic", align_corners=False, antialias=True)[0]

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from txm2sem.checkpoints import load_network
 from txm2sem.config import ModelOptions
 from txm2sem.data.transforms import downsample
-from txm2sem.networks import build_generator
+from txm2sem.networks import build_generator, size_multiple
 from txm2sem.runs import RunPaths
 
 
@@ -40,6 +41,7 @@ class Predictor:
     ) -> None:
         self.generator = generator.to(device)
         self.factor = options.downsample_factor
+        self.multiple = size_multiple(options)
         self.frozen = frozen
         self.device = torch.device(device)
         self.dtype = dtype
@@ -52,15 +54,16 @@ class Predictor:
         options: ModelOptions,
         *,
         frozen: bool = True,
+        bounded: bool = True,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> Predictor:
-        """Return a predictor with the generator of a run.
+        """Return a predictor with the generator of a run; `bounded` as in `build_generator`.
 
         Raises:
             UserError: the checkpoint is missing, damaged, or of another architecture.
         """
-        generator = build_generator(options)
+        generator = build_generator(options, bounded=bounded)
         load_network(generator, paths.network(label, "G"), options)
         return cls(generator, options, frozen=frozen, device=device, dtype=dtype)
 
@@ -81,6 +84,15 @@ class Predictor:
         ):
             prediction: Tensor = self.generator(downsample(source.to(self.device), self.factor))
         return prediction.float().cpu()
+
+    def any_size(self, source: Tensor) -> Tensor:
+        """Translate a batch of images of any size, as `__call__`.
+
+        Images are continued by reflection, to the right and downwards, up to the next size that the network takes.
+        """
+        height, width = source.shape[-2:]
+        padded = F.pad(source, (0, -width % self.multiple, 0, -height % self.multiple), mode="reflect")
+        return self(padded)[..., :height, :width]
 
 
 @contextmanager

@@ -1,5 +1,31 @@
 """Scores: arrays in, numbers out."""
 
+from txm2sem.metrics.continuity import Continuity, adjacent_difference, autocorrelation
 from txm2sem.metrics.image import Summary, psnr, ssim
+from txm2sem.metrics.segmentation import (
+    accuracy,
+    class_summaries,
+    confusion_matrix,
+    dice,
+    iou,
+    mean_present,
+    pooled,
+    row_shares,
+)
 
-__all__ = ["Summary", "psnr", "ssim"]
+__all__ = [
+    "Continuity",
+    "Summary",
+    "accuracy",
+    "adjacent_difference",
+    "autocorrelation",
+    "class_summaries",
+    "confusion_matrix",
+    "dice",
+    "iou",
+    "mean_present",
+    "pooled",
+    "psnr",
+    "row_shares",
+    "ssim",
+]

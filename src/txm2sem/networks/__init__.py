@@ -1,7 +1,7 @@
 """Generators and discriminators: pure modules whose state dicts carry the names of the original code."""
 
 from txm2sem.networks.blocks import initialise
-from txm2sem.networks.discriminators import DISCRIMINATORS, build_discriminator
+from txm2sem.networks.discriminators import DISCRIMINATORS, build_discriminator, check_judged_size
 from txm2sem.networks.generators import GENERATORS, build_generator, check_patch_size, size_multiple
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "GENERATORS",
     "build_discriminator",
     "build_generator",
+    "check_judged_size",
     "check_patch_size",
     "initialise",
     "size_multiple",

@@ -30,6 +30,11 @@ def has_bias(norm: NormName) -> bool:
     return norm == "instance"
 
 
+def output_bound(bounded: bool) -> nn.Module:
+    """Return the last layer of a generator: a tanh for images, an identity for logits."""
+    return nn.Tanh() if bounded else nn.Identity()
+
+
 class ResidualBlock(nn.Module):
     """x + F(x) with two reflection-padded 3 x 3 convolutions in F; (N, C, H, W) to the same, H and W at least 2.
 

@@ -90,6 +90,20 @@ DISCRIMINATORS: dict[str, Callable[[ModelOptions, int], nn.Module]] = {
 """Builder of each `--netD`, from the options and the number of input channels."""
 
 
+def check_judged_size(options: ModelOptions, patch_size: int, option: str = "patch_size") -> None:
+    """Check that the discriminator can judge patches of a size, which `option` has set.
+
+    Raises:
+        UserError: its last normalisation would have a single pixel.
+    """
+    smallest = 1 if options.netD == "pixel" else 3 * 2 ** (options.n_layers_D if options.netD == "n_layers" else 3)
+    if patch_size < smallest:
+        raise UserError(
+            f"--{option} {patch_size}: expected at least {smallest} for --netD {options.netD}, found {patch_size}; "
+            f"pass a larger --{option}, or --netD n_layers with fewer --n_layers_D, or --netD pixel"
+        )
+
+
 def build_discriminator(options: ModelOptions, input_channels: int) -> nn.Module:
     """Return the discriminator that the options name, with torch's default initialisation.
 

@@ -16,17 +16,17 @@ from torch import Tensor, nn
 
 from txm2sem.config import ModelOptions
 from txm2sem.errors import UserError
-from txm2sem.networks.blocks import ResidualBlock, SkipConnection, has_bias, normalisation
+from txm2sem.networks.blocks import ResidualBlock, SkipConnection, has_bias, normalisation, output_bound
 
 
 class ResnetGenerator(nn.Module):
-    """Two halvings, residual blocks, two doublings; output in (-1, 1).
+    """Two halvings, residual blocks, two doublings; output in (-1, 1) where it is bounded.
 
     Johnson et al. 2016 (arXiv 1603.08155), as in CycleGAN (arXiv 1703.10593). H and W are multiples of 4, and at
     least 8.
     """
 
-    def __init__(self, options: ModelOptions, blocks: int) -> None:
+    def __init__(self, options: ModelOptions, blocks: int, *, bounded: bool = True) -> None:
         super().__init__()
         norm, bias, width = options.norm, has_bias(options.norm), options.ngf
         layers: list[nn.Module] = [
@@ -50,7 +50,7 @@ class ResnetGenerator(nn.Module):
                 normalisation(norm, channels),
                 nn.ReLU(),
             ]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, options.output_nc, kernel_size=7), nn.Tanh()]
+        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, options.output_nc, kernel_size=7), output_bound(bounded)]
         self.model = nn.Sequential(*layers)
 
     def forward(self, source: Tensor) -> Tensor:
@@ -60,13 +60,13 @@ class ResnetGenerator(nn.Module):
 
 
 class SuperResolutionResnetGenerator(nn.Module):
-    """Residual blocks at constant width, then log2(f) pixel shuffles; output in (-1, 1).
+    """Residual blocks at constant width, then log2(f) pixel shuffles; output in (-1, 1) where it is bounded.
 
     SRResNet of Ledig et al. 2017 (arXiv 1609.04802), for a downsample factor f that is a power of 2. H and W are
     at least 5.
     """
 
-    def __init__(self, options: ModelOptions, blocks: int) -> None:
+    def __init__(self, options: ModelOptions, blocks: int, *, bounded: bool = True) -> None:
         super().__init__()
         norm, bias, width = options.norm, has_bias(options.norm), options.ngf
         self.premodel = nn.Sequential(
@@ -86,7 +86,11 @@ class SuperResolutionResnetGenerator(nn.Module):
                 nn.PixelShuffle(2),
                 nn.PReLU(),
             ]
-        upsampling += [nn.ReflectionPad2d(3), nn.Conv2d(width, options.output_nc, kernel_size=7), nn.Tanh()]
+        upsampling += [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(width, options.output_nc, kernel_size=7),
+            output_bound(bounded),
+        ]
         self.upsample = nn.Sequential(*upsampling)
 
     def forward(self, source: Tensor) -> Tensor:
@@ -97,13 +101,14 @@ class SuperResolutionResnetGenerator(nn.Module):
 
 
 class UnetGenerator(nn.Module):
-    """Stride-2 convolutions down to one pixel and back, with a skip connection at each size; output in (-1, 1).
+    """Stride-2 convolutions down to one pixel and back, with a skip connection at each size; output in (-1, 1)
+    where it is bounded.
 
     Ronneberger et al. 2015 (arXiv 1505.04597), as in pix2pix (Isola et al. 2017, arXiv 1611.07004). H and W are
     multiples of 2 ** levels.
     """
 
-    def __init__(self, options: ModelOptions, levels: int) -> None:
+    def __init__(self, options: ModelOptions, levels: int, *, bounded: bool = True) -> None:
         super().__init__()
         norm, bias = options.norm, has_bias(options.norm)
         widths = [options.ngf * min(2**level, 8) for level in range(levels)]
@@ -137,7 +142,7 @@ class UnetGenerator(nn.Module):
             block,
             nn.ReLU(),
             double(2 * options.ngf, options.output_nc, bias=True),
-            nn.Tanh(),
+            output_bound(bounded),
         )
         self.model = nn.Sequential(OrderedDict(model=outermost))
 
@@ -148,9 +153,9 @@ class UnetGenerator(nn.Module):
 
 
 class LinearFilter(nn.Module):
-    """One 15 x 15 convolution; the output is not bounded."""
+    """One 15 x 15 convolution; the output is never bounded."""
 
-    def __init__(self, options: ModelOptions) -> None:
+    def __init__(self, options: ModelOptions, *, bounded: bool = False) -> None:
         super().__init__()
         self.filter = nn.Conv2d(options.input_nc, options.output_nc, kernel_size=15, padding=7)
 
@@ -161,7 +166,7 @@ class LinearFilter(nn.Module):
 
 
 class GammaFilter(LinearFilter):
-    """A learned power of the grey values, sign(x) |x| ** gamma, then one 15 x 15 convolution; not bounded.
+    """A learned power of the grey values, sign(x) |x| ** gamma, then one 15 x 15 convolution; never bounded.
 
     On x >= 0 this is the original code's x ** gamma, which is not a number on x < 0.
     """
@@ -169,7 +174,7 @@ class GammaFilter(LinearFilter):
     LINEAR_BELOW = 1e-6
     """Where |x| is smaller, the power is replaced by its secant, so that gradients stay finite at 0."""
 
-    def __init__(self, options: ModelOptions) -> None:
+    def __init__(self, options: ModelOptions, *, bounded: bool = False) -> None:
         super().__init__(options)
         self.gamma = nn.Parameter(torch.ones(1))
 
@@ -183,13 +188,15 @@ class GeneratorBuilder:
     """Builds one architecture from the options; says which images it takes.
 
     Args:
-        construct: makes the network.
+        construct: makes the network, from the options and whether its output is `bounded`.
         input_multiple: the sides of the network's input must be multiples of this [pixels].
+        smallest_input: and at least this, for its reflections at the border [pixels].
         factors: the downsample factors that it can undo.
     """
 
-    construct: Callable[[ModelOptions], nn.Module]
+    construct: Callable[..., nn.Module]
     input_multiple: int = 1
+    smallest_input: int = 1
     factors: tuple[int, ...] = (1,)
 
     def check_factor(self, options: ModelOptions) -> None:
@@ -209,10 +216,14 @@ class GeneratorBuilder:
 
 
 GENERATORS: dict[str, GeneratorBuilder] = {
-    "resnet_9blocks": GeneratorBuilder(partial(ResnetGenerator, blocks=9), input_multiple=4),
-    "resnet_6blocks": GeneratorBuilder(partial(ResnetGenerator, blocks=6), input_multiple=4),
-    "sr_resnet_9blocks": GeneratorBuilder(partial(SuperResolutionResnetGenerator, blocks=9), factors=(2, 4)),
-    "sr_resnet_6blocks": GeneratorBuilder(partial(SuperResolutionResnetGenerator, blocks=6), factors=(2, 4)),
+    "resnet_9blocks": GeneratorBuilder(partial(ResnetGenerator, blocks=9), input_multiple=4, smallest_input=8),
+    "resnet_6blocks": GeneratorBuilder(partial(ResnetGenerator, blocks=6), input_multiple=4, smallest_input=8),
+    "sr_resnet_9blocks": GeneratorBuilder(
+        partial(SuperResolutionResnetGenerator, blocks=9), smallest_input=5, factors=(2, 4)
+    ),
+    "sr_resnet_6blocks": GeneratorBuilder(
+        partial(SuperResolutionResnetGenerator, blocks=6), smallest_input=5, factors=(2, 4)
+    ),
     "unet_256": GeneratorBuilder(partial(UnetGenerator, levels=8), input_multiple=256),
     "unet_128": GeneratorBuilder(partial(UnetGenerator, levels=7), input_multiple=128),
     "linearfilt": GeneratorBuilder(LinearFilter),
@@ -221,15 +232,19 @@ GENERATORS: dict[str, GeneratorBuilder] = {
 """Builder of each `--netG`."""
 
 
-def build_generator(options: ModelOptions) -> nn.Module:
+def build_generator(options: ModelOptions, *, bounded: bool = True) -> nn.Module:
     """Return the generator that the options name, with torch's default initialisation.
+
+    Args:
+        options: the options.
+        bounded: the output is an image, in (-1, 1) by a tanh; otherwise it is logits. The state dict is the same.
 
     Raises:
         UserError: the downsample factor is not one of the generator's.
     """
     builder = GENERATORS[options.netG]
     builder.check_factor(options)
-    return builder.construct(options)
+    return builder.construct(options, bounded=bounded)
 
 
 def size_multiple(options: ModelOptions) -> int:
@@ -240,18 +255,24 @@ def size_multiple(options: ModelOptions) -> int:
     return GENERATORS[options.netG].input_multiple * options.downsample_factor
 
 
-def check_patch_size(options: ModelOptions, patch_size: int) -> None:
-    """Check that a generator can make patches of a size.
+def check_patch_size(options: ModelOptions, patch_size: int, option: str = "patch_size") -> None:
+    """Check that a generator can make patches of a size, which `option` has set.
 
     Raises:
         UserError: it cannot, or it cannot undo the downsampling at all.
     """
     GENERATORS[options.netG].check_factor(options)
     multiple = size_multiple(options)
+    smallest = GENERATORS[options.netG].smallest_input * options.downsample_factor
+    if patch_size < smallest and patch_size % multiple == 0:
+        raise UserError(
+            f"--{option} {patch_size}: expected at least {smallest} for --netG {options.netG}, found {patch_size}; "
+            f"pass a larger --{option}"
+        )
     if patch_size % multiple:
         nearest = max(round(patch_size / multiple), 1) * multiple
         factor = f" with --downsample_factor {options.downsample_factor}" if options.downsample_factor > 1 else ""
         raise UserError(
-            f"--patch_size {patch_size}: expected a multiple of {multiple} for --netG {options.netG}{factor}, found "
-            f"{patch_size}; pass --patch_size {nearest}, or another --netG"
+            f"--{option} {patch_size}: expected a multiple of {multiple} for --netG {options.netG}{factor}, found "
+            f"{patch_size}; pass --{option} {nearest}, or another --netG"
         )

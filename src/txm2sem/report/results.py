@@ -46,8 +46,8 @@ def checkpoint_label(command: TestCommand) -> str:
     return label_of(command.test.epoch, command.test.load_iter)
 
 
-def load_predictor(command: TestCommand) -> Predictor:
-    """Return the predictor that a command tests.
+def load_predictor(command: TestCommand, *, bounded: bool = True) -> Predictor:
+    """Return the predictor that a command tests; without `bounded`, one that returns logits.
 
     Raises:
         UserError: the device or the checkpoint is absent, or the checkpoint does not fit the options.
@@ -57,6 +57,7 @@ def load_predictor(command: TestCommand) -> Predictor:
         checkpoint_label(command),
         command.model,
         frozen=command.test.eval,
+        bounded=bounded,
         device=device_of(command.run.gpu_ids),
         dtype=dtype_of(command.run.precision),
     )
@@ -72,10 +73,24 @@ def notes_on_statistics(command: TestCommand) -> list[str]:
     ]
 
 
-def write_images(paths: RunPaths, index: int, images: Mapping[str, NDArray[Any]]) -> None:
-    """Write images (H, W) of one patch as PNG, by folder; masks become 0 and 255."""
+def write_images(paths: RunPaths, index: int, images: Mapping[str, NDArray[Any]], aspect_ratio: float = 1.0) -> None:
+    """Write images (H, W) of one patch as PNG, by folder, stretched to `aspect_ratio`; masks become 0 and 255."""
     for folder, pixels in images.items():
-        write_png(paths.image(folder, index), pixels)
+        write_png(paths.image(folder, index), stretch(pixels, aspect_ratio))
+
+
+def stretch(pixels: NDArray[Any], aspect_ratio: float) -> NDArray[Any]:
+    """Return an 8-bit image or boolean mask (H, W) with pixels of height : width `aspect_ratio` made square ones.
+
+    The image grows along one axis and keeps the other: (H * aspect_ratio, W) above 1, (H, W / aspect_ratio) below; at 1
+    it is returned as it is. Images are resized by bicubic interpolation, as in the original code; masks stay masks.
+    """
+    if aspect_ratio == 1:
+        return pixels
+    height, width = pixels.shape
+    size = (width, round(height * aspect_ratio)) if aspect_ratio > 1 else (round(width / aspect_ratio), height)
+    method = Image.Resampling.NEAREST if pixels.dtype == np.bool_ else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(pixels).resize(size, method))
 
 
 def write_png(path: Path, pixels: NDArray[Any]) -> None:
@@ -88,7 +103,7 @@ def write_png(path: Path, pixels: NDArray[Any]) -> None:
     write_whole(path, write)
 
 
-def write_test_options(command: TestCommand) -> None:
-    """Write all options of the test, for people."""
+def write_test_options(command: TestCommand, path: Path | None = None) -> None:
+    """Write all options of the test, for people, to `path` or else where those of the latest test are."""
     options, defaults = to_mapping(command), to_mapping(TestCommand())
-    write_text(paths_of(command).test_options_text, options_text(options, defaults))
+    write_text(path or paths_of(command).test_options_text, options_text(options, defaults))

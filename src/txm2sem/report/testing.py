@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from txm2sem.config import TestCommand
+from txm2sem.report.repair import test_repair
 from txm2sem.report.results import TestReport
+from txm2sem.report.segmentation import test_segmentation
 from txm2sem.report.translation import test_translation
+from txm2sem.report.volume import test_volume
 
-TESTS: dict[str, Callable[[TestCommand], TestReport]] = {"txm2sem": test_translation}
+TESTS: dict[str, Callable[[TestCommand], TestReport]] = {
+    "txm2sem": test_translation,
+    "txm2sem3d": test_volume,
+    "image_repair": test_repair,
+    "segmentation": test_segmentation,
+}
 """The test of each `--dataset_mode`."""
 
 

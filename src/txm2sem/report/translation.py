@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from tqdm import tqdm
 
-from txm2sem.config import TestCommand
-from txm2sem.data import AlignedSlices, EvaluationPatches, check_channels, has_split, resolve_ranges
+from txm2sem.config import DataOptions, TestCommand
+from txm2sem.data import (
+    AlignedSlices,
+    EvaluationPatches,
+    WholeSlices,
+    check_channels,
+    has_split,
+    resolve_ranges,
+    size_option,
+)
+from txm2sem.errors import UserError
 from txm2sem.evaluation import Evaluation, LinearFit, Scores, fit_trivial_predictions
 from txm2sem.metrics import Summary
 from txm2sem.networks import check_patch_size
@@ -33,11 +44,15 @@ def test_translation(command: TestCommand) -> TestReport:
     """
     paths, label = paths_of(command), checkpoint_label(command)
     check_channels(command.model, command.data)
-    check_patch_size(command.model, command.data.patch_size)
+    size = size_option(command.data)
+    check_patch_size(command.model, getattr(command.data, size), size)
+    if command.test.full_slice and command.data.preprocess != "none":
+        raise UserError(
+            f"--preprocess {command.data.preprocess} is for patches, not for --full_slice; pass --preprocess none"
+        )
     predictor = load_predictor(command)
-    slices = AlignedSlices.open(command.run.dataroot, command.test.phase, command.data)
-    data = resolve_ranges(command.data, slices)
-    patches = EvaluationPatches(slices, data)
+    slices = AlignedSlices.open(command.run.dataroot, command.test.phase, limited(command))
+    data = resolve_ranges(limited(command), slices)
     notes = notes_on_statistics(command)
     trivial: dict[str, LinearFit] = {}
     if has_split(command.run.dataroot, "train"):
@@ -48,29 +63,50 @@ def test_translation(command: TestCommand) -> TestReport:
             f"{command.run.dataroot} has no training split, so constant and linear predictions have nothing to be "
             "fitted on and are left out"
         )
+    if data.ignore_charged:
+        notes.append("scores are over uncharged pixels that are not 0 in TXM and SEM (--ignore_charged)")
+
+    patches = WholeSlices(slices, data) if command.test.full_slice else EvaluationPatches(slices, data)
+    source, target = ("TXM", "SEM") if data.direction == "AtoB" else ("SEM", "TXM")
+    evaluation = Evaluation(predictor.any_size if command.test.full_slice else predictor, trivial, source)
+    suffix = "_fullslice" if command.test.full_slice else ""
 
     earlier = set_aside(paths.test_outputs(), paths.results)
-    evaluation = Evaluation(predictor, trivial)
     shown = set(rows_to_show(len(patches)))
     rows = []
     # Without --eval dropout draws from torch's global generator.
     with torch.random.fork_rng():
         torch.manual_seed(command.run.seed)
         for result in tqdm(evaluation.run(patches), total=len(patches), desc="testing", unit="patch", disable=None):
-            images = {"txm": result.txm, "sem": result.sem, "sem_fake": result.prediction, **result.masks}
-            write_images(paths, result.index, images)
+            images = {
+                source.lower(): result.source,
+                target.lower(): result.target,
+                f"{target.lower()}_fake": result.prediction,
+                **result.masks,
+            }
+            named = {f"{name}{suffix}": image for name, image in images.items()}
+            write_images(paths, result.index, named, command.test.aspect_ratio)
             if result.index in shown:
                 rows.append(result)
-    save_figure(draw_overview(rows, f"{paths.name} (epoch {label}) on split {command.test.phase}"), paths.overview)
-    size = data.patch_size
+    title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
+    save_figure(draw_overview(rows, title, source, target), paths.overview)
+    height, width = rows[0].target.shape
+    what = "slices" if command.test.full_slice else "patches"
     lines = [
-        f"{len(patches)} patches of {size} x {size} pixels, split {command.test.phase}; mean ± standard error",
+        f"{len(patches)} {what} of {height} x {width} pixels, split {command.test.phase}; mean ± standard error",
         score_table({f"model {paths.name}": evaluation.model, **evaluation.trivial}),
         *(f"note: {note}" for note in notes),
     ]
     write_text(paths.evaluation, "\n".join([f"(epoch: {label}) {evaluation.model}", "", *lines]) + "\n")
     write_test_options(command)
     return TestReport(paths, lines, [paths.overview], earlier)
+
+
+def limited(command: TestCommand) -> DataOptions:
+    """Return the options of the data, with no more patches, or slices, than `--ntest`."""
+    name = "max_dataset_size" if command.test.full_slice else "num_test"
+    number = getattr(command.data, name)
+    return dataclasses.replace(command.data, **{name: min(number, command.test.ntest or number)})
 
 
 def score_table(rows: dict[str, Scores]) -> str:

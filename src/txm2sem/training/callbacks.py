@@ -12,7 +12,6 @@ from pytorch_lightning.callbacks import Callback, Checkpoint
 from tqdm import tqdm
 
 from txm2sem.checkpoints import save, save_network
-from txm2sem.metrics import Summary
 from txm2sem.runs import RunPaths, append_line
 from txm2sem.training.modules import TranslationModule
 
@@ -59,8 +58,7 @@ class ValidationLog(Callback):
         """Write `(epoch: N) PSNR=mean±error, SSIM=mean±error`, or what else the model is scored by."""
         if not trainer.is_global_zero:
             return
-        patches = self.module.validation_scores
-        scores = {name: Summary.of([scores[name] for scores in patches]) for name in patches[0]}
+        scores = self.module.validation_summary()
         epoch = self.module.epoch - 1 if trainer.sanity_checking else self.module.epoch
         for logger in trainer.loggers:
             means = {f"validation/{name}": summary.mean for name, summary in scores.items()}

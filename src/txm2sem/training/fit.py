@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import warnings
@@ -16,12 +15,14 @@ from torch.utils.data import DataLoader
 
 from txm2sem.checkpoints import load, load_network
 from txm2sem.config import ScheduleOptions, TrainCommand, run_name, to_mapping
-from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, check_channels, resolve_ranges
+from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, check_channels, size_option
+from txm2sem.details import training_details
 from txm2sem.devices import parse_gpu_ids
 from txm2sem.errors import UserError
 from txm2sem.networks import check_patch_size
 from txm2sem.runs import RunPaths, options_text, set_aside, write_options, write_text
 from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog
+from txm2sem.training.displays import displays
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import TranslationModule
 
@@ -44,11 +45,13 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
     devices = parse_gpu_ids(command.run.gpu_ids)
     check_schedule(command.schedule)
     check_channels(command.model, command.data)
-    check_patch_size(command.model, command.data.patch_size)
-    training = AlignedSlices.open(command.run.dataroot, "train", command.data)
+    size = size_option(command.data)
+    check_patch_size(command.model, getattr(command.data, size), size)
+    training = AlignedSlices.open(command.run.dataroot, command.sampling.phase, command.data)
     validation = AlignedSlices.open(command.run.dataroot, "val", command.data)
-    command = dataclasses.replace(command, data=resolve_ranges(command.data, training))
-    module = MODELS[command.model.model](command)
+    model = MODELS[command.model.model]
+    command = model.resolve(command, training)
+    module = model(command)
     patches = PatchData(module, training, validation)
 
     resuming = command.schedule.continue_train
@@ -61,6 +64,9 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
         return paths
     if is_main_process():
         write_run_options(paths, command)
+        if command.run.verbose:
+            for line in training_details(command, module.networks):
+                echo(line)
     trainer = build_trainer(module, paths, echo, accelerator="gpu" if devices else "cpu", devices=devices or 1)
     trainer.fit(module, patches)
     return paths
@@ -99,7 +105,7 @@ class PatchData(pl.LightningDataModule):
         self.module = module
         self.command = module.command
         mode = DATASET_MODES[self.command.data.dataset_mode]
-        self.training = mode.training(training, self.command.data, self.command.run.seed)
+        self.training = mode.training(training, self.command.data, self.command.run.seed, self.command.sampling)
         self.validation = mode.evaluation(validation, self.command.data)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
@@ -162,6 +168,7 @@ def build_trainer(
         callbacks=[
             LossLog(module, paths, echo),
             ValidationLog(module, paths, echo),
+            *displays(module, paths, echo),
             Progress(module),
             Checkpoints(module, paths, echo),
         ],

@@ -6,6 +6,7 @@ options (see `txm2sem.config.MODEL_DEFAULTS`).
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,15 +14,16 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from txm2sem.config import TrainCommand
-from txm2sem.data import downsample, to_uint8
-from txm2sem.metrics import psnr, ssim
-from txm2sem.networks import build_discriminator, build_generator, initialise
+from txm2sem.data import AlignedSlices, downsample, resolve_ranges, size_option, to_uint8
+from txm2sem.metrics import Summary, psnr, ssim
+from txm2sem.networks import build_discriminator, build_generator, check_judged_size, initialise
 from txm2sem.objectives import (
     ImagePool,
     gan_loss,
@@ -55,8 +57,11 @@ class TranslationModule(pl.LightningModule):
     that was interrupted anywhere goes on as if it had not been, without saving the state of a random generator.
 
     Args:
-        command: all options of the run.
+        command: all options of the run, as `resolve` returns them.
     """
+
+    bounded = True
+    """Whether the generator makes images in (-1, 1), not logits."""
 
     def __init__(self, command: TrainCommand) -> None:
         super().__init__()
@@ -67,9 +72,18 @@ class TranslationModule(pl.LightningModule):
         self.losses: dict[str, Tensor] = {}
         self.validation_scores: list[dict[str, float]] = []
         self.random = torch.Generator().manual_seed(command.run.seed)
-        self.generator = build_generator(command.model)
+        self.generator = build_generator(command.model, bounded=self.bounded)
         self._initialise(self.generator)
         self._resumed: dict[str, Any] | None = None
+
+    @classmethod
+    def resolve(cls, command: TrainCommand, training: AlignedSlices) -> TrainCommand:
+        """Return the options with what is left to be measured on the training slices as numbers.
+
+        Raises:
+            UserError: something cannot be measured, or an option is not of the form it must have.
+        """
+        return dataclasses.replace(command, data=resolve_ranges(command.data, training))
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -107,15 +121,21 @@ class TranslationModule(pl.LightningModule):
         return output
 
     @abstractmethod
-    def optimisation_step(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Update the networks from one batch (N, 1, H, W) and return the losses by name."""
+    def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
+        """Update the networks from one batch and return the losses by name.
+
+        Args:
+            source: (N, C, H, W) in [-1, 1].
+            target: what the prediction should be.
+            valid: pixels that count, bool (N, 1, H, W); all where absent.
+        """
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Update the networks from one batch and move the position on."""
         options, place = self.command, self.position
         entropy = [options.run.seed, place.epoch, place.patch, self.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
-        losses = self.optimisation_step(batch["source"], batch["target"])
+        losses = self.optimisation_step(batch["source"], batch["target"], batch.get("valid"))
         self.losses = {name: value.detach() for name, value in losses.items()}
         self.batch_patches = batch["source"].shape[0] * self.trainer.world_size
         place.patch += self.batch_patches
@@ -193,7 +213,7 @@ class TranslationModule(pl.LightningModule):
         """Count the epoch; runs after its validation."""
         if self.command.schedule.lr_policy == "plateau":
             for plateau in self.plateaus.values():
-                plateau.step(float(np.mean([next(iter(scores.values())) for scores in self.validation_scores])))
+                plateau.step(next(iter(self.validation_summary().values())).mean)
         self.position.epoch += 1
         self.position.patch = 0
 
@@ -210,9 +230,20 @@ class TranslationModule(pl.LightningModule):
             self.validation_scores.append(self.score(prediction, {name: item[index] for name, item in batch.items()}))
 
     def score(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, float]:
-        """Return the validation scores of one prediction (C, H, W) by name; the plateau policy watches the first."""
+        """Return the validation scores of one prediction (C, H, W) by name, the one to judge a model by first."""
         one, other = to_uint8(prediction[0]), to_uint8(patch["target"][0])
-        return {"PSNR": psnr(one, other), "SSIM": ssim(one, other)}
+        valid = patch["valid"][0].cpu().numpy() if "valid" in patch else None
+        return {"PSNR": psnr(one, other, valid), "SSIM": ssim(one, other, valid)}
+
+    def validation_summary(self) -> dict[str, Summary]:
+        """Return the scores of the latest validation by name; the plateau policy watches the first."""
+        patches = self.validation_scores
+        return {name: Summary.of([scores[name] for scores in patches]) for name in patches[0]}
+
+    def pictures(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, NDArray[np.uint8]]:
+        """Return what to show of one prediction (C, H, W) beside its patch, by name: 8-bit images (H, W)."""
+        images = {"txm": patch["source"], "prediction": prediction, "sem": patch["target"]}
+        return {name: to_uint8(image[0]) for name, image in images.items()}
 
     # -- resuming ---------------------------------------------------------------------------------------------------
 
@@ -241,15 +272,20 @@ def total(losses: dict[str, Tensor]) -> Tensor:
     return torch.stack(list(losses.values())).sum()
 
 
+def blank(image: Tensor, valid: Tensor | None) -> Tensor:
+    """Return an image (N, C, H, W) with 0, mid-grey, in the pixels that do not count; `valid` is bool (N, 1, H, W)."""
+    return image if valid is None else image * valid
+
+
 class RegressionModule(TranslationModule):
     """Feedforward CNN and SRCNN: a generator trained on image similarity alone, and on continuity."""
 
-    def optimisation_step(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
         """Minimise lambda_regression * L(G(T), S) + lambda_img_grad * R on one batch (N, 1, H, W)."""
         objective = self.command.objective
         image = self.generator_input(source)
-        prediction = self.finish(self.generator(image), source)
-        similarity = regression_loss(prediction, target, objective.regression_loss)
+        prediction = blank(self.finish(self.generator(image), source), valid)
+        similarity = regression_loss(prediction, target, objective.regression_loss, valid)
         losses = {f"G_{objective.regression_loss}": objective.lambda_regression * similarity}
         losses |= self.continuity_losses(prediction, image)
         self.update("G", total(losses))
@@ -259,30 +295,42 @@ class RegressionModule(TranslationModule):
 class AdversarialModule(TranslationModule):
     """pix2pix and SRGAN: a generator and a discriminator that learn from each other.
 
-    The discriminator sees the SEM beside the TXM (pix2pix, and srgan with `--d_condition`), or alone (srgan).
+    The discriminator sees the SEM beside the input (pix2pix, repair, and srgan with `--d_condition`), or alone (srgan).
     """
 
     def __init__(self, command: TrainCommand) -> None:
         super().__init__(command)
-        self.conditional = command.model.model == "pix2pix" or command.objective.d_condition
+        self.conditional = command.model.model != "srgan" or command.objective.d_condition
         channels = command.model.output_nc + (command.model.input_nc if self.conditional else 0)
         self.discriminator = build_discriminator(command.model, channels)
         self._initialise(self.discriminator)
         self.pool = ImagePool(command.objective.pool_size)
+
+    @classmethod
+    def resolve(cls, command: TrainCommand, training: AlignedSlices) -> TrainCommand:
+        """Return the options with what is left to be measured on the training slices as numbers.
+
+        Raises:
+            UserError: something cannot be measured, or patches are too small for the discriminator.
+        """
+        option = size_option(command.data)
+        check_judged_size(command.model, getattr(command.data, option), option)
+        return super().resolve(command, training)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
         """The networks by the name that their checkpoints carry."""
         return {"G": self.generator, "D": self.discriminator}
 
-    def optimisation_step(self, source: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
         """Update the discriminator, then the generator, on one batch (N, 1, H, W).
 
         D minimises the mean of its losses on real and predicted images, plus lambda_gp * gradient penalty (wgangp);
         G minimises L_GAN + lambda_L1 * |G(T) - S| + lambda_img_grad * R.
         """
         image = self.generator_input(source)
-        prediction = self.finish(self.generator(image), source)
+        # Where nothing counts both images are the same grey, from which the discriminator learns nothing.
+        prediction, target = blank(self.finish(self.generator(image), source), valid), blank(target, valid)
         discriminator_losses = self.discriminator_losses(source, target, prediction.detach())
         weights = {"D_real": 0.5, "D_fake": 0.5}
         self.update("D", total({name: weights.get(name, 1.0) * loss for name, loss in discriminator_losses.items()}))
@@ -293,7 +341,7 @@ class AdversarialModule(TranslationModule):
         logits = self.discriminator(self.seen_by_discriminator(source, prediction))
         losses = {
             "G_GAN": gan_loss(logits, True, objective.gan_mode),
-            "G_L1": objective.lambda_L1 * regression_loss(prediction, target, "L1"),
+            "G_L1": objective.lambda_L1 * regression_loss(prediction, target, "L1", valid),
         }
         losses |= self.continuity_losses(prediction, image)
         self.update("G", total(losses))

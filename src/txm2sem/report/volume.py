@@ -1,0 +1,319 @@
+"""Test a model on a volume: predict a cube slice by slice, and measure how continuous it is along z."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from txm2sem.config import DataOptions, TestCommand
+from txm2sem.data import (
+    Cube,
+    GreyRange,
+    TiffStack,
+    check_channels,
+    choose_cube,
+    open_full_stack,
+    open_truth,
+    resolve_stack_range,
+    to_uint8,
+)
+from txm2sem.data.transforms import adjust_contrast
+from txm2sem.errors import UserError
+from txm2sem.metrics import Continuity
+from txm2sem.networks import check_patch_size
+from txm2sem.report.cuts import draw_cuts
+from txm2sem.report.overview import save_figure
+from txm2sem.report.results import (
+    TestReport,
+    checkpoint_label,
+    load_predictor,
+    notes_on_statistics,
+    paths_of,
+    stretch,
+    write_png,
+    write_test_options,
+)
+from txm2sem.runs import set_aside, write_text, write_whole
+
+LAGS = 16
+"""Largest lag of the autocorrelations [pixels]."""
+
+SHOWN_LAGS = (1, 2, 4, 8, 16)
+"""Those that the table shows."""
+
+TXM, PREDICTION, TRUTH = "TXM (input)", "prediction", "SEM (truth)"
+KEYS = {TXM: "txm", PREDICTION: "prediction", TRUTH: "truth"}
+"""Names of the volumes in tables and figures, and in the JSON file."""
+
+Volume = NDArray[np.uint8]
+
+
+def test_volume(command: TestCommand) -> TestReport:
+    """Predict a cube of the full TXM stack, measure its continuity, and write both into `results_dir/NAME`.
+
+    Earlier results of the same `save_name` are moved into a dated folder beside it.
+
+    Raises:
+        UserError: data, options, checkpoint or device do not allow it; found before anything is moved or written.
+    """
+    paths, label, name = paths_of(command), checkpoint_label(command), command.volume.save_name
+    check_save_name(name)
+    check_direction(command.data)
+    # The network is one for aligned slices, whatever it is tested on.
+    check_channels(command.model, dataclasses.replace(command.data, dataset_mode="txm2sem"))
+    check_patch_size(command.model, command.data.patch_size)
+    predictor = load_predictor(command)
+    source = Source.open(command)
+    volumes = source.known_volumes()
+    inside = source.inside()
+    # Without --eval dropout draws from torch's global generator.
+    with torch.random.fork_rng():
+        torch.manual_seed(command.run.seed)
+        prediction = predict_slices(predictor, source)
+    # In the order of tables and pictures.
+    volumes = {TXM: volumes[TXM], PREDICTION: prediction} | volumes
+    lags = min(LAGS, source.cube.size - 1)
+    measured = {key: Continuity.of(volume, lags, inside) for key, volume in volumes.items()}
+
+    earlier = set_aside(paths.volume_outputs(name), paths.results)
+    for content, volume in (("pred", prediction), ("txm", volumes[TXM])):
+        if content == "pred" or command.volume.save_txm:
+            for index, image in enumerate(volume):
+                write_png(paths.volume_slice(content, name, index), stretch(image, command.test.aspect_ratio))
+            write_stack(paths.volume_stack(content, name), volume)
+    title = f"{paths.name} (epoch {label}) on {source.txm.folder}"
+    save_figure(draw_cuts(volumes, measured, source.cube, title), paths.volume_figure(name))
+    notes = notes_on_volume(command, inside)
+    lines = [
+        source.place(),
+        continuity_table(measured),
+        *(f"note: {note}" for note in notes),
+        f"volume:   {paths.volume('pred', name)} and {paths.volume_stack('pred', name).name}",
+    ]
+    write_text(paths.continuity(name, ".txt"), "\n".join([f"{paths.name} (epoch: {label})", *lines[:-1]]) + "\n")
+    write_text(paths.continuity(name, ".json"), continuity_json(measured, source, label, inside))
+    write_test_options(command, paths.volume_options_text(name))
+    return TestReport(paths, lines, [paths.volume_figure(name)], earlier)
+
+
+def check_save_name(name: str) -> None:
+    """Check that a name can be part of a file's name.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if not name or Path(f"a{name}").name != f"a{name}" or "\\" in name:
+        raise UserError(
+            f"--save_name {name}: expected a name without / or \\, as it becomes part of a folder's name in the "
+            "results, such as volume_pred_test; --results_dir says where the results are"
+        )
+
+
+def check_direction(options: DataOptions) -> None:
+    """Check that a model translates TXM, of which the volume is.
+
+    Raises:
+        UserError: it translates SEM.
+    """
+    if options.direction != "AtoB":
+        raise UserError(
+            f"--dataset_mode txm2sem3d translates the TXM, but this model was trained with --direction "
+            f"{options.direction}, to translate the SEM; pass the --name of a model that was trained without it"
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """The cube of the full stacks that a test is about.
+
+    Attributes:
+        txm: the TXM's full stack.
+        truth: the SEM's, where it is known.
+        cube: which part of them.
+        txm_range, sem_range: their grey values; the latter None without truth.
+        gamma, hist_eq: contrast of the TXM, see `adjust_contrast`.
+    """
+
+    txm: TiffStack
+    truth: TiffStack | None
+    cube: Cube
+    txm_range: GreyRange
+    sem_range: GreyRange | None
+    gamma: float
+    hist_eq: float
+
+    @classmethod
+    def open(cls, command: TestCommand) -> Source:
+        """Open the stacks and choose the cube as the options say.
+
+        Raises:
+            UserError: a stack is missing, damaged or too small, or a grey range is wrong.
+        """
+        root, phase, data = command.run.dataroot, command.test.phase, command.data
+        txm = open_full_stack(root, phase, data)
+        truth = open_truth(root, phase, data, txm)
+        return cls(
+            txm=txm,
+            truth=truth,
+            cube=choose_cube(txm, data.patch_size, command.volume, command.run.seed),
+            txm_range=resolve_stack_range(data, txm, "txm"),
+            sem_range=None if truth is None else resolve_stack_range(data, truth, "sem"),
+            gamma=data.gamma,
+            hist_eq=data.hist_eq,
+        )
+
+    def network_input(self, index: int) -> Tensor:
+        """Return a slice of the TXM as a network sees it, (1, 1, H, W) float32 in [-1, 1]."""
+        grey = torch.from_numpy(self.txm_range.normalise(self.cube.slice_of(self.txm, index)))
+        return adjust_contrast(grey[None], self.gamma, self.hist_eq)[None]
+
+    def known_volumes(self) -> dict[str, Volume]:
+        """Return the TXM and, where it is known, the truth, (z, y, x) with 0 to 255, by their names.
+
+        Raises:
+            UserError: a slice is damaged.
+        """
+        volumes = {TXM: self._cube_of(lambda index: to_uint8(self.network_input(index))[0, 0], np.uint8)}
+        truth, grey = self.truth, self.sem_range
+        if truth is not None and grey is not None:
+            volumes[TRUTH] = self._cube_of(
+                lambda index: to_uint8(grey.normalise(self.cube.slice_of(truth, index))), np.uint8
+            )
+        return volumes
+
+    def inside(self) -> NDArray[np.bool_]:
+        """Return which voxels (z, y, x) are in the field of view: not 0 in the TXM, nor in the truth.
+
+        Raises:
+            UserError: none is.
+        """
+        stacks = [stack for stack in (self.txm, self.truth) if stack is not None]
+        inside = self._cube_of(
+            lambda index: np.all([self.cube.slice_of(stack, index) != 0 for stack in stacks], axis=0), np.bool_
+        )
+        if not inside.any():
+            raise UserError(
+                f"the cube is empty: {self.place()} are 0 throughout; pass --x_ind, --y_ind and --z_ind of a place in "
+                "the field of view"
+            )
+        return inside
+
+    def place(self) -> str:
+        """Say where the cube is, with the options that give it again."""
+        cube = self.cube
+        last = cube.size - 1
+        names = f"{self.txm.paths[cube.z].name} to {self.txm.paths[cube.z + last].name}"
+        return (
+            f"{cube.size} x {cube.size} x {cube.size} pixels (z, y, x) of {self.txm.folder}: slices {names} "
+            f"(--z_ind {cube.z}), rows {cube.row} to {cube.row + last} (--y_ind {cube.row}), columns {cube.column} to "
+            f"{cube.column + last} (--x_ind {cube.column})"
+        )
+
+    def _cube_of(self, image: Callable[[int], NDArray[Any]], dtype: Any) -> NDArray[Any]:
+        size = self.cube.size
+        volume = np.empty((size, size, size), dtype)
+        for index in range(size):
+            volume[index] = image(index)
+        return volume
+
+
+def predict_slices(predict: Callable[[Tensor], Tensor], source: Source) -> Volume:
+    """Translate a cube slice by slice, each on its own as the original code does; (z, y, x) with 0 to 255."""
+    size = source.cube.size
+    volume = np.empty((size, size, size), np.uint8)
+    for index in tqdm(range(size), desc="predicting", unit="slice", disable=None):
+        volume[index] = to_uint8(predict(source.network_input(index))[0, 0])
+    return volume
+
+
+def write_stack(path: Path, volume: Volume) -> None:
+    """Write a volume (z, y, x) as one TIFF file, which Fiji opens as a stack, whole or not at all."""
+    write_whole(path, lambda buffer: tifffile.imwrite(buffer, volume, imagej=True, metadata={"axes": "ZYX"}))
+
+
+def notes_on_volume(command: TestCommand, inside: NDArray[np.bool_]) -> list[str]:
+    """Return what the user must know to read the numbers."""
+    notes = notes_on_statistics(command)
+    if not command.test.eval:
+        notes.append("so without --eval each slice is translated differently, which counts as change along z")
+    data = command.data
+    if data.preprocess not in ("none", "crop"):
+        notes.append(
+            f"the model was trained with --preprocess {data.preprocess}, on patches of {data.patch_size} pixels scaled "
+            f"to {data.load_size}; the volume is translated as it is, not scaled"
+        )
+    outside = 1 - float(inside.mean())
+    if outside > 0:
+        notes.append(
+            f"{outside:.2%} of the voxels are 0, so outside the field of view, and take no part in these numbers"
+        )
+    return notes
+
+
+def continuity_table(measured: Mapping[str, Continuity]) -> str:
+    """Return a table of the continuity of volumes, two lines each; – stands where a number is not defined."""
+    txm = measured[TXM]
+    lags = [lag for lag in SHOWN_LAGS if lag <= len(txm.along_z)]
+    width = max(map(len, measured))
+    lines = [
+        f"{'':<{width}}  {'adjacent slices':<26}  autocorrelation at lag [pixels]",
+        f"{'':<{width}}  {'|difference|':>12}  {'ratio to TXM':>12}  {'':<8}" + "".join(f"{lag:>7}" for lag in lags),
+    ]
+    for name, values in measured.items():
+        for direction, correlation in (("along z", values.along_z), ("in-plane", values.in_plane)):
+            along_z = direction == "along z"
+            difference = f"{_number(values.difference, 2):>12}  {_number(values.ratio_to(txm), 2):>12}"
+            lines.append(
+                f"{name if along_z else '':<{width}}  {difference if along_z else '':<26}  {direction:<8}"
+                + "".join(f"{_number(correlation[lag - 1], 3):>7}" for lag in lags)
+            )
+    lines.append("|difference|: mean absolute difference [grey levels of 255]")
+    return "\n".join(lines)
+
+
+def continuity_json(measured: Mapping[str, Continuity], source: Source, label: str, inside: NDArray[np.bool_]) -> str:
+    """Return the continuity of volumes for programs; null stands where a number is not defined."""
+    cube, txm = source.cube, measured[TXM]
+
+    def defined(value: float) -> float | None:
+        return value if math.isfinite(value) else None
+
+    return (
+        json.dumps(
+            {
+                "epoch": label,
+                "stack": str(source.txm.folder),
+                "size": cube.size,
+                "first": {"z": cube.z, "row": cube.row, "column": cube.column},
+                "share_in_field_of_view": float(inside.mean()),
+                "lags": list(range(1, len(txm.along_z) + 1)),
+                "volumes": {
+                    KEYS[name]: {
+                        "adjacent_difference": defined(values.difference),
+                        "adjacent_difference_of_txm": defined(values.ratio_to(txm)),
+                        "autocorrelation_along_z": [defined(value) for value in values.along_z],
+                        "autocorrelation_in_plane": [defined(value) for value in values.in_plane],
+                    }
+                    for name, values in measured.items()
+                },
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"

@@ -1,0 +1,331 @@
+"""The page of a training run: its images, losses, scores and options, written from the files in the run's folder.
+
+The page needs no network and, beside `web/images`, no other file. Nothing on it is kept in memory, so a resumed run
+goes on with the page of the run before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from PIL import Image
+
+from txm2sem.config import MODEL_DEFAULTS, DisplayOptions, TrainCommand, to_mapping
+from txm2sem.runs import RunPaths, read_options, write_text, write_whole
+from txm2sem.training.curves import Curve, condense, read_losses, read_scores
+
+CAPTIONS = {
+    "txm": "TXM (input)",
+    "painted": "SEM to repair",
+    "input": "input",
+    "prediction": "prediction",
+    "labels_fake": "predicted classes",
+    "sem": "SEM (truth)",
+    "labels": "true classes",
+}
+"""Captions of the images, in the order in which they are shown; others go by their names, after these."""
+
+IMAGE_NAME = re.compile(r"epoch(\d+)_iter(\d+)_(\w+)\.png")
+SECONDS_BETWEEN_RELOADS = 30
+
+Entries = dict[tuple[int, int], dict[str, Path]]
+"""Image files by name, by (epoch, patches of that epoch)."""
+
+
+def save_images(paths: RunPaths, epoch: int, patch: int, images: Mapping[str, NDArray[np.uint8]]) -> None:
+    """Save 8-bit images (H, W), by name, as the page's entry for an epoch and the patches seen of it."""
+    for name, pixels in images.items():
+        write_whole(paths.web_image(epoch, patch, name), partial(Image.fromarray(pixels).save, format="PNG"))
+
+
+def write_page(paths: RunPaths, *, running: bool = False) -> None:
+    """Write a run's page, whole or not at all, from the images, logs and options in its folder.
+
+    Args:
+        paths: the run; options that its `options.yaml` lacks have their defaults.
+        running: the page says so, and loads itself anew from time to time.
+
+    Raises:
+        UserError: the disk is full or the folder not writable.
+    """
+    options = read_options(paths.options) if paths.options.exists() else {}
+    losses = read_losses(paths.loss_log, int(options.get("num_train", TrainCommand().data.num_train)))
+    scores = read_scores(paths.metrics_log)
+    write_text(paths.web_page, render(paths.name, options, losses, scores, find_images(paths), running=running))
+
+
+def find_images(paths: RunPaths) -> Entries:
+    """Return the images of the page, the newest first, those of one place in the order of their captions."""
+    found: Entries = {}
+    order = list(CAPTIONS)
+    folder = paths.web_page.parent / "images"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        match = IMAGE_NAME.fullmatch(path.name)
+        if match:
+            found.setdefault((int(match[1]), int(match[2])), {})[match[3]] = path
+    return {
+        place: dict(sorted(found[place].items(), key=lambda item: order.index(item[0]) if item[0] in order else 99))
+        for place in sorted(found, reverse=True)
+    }
+
+
+def caption_of(name: str) -> str:
+    """Return what is written below an image."""
+    return CAPTIONS.get(name, name.replace("_", " "))
+
+
+def render(
+    name: str,
+    options: Mapping[str, Any],
+    losses: Iterable[Curve],
+    scores: Iterable[Curve],
+    entries: Entries,
+    *,
+    running: bool,
+) -> str:
+    """Return the page as HTML."""
+    losses, scores = list(losses), [curve.finite() for curve in scores]
+    end = float(max([curve.epochs[-1] for curve in [*losses, *scores] if len(curve.epochs)], default=0)) or 1e-9
+    about_scores = "Mean over the validation patches; the band is ± one standard error."
+    width = int(options.get("display_winsize", DisplayOptions.display_winsize))
+    body = [
+        f"<header>\n<h1>{escape(name)}</h1>\n<p>{_state(options, end, running)}</p>\n</header>",
+        "<main>",
+        _section("Validation", _curves(scores, end, about_scores)),
+        _section("Losses", _curves([condense(curve) for curve in losses], end, _how_condensed(losses))),
+        _section("Images", _images(entries, scores, width)),
+        _section("Options", _options(options)),
+        "</main>",
+        SCRIPT if running else "",
+    ]
+    return PAGE.format(title=f"{escape(name)}: training", style=STYLE, body="\n".join(part for part in body if part))
+
+
+def _section(title: str, content: str) -> str:
+    identity = title.lower()
+    return f'<section aria-labelledby="{identity}">\n<h2 id="{identity}">{title}</h2>\n{content}\n</section>'
+
+
+def _state(options: Mapping[str, Any], reached: float, running: bool) -> str:
+    parts = [escape(str(options[key])) for key in ("model", "netG") if key in options]
+    schedule = TrainCommand().schedule
+    last = int(options.get("niter", schedule.niter)) + int(options.get("niter_decay", schedule.niter_decay))
+    parts.append(f"{round(reached, 2):g} of {last} epochs")
+    now = datetime.now().astimezone()
+    parts.append(f'written <time datetime="{now.isoformat(timespec="seconds")}">{now:%Y-%m-%d %H:%M:%S}</time>')
+    if running:
+        note = f"reloads every {SECONDS_BETWEEN_RELOADS} s while you are at the top and have opened nothing"
+        parts.append(f'training<span class="screen"> ({note})</span>')
+    else:
+        parts.append("training has finished" if reached >= last else "training has stopped")
+    return " · ".join(parts)
+
+
+# -- curves ---------------------------------------------------------------------------------------------------------
+
+WIDTH, HEIGHT = 320, 160
+LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 34
+
+
+def _curves(curves: list[Curve], end: float, note: str) -> str:
+    drawn = [curve for curve in curves if len(curve.values)]
+    if not drawn:
+        return "<p>Nothing yet.</p>"
+    figures = "\n".join(_figure(curve, end) for curve in drawn)
+    return f'<div class="curves">\n{figures}\n</div>\n<p class="note">{note}</p>'
+
+
+def _figure(curve: Curve, end: float) -> str:
+    unit = " dB" if curve.name.startswith("PSNR") else ""
+    first, last, smallest, largest = (
+        f"{value:.4g}{unit}" for value in (curve.values[0], curve.values[-1], curve.values.min(), curve.values.max())
+    )
+    label = f"{curve.name} by epoch: first {first}, smallest {smallest}, largest {largest}, latest {last}"
+    caption = f"<figcaption><b>{escape(curve.name)}</b> latest {last}</figcaption>"
+    return f"<figure>\n{caption}\n{_drawing(curve, end, label)}\n</figure>"
+
+
+def _drawing(curve: Curve, end: float, label: str) -> str:
+    """Return a curve with its band and axes as SVG; the band may leave the frame, the curve does not."""
+    spread = float(np.ptp(curve.values)) or abs(float(curve.values[0])) * 0.1 or 1.0
+    low = max(float(curve.values.min()) - 0.25 * spread, float(curve.low.min()))
+    high = min(float(curve.values.max()) + 0.25 * spread, float(curve.high.max()))
+    if high - low < 1e-9 * max(abs(high), 1e-12):
+        low, high = low - 0.5 * spread, high + 0.5 * spread
+
+    def across(epochs: NDArray[np.float64]) -> NDArray[np.float64]:
+        return LEFT + epochs / end * (WIDTH - LEFT - RIGHT)
+
+    def down(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return TOP + (high - np.clip(values, low, high)) / (high - low) * (HEIGHT - TOP - BOTTOM)
+
+    def points(epochs: NDArray[np.float64], values: NDArray[np.float64]) -> str:
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across(epochs), down(values), strict=True))
+
+    parts = []
+    floor = HEIGHT - BOTTOM
+    for value in _ticks(low, high):
+        y = float(down(np.array(value)))
+        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>')
+    for value in _ticks(0.0, end):
+        x = float(across(np.array(value)))
+        parts.append(f'<path class="grid" d="M{x:.1f} {TOP}V{floor + 4}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{floor + 16}" text-anchor="middle">{value:.4g}</text>')
+    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">epochs</text>')
+    if (curve.high > curve.low).any():
+        outline = points(curve.epochs, curve.high) + " " + points(curve.epochs[::-1], curve.low[::-1])
+        parts.append(f'<polygon class="band" points="{outline}"/>')
+    parts.append(f'<polyline class="line" points="{points(curve.epochs, curve.values)}"/>')
+    if len(curve.values) <= 30:
+        dots = zip(across(curve.epochs), down(curve.values), strict=True)
+        parts += [f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in dots]
+    drawing = "\n".join(parts)
+    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">\n{drawing}\n</svg>'
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    # Rounded, lest a tick be labelled -5.551e-17.
+    step = 1e-6 * (high - low)
+    ticks = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [0.0 if abs(tick) < step else float(tick) for tick in ticks if low - step <= tick <= high + step]
+
+
+def _how_condensed(losses: list[Curve]) -> str:
+    lines = max((len(curve.values) for curve in losses), default=0)
+    points = max((len(condense(curve).values) for curve in losses), default=0)
+    if points == lines:
+        return "Each point is one line of loss_log.txt."
+    return (
+        f"Each point is the mean of about {lines / points:.0f} lines of loss_log.txt; the band spans their smallest to "
+        "largest value and may leave the frame."
+    )
+
+
+# -- images and options ---------------------------------------------------------------------------------------------
+
+
+def _images(entries: Entries, scores: list[Curve], width: int) -> str:
+    if not entries:
+        return "<p>None yet.</p>"
+    blocks: list[str] = []
+    for epoch in dict.fromkeys(place[0] for place in entries):
+        places = {patch: images for (number, patch), images in entries.items() if number == epoch}
+        reached = [
+            f"{curve.name} {value:.4g}"
+            for curve in scores
+            for value in curve.values[curve.epochs == epoch]
+            if np.isfinite(value)
+        ]
+        summary = f"Epoch {epoch}" + "".join(f" · {escape(score)}" for score in reached)
+        articles = "\n".join(_entry(epoch, patch, images, width) for patch, images in places.items())
+        opened = "" if blocks else " open"
+        blocks.append(f"<details{opened}>\n<summary>{summary}</summary>\n{articles}\n</details>")
+    note = "Training patches, the newest first; predictions with frozen statistics. Select an image to enlarge it."
+    return f'<p class="note">{note}</p>\n' + "\n".join(blocks)
+
+
+def _entry(epoch: int, patch: int, images: Mapping[str, Path], width: int) -> str:
+    figures = []
+    for name, path in images.items():
+        source, caption = f"images/{path.name}", escape(caption_of(name))
+        alt = f"{caption}, epoch {epoch}, {patch} patches"
+        figures.append(
+            f'<figure><a href="{source}"><img src="{source}" alt="{alt}" width="{width}" height="{width}" '
+            f'loading="lazy"></a><figcaption>{caption}</figcaption></figure>'
+        )
+    columns = f"grid-template-columns: repeat({len(images)}, minmax(0, {width}px))"
+    title = f"<h3>Epoch {epoch}, after {patch} patches</h3>"
+    return f'<article>\n{title}\n<div class="images" style="{columns}">\n' + "\n".join(figures) + "\n</div>\n</article>"
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    if not options:
+        return "<p>The run's folder has no options.yaml.</p>"
+    defaults = {**to_mapping(TrainCommand()), **MODEL_DEFAULTS.get(str(options.get("model")), {})}
+    changed = {name: value for name, value in options.items() if name in defaults and value != defaults[name]}
+    named = _table("Options that differ from their defaults", changed) if changed else "<p>All have their defaults.</p>"
+    return f"{named}\n<details>\n<summary>All options</summary>\n{_table('All options', options)}\n</details>"
+
+
+def _table(caption: str, options: Mapping[str, Any]) -> str:
+    rows = "\n".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(str(value))}</td></tr>' for name, value in options.items()
+    )
+    return f"<table>\n<caption>{caption}</caption>\n<tbody>\n{rows}\n</tbody>\n</table>"
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+STYLE = """:root { color-scheme: light dark; --paper: #fff; --ink: #1a1a1a; --pale: #595959; --rule: #d9d9d9;
+  --line: #0072b2; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #161616; --ink: #ececec; --pale: #a8a8a8; --rule: #3a3a3a; --line: #56b4e9; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 72rem; padding: 1rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.45 system-ui, sans-serif; }
+h1 { margin: 0; font-size: 1.6rem; overflow-wrap: anywhere; }
+h2 { margin: 1.6rem 0 .5rem; font-size: 1.2rem; border-bottom: 1px solid var(--rule); }
+h3 { margin: .8rem 0 .3rem; font-size: 1rem; font-weight: 600; }
+p { margin: .3rem 0; }
+header p, .note, caption, figcaption { color: var(--pale); font-size: .875rem; }
+figure { margin: 0; }
+.curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17rem), 1fr)); gap: .8rem; }
+.curves b { color: var(--ink); }
+svg { display: block; width: 100%; height: auto; }
+svg text { fill: var(--pale); font: 11px system-ui, sans-serif; }
+.grid { stroke: var(--rule); }
+.line { fill: none; stroke: var(--line); stroke-width: 1.75; stroke-linejoin: round; }
+.band { fill: var(--line); fill-opacity: .22; }
+.dot { fill: var(--line); }
+.images { display: grid; gap: .5rem; }
+.images img { display: block; width: 100%; height: auto; background: var(--rule); }
+details[open] { padding-bottom: 1rem; }
+summary { padding: .5rem 0; cursor: pointer; font-weight: 600; }
+details + details { border-top: 1px solid var(--rule); }
+table { border-collapse: collapse; font-size: .875rem; }
+caption { text-align: left; padding-bottom: .2rem; }
+th { font-weight: 400; text-align: left; padding: .1rem 1.2rem .1rem 0; vertical-align: top; color: var(--pale); }
+td { overflow-wrap: anywhere; }
+a:focus-visible, summary:focus-visible { outline: 3px solid var(--line); outline-offset: 2px; }
+@media print {
+  :root { color-scheme: light; --paper: #fff; --ink: #000; --pale: #333; --rule: #bbb; --line: #0072b2; }
+  body { max-width: none; padding: 0; font-size: 10pt; }
+  .screen { display: none; }
+  figure, article { break-inside: avoid; }
+  h2, .note, summary { break-after: avoid; }
+  .curves { grid-template-columns: repeat(3, 1fr); }
+  * { print-color-adjust: exact; }
+}"""
+
+SCRIPT = f"""<script>
+let touched = false;
+addEventListener("toggle", event => {{ touched ||= event.target !== firstOpen; }}, true);
+const firstOpen = document.querySelector("details[open]");
+setInterval(() => {{ if (!touched && scrollY < 50) location.reload(); }}, {1000 * SECONDS_BETWEEN_RELOADS});
+</script>"""

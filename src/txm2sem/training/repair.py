@@ -1,0 +1,42 @@
+"""Image repair as a Lightning module: the adversarial module, with predictions composited into the SEM."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from txm2sem.data import composite, to_uint8
+from txm2sem.data.repair import SEM_CHANNEL, charge_of
+from txm2sem.metrics import psnr, ssim
+from txm2sem.training.modules import AdversarialModule
+
+
+class RepairModule(AdversarialModule):
+    """Fills charged regions of the SEM: pix2pix from (TXM, painted SEM, charge mask) to the clean SEM.
+
+    Losses and scores are those of the composited image: the generator's output inside the mask, the SEM outside. The
+    discriminator sees input and composited image concatenated, (N, 4, H, W).
+    """
+
+    def finish(self, output: Tensor, source: Tensor) -> Tensor:
+        """Return the generator's output (N, 1, H, W) inside the mask and the SEM of `source` (N, 3, H, W) outside."""
+        return composite(output, source)
+
+    def score(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, float]:
+        """Return PSNR inside the mask, PSNR and SSIM of a repaired patch (1, H, W), each of 8-bit images.
+
+        The PSNR inside comes first, because only there is anything to be learned.
+        """
+        repaired, sem = to_uint8(prediction[0]), to_uint8(patch["target"][0])
+        inside = charge_of(patch["source"])[0].cpu().numpy()
+        valid = patch["valid"][0].cpu().numpy() if "valid" in patch else None
+        return {
+            "PSNR_inside": psnr(repaired, sem, inside if valid is None else inside & valid),
+            "PSNR": psnr(repaired, sem, valid),
+            "SSIM": ssim(repaired, sem, valid),
+        }
+
+    def pictures(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, NDArray[np.uint8]]:
+        """Return what to show of one repaired patch (1, H, W), by name: 8-bit images (H, W)."""
+        return super().pictures(prediction, patch) | {"painted": to_uint8(patch["source"][SEM_CHANNEL])}

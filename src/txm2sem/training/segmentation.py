@@ -1,0 +1,127 @@
+"""Segmentation as a Lightning module: the generator makes logits of the classes, the loss is their cross entropy."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from txm2sem.config import TrainCommand, override, run_name
+from txm2sem.data import AlignedSlices, resolve_ranges, to_uint8
+from txm2sem.data.segmentation import (
+    CLASSES,
+    IGNORED,
+    check_masks,
+    parse_class_weights,
+    resolve_class_weights,
+)
+from txm2sem.errors import UserError
+from txm2sem.inference.translator import load_translator, read_source_options
+from txm2sem.metrics import Summary, class_summaries, confusion_matrix, dice
+from txm2sem.objectives import segmentation_loss
+from txm2sem.training.modules import TranslationModule, total
+
+
+class SegmentationModule(TranslationModule):
+    """Learns the class of each pixel (neither, low density, high density) from the SEM, the TXM or a predicted SEM.
+
+    The SEM is predicted on the fly, by a frozen translation model, from the TXM of the patch.
+    """
+
+    bounded = False
+
+    def __init__(self, command: TrainCommand) -> None:
+        super().__init__(command)
+        self.translator = load_translator(command.run.checkpoints_dir, command.data)
+        self.class_weights = parse_class_weights(command.objective.class_weights)
+        self.confusions: list[NDArray[np.int64]] = []
+
+    @classmethod
+    def resolve(cls, command: TrainCommand, training: AlignedSlices) -> TrainCommand:
+        """Return the options with grey ranges and class weights as numbers.
+
+        Where the SEM is predicted, grey ranges that are `auto` are those of the model that predicts it.
+
+        Raises:
+            UserError: masks are missing, options are wrong, or something cannot be measured.
+        """
+        data, objective = command.data, command.objective
+        check_masks(training, data)
+        if data.seg_mode == "semfake":
+            if data.seg_source == run_name(command):
+                raise UserError(
+                    f"--seg_source {data.seg_source} is the name of this run, which would replace it; pass another "
+                    "--name"
+                )
+            saved = read_source_options(command.run.checkpoints_dir, data)
+            ranges = {name: saved[name] for name in ("txm_range", "sem_range") if getattr(data, name) == "auto"}
+            command = override(command, ranges)
+        elif data.seg_source:
+            raise UserError(
+                f"--seg_source does nothing with --seg_mode {data.seg_mode}; leave it out, or pass --seg_mode semfake"
+            )
+        weights = resolve_class_weights(objective.class_weights, training)
+        return dataclasses.replace(
+            command,
+            data=resolve_ranges(command.data, training),
+            objective=dataclasses.replace(objective, class_weights=weights),
+        )
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Return logits (N, 3, H, W) of SEM or TXM (N, 1, H, W) in [-1, 1]."""
+        return super().forward(self.translated(source))
+
+    def generator_input(self, source: Tensor) -> Tensor:
+        """Return what the generator sees of a source image, ready to be differentiated by the Jacobian penalty."""
+        return super().generator_input(self.translated(source))
+
+    def translated(self, source: Tensor) -> Tensor:
+        """Return the image to segment: the source, or the SEM predicted from it; both (N, 1, H, W)."""
+        if self.translator is None:
+            return source
+        prediction: Tensor = self.translator(source)
+        return prediction
+
+    def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
+        """Minimise the weighted cross entropy + lambda_img_grad * R on one batch: (N, 1, H, W), the target int64.
+
+        R is the penalty on the Jacobian of the class probabilities, since logits have no scale of their own. Pixels
+        that do not count are marked in the target; `valid` has nothing to add.
+        """
+        image = self.generator_input(source)
+        logits = self.generator(image)
+        weights = torch.tensor(self.class_weights, device=logits.device)
+        losses = {"G_CE": segmentation_loss(logits, target[:, 0], weights, ignored=IGNORED)}
+        losses |= self.continuity_losses(logits.float().softmax(dim=1), image)
+        self.update("G", total(losses))
+        return losses
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the counts of the validation before."""
+        self.confusions = []
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Count the pixels of fixed patches by true and predicted class, with frozen statistics."""
+        predictions = self(batch["source"]).argmax(dim=1).cpu().numpy()
+        for prediction, target in zip(predictions, batch["target"][:, 0].cpu().numpy(), strict=True):
+            self.confusions.append(confusion_matrix(prediction, target, len(CLASSES), ignored=IGNORED))
+
+    def validation_summary(self) -> dict[str, Summary]:
+        """Return the mean Dice and the Dice of each class, of all validation patches together."""
+        return class_summaries(np.stack(self.confusions), dice, "Dice", CLASSES)
+
+    def pictures(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, NDArray[np.uint8]]:
+        """Return the image segmented, predicted and true classes of a patch: 8 bits (H, W).
+
+        Classes are black, grey and white in the order of their numbers; pixels that do not count are dark grey.
+        """
+        grey = np.full(256, 64, np.uint8)
+        grey[: len(CLASSES)] = (0, 128, 255)
+        return {
+            "input": to_uint8(self.translated(patch["source"][None])[0, 0]),
+            "labels_fake": grey[prediction.argmax(dim=0).cpu().numpy()],
+            "labels": grey[patch["target"][0].cpu().numpy()],
+        }

@@ -158,12 +158,6 @@ class DataOptions:
     """with --seg_mode semfake: name of a trained translation model in checkpoints_dir (segmentation)"""
     patch_size: int = _at_least(1, 256)
     """side of the square patches [pixels]"""
-    batch_size: int = _at_least(1, 1)
-    """patches per training step"""
-    num_train: int = _at_least(1, 10000)
-    """patches per training epoch"""
-    no_flip: bool = False
-    """do not mirror training patches left to right at random"""
     num_test: int = _at_least(1, 100)
     """fixed patches per evaluation (validation while training, and test)"""
     direction: Literal["AtoB", "BtoA"] = _of_modes("AtoB", "txm2sem")
@@ -182,7 +176,7 @@ class DataOptions:
     """columns by which the TXM is shifted against the SEM, to the left where positive [pixels]"""
     y_misalign: int = 0
     """rows by which the TXM is shifted against the SEM, upwards where positive [pixels]"""
-    ignore_charged: bool = False
+    ignore_charged: bool = _of_modes(False, "txm2sem", "image_repair")
     """leave charged and empty pixels (0 in TXM or SEM) out of losses and scores, which the original code does not"""
     max_dataset_size: int = _at_least(1, 10000)
     """slices of a split that are used at most, the first ones"""
@@ -208,6 +202,12 @@ class DataOptions:
 class SamplingOptions:
     """How training patches are drawn."""
 
+    num_train: int = _at_least(1, 10000)
+    """patches per epoch"""
+    batch_size: int = _at_least(1, 1)
+    """patches per training step"""
+    no_flip: bool = False
+    """do not mirror patches left to right at random"""
     aligned: bool = _of_modes(True, "txm2sem")
     """False draws the patches of TXM and SEM from independent places"""
     eval_mode: bool = False
@@ -334,6 +334,8 @@ class RepairOptions:
     """which checkpoint to load: an epoch's number, or latest"""
     load_iter: int = _at_least(0, 0)
     """load the checkpoint iter_N instead, where N > 0"""
+    tiles: int = _at_least(1, 1)
+    """tiles of --patch_size that are predicted at once; more are faster on a GPU and take more memory"""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,11 @@ import yaml
 from PIL import Image
 
 from cli.calls import SRGAN, TINY_TRAINING, Program
+from txm2sem.config import TrainCommand, override
 from txm2sem.data.segmentation import IGNORED
+from txm2sem.inference import Predictor
 from txm2sem.metrics import confusion_matrix, dice, iou
+from txm2sem.runs import RunPaths
 
 TINY = TINY_TRAINING.replace("--ndf 4 ", "")
 SEGMENTATION = f"--model segmentation {TINY}"
@@ -77,6 +80,16 @@ def test_the_scores_are_those_of_the_saved_labels(program: Program, images: Path
     assert found["accuracy"] == pytest.approx(np.mean((predicted == true)[true != IGNORED]))
     rows = re.findall(r"^(?:neither|low density|high density) +(\d+) .*?\) +(\d+) .*?\) +(\d+)", text, re.MULTILINE)
     assert np.array(rows, int).tolist() == confusion.tolist()
+
+
+def test_the_predicted_class_is_the_likeliest_one(program: Program, images: Path) -> None:
+    assert program("train --name run", SEGMENTATION).status == 0
+    assert program("test --name run").status == 0
+    options = override(TrainCommand(), yaml.safe_load(Path("checkpoints/run/options.yaml").read_text())).model
+    predict = Predictor.load(RunPaths.of("run", Path("checkpoints"), Path("results")), "latest", options, bounded=False)
+    sem = torch.from_numpy(labels("results/run/sem"))[:, None] / 127.5 - 1
+    likeliest = torch.cat([predict(patch[None]) for patch in sem.float()]).argmax(dim=1).numpy()
+    assert np.mean(likeliest == labels("results/run/labels_fake")) > 0.999
 
 
 def test_label_images_show_the_same_place_as_the_input(program: Program, images: Path) -> None:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from txm2sem.config import DataOptions
+from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data import AlignedSlices, EpochSampler, EvaluationPatches, GreyRange, TrainingPatches
 from txm2sem.errors import UserError
 
-OPTIONS = DataOptions(patch_size=32, num_train=12, num_test=4)
+OPTIONS = DataOptions(patch_size=32, num_test=4)
 
 
 @pytest.fixture(scope="module", params=["uint8", "uint16"])
@@ -27,7 +27,7 @@ def slices(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def test_training_patches(slices: AlignedSlices) -> None:
     patches = TrainingPatches(slices, OPTIONS, seed=0)
-    assert len(patches) == 12
+    assert len(patches) == SamplingOptions().num_train
     item = patches[0, 3]
     assert set(item) == {"source", "target"}
     for image in item.values():
@@ -74,7 +74,7 @@ def test_source_and_target_are_flipped_together(tmp_path: Path) -> None:
     assert all(torch.equal(item["source"], item["target"]) for item in items)
     rising = [bool(item["source"][0, 0, 0] < item["source"][0, 0, 1]) for item in items]
     assert set(rising) == {True, False}
-    still = TrainingPatches(slices, DataOptions(patch_size=8, no_flip=True), seed=0)
+    still = TrainingPatches(slices, options, seed=0, sampling=SamplingOptions(no_flip=True))
     assert all(still[0, index]["source"].diff().min() > 0 for index in range(20))
 
 

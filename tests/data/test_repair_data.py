@@ -16,7 +16,7 @@ from data_roots import write_slice
 from repair_roots import BLACK, write_repair_root
 from torch import Tensor
 
-from txm2sem.config import DataOptions
+from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data import (
     AlignedSlices,
     EvaluationPatches,
@@ -31,7 +31,7 @@ from txm2sem.data import (
 from txm2sem.data.repair import charge_of, draw_charge
 from txm2sem.errors import UserError
 
-OPTIONS = DataOptions(dataset_mode="image_repair", patch_size=32, num_train=12, num_test=6)
+OPTIONS = DataOptions(dataset_mode="image_repair", patch_size=32, num_test=6)
 
 
 @pytest.fixture(scope="module", params=["uint8", "uint16"])
@@ -60,10 +60,10 @@ def test_the_network_sees_txm_painted_sem_and_mask_and_learns_the_clean_sem(slic
 
 def test_the_location_rule_is_that_of_the_other_data_set(slices: AlignedSlices) -> None:
     assert RepairEvaluationPatches(slices, OPTIONS).locations == EvaluationPatches(slices, OPTIONS).locations
-    unflipped = dataclasses.replace(OPTIONS, no_flip=True)
+    unflipped = SamplingOptions(no_flip=True)
     for index in range(5):
         key = (0, index)
-        repair, other = (kind(slices, unflipped, 0)[key] for kind in (RepairTrainingPatches, TrainingPatches))
+        repair, other = (kind(slices, OPTIONS, 0, unflipped)[key] for kind in (RepairTrainingPatches, TrainingPatches))
         assert torch.equal(repair["target"], other["target"])
         assert torch.equal(repair["source"][:1], other["source"])
 
@@ -115,7 +115,7 @@ def test_fixed_patches_are_the_same_each_time_and_fewer_are_the_first_of_them(sl
 
 
 def test_all_channels_and_the_target_are_flipped_together(slices: AlignedSlices) -> None:
-    still = RepairTrainingPatches(slices, dataclasses.replace(OPTIONS, no_flip=True), 0)
+    still = RepairTrainingPatches(slices, OPTIONS, 0, SamplingOptions(no_flip=True))
     flipping = RepairTrainingPatches(slices, OPTIONS, 0)
     seen = set()
     for index in range(12):

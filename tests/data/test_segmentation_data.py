@@ -12,7 +12,7 @@ import tifffile
 import torch
 from data_roots import write_data_root, write_slice
 
-from txm2sem.config import DataOptions
+from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data import AlignedSlices, EvaluationPatches, TrainingPatches
 from txm2sem.data.segmentation import (
     IGNORED,
@@ -25,7 +25,7 @@ from txm2sem.data.segmentation import (
 )
 from txm2sem.errors import UserError
 
-OPTIONS = DataOptions(dataset_mode="segmentation", patch_size=32, num_train=12, num_test=4)
+OPTIONS = DataOptions(dataset_mode="segmentation", patch_size=32, num_test=4)
 WHOLE = (0, slice(None), slice(None))
 
 
@@ -59,12 +59,13 @@ def test_classes_come_from_the_masks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("no_flip", [False, True])
 def test_places_and_flips_are_those_of_translation(root: Path, seg_mode: str, no_flip: bool) -> None:
     slices = opened(root)
-    options = dataclasses.replace(OPTIONS, seg_mode=seg_mode, no_flip=no_flip)  # type: ignore[arg-type]
+    options = dataclasses.replace(OPTIONS, seg_mode=seg_mode)  # type: ignore[arg-type]
+    sampling = SamplingOptions(no_flip=no_flip)
     shown = "target" if seg_mode == "sem" else "source"
     for kind, other, keys in (
         (
-            SegmentationTrainingPatches(slices, options, 3),
-            TrainingPatches(slices, options, 3),
+            SegmentationTrainingPatches(slices, options, 3, sampling),
+            TrainingPatches(slices, options, 3, sampling),
             [(0, 1), (2, 5), (1, 0)],
         ),
         (SegmentationEvaluationPatches(slices, options), EvaluationPatches(slices, options), [0, 1, 3]),

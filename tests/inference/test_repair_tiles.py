@@ -51,7 +51,7 @@ def test_every_charged_pixel_is_filled_and_only_tiles_with_charge_are_predicted(
     txm = np.full((75, 101), 0.25, np.float32)
     mask = np.zeros(txm.shape, bool)
     mask[-1], mask[:, -1] = True, True
-    filled = fill(predictor(fake), txm, np.zeros_like(txm), mask, options=DataOptions(patch_size=32, batch_size=3))
+    filled = fill(predictor(fake), txm, np.zeros_like(txm), mask, options=DataOptions(patch_size=32), tiles_at_once=3)
     np.testing.assert_allclose(filled[mask], 0.25, atol=1e-6)
     assert all(shape[1:] == (3, 32, 32) and shape[0] <= 3 for shape in fake.shapes)
     rows, columns = (len(tile_starts(side, 32)) for side in txm.shape)

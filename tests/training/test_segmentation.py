@@ -51,8 +51,10 @@ def train(module: SegmentationModule, root: Path, tmp_path: Path) -> None:
     """Train on patches of `root` with the real trainer, on the CPU."""
     paths = RunPaths.of("run", tmp_path, tmp_path)
     slices, options = AlignedSlices.open(root, "train", module.command.data), module.command
-    keys = [(0, index) for index in range(options.data.num_train)]
-    training = DataLoader(SegmentationTrainingPatches(slices, options.data, 0), options.data.batch_size, sampler=keys)
+    keys = [(0, index) for index in range(options.sampling.num_train)]
+    training = DataLoader(
+        SegmentationTrainingPatches(slices, options.data, 0), options.sampling.batch_size, sampler=keys
+    )
     validation = DataLoader(SegmentationEvaluationPatches(slices, options.data))
     build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=1).fit(module, training, validation)
 

@@ -45,17 +45,17 @@ class TrainingPatches(Dataset[dict[str, Tensor]]):
         self._pairs = _Pairs(slices, self.options)
         # Slices without usable patches show here, before training and not in a loader process.
         draw_training_location(slices, options.patch_size, np.random.default_rng(seed))
-        self._fixed = evaluation_locations(slices, options.patch_size, options.num_train) if sampling.eval_mode else []
+        self._fixed = evaluation_locations(slices, options.patch_size, sampling.num_train) if sampling.eval_mode else []
 
     def __len__(self) -> int:
-        return self.options.num_train
+        return self.sampling.num_train
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Tensor]:
         rng = self.generator(key)
         patch = self.read(self.locate(key, rng))
         if not self.sampling.aligned:
             patch |= {name: image for name, image in self.read(self.locate(key, rng)).items() if name != "source"}
-        if not self.options.no_flip:
+        if not self.sampling.no_flip:
             patch = dict(zip(patch, random_horizontal_flip(tuple(patch.values()), rng), strict=True))
         return preprocess(patch, self.options, rng)
 

@@ -139,7 +139,7 @@ class RepairTrainingPatches(TrainingPatches):
         charge = torch.from_numpy(draw_charge(self.slices, location, rng))[None]
         patch = self.read(location)
         patch["source"] = repair_source(None if self.options.sem_only else patch["source"], patch["target"], charge)
-        if self.options.no_flip:
+        if self.sampling.no_flip:
             return patch
         return dict(zip(patch, random_horizontal_flip(tuple(patch.values()), rng), strict=True))
 

@@ -152,6 +152,7 @@ class FolderRepair:
             self.sem_range.normalise(sem),
             mask,
             options=self.command.data,
+            tiles_at_once=self.command.repair.tiles,
         )
         repaired[mask] = to_dtype(self.sem_range.denormalise(filled[mask]), sem.dtype)
         return repaired
@@ -178,6 +179,7 @@ def fill(
     sem: NDArray[np.float32],
     mask: NDArray[np.bool_],
     options: DataOptions,
+    tiles_at_once: int = 1,
 ) -> NDArray[np.float32]:
     """Predict what a charged SEM shows inside its mask, tile by tile.
 
@@ -186,14 +188,15 @@ def fill(
         txm: (H, W) in [-1, 1]; None where the model was trained without.
         sem: (H, W) in [-1, 1].
         mask: (H, W), True where it is charged.
-        options: the side of a tile, `patch_size`, is at most H and W; `batch_size` tiles are predicted at once; the
-            contrast of each tile's TXM is adjusted by `gamma` and `hist_eq`, as that of each patch in training.
+        options: the side of a tile, `patch_size`, is at most H and W; the contrast of each tile's TXM is adjusted by
+            `gamma` and `hist_eq`, as that of each patch in training.
+        tiles_at_once: tiles that are predicted together.
 
     Returns:
         (H, W) in [-1, 1]: inside the mask the mean of the tiles, weighted with squared sines that peak in their
         middles; zero where no tile was needed.
     """
-    size, batch_size = options.patch_size, options.batch_size
+    size = options.patch_size
     sums, weights = np.zeros(sem.shape), np.zeros(sem.shape)
     window = tile_weights(size)
     tiles = [
@@ -209,8 +212,8 @@ def fill(
             seen = adjust_contrast(torch.from_numpy(txm[tile])[None], options.gamma, options.hist_eq)
         return repair_source(seen, torch.from_numpy(sem[tile])[None], torch.from_numpy(mask[tile])[None])
 
-    for first in range(0, len(tiles), batch_size):
-        batch = tiles[first : first + batch_size]
+    for first in range(0, len(tiles), tiles_at_once):
+        batch = tiles[first : first + tiles_at_once]
         predictions = predictor(torch.stack([source(tile) for tile in batch]))
         for tile, prediction in zip(batch, predictions[:, 0].numpy(), strict=True):
             sums[tile] += window * prediction

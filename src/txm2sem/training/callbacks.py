@@ -99,7 +99,7 @@ class Checkpoints(Checkpoint):
             if options.save_by_iter:
                 self._save_networks(f"iter_{place.iteration}")
         # At an epoch's end its validation comes first, so that a resumed run misses none.
-        if place.patch < self.module.command.data.num_train:
+        if place.patch < self.module.command.sampling.num_train:
             self._stop_if_requested(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -151,7 +151,7 @@ class Progress(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar where the run stands."""
-        place, per_epoch = self.module.position, self.module.command.data.num_train
+        place, per_epoch = self.module.position, self.module.command.sampling.num_train
         self.bar = tqdm(
             total=self.module.epochs_in_all * per_epoch,
             initial=place.epoch * per_epoch + place.patch,
@@ -165,7 +165,7 @@ class Progress(Callback):
     ) -> None:
         """Move the bar on."""
         assert self.bar is not None
-        place, per_epoch = self.module.position, self.module.command.data.num_train
+        place, per_epoch = self.module.position, self.module.command.sampling.num_train
         self.bar.update(place.epoch * per_epoch + place.patch - self.bar.n)
         if not self.bar.disable and self.module.has_just_reached(10):
             self.bar.set_description(f"epoch {self.module.epoch}/{self.module.last_epoch}", refresh=False)

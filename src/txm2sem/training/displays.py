@@ -71,7 +71,7 @@ class TrainingPage(Callback):
     ) -> None:
         """Add images every `--update_html_freq` patches, and at the epoch's end."""
         place, options = self.module.position, self.module.command
-        epoch_ends = place.patch >= options.data.num_train
+        epoch_ends = place.patch >= options.sampling.num_train
         reached = self.module.has_just_reached(options.display.update_html_freq)
         if not trainer.is_global_zero or not (reached or epoch_ends):
             return
@@ -145,7 +145,7 @@ class VisdomWindows(Callback):
     def _show_losses(self) -> None:
         # The whole curves each time: a window that the user has closed comes back complete, and so does a resumed run.
         curves = [
-            condense(curve, 500) for curve in read_losses(self.paths.loss_log, self.module.command.data.num_train)
+            condense(curve, 500) for curve in read_losses(self.paths.loss_log, self.module.command.sampling.num_train)
         ]
         longest = max((len(curve.values) for curve in curves), default=0)
         if not longest:

@@ -114,14 +114,14 @@ class PatchData(pl.LightningDataModule):
         assert trainer is not None
         sampler = EpochSampler(
             self.module.position.epoch,
-            self.command.data.num_train,
+            self.command.sampling.num_train,
             start=self.module.position.patch,
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
         return DataLoader(
             self.training,
-            batch_size=self.command.data.batch_size,
+            batch_size=self.command.sampling.batch_size,
             sampler=sampler,
             num_workers=min(self.command.run.num_threads, os.cpu_count() or 1),
             pin_memory=trainer.num_devices > 0 and self.module.device.type == "cuda",
@@ -129,7 +129,7 @@ class PatchData(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Return the fixed patches of the validation split."""
-        return DataLoader(self.validation, batch_size=self.command.data.batch_size)
+        return DataLoader(self.validation, batch_size=self.command.sampling.batch_size)
 
 
 def build_trainer(

@@ -58,7 +58,7 @@ def write_page(paths: RunPaths, *, running: bool = False) -> None:
         UserError: the disk is full or the folder not writable.
     """
     options = read_options(paths.options) if paths.options.exists() else {}
-    losses = read_losses(paths.loss_log, int(options.get("num_train", TrainCommand().data.num_train)))
+    losses = read_losses(paths.loss_log, int(options.get("num_train", TrainCommand().sampling.num_train)))
     scores = read_scores(paths.metrics_log)
     write_text(paths.web_page, render(paths.name, options, losses, scores, find_images(paths), running=running))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,7 +15,7 @@ from PIL import Image
 
 from txm2sem.data.segmentation import CLASSES, IGNORED
 from txm2sem.metrics import confusion_matrix, dice, mean_present
-from txm2sem.report.overview import CELL_INCHES
+from txm2sem.report.overview import OverviewRow, draw_rows
 from txm2sem.runs import write_whole
 
 Classes = NDArray[np.int64]
@@ -100,21 +99,14 @@ def draw_labels_overview(patches: Sequence[LabelResult], title: str, input_name:
         title: of the figure.
         input_name: what the input is.
     """
-    columns = (f"{input_name} (input)", "predicted", "true", "errors")
-    blocks = 2 if len(patches) > 1 else 1
-    rows = -(-len(patches) // blocks)
-    figure = Figure(figsize=(blocks * (4 * CELL_INCHES + 1.2), rows * CELL_INCHES + 1.3), layout="constrained")
-    figure.suptitle(title, fontsize=14)
-    axes = figure.subplots(rows, 4 * blocks, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for number, patch in enumerate(patches):
-        block, row = divmod(number, rows)
-        cells = axes[row, 4 * block : 4 * block + 4]
-        _draw_row(cells, patch)
-        if row == 0:
-            for cell, name in zip(cells, columns, strict=True):
-                cell.set_title(name, fontsize=11)
+    rows = []
+    for patch in patches:
+        confusion = confusion_matrix(patch.prediction, patch.target, len(CLASSES), ignored=IGNORED)
+        wrong = 1 - np.trace(confusion) / max(confusion.sum(), 1)
+        label = f"patch {patch.index:03d}\nDice {mean_present(dice(confusion)):.3f}\n{wrong:.1%} wrong"
+        classes = (colour_classes(patch.prediction), colour_classes(patch.target))
+        rows.append(OverviewRow(label, (patch.image, *classes, colour_errors(patch.prediction, patch.target))))
+    figure = draw_rows(rows, (f"{input_name} (input)", "predicted", "true", "errors"), title)
     keys = [Patch(facecolor=_share(colour), label=name) for name, colour in zip(CLASSES, CLASS_COLOURS, strict=True)]
     keys.append(
         Patch(
@@ -127,21 +119,6 @@ def draw_labels_overview(patches: Sequence[LabelResult], title: str, input_name:
     keys.append(Patch(facecolor=_share(WRONG), label="wrong"))
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=11, frameon=False)
     return figure
-
-
-def _draw_row(cells: Any, patch: LabelResult) -> None:
-    cells[0].imshow(patch.image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    pictures = (
-        colour_classes(patch.prediction),
-        colour_classes(patch.target),
-        colour_errors(patch.prediction, patch.target),
-    )
-    for cell, picture in zip(cells[1:], pictures, strict=True):
-        cell.imshow(picture, interpolation="nearest")
-    confusion = confusion_matrix(patch.prediction, patch.target, len(CLASSES), ignored=IGNORED)
-    wrong = 1 - np.trace(confusion) / max(confusion.sum(), 1)
-    label = f"patch {patch.index:03d}\nDice {mean_present(dice(confusion)):.3f}\n{wrong:.1%} wrong"
-    cells[0].text(-0.06, 0.5, label, transform=cells[0].transAxes, ha="right", va="center", fontsize=9)
 
 
 def _share(colour: tuple[int, int, int]) -> tuple[float, float, float]:

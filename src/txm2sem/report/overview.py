@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -27,41 +28,63 @@ def rows_to_show(count: int) -> list[int]:
     return sorted({round(position) for position in np.linspace(0, count - 1, min(count, ROWS))})
 
 
-def draw_overview(patches: Sequence[PatchResult], title: str, source: str = "TXM", target: str = "SEM") -> Figure:
-    """Draw the patches in two blocks of rows, for a screen's shape.
+@dataclass(frozen=True)
+class OverviewRow:
+    """One patch of an overview: what stands beside it, and its pictures.
 
-    Grey images span 0 (black) to 255 (white); the colour bar gives the absolute error in grey levels.
+    Args:
+        label: lines to the left of the row.
+        pictures: grey 8-bit images (H, W), from 0 (black) to 255 (white), or coloured ones (H, W, 3 or 4).
     """
-    errors = [np.abs(patch.prediction.astype(np.int16) - patch.target.astype(np.int16)) for patch in patches]
-    worst = max(1.0, float(np.percentile(np.stack(errors), 99)))
-    blocks = 2 if len(patches) > 1 else 1
-    rows = -(-len(patches) // blocks)
-    figure = Figure(figsize=(blocks * (4 * CELL_INCHES + 1.2), rows * CELL_INCHES + 1.3), layout="constrained")
+
+    label: str
+    pictures: Sequence[NDArray[Any]]
+
+
+def draw_rows(rows: Sequence[OverviewRow], columns: Sequence[str], title: str) -> Figure:
+    """Draw rows of pictures in two blocks side by side, for a screen's shape; `columns` are the pictures' headings."""
+    blocks = 2 if len(rows) > 1 else 1
+    height, width = -(-len(rows) // blocks), len(columns)
+    figure = Figure(figsize=(blocks * (width * CELL_INCHES + 1.2), height * CELL_INCHES + 1.3), layout="constrained")
     figure.suptitle(title, fontsize=14)
-    axes = figure.subplots(rows, 4 * blocks, squeeze=False)
+    axes = figure.subplots(height, width * blocks, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
-    columns = (f"{source} (input)", "prediction", f"{target} (truth)", f"|prediction - {target}|")
-    mappable = ScalarMappable(Normalize(0, worst), "magma")
-    for number, (patch, error) in enumerate(zip(patches, errors, strict=True)):
-        block, row = divmod(number, rows)
-        cells = axes[row, 4 * block : 4 * block + 4]
-        _draw_row(cells, patch, error, mappable)
-        if row == 0:
-            for cell, name in zip(cells, columns, strict=True):
-                cell.set_title(name, fontsize=11)
-    bar = figure.colorbar(mappable, ax=axes, location="bottom", shrink=0.4, aspect=50, pad=0.01, extend="max")
-    bar.set_label("absolute error [grey levels of 255]")
+    for number, row in enumerate(rows):
+        block, place = divmod(number, height)
+        cells = axes[place, width * block : width * (block + 1)]
+        for cell, picture, heading in zip(cells, row.pictures, columns, strict=True):
+            cell.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            if place == 0:
+                cell.set_title(heading, fontsize=11)
+        cells[0].text(-0.06, 0.5, row.label, transform=cells[0].transAxes, ha="right", va="center", fontsize=9)
     return figure
 
 
-def _draw_row(cells: Any, patch: PatchResult, error: NDArray[np.int16], mappable: ScalarMappable) -> None:
-    for cell, image in zip(cells[:3], (patch.source, patch.prediction, patch.target), strict=True):
-        cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    cells[3].imshow(error, cmap=mappable.cmap, norm=mappable.norm, interpolation="nearest")
-    scores = f"{psnr(patch.prediction, patch.target):.2f} dB\nSSIM {ssim(patch.prediction, patch.target):.3f}"
-    label = f"patch {patch.index:03d}\n{scores}"
-    cells[0].text(-0.06, 0.5, label, transform=cells[0].transAxes, ha="right", va="center", fontsize=9)
+def error_colours(errors: NDArray[Any]) -> ScalarMappable:
+    """Return the colours of absolute errors [grey levels]: from none to the 99th percentile of those given."""
+    return ScalarMappable(Normalize(0, max(1.0, float(np.percentile(errors, 99)))), "magma")
+
+
+def add_error_bar(figure: Figure, colours: ScalarMappable) -> None:
+    """Add the colour bar of absolute errors below an overview."""
+    bar = figure.colorbar(colours, ax=figure.axes, location="bottom", shrink=0.4, aspect=50, pad=0.01, extend="max")
+    bar.set_label("absolute error [grey levels of 255]")
+
+
+def draw_overview(patches: Sequence[PatchResult], title: str, source: str = "TXM", target: str = "SEM") -> Figure:
+    """Draw input, prediction, truth and absolute error of patches; `source` and `target` say what they show."""
+    errors = [np.abs(patch.prediction.astype(np.int16) - patch.target.astype(np.int16)) for patch in patches]
+    colours = error_colours(np.stack(errors))
+    rows = []
+    for patch, error in zip(patches, errors, strict=True):
+        scores = f"{psnr(patch.prediction, patch.target):.2f} dB\nSSIM {ssim(patch.prediction, patch.target):.3f}"
+        pictures = (patch.source, patch.prediction, patch.target, colours.to_rgba(error))
+        rows.append(OverviewRow(f"patch {patch.index:03d}\n{scores}", pictures))
+    columns = (f"{source} (input)", "prediction", f"{target} (truth)", f"|prediction - {target}|")
+    figure = draw_rows(rows, columns, title)
+    add_error_bar(figure, colours)
+    return figure
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = 100) -> None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
@@ -31,7 +28,14 @@ from txm2sem.inference import Predictor
 from txm2sem.inference.inpainting import TELEA_RADIUS, telea
 from txm2sem.metrics import Summary, psnr, ssim
 from txm2sem.networks import check_patch_size
-from txm2sem.report.overview import CELL_INCHES, rows_to_show, save_figure
+from txm2sem.report.overview import (
+    OverviewRow,
+    add_error_bar,
+    draw_rows,
+    error_colours,
+    rows_to_show,
+    save_figure,
+)
 from txm2sem.report.results import (
     TestReport,
     checkpoint_label,
@@ -195,36 +199,15 @@ def repair_table(rows: dict[str, RepairScores]) -> str:
 
 
 def draw_repairs(patches: list[RepairResult], title: str) -> Figure:
-    """Draw a row for each patch, in two blocks: charged, repaired, Telea, truth, absolute error.
-
-    Grey images span 0 (black) to 255 (white); the colour bar gives the absolute error in grey levels.
-    """
+    """Draw charged, repaired and inpainted image, truth and absolute error of patches."""
     errors = [np.abs(patch.repaired.astype(np.int16) - patch.sem.astype(np.int16)) for patch in patches]
-    damaged = np.concatenate([error[patch.mask] for patch, error in zip(patches, errors, strict=True)])
-    mappable = ScalarMappable(Normalize(0, max(1.0, float(np.percentile(damaged, 99)))), "magma")
-    blocks = 2 if len(patches) > 1 else 1
-    rows, columns = -(-len(patches) // blocks), len(COLUMNS)
-    figure = Figure(figsize=(blocks * (columns * CELL_INCHES + 1.2), rows * CELL_INCHES + 1.3), layout="constrained")
-    figure.suptitle(title, fontsize=14)
-    axes = figure.subplots(rows, columns * blocks, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for number, (patch, error) in enumerate(zip(patches, errors, strict=True)):
-        block, row = divmod(number, rows)
-        cells = axes[row, columns * block : columns * (block + 1)]
-        _draw_row(cells, patch, error, mappable)
-        if row == 0:
-            for cell, heading in zip(cells, COLUMNS, strict=True):
-                cell.set_title(heading, fontsize=11)
-    bar = figure.colorbar(mappable, ax=axes, location="bottom", shrink=0.4, aspect=50, pad=0.01, extend="max")
-    bar.set_label("absolute error [grey levels of 255]")
+    colours = error_colours(np.concatenate([error[patch.mask] for patch, error in zip(patches, errors, strict=True)]))
+    rows = []
+    for patch, error in zip(patches, errors, strict=True):
+        model, telea = (psnr(image[patch.mask], patch.sem[patch.mask]) for image in (patch.repaired, patch.inpainted))
+        label = f"patch {patch.index:03d}\ninside mask:\n{model:.2f} dB\nTelea {telea:.2f}"
+        pictures = (patch.charged, patch.repaired, patch.inpainted, patch.sem, colours.to_rgba(error))
+        rows.append(OverviewRow(label, pictures))
+    figure = draw_rows(rows, COLUMNS, title)
+    add_error_bar(figure, colours)
     return figure
-
-
-def _draw_row(cells: Any, patch: RepairResult, error: NDArray[np.int16], mappable: ScalarMappable) -> None:
-    for cell, image in zip(cells[:4], (patch.charged, patch.repaired, patch.inpainted, patch.sem), strict=True):
-        cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    cells[4].imshow(error, cmap=mappable.cmap, norm=mappable.norm, interpolation="nearest")
-    inside = [psnr(image[patch.mask], patch.sem[patch.mask]) for image in (patch.repaired, patch.inpainted)]
-    label = f"patch {patch.index:03d}\ninside mask:\n{inside[0]:.2f} dB\nTelea {inside[1]:.2f}"
-    cells[0].text(-0.06, 0.5, label, transform=cells[0].transAxes, ha="right", va="center", fontsize=9)

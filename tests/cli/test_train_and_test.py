@@ -159,6 +159,28 @@ def test_ctrl_c_leaves_a_run_that_resumes_in_the_middle_of_an_epoch(tmp_path: Pa
     assert losses[0] == losses[1]
 
 
+def test_ctrl_c_in_the_first_validation_leaves_a_run_that_resumes(tmp_path: Path, program: Program) -> None:
+    write_data_root(tmp_path / "images")
+    options = f"{SRGAN} {TINY_TRAINING} --num_test 400"
+    assert program("train --name whole", options).status == 0
+
+    words = [sys.executable, "-c", "import sys; from txm2sem.cli.main import main; sys.exit(main())"]
+    process = subprocess.Popen([*words, "train", "--name", "parts", *options.split()], cwd=tmp_path)
+    started = tmp_path / "checkpoints/parts/tensorboard"
+    deadline = time.monotonic() + 120
+    while not started.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=120) == 130
+
+    outcome = program("train --name parts --continue_train")
+    assert outcome.status == 0, outcome.err
+    assert_equal_weights(tmp_path / "checkpoints/whole", tmp_path / "checkpoints/parts")
+
+
 def test_weights_of_the_original_code_can_be_trained_further(program: Program, images: Path) -> None:
     assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
     folder = Path("checkpoints/run")

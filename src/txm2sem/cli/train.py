@@ -25,6 +25,10 @@ def main(words: Sequence[str], program: str) -> int:
     except TrainingInterrupted:
         print("interrupted; the same command with --continue_train goes on from here", file=sys.stderr)
         return INTERRUPTED
+    except SystemExit:
+        # Lightning's answer to the second Ctrl-C.
+        print("interrupted at once; --continue_train goes on from the latest checkpoint", file=sys.stderr)
+        return INTERRUPTED
     print(f"models: {paths.checkpoints}")
     places = {"checkpoints_dir": command.run.checkpoints_dir, "results_dir": command.run.results_dir}
     defaults = RunOptions()

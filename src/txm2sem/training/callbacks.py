@@ -83,11 +83,13 @@ class Checkpoints(Checkpoint):
         self.stop_requested = False
         self._handlers: dict[int, Any] = {}
 
+    def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen for requests to stop during the validation before the first epoch, too."""
+        self._listen()
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen for requests to stop."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._handlers[number] = signal.signal(number, self._request_stop)
+        self._listen()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -117,10 +119,15 @@ class Checkpoints(Checkpoint):
             signal.signal(number, handler)
         self._handlers.clear()
 
+    def _listen(self) -> None:
+        if not self._handlers and threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._handlers[number] = signal.signal(number, self._request_stop)
+
     def _request_stop(self, number: int, frame: Any) -> None:
         self.stop_requested = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.echo("stopping after this batch (at an epoch's end, after its validation); Ctrl-C again stops at once")
+        self.echo("stopping after the batch, or the validation, under way; Ctrl-C again stops at once")
 
     def _stop_if_requested(self, trainer: pl.Trainer) -> None:
         # Processes that train together receive the signal at different batches and must stop at the same one.

@@ -1,6 +1,7 @@
 # make demo   install, write a phantom, train a small model, test it        (DATA=folder uses your own slices)
 # make test   install the test tools too; lint, types, tests
 # make check  lint and types only
+# make bench  speed and memory of whole volumes; minutes on a quiet machine
 # make visdom install what `--display_id` needs
 # make clean  remove what the demo has written
 
@@ -9,7 +10,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 DATA ?= demo/images
 
-.PHONY: demo test check visdom clean
+.PHONY: demo test check bench visdom clean
 
 # torch comes first and alone, so that no other package chooses a build of it.
 .venv/installed: pyproject.toml constraints.txt
@@ -47,6 +48,9 @@ check: .venv/installed-dev
 
 test: check
 	$(BIN)/pytest --numprocesses 2
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/volume.py
 
 clean:
 	rm -rf demo

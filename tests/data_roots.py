@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,38 @@ def write_data_root(
             for folder, image in images.items():
                 write_slice(path / split / folder / f"{number:03d}.tif", image)
     return path
+
+
+def write_neighbours(root: Path) -> dict[int, int]:
+    """Give the slices of a data root a place in a volume, and return the z of each by its number.
+
+    The slices are numbered through all splits. `test/txm_full_stack` has slice n at z = 3 n + 1 and a random one below
+    and above each. `slice_positions.csv` says so.
+    """
+    images: list[NDArray[Any]] = []
+    for split in ("train", "val", "test"):
+        first = len(images)
+        for path in sorted((root / split).glob("*/*.tif"), reverse=True):
+            path.rename(path.with_name(f"{first + int(path.stem):03d}.tif"))
+        images += [tifffile.imread(path) for path in sorted((root / split / "txm").iterdir())]
+    rng = np.random.default_rng(0)
+    stack = [grey(rng.random(images[0].shape), str(images[0].dtype)) for _ in range(3 * len(images))]
+    stack[1::3] = images
+    write_stack(root / "test" / "txm_full_stack", stack)
+    positions = {number: 3 * number + 1 for number in range(len(images))}
+    write_positions(root / "slice_positions.csv", positions)
+    return positions
+
+
+def write_positions(table: Path, positions: Mapping[int, int]) -> None:
+    """Write where aligned slices lie in the full stack, z by number."""
+    table.write_text("".join(["number,z\n", *(f"{number},{z}\n" for number, z in positions.items())]))
+
+
+def write_stack(folder: Path, stack: Iterable[NDArray[Any]]) -> None:
+    """Write slices (z, y, x) as 000.tif, 001.tif, ..."""
+    for number, image in enumerate(stack):
+        write_slice(folder / f"{number:03d}.tif", image)
 
 
 def write_slice(path: Path, image: NDArray[Any], **options: Any) -> Path:

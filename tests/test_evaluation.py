@@ -59,6 +59,13 @@ def test_a_flat_source_gives_a_constant() -> None:
     assert isinstance(fit, LinearFit)
 
 
+def test_the_slice_between_its_neighbours_is_what_trivial_predictions_see() -> None:
+    plain, wide = patches(0.3, 0.2), patches(0.3, 0.2)
+    for patch in wide:
+        patch["source"] = torch.cat([-patch["source"], patch["source"], patch["target"]])
+    assert fit_trivial_predictions(wide) == fit_trivial_predictions(plain)
+
+
 def image(value: int) -> NDArray[np.uint8]:
     """Return a flat 8-bit image."""
     return np.full((16, 16), value, np.uint8)

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 
 LAYERS = [
     {"errors", "config"},
-    {"networks", "objectives", "metrics", "phantom", "devices"},
+    {"networks", "objectives", "metrics", "phantom", "devices", "tiling"},
     {"data", "runs", "checkpoints", "details"},
     {"training", "inference"},
     {"evaluation", "report"},

@@ -84,7 +84,7 @@ def test_layout(root: Path) -> None:
             assert sorted(p.name for p in (root / split / name).iterdir()) == [f"{n}.tif" for n in expected]
     for name in ("txm_full_stack", "sem_full_stack"):
         assert sorted(p.name for p in (root / "test" / name).iterdir()) == [f"{z:03d}.tif" for z in range(24)]
-    assert sorted(p.name for p in root.iterdir()) == ["phantom.json", "test", "train", "val"]
+    assert sorted(p.name for p in root.iterdir()) == ["phantom.json", "slice_positions.csv", "test", "train", "val"]
     assert [p.name for p in root.parent.iterdir()] == ["images"]
 
 
@@ -111,6 +111,13 @@ def test_aligned_slices_are_those_of_the_volume(root: Path, phantom: Phantom) ->
         }
         for name, mask in truth.items():
             np.testing.assert_array_equal(tifffile.imread(folder / name / f"{number}.tif"), 255 * mask)
+
+
+def test_the_table_says_where_aligned_slices_lie(root: Path) -> None:
+    lines = (root / "slice_positions.csv").read_text().splitlines()
+    assert lines[0] == "number,z"
+    positions = [tuple(map(int, line.split(","))) for line in lines[1:]]
+    assert positions == [(int(number), place["z"]) for number, place in _facts(root)["aligned_slices"].items()]
 
 
 def test_facts(root: Path, phantom: Phantom) -> None:

@@ -38,6 +38,8 @@ Preprocessing = Literal["none", "resize_and_crop", "crop", "scale_width", "scale
 LearningRatePolicy = Literal["linear", "step", "plateau", "cosine"]
 Precision = Literal["fp32", "bf16"]
 Phase = Literal["train", "val", "test"]
+OutputDtype = Literal["uint8", "uint16", "float32"]
+Statistics = Literal["frozen", "volume"]
 
 
 def _at_least(minimum: float, default: Any) -> Any:
@@ -105,7 +107,7 @@ class ModelOptions:
     n_layers_D: int = _at_least(1, 3)  # noqa: N815
     """stride-2 convolutions of the discriminator, with --netD n_layers"""
     input_nc: int = _at_least(1, 1)
-    """channels of the input image"""
+    """channels of the input image; it follows from the data and --context_slices"""
     output_nc: int = _at_least(1, 1)
     """channels of the output image"""
     norm: NormName = "instance"
@@ -162,6 +164,8 @@ class DataOptions:
     """fixed patches per evaluation (validation while training, and test)"""
     direction: Literal["AtoB", "BtoA"] = _of_modes("AtoB", "txm2sem")
     """AtoB predicts the SEM from the TXM, BtoA the TXM from the SEM"""
+    context_slices: int = _of_modes(0, "txm2sem", "txm2sem3d", at_least=0)
+    """TXM slices below, and as many above, that the network sees beside the one it translates"""
     preprocess: Preprocessing = _of_modes("none", "txm2sem")
     """scaling and cropping of patches; none only makes their side a multiple of 4"""
     load_size: int = _of_modes(286, "txm2sem", at_least=1)
@@ -196,6 +200,11 @@ class DataOptions:
     """folder of the masks of low density regions; may be absent"""
     highdens_dir: str = "highdensity"
     """folder of the masks of high density regions; may be absent"""
+
+    @property
+    def context_channels(self) -> int:
+        """Channels that `context_slices` adds to what the network sees."""
+        return 2 * self.context_slices
 
 
 @dataclass(frozen=True)
@@ -317,6 +326,46 @@ class VolumeOptions:
 
 
 @dataclass(frozen=True)
+class WholeVolumeOptions:
+    """A TXM volume of any size and format, and how its prediction is computed and written."""
+
+    dataset: str = ""
+    """path of the data set inside an HDF5 file or a Zarr group; may be left out where there is only one"""
+    axes: str = ""
+    """axes of the stored volume in its order, e.g. zyx or xyz; may be left out where the file says them"""
+    voxel_size: str = ""
+    """size of a voxel, one number or Z,Y,X [nm]; may be left out where the file says it"""
+    roi: str = ""
+    """part to translate, Z0:Z1,Y0:Y1,X0:X1 [voxels]; each bound may be left out"""
+    truth: str = ""
+    """SEM volume of the same voxels, where it is known: the prediction is scored against it"""
+    dtype: OutputDtype = "uint8"
+    """type of the predicted voxels"""
+    grey_range: str = "auto"
+    """SEM grey values LOW,HIGH that become the smallest and largest integer; auto: those of the model. float32 has the
+    SEM's grey values themselves"""
+    z_blend: bool = False
+    """translate along y and along x, too, and take the mean of the three: more continuous, three times the work"""
+    statistics: Statistics = "frozen"
+    """normalisation statistics: frozen, those of training, or volume, estimated once on it; instance norm: the latter"""
+    halo: int = _at_least(-1, -1)
+    """margin of a tile that is computed and thrown away [pixels]; -1: the network's receptive field, with which tiles
+    cannot be seen; less is faster"""
+    memory: str = "auto"
+    """memory to use in all, e.g. 8GB; auto: a quarter of the machine's"""
+    workers: int = _at_least(0, 0)
+    """processes on this machine that share the work; 0 computes in this one"""
+    scheduler: str = ""
+    """address of a dask scheduler whose workers share the work, e.g. tcp://10.0.0.5:8786; they see the same files"""
+    dry_run: bool = False
+    """print the plan (tiles, memory, time) and stop"""
+    epoch: str = "latest"
+    """which checkpoint to load: an epoch's number, or latest"""
+    load_iter: int = _at_least(0, 0)
+    """load the checkpoint iter_N instead, where N > 0"""
+
+
+@dataclass(frozen=True)
 class RepairOptions:
     """Slices to repair, and how their charged regions are found where no masks are given."""
 
@@ -398,6 +447,16 @@ class TestCommand:
 
 
 @dataclass(frozen=True)
+class VolumeCommand:
+    """Translate a whole TXM volume with a trained model."""
+
+    run: RunOptions = RunOptions()
+    model: ModelOptions = ModelOptions()
+    data: DataOptions = DataOptions()
+    volume: WholeVolumeOptions = WholeVolumeOptions()
+
+
+@dataclass(frozen=True)
 class RepairCommand:
     """Repair charged SEM slices with a trained model."""
 
@@ -475,7 +534,7 @@ def override(command: Command, values: Mapping[str, Any]) -> Command:
     return dataclasses.replace(command, **groups)  # type: ignore[type-var]
 
 
-def run_name(command: TrainCommand | TestCommand | RepairCommand) -> str:
+def run_name(command: TrainCommand | TestCommand | VolumeCommand | RepairCommand) -> str:
     """Return the experiment's name with its suffix filled in.
 
     Raises:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from txm2sem.data import EvaluationPatches, to_uint8
+from txm2sem.data import EvaluationPatches, middle_channel, to_uint8
 from txm2sem.metrics import Summary, psnr, ssim
 
 Image = NDArray[np.float32]
@@ -73,7 +73,7 @@ def fit_trivial_predictions(training: Iterable[dict[str, Tensor]]) -> dict[str, 
     """
     moments = {sigma: _Moments() for sigma in (0.0, *BLUR_SIGMAS)}
     for patch in training:
-        source, target = patch["source"][0].numpy(), patch["target"][0].numpy()
+        source, target = middle_channel(patch["source"]).numpy(), patch["target"][0].numpy()
         valid = patch.get("valid", ~patch["charge"])[0].numpy()
         for sigma, moment in moments.items():
             moment.add(blur(source, sigma)[valid], target[valid])
@@ -101,7 +101,7 @@ class Evaluation:
     """Scores of a model and of the trivial predictions on the same patches.
 
     Args:
-        predict: translates a batch (1, 1, H, W) in [-1, 1], on its own, so that statistics taken from the batch are
+        predict: translates a batch (1, C, H, W) in [-1, 1], on its own, so that statistics taken from the batch are
             those of one patch.
         trivial: the trivial predictions fitted on the training split; empty where it is absent.
         source: what the model translates, for the table.
@@ -117,14 +117,14 @@ class Evaluation:
         """Translate and score every patch, yielding each as it is done."""
         for index in range(len(patches)):
             patch = patches[index]
-            source, target = patch["source"][0].numpy(), to_uint8(patch["target"][0])
+            source, target = middle_channel(patch["source"]), to_uint8(patch["target"][0])
             valid = patch["valid"][0].numpy() if "valid" in patch else None
             prediction = to_uint8(self.predict(patch["source"][None])[0, 0])
             self.model.add(prediction, target, valid)
             for name, trivial in self.predictions.items():
-                self.trivial[name].add(to_uint8(torch.from_numpy(trivial(source))), target, valid)
+                self.trivial[name].add(to_uint8(torch.from_numpy(trivial(source.numpy()))), target, valid)
             masks = {name: patch[name][0].numpy() for name in ("charge", "lowdensity", "highdensity")}
-            yield PatchResult(index, to_uint8(patch["source"][0]), target, prediction, masks)
+            yield PatchResult(index, to_uint8(source), target, prediction, masks)
 
 
 class _Moments:

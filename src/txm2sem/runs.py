@@ -144,6 +144,66 @@ class RunPaths:
         return [path for path in outputs if path.exists()]
 
 
+VOLUME_SUFFIXES = (".ome.zarr", ".zarr", ".ome.tiff", ".ome.tif", ".tiff", ".tif")
+"""What the name of a translated volume may end with: its format."""
+
+
+@dataclass(frozen=True)
+class VolumePaths:
+    """The files of a whole volume's translation.
+
+    While it is under way, everything is in the folder `work` beside the output; the output appears when it is whole.
+
+    Args:
+        output: the translated volume, a name that ends with one of `VOLUME_SUFFIXES`.
+    """
+
+    output: Path
+
+    @property
+    def suffix(self) -> str:
+        """The format of the output, one of `VOLUME_SUFFIXES`; empty where it is none of them."""
+        name = self.output.name.lower()
+        return next((suffix for suffix in VOLUME_SUFFIXES if name.endswith(suffix) and name != suffix), "")
+
+    @property
+    def work(self) -> Path:
+        """Folder of what is done so far."""
+        return self.output.with_name(f"{self.output.name}.partial")
+
+    @property
+    def image(self) -> Path:
+        """The volume so far, as OME-Zarr."""
+        return self.work / "volume.ome.zarr"
+
+    @property
+    def stack(self) -> Path:
+        """The whole volume as OME-TIFF, before it is moved into its place."""
+        return self.work / "volume.ome.tif"
+
+    @property
+    def state(self) -> Path:
+        """Which input, model, options and plan the folder `work` belongs to."""
+        return self.work / "run.json"
+
+    @property
+    def statistics(self) -> Path:
+        """The normalisation statistics that were estimated on the volume."""
+        return self.work / "statistics.pth"
+
+    def along(self, axis: str) -> Path:
+        """Return the volume translated in planes across y or x, which `--z_blend` fuses."""
+        return self.work / f"along_{axis}.zarr"
+
+    def block(self, axis: str, index: int) -> Path:
+        """Return the file that says that a block is done, and what was measured in it."""
+        return self.work / "blocks" / f"{axis}_{index:05d}.json"
+
+    def report(self, suffix: str) -> Path:
+        """Return the report on the volume, beside it: `.txt` for people, `.json` for programs, `.png` to look at."""
+        return self.output.with_name(f"{self.output.name[: -len(self.suffix)]}_report{suffix}")
+
+
 def make_folder(path: Path) -> None:
     """Create a folder with its parents.
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from data_roots import write_neighbours
 from PIL import Image
 
 from cli.calls import SRGAN, TINY_TRAINING, Program
@@ -300,6 +301,21 @@ def _channels(option: str) -> Row:
 
 
 FLAGS["input_nc"], FLAGS["output_nc"] = _channels("input_nc"), _channels("output_nc")
+
+
+@row("context_slices")
+def _(bench: Bench) -> None:
+    z = write_neighbours(bench.images)[0]
+    stack = bench.images / "test" / "txm_full_stack"
+    trained = {}
+    # Slice z + 2 is seen from z with two neighbours on each side, and not with one.
+    for context, changed in ((1, 1), (1, 2), (2, 2)):
+        options = f"--context_slices {context} --max_dataset_size 1"
+        before = weights(bench.train(options))
+        path = stack / f"{z + changed:03d}.tif"
+        tifffile.imwrite(path, tifffile.imread(path)[::-1])
+        trained[context, changed] = not same(before, weights(bench.train(options)))
+    assert trained == {(1, 1): True, (1, 2): False, (2, 2): True}
 
 
 @row("preprocess")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from data_roots import write_slice
+from data_roots import write_slice, write_stack
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -29,11 +29,6 @@ def made_stack(dtype: str = "uint8") -> NDArray[Any]:
     z, y, x = np.mgrid[:DEPTH, :ROWS, :COLUMNS]
     values: NDArray[np.int64] = 1 + 5 * z + 3 * y + x
     return (values if dtype == "uint8" else 300 * values).astype(dtype)
-
-
-def write_stack(folder: Path, stack: NDArray[Any], first: int = 0) -> None:
-    for number, image in enumerate(stack, first):
-        write_slice(folder / f"{number:03d}.tif", image)
 
 
 def write_identity() -> None:
@@ -200,7 +195,7 @@ def test_a_model_for_the_other_direction_is_refused(program: Program, images: Pa
     assert program("train --name run --direction BtoA", SRGAN, TINY_TRAINING).status == 0
     outcome = program("test --name run", MODE)
     assert outcome.status == 1
-    assert "translates the TXM, but this model was trained with --direction BtoA" in outcome.err
+    assert "the volume is TXM, but this model was trained with --direction BtoA" in outcome.err
 
 
 def test_a_model_trained_on_scaled_patches_says_that_the_volume_is_not(program: Program, images: Path) -> None:

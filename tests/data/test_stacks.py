@@ -349,5 +349,5 @@ def count_loads(monkeypatch: pytest.MonkeyPatch, limit: int) -> list[str]:
         decoded.append(header.path.name)
         return header.load()
 
-    monkeypatch.setattr(stacks, "_CACHE", stacks._SliceCache(limit, load))
+    monkeypatch.setattr(stacks, "_CACHE", stacks.SliceCache(limit, load))
     return decoded

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import math
+import operator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from txm2sem.metrics import Continuity, adjacent_difference, autocorrelation
+from txm2sem.metrics import Continuity, ContinuitySums, adjacent_difference, autocorrelation
 
 volumes = arrays(np.uint8, array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=6))
 
@@ -111,6 +115,7 @@ def test_a_constant_volume_has_no_difference_and_no_defined_correlation(value: f
 def test_a_small_contrast_on_a_large_brightness_is_not_lost() -> None:
     volume = gaussian_filter(noise(), 1)
     assert autocorrelation(volume + 1e9, 0, 1) == pytest.approx(autocorrelation(volume, 0, 1), rel=1e-6)
+    assert Continuity.of(volume + 1e9, 1).along_z == pytest.approx(Continuity.of(volume, 1).along_z, rel=1e-6)
 
 
 def test_slices_of_one_grey_value_each_are_constant_on_each_side_of_a_pair() -> None:
@@ -171,3 +176,132 @@ def test_exchanging_rows_and_columns_changes_nothing(volume: NDArray[np.uint8]) 
     assert after.difference == pytest.approx(before.difference, nan_ok=True)
     assert after.along_z == pytest.approx(before.along_z, nan_ok=True)
     assert after.in_plane == pytest.approx(before.in_plane, nan_ok=True)
+
+
+def moments_of(volume: NDArray[Any], lags: int, inside: NDArray[np.bool_], axis: int) -> NDArray[np.float64]:
+    """Return the sums over all pairs along an axis, lag by lag."""
+    values, counts = np.moveaxis(volume.astype(np.float64), axis, 0), np.moveaxis(inside, axis, 0)
+    sums = np.zeros((lags, 6))
+    for lag in range(1, lags + 1):
+        both = counts[lag:] & counts[:-lag]
+        v, w = values[:-lag][both], values[lag:][both]
+        sums[lag - 1] = both.sum(), v.sum(), w.sum(), (v * v).sum(), (v * w).sum(), (w * w).sum()
+    return sums
+
+
+@st.composite
+def volumes_in_blocks(draw: st.DrawFn) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[int]]:
+    """Volumes, which voxels count, and the first slices of blocks but the first."""
+    volume = draw(volumes)
+    inside = draw(arrays(np.bool_, volume.shape))
+    return volume, inside, sorted(draw(st.lists(st.integers(0, len(volume)), max_size=3)))
+
+
+class TestSums:
+    @settings(max_examples=100, deadline=None)
+    @given(volumes_in_blocks(), st.integers(0, 8), st.sampled_from([np.uint8, np.uint16, np.int32, np.float32]))
+    def test_they_are_those_of_one_lag_after_the_other(
+        self, blocks: tuple[NDArray[np.uint8], NDArray[np.bool_], list[int]], lags: int, dtype: type
+    ) -> None:
+        volume, inside, _ = blocks
+        found = ContinuitySums.of(volume.astype(dtype), lags, inside)
+        assert found.moments.tolist() == [moments_of(volume, lags, inside, axis).tolist() for axis in range(3)]
+        both = inside[1:] & inside[:-1]
+        assert found.change.tolist() == [both.sum(), np.abs(np.diff(volume.astype(int), axis=0))[both].sum()]
+
+    @settings(max_examples=100, deadline=None)
+    @given(volumes_in_blocks(), st.integers(1, 4), st.integers(1, 3))
+    def test_blocks_add_up_but_for_the_pairs_that_two_of_them_share(
+        self, blocks: tuple[NDArray[np.uint8], NDArray[np.bool_], list[int]], lags: int, every: int
+    ) -> None:
+        volume, inside, starts = blocks
+        parts = [
+            ContinuitySums.of(part, lags, part_inside, every)
+            for part, part_inside in zip(np.split(volume, starts), np.split(inside, starts), strict=True)
+        ]
+        added = functools.reduce(operator.add, parts)
+        whole = ContinuitySums.of(volume, lags, inside, every)
+        assert added.moments[1:].tolist() == whole.moments[1:].tolist()
+        number = np.digitize(np.arange(len(volume)), starts)
+        shared = np.zeros((lags, 6))
+        for lag in range(1, lags + 1):
+            for z in np.flatnonzero(number[lag:] != number[:-lag]):
+                pair = [z, z + lag]
+                shared[lag - 1] += moments_of(volume[pair, ::every], 1, inside[pair, ::every], 0)[0]
+        assert added.moments[0].tolist() == (whole.moments[0] - shared).tolist()
+        assert added.change[0] == added.moments[0, 0, 0]
+
+    def test_a_sample_has_pairs_along_z_and_x_from_some_rows_and_pairs_along_y_from_as_many_columns(self) -> None:
+        volume, inside = noise().astype(np.uint8), noise(seed=1) > 90
+        found = ContinuitySums.of(volume, 3, inside, every=4)
+        rows = ContinuitySums.of(volume[:, ::4], 3, inside[:, ::4])
+        columns = ContinuitySums.of(volume[:, :, ::4], 3, inside[:, :, ::4])
+        assert found.moments.tolist() == [
+            rows.moments[0].tolist(),
+            columns.moments[1].tolist(),
+            rows.moments[2].tolist(),
+        ]
+        assert found.change.tolist() == rows.change.tolist()
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    @pytest.mark.parametrize("shape", [(3, 331, 700), (2, 1, 200_000)])
+    def test_those_of_extreme_grey_values_are_exact_in_large_slices_too(
+        self, shape: tuple[int, int, int], dtype: type
+    ) -> None:
+        white = np.random.default_rng(0).random(shape) < 0.9
+        volume: NDArray[Any] = np.where(white, np.iinfo(dtype).max, 0).astype(dtype)
+        inside = np.random.default_rng(1).random(shape) < 0.99
+        found = ContinuitySums.of(volume, 9, inside)
+        assert found.moments.tolist() == [moments_of(volume, 9, inside, axis).tolist() for axis in range(3)]
+
+    def test_the_continuity_is_that_of_the_volume(self) -> None:
+        volume = gaussian_filter(noise((24, 24, 24)), 2)
+        sums = functools.reduce(operator.add, [ContinuitySums.of(block, 3) for block in np.split(volume, [7, 8])])
+        found, expected = sums.continuity(), Continuity.of(volume, 3)
+        assert found.in_plane == pytest.approx(expected.in_plane)
+        # Three blocks leave out some of the pairs along z.
+        assert found.along_z == pytest.approx(expected.along_z, abs=0.05)
+        assert found.difference == pytest.approx(expected.difference, rel=0.1)
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+    def test_the_shift_matters_for_rounding_only(self, dtype: type) -> None:
+        volume: NDArray[Any] = noise().astype(dtype)
+        expected = Continuity.of(volume, 2)
+        for shift in (-3.5, 0.0, 120.0):
+            found = ContinuitySums.of(volume, 2, shift=shift)
+            assert found.moments[0, 0].tolist() == pytest.approx(
+                moments_of(volume - shift, 1, volume > -1, 0)[0].tolist()
+            )
+            assert found.continuity().along_z == pytest.approx(expected.along_z)
+            assert found.continuity().difference == pytest.approx(expected.difference)
+
+    def test_what_is_outside_may_be_no_number(self) -> None:
+        volume, inside = noise(), noise(seed=1) > 90
+        expected = ContinuitySums.of(volume, 2, inside)
+        for background in (np.nan, np.inf):
+            found = ContinuitySums.of(np.where(inside, volume, background), 2, inside)
+            assert found.moments.tolist() == expected.moments.tolist()
+            assert found.change.tolist() == expected.change.tolist()
+
+    def test_they_survive_json(self) -> None:
+        for lags in (0, 3):
+            sums = ContinuitySums.of(noise() / 7, lags, shift=1 / 3)
+            again = ContinuitySums.from_plain(json.loads(json.dumps(sums.to_plain())))
+            assert again.moments.shape == (3, lags, 6)
+            assert again.moments.tolist() == sums.moments.tolist()
+            assert again.change.tolist() == sums.change.tolist()
+            assert again.shift == sums.shift
+
+    def test_other_plain_values_are_refused(self) -> None:
+        plain = ContinuitySums.of(noise(), 2).to_plain()
+        with pytest.raises(ValueError, match="cannot reshape"):
+            ContinuitySums.from_plain(plain | {"change": [1.0]})
+        with pytest.raises(KeyError):
+            ContinuitySums.from_plain({"moments": plain["moments"]})
+
+    def test_sums_of_other_lags_or_about_another_value_are_not_added(self) -> None:
+        sums = ContinuitySums.of(noise(), 2)
+        with pytest.raises(ValueError, match=r"found 2 lags about 0\.0 and 3 about 0\.0"):
+            sums + ContinuitySums.of(noise(), 3)
+        with pytest.raises(ValueError, match=r"found 2 lags about 0\.0 and 2 about 1\.0"):
+            sums + ContinuitySums.of(noise(), 2, shift=1)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
+from txm2sem.data import to_uint8
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import build_trainer
 from txm2sem.training.models import MODELS
@@ -124,6 +125,37 @@ def test_the_discriminator_sees_the_txm_where_it_is_conditional(
     assert seen.shape[1] == channels
     assert torch.equal(seen[:, -1:], image)
     assert channels == 1 or torch.equal(seen[:, :1], source)
+
+
+@pytest.mark.parametrize("model", MODELS_OF_IMAGES)
+def test_neighbouring_slices_are_learned_from_and_judged_by(model: str, tmp_path: Path) -> None:
+    options = {"context_slices": 1, "input_nc": 3, "d_condition": True, "lambda_img_grad": 1e-3}
+    losses = []
+    for neighbours in (1.0, 0.5):
+        module = MODELS[model](command(model, **options))
+        before = {name: weights(network) for name, network in module.networks.items()}
+        patches = Patches(2, channels=3)
+        patches.images[:, (0, 2)] *= neighbours
+        paths = RunPaths.of(f"run{neighbours}", tmp_path, tmp_path)
+        trainer = build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=1)
+        trainer.fit(module, DataLoader(patches, batch_size=None), DataLoader(patches, batch_size=None))
+        assert all(moved(before[name], network) for name, network in module.networks.items())
+        losses.append({name: float(loss) for name, loss in module.losses.items()})
+    assert all(losses[0][name] != losses[1][name] for name in losses[0])
+    if isinstance(module, AdversarialModule):
+        source, image = torch.rand(1, 3, SIZE, SIZE), torch.rand(1, 1, SIZE, SIZE)
+        assert torch.equal(module.seen_by_discriminator(source, image), torch.cat([source, image], dim=1))
+
+
+def test_pictures_show_the_slice_between_its_neighbours() -> None:
+    module = MODELS["feedforward"](command("feedforward", context_slices=1, input_nc=3))
+    patch = Patches(1, channels=3)[0]
+    patch = {name: image[0] for name, image in patch.items()}
+    pictures = module.pictures(patch["target"] / 2, patch)
+    shown = {"txm": patch["source"][1], "prediction": patch["target"][0] / 2, "sem": patch["target"][0]}
+    assert pictures.keys() == shown.keys()
+    for name, image in shown.items():
+        np.testing.assert_array_equal(pictures[name], to_uint8(image))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from training.test_modules import SIZE, command, train
-from txm2sem.data import repair_source
+from txm2sem.data import repair_source, to_uint8
 from txm2sem.data.repair import charge_of
 from txm2sem.metrics import psnr
 from txm2sem.training.models import MODELS
@@ -93,6 +93,14 @@ def test_the_scores_are_inside_the_mask_first_then_over_the_patch() -> None:
     assert scores["PSNR"] == pytest.approx(scores["PSNR_inside"] + 10 * np.log10(4))
     assert 0 < scores["SSIM"] < 1
     assert made.score(patch["target"], patch)["PSNR"] == psnr(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))
+
+
+def test_pictures_show_each_channel_as_what_it_is() -> None:
+    made, patch = module(), charged_patch()
+    pictures = made.pictures(patch["target"], patch)
+    shown = {"txm": patch["source"][0], "painted": patch["source"][1], "sem": patch["target"][0]}
+    for name, image in shown.items():
+        np.testing.assert_array_equal(pictures[name], to_uint8(image))
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,7 @@ def test_ranges_left_to_be_measured_are_those_of_the_translation_model(root: Pat
         ({}, {"seg_source": "none"}, r"none: expected the options .* holds translation"),
         ({"model": "segmentation"}, {}, "is a run of --model segmentation; expected a translation model"),
         ({"direction": "BtoA"}, {}, "--direction BtoA: it predicts the TXM"),
+        ({"context_slices": 1, "input_nc": 3}, {}, "--context_slices 1: it sees neighbouring TXM slices"),
         ({"gamma": 0.5}, {}, "trained with --gamma 0.5, but here it is 1.0"),
         ({"sem_range": "0,200"}, {}, "trained with --sem_range 0,200, but here it is 0,255"),
         (

@@ -16,6 +16,7 @@ from txm2sem.errors import UserError
 COMMANDS = {
     "train": "train a model on aligned TXM and FIB-SEM slices",
     "test": "predict and score a split with a trained model",
+    "volume": "translate a whole TXM volume of any size and format with a trained model",
     "repair": "fill charged regions of your own SEM slices with a trained model",
     "phantom": "write a synthetic shale data set to try things with",
 }

@@ -19,6 +19,7 @@ from txm2sem.config import (
     RepairCommand,
     TestCommand,
     TrainCommand,
+    VolumeCommand,
     fields_of,
     override,
     run_name,
@@ -28,7 +29,7 @@ from txm2sem.errors import UserError
 from txm2sem.runs import RunPaths, read_options
 
 Command = TypeVar("Command")
-ModelCommand = TypeVar("ModelCommand", TrainCommand, TestCommand, RepairCommand)
+ModelCommand = TypeVar("ModelCommand", TrainCommand, TestCommand, VolumeCommand, RepairCommand)
 
 IDENTITY = frozenset(
     {"name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_threads", "continue_train", "verbose"}
@@ -39,12 +40,19 @@ FIXED_BY_CHECKPOINT = frozenset(field.name for field in dataclasses.fields(Model
     "txm_range",
     "sem_range",
     "sem_only",
+    "context_slices",
 }
 """Options that the trained network depends on: another value than the saved one is a contradiction."""
 
 
 class UsageError(UserError):
     """The words on the command line are not understood."""
+
+
+def take_places(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words before the first option, and the rest."""
+    count = next((position for position, word in enumerate(words) if word.startswith("-")), len(words))
+    return list(words[:count]), list(words[count:])
 
 
 def parse(default: Command, words: Sequence[str], program: str) -> Command:
@@ -81,15 +89,16 @@ def parse_model_command(base: ModelCommand, words: Sequence[str], program: str) 
         SystemExit: as `parse`.
     """
     model = _value_of(words, "model") or base.model.model
-    command = parse(override(base, MODEL_DEFAULTS.get(model, {})), words, program)
+    command = _with_channels(parse(override(base, MODEL_DEFAULTS.get(model, {})), words, program), words)
     saved = _saved_options(command)
     if saved:
         # The split that a model was trained on is not the one to test it on.
         own = IDENTITY if isinstance(command, TrainCommand) else IDENTITY | {"phase"}
         inherited = {name: value for name, value in saved.items() if name not in own}
-        defaults = {**MODEL_DEFAULTS.get(str(saved.get("model")), {}), **inherited}
-        command = parse(override(base, defaults), words, program)
-        _check_contradictions(command, saved)
+        # An option that is not among the saved ones is younger than the run, which was trained with its default.
+        trained = override(base, {**MODEL_DEFAULTS.get(str(saved.get("model")), {}), **inherited})
+        command = parse(trained, words, program)
+        _check_contradictions(command, to_mapping(trained))
     _check_applicable(command, words)
     return command
 
@@ -99,23 +108,34 @@ def given_options(words: Sequence[str]) -> list[str]:
     return [word[2:].partition("=")[0] for word in words if word.startswith("--")]
 
 
-def _saved_options(command: TrainCommand | TestCommand | RepairCommand) -> dict[str, Any]:
+def _with_channels(command: ModelCommand, words: Sequence[str]) -> ModelCommand:
+    """Return the options with the channels that neighbouring slices add to the input, where the user has given none."""
+    if "input_nc" in given_options(words):
+        return command
+    return override(command, {"input_nc": command.model.input_nc + command.data.context_channels})
+
+
+def _saved_options(command: TrainCommand | TestCommand | VolumeCommand | RepairCommand) -> dict[str, Any]:
     if isinstance(command, TrainCommand) and not command.schedule.continue_train:
         return {}
     path = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir).options
     return read_options(path) if path.exists() else {}
 
 
-def _check_contradictions(command: TrainCommand | TestCommand | RepairCommand, saved: Mapping[str, Any]) -> None:
+def _check_contradictions(
+    command: TrainCommand | TestCommand | VolumeCommand | RepairCommand, trained: Mapping[str, Any]
+) -> None:
     for name, value in to_mapping(command).items():
-        if name in FIXED_BY_CHECKPOINT and name in saved and value != saved[name]:
+        if name in FIXED_BY_CHECKPOINT and value != trained[name]:
             raise UserError(
                 f"--{name} {value} contradicts the checkpoint of {run_name(command)}, which was trained with "
-                f"--{name} {saved[name]}; leave the option out, or choose another --name"
+                f"--{name} {trained[name]}; leave the option out, or choose another --name"
             )
 
 
-def _check_applicable(command: TrainCommand | TestCommand | RepairCommand, words: Sequence[str]) -> None:
+def _check_applicable(
+    command: TrainCommand | TestCommand | VolumeCommand | RepairCommand, words: Sequence[str]
+) -> None:
     given = given_options(words)
     for _, option, _ in fields_of(command):
         models = option.metadata.get("models")

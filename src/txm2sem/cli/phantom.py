@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from txm2sem.cli.parsing import UsageError, parse
+from txm2sem.cli.parsing import UsageError, parse, take_places
 from txm2sem.config import PhantomCommand
 
 
 def main(words: Sequence[str], program: str) -> int:
     """Write the data set, say what it is, and return the exit status."""
-    places = list(words[:1]) if words and not words[0].startswith("-") else []
-    command = parse(PhantomCommand(), words[len(places) :], f"{program} FOLDER")
-    if not places:
+    places, options = take_places(words)
+    command = parse(PhantomCommand(), options, f"{program} FOLDER")
+    if len(places) != 1:
         raise UsageError(f"expected a folder to write, as in: {program} images --size 256")
 
     from tqdm import tqdm

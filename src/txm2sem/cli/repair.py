@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from txm2sem.cli.parsing import UsageError, parse_model_command
+from txm2sem.cli.parsing import UsageError, parse_model_command, take_places
 from txm2sem.config import RepairCommand
 
 
 def main(words: Sequence[str], program: str) -> int:
     """Repair, say what was repaired and where it is, and return the exit status."""
-    places: list[Path] = []
-    while len(places) < 2 and len(words) > len(places) and not words[len(places)].startswith("-"):
-        places.append(Path(words[len(places)]))
-    command = parse_model_command(RepairCommand(), words[len(places) :], f"{program} SEM_FOLDER OUT_FOLDER")
-    if len(places) < 2:
+    places, options = take_places(words)
+    command = parse_model_command(RepairCommand(), options, f"{program} SEM_FOLDER OUT_FOLDER")
+    if len(places) != 2:
         raise UsageError(
             f"expected the folder of the SEM slices and a folder to write, as in: {program} images/test/sem repaired "
             "--name MODEL --txm images/test/txm"
@@ -23,7 +21,7 @@ def main(words: Sequence[str], program: str) -> int:
 
     from txm2sem.report.repaired_slices import repair_slices
 
-    folder, out = places
+    folder, out = map(Path, places)
     report = repair_slices(command, folder, out)
     for line in report.lines:
         print(line)

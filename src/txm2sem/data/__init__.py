@@ -1,8 +1,17 @@
 """Slices on disk, and patches of them."""
 
 from txm2sem.data.datasets import EpochSampler, EvaluationPatches, TrainingPatches, WholeSlices
-from txm2sem.data.grey import GreyRange, measure_range, resolve_ranges, resolve_stack_range, to_uint8
-from txm2sem.data.modes import DATASET_MODES, DatasetMode, check_channels
+from txm2sem.data.grey import (
+    GreyRange,
+    OutputGrey,
+    check_grey_values,
+    measure_range,
+    resolve_ranges,
+    resolve_stack_range,
+    to_uint8,
+)
+from txm2sem.data.modes import DATASET_MODES, DatasetMode, check_channels, check_translates_txm
+from txm2sem.data.neighbours import Neighbours, context_indices
 from txm2sem.data.repair import RepairEvaluationPatches, RepairTrainingPatches, composite, repair_source
 from txm2sem.data.sampling import (
     PatchLocation,
@@ -13,7 +22,7 @@ from txm2sem.data.sampling import (
 )
 from txm2sem.data.slices import AlignedSlices, has_split
 from txm2sem.data.stacks import TiffStack, find_slices
-from txm2sem.data.transforms import downsample, random_horizontal_flip, size_option
+from txm2sem.data.transforms import downsample, middle_channel, random_horizontal_flip, size_option
 from txm2sem.data.volumes import Cube, choose_cube, open_full_stack, open_truth
 
 __all__ = [
@@ -24,6 +33,8 @@ __all__ = [
     "EpochSampler",
     "EvaluationPatches",
     "GreyRange",
+    "Neighbours",
+    "OutputGrey",
     "PatchLocation",
     "PatchShares",
     "RepairEvaluationPatches",
@@ -32,14 +43,18 @@ __all__ = [
     "TrainingPatches",
     "WholeSlices",
     "check_channels",
+    "check_grey_values",
+    "check_translates_txm",
     "choose_cube",
     "composite",
+    "context_indices",
     "downsample",
     "draw_training_location",
     "evaluation_locations",
     "find_slices",
     "has_split",
     "measure_range",
+    "middle_channel",
     "open_full_stack",
     "open_truth",
     "patch_shares",

@@ -23,7 +23,8 @@ class TrainingPatches(Dataset[dict[str, Tensor]]):
     processes nor on where a run was resumed.
 
     Items are `source`, the TXM at full resolution, and `target`, the SEM (the other way round with `--direction BtoA`):
-    float32 (1, H, W), [-1, 1]; with `--ignore_charged` also `valid`, bool (1, H, W), see `AlignedSlices.valid`.
+    float32 (1, H, W), [-1, 1]; with `--ignore_charged` also `valid`, bool (1, H, W), see `AlignedSlices.valid`. With
+    `--context_slices` K the source has neighbouring slices too, (2 K + 1, H, W), see `AlignedSlices.txm_channels`.
 
     Args:
         slices: the training split.
@@ -176,7 +177,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
 
 class _Pairs:
-    """Reads patches of source and target as float32 tensors (1, H, W) in [-1, 1]."""
+    """Reads patches of source and target as float32 tensors (C, H, W) in [-1, 1]."""
 
     def __init__(self, slices: AlignedSlices, options: DataOptions) -> None:
         self.slices = slices
@@ -187,9 +188,9 @@ class _Pairs:
     def read(self, index: int, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
         window, options = (index, rows, columns), self.options
         shift = (options.y_misalign, options.x_misalign)
-        txm = self.txm_range.normalise(self.slices.shifted_image("txm", *window, shift=shift))
+        txm = self.txm_range.normalise(self.slices.txm_channels(*window, shift))
         sem = self.sem_range.normalise(self.slices.image("sem", *window))
-        source = adjust_contrast(torch.from_numpy(txm)[None], options.gamma, options.hist_eq)
+        source = adjust_contrast(torch.from_numpy(txm), options.gamma, options.hist_eq)
         pair = source, torch.from_numpy(sem)[None]
         return pair if options.direction == "AtoB" else (pair[1], pair[0])
 

@@ -6,19 +6,25 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.config import DataOptions
+from txm2sem.config import DataOptions, OutputDtype
 from txm2sem.data.slices import AlignedSlices, ImageName
 from txm2sem.data.stacks import TiffStack
 from txm2sem.errors import UserError
 
 PERCENTILES = (0.1, 99.9)
 """Of the grey values of valid pixels; they become black and white where the range is measured."""
+
+MIN_IN_RANGE = 0.5
+"""At least this share of the pixels to look at must lie in the grey range that a model was trained with."""
+
+MIN_CONTRAST = 0.02
+"""At least this share of that range must lie between their 1st and 99th percentiles."""
 
 _MEASURED_SLICES = 16
 _MEASURED_PIXELS = 2**18
@@ -68,6 +74,96 @@ class GreyRange:
         """Return the grey values of an image in [-1, 1], as float."""
         values = np.asarray(image, np.result_type(image.dtype, np.float32))
         return ((values * 0.5 + 0.5) * (self.high - self.low) + self.low).astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True)
+class OutputGrey:
+    """The grey values in which predictions are written, the same for every voxel of a volume.
+
+    Attributes:
+        dtype: `uint8`, `uint16` or `float32`.
+        model: the SEM grey values that the network's -1 and 1 stand for.
+        written: the SEM grey values that become the smallest and the largest integer; those beyond are clipped. float32
+            has the SEM's grey values themselves.
+    """
+
+    dtype: np.dtype[Any]
+    model: GreyRange
+    written: GreyRange
+
+    @classmethod
+    def parse(cls, dtype: str, grey_range: str, model: GreyRange) -> OutputGrey:
+        """Return what `--dtype` and `--grey_range` ask for; `auto` writes the model's range.
+
+        Raises:
+            UserError: there is no such type; the range is not LOW,HIGH, or is given for float32, which needs none.
+        """
+        if dtype not in get_args(OutputDtype):
+            raise UserError(f"--dtype {dtype}: expected one of {', '.join(get_args(OutputDtype))}")
+        if grey_range == "auto":
+            return cls(np.dtype(dtype), model, model)
+        if dtype == "float32":
+            raise UserError(
+                f"--grey_range {grey_range} says which grey values become the smallest and largest integer, but "
+                "--dtype float32 keeps the SEM's grey values; leave it out, or pass --dtype uint8 or uint16"
+            )
+        return cls(np.dtype(dtype), model, GreyRange.parse(grey_range, "--grey_range"))
+
+    @property
+    def is_uint8_of_model(self) -> bool:
+        """Whether values are those of `to_uint8`."""
+        return self.dtype == np.uint8 and self.written == self.model
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """The written values that are black and white."""
+        if self.dtype.kind == "f":
+            return self.model.low, self.model.high
+        return 0.0, float(np.iinfo(self.dtype).max)
+
+    def of(self, image: NDArray[np.float32]) -> NDArray[Any]:
+        """Return an image in [-1, 1], of any shape, as it is written: integers rounded and clipped."""
+        grey = self.model.denormalise(image)
+        if self.dtype.kind == "f":
+            return grey.astype(self.dtype, copy=False)
+        largest = np.iinfo(self.dtype).max
+        scaled = (self.written.normalise(grey) + 1) * np.float32(largest / 2)
+        integers: NDArray[Any] = np.clip(np.rint(scaled), 0, largest).astype(self.dtype)
+        return integers
+
+    def levels(self, voxels: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return what `of` has made as 8 bits: 0 to 255 from black to white, to look at."""
+        low, high = self.window
+        return to_uint8(GreyRange(low, high).normalise(voxels))
+
+    def __str__(self) -> str:
+        """Say what the values mean, for people and for provenance."""
+        if self.dtype.kind == "f":
+            return "float32, SEM grey values"
+        return f"{self.dtype}, 0 to {np.iinfo(self.dtype).max} are the SEM grey values {self.written}"
+
+
+def check_grey_values(values: NDArray[Any], grey: GreyRange, name: ImageName, where: object) -> None:
+    """Check on the grey values of an image that they are of the kind that a model was trained on.
+
+    Args:
+        values: of pixels that show something, of any shape.
+        grey: the range of the model.
+        name: what they are, for the error.
+        where: the file or slice that they are from, for the error.
+
+    Raises:
+        UserError: most of them lie outside the range, or in a small part of it.
+    """
+    if not values.size:
+        return
+    low, high = np.percentile(values, (1, 99))
+    inside = np.mean((values >= grey.low) & (values <= grey.high))
+    if inside < MIN_IN_RANGE or high - low < MIN_CONTRAST * (grey.high - grey.low):
+        raise UserError(
+            f"{where} has grey values between {low:g} and {high:g} ({values.dtype}), but the model was trained with "
+            f"--{name}_range {grey}; convert the slices to the grey values of its training"
+        )
 
 
 def to_uint8(image: Tensor | NDArray[Any]) -> NDArray[np.uint8]:

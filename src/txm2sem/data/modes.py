@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from txm2sem.config import DataOptions, ModelOptions
@@ -16,7 +17,7 @@ class DatasetMode:
     """What a `--dataset_mode` gives to train and to evaluate with.
 
     Args:
-        source_channels: channels of what the network sees.
+        source_channels: channels of what the network sees, besides neighbouring slices.
         target_channels: channels of what it is to make.
         training: makes the training patches from slices, options and seed.
         evaluation: makes the fixed patches from slices and options.
@@ -38,6 +39,20 @@ DATASET_MODES: dict[str, DatasetMode] = {
 """The data set of each `--dataset_mode`."""
 
 
+def check_translates_txm(model: ModelOptions, options: DataOptions) -> None:
+    """Check that a model, whatever it is tested on, was made to translate TXM to SEM.
+
+    Raises:
+        UserError: it translates SEM to TXM, repairs or segments.
+    """
+    check_channels(model, dataclasses.replace(options, dataset_mode="txm2sem"))
+    if options.direction != "AtoB":
+        raise UserError(
+            f"the volume is TXM, but this model was trained with --direction {options.direction}, to translate the "
+            "SEM; pass the --name of a model that was trained without it"
+        )
+
+
 def check_channels(model: ModelOptions, options: DataOptions) -> None:
     """Check that a model learns from the data set, and takes and makes as many channels as it has.
 
@@ -56,10 +71,18 @@ def check_channels(model: ModelOptions, options: DataOptions) -> None:
             f"--model {model.model} does not learn from --dataset_mode {options.dataset_mode}: expected --model "
             f"{' or '.join(mode.models)}, or --dataset_mode {fitting}; pass one of them"
         )
-    for name, expected in (("input_nc", mode.source_channels), ("output_nc", mode.target_channels)):
+    if options.context_slices and options.direction != "AtoB":
+        raise UserError(
+            f"--context_slices {options.context_slices} shows the network neighbouring TXM slices, but --direction "
+            f"{options.direction} translates the SEM, of which there are none; leave one of the options out"
+        )
+    seen = f"{options.dataset_mode} with --context_slices {options.context_slices}"
+    for name, expected, what in (
+        ("input_nc", mode.source_channels + options.context_channels, seen),
+        ("output_nc", mode.target_channels, options.dataset_mode),
+    ):
         found = getattr(model, name)
         if found != expected:
             raise UserError(
-                f"--{name} {found}: expected {expected}, the channels of --dataset_mode {options.dataset_mode}; leave "
-                "the option out"
+                f"--{name} {found}: expected {expected}, the channels of --dataset_mode {what}; leave the option out"
             )

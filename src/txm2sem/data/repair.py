@@ -25,8 +25,11 @@ MAX_INTACT = 0.75
 EVALUATION_CHARGE_SEED = 999
 """The charge painted on fixed patch `i` is drawn from numpy's generator seeded with [999, i]."""
 
+TXM_CHANNEL = 0
+"""Where the network's input has the TXM."""
+
 SEM_CHANNEL = 1
-"""Where the network's input has the painted SEM."""
+"""Where it has the painted SEM."""
 
 MASK_CHANNEL = 2
 """Where it has the mask: 1 charged, -1 not."""

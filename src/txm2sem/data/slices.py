@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.config import DataOptions, Phase
+from txm2sem.data.neighbours import Neighbours
 from txm2sem.data.stacks import TiffStack
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, listed
 
 ImageName = Literal["txm", "sem"]
 MaskName = Literal["charge", "lowdensity", "highdensity"]
@@ -52,6 +53,15 @@ def split_folder(dataroot: Path, phase: Phase) -> Path:
     return folders[0]
 
 
+def full_stack_folder(dataroot: Path, phase: Phase, name: ImageName, options: DataOptions) -> Path:
+    """Return the folder of a full stack, `dataroot/test/txm_full_stackNAME` with NAME the option `sample_name`.
+
+    Raises:
+        UserError: the data root has no such split.
+    """
+    return split_folder(dataroot, phase) / f"{name}_full_stack{options.sample_name}"
+
+
 @dataclass(frozen=True)
 class AlignedSlices:
     """Stacks of the same places, slice by slice and pixel by pixel.
@@ -62,6 +72,7 @@ class AlignedSlices:
         charge: masks of charged regions; None: nothing is charged.
         lowdensity: masks of low density regions; None: not known.
         highdensity: masks of high density regions; None: not known.
+        neighbours: the TXM slices below and above each; None: they are not seen.
 
     Raises:
         UserError: a slice is missing in one of the stacks, or their sizes differ.
@@ -72,6 +83,7 @@ class AlignedSlices:
     charge: TiffStack | None = None
     lowdensity: TiffStack | None = None
     highdensity: TiffStack | None = None
+    neighbours: Neighbours | None = None
 
     def __post_init__(self) -> None:
         stacks = [stack for stack in (self.txm, self.sem, *map(self._mask, MASK_NAMES)) if stack is not None]
@@ -92,10 +104,12 @@ class AlignedSlices:
         """Open the slices of a split, reading headers only.
 
         Folders are `dataroot/train/txmNAME` and so on, with NAME the option `sample_name`. `txm` and `sem` are
-        required; a mask folder may be absent, but where it is there it has a mask for every slice.
+        required; a mask folder may be absent, but where it is there it has a mask for every slice. With
+        `context_slices` their neighbours are in `dataroot/test/txm_full_stackNAME`, at the places that
+        `dataroot/slice_positionsNAME.csv` says; that is checked on some rows of each slice.
 
         Raises:
-            UserError: a folder or slice is missing, damaged, or does not fit the others.
+            UserError: a folder, slice or position is missing, damaged, or does not fit the others.
         """
         split = split_folder(dataroot, phase)
 
@@ -105,12 +119,14 @@ class AlignedSlices:
         def masks(name: str) -> TiffStack | None:
             return TiffStack(folder(name), mask=True, most=options.max_dataset_size) if folder(name).exists() else None
 
+        txm = TiffStack(folder(options.txm_dir), most=options.max_dataset_size)
         return cls(
-            txm=TiffStack(folder(options.txm_dir), most=options.max_dataset_size),
+            txm=txm,
             sem=TiffStack(folder(options.sem_dir), most=options.max_dataset_size),
             charge=masks(options.charge_dir),
             lowdensity=masks(options.lowdens_dir),
             highdensity=masks(options.highdens_dir),
+            neighbours=_neighbours(dataroot, txm, options) if options.context_slices else None,
         )
 
     def __len__(self) -> int:
@@ -143,24 +159,26 @@ class AlignedSlices:
         valid: NDArray[np.bool_] = imaged & ~self.mask("charge", *window)
         return valid
 
-    def shifted_image(
-        self, name: ImageName, index: int, rows: slice, columns: slice, shift: tuple[int, int]
-    ) -> NDArray[Any]:
-        """Return a part of an image, (rows, columns), taken `shift` (rows, columns) further down and right.
+    def txm_channels(self, index: int, rows: slice, columns: slice, shift: tuple[int, int]) -> NDArray[Any]:
+        """Return a part of a TXM slice between those of its neighbours, (channels, rows, columns), in the files' dtype.
 
-        What lies beyond the slice is 0, like everything that was not imaged.
+        The slice itself is in the middle, the channels are in z order; without `neighbours` it is the only one.
+
+        Args:
+            index: position of the slice, from 0 (not its number).
+            rows: which rows.
+            columns: which columns.
+            shift: the part is taken so many (rows, columns) further down and right. What lies beyond the slices is 0,
+                like everything that was not imaged.
+
+        Raises:
+            UserError: a file is damaged, black all over, or has pixels that are not finite.
         """
-        if shift == (0, 0):
-            return self.image(name, index, rows, columns)
-        windows = [
-            (window.start + offset, window.stop + offset) for window, offset in zip((rows, columns), shift, strict=True)
-        ]
-        inside = [
-            slice(min(max(start, 0), side), min(max(stop, 0), side))
-            for (start, stop), side in zip(windows, self.shape, strict=True)
-        ]
-        margins = [(part.start - start, stop - part.stop) for (start, stop), part in zip(windows, inside, strict=True)]
-        return np.pad(self.image(name, index, *inside), margins)
+        planes = [(self.txm, index)]
+        if self.neighbours is not None:
+            around = [(self.neighbours.stack, position) for position in self.neighbours.around(index)]
+            planes = [*around[: len(around) // 2], *planes, *around[len(around) // 2 + 1 :]]
+        return np.stack([_read_shifted(stack, place, rows, columns, shift) for stack, place in planes])
 
     def image(self, name: ImageName, index: int, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a part of an image, (rows, columns), in its file's dtype.
@@ -191,6 +209,27 @@ class AlignedSlices:
         return stack
 
 
+def _neighbours(dataroot: Path, txm: TiffStack, options: DataOptions) -> Neighbours:
+    # There is one volume for all splits, and its stack is where a volume is tested.
+    folder = full_stack_folder(dataroot, "test", "txm", options)
+    table = dataroot / f"slice_positions{options.sample_name}.csv"
+    return Neighbours.open(folder, table, txm, options.context_slices)
+
+
+def _read_shifted(stack: TiffStack, index: int, rows: slice, columns: slice, shift: tuple[int, int]) -> NDArray[Any]:
+    """Return a part of a slice, taken `shift` (rows, columns) further down and right, with 0 beyond the slice."""
+    if shift == (0, 0):
+        return stack.read(index, rows, columns)
+    windows = [
+        (window.start + offset, window.stop + offset) for window, offset in zip((rows, columns), shift, strict=True)
+    ]
+    inside = [
+        slice(min(max(start, 0), side), min(max(stop, 0), side))
+        for (start, stop), side in zip(windows, stack.shape, strict=True)
+    ]
+    margins = [(part.start - start, stop - part.stop) for (start, stop), part in zip(windows, inside, strict=True)]
+    return np.pad(stack.read(index, *inside), margins)
+
+
 def _listed(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")
-    return f"slice {shown}" if len(numbers) == 1 else f"slices {shown}"
+    return f"slice {listed(numbers)}" if len(numbers) == 1 else f"slices {listed(numbers)}"

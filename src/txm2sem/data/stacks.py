@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -31,21 +31,34 @@ _SUFFIXES = {".tif", ".tiff"}
 
 
 def find_slices(folder: Path) -> dict[int, Path]:
-    """Return the TIFF files of a folder by slice number, in the order of the numbers.
-
-    The number is the last run of digits of the name: 8 of `008.tif`, `TXM008.tif`, `SEM_dark008.tiff` and
-    `008_SEM_mask.TIF`. Hidden files and files of other kinds are passed over.
+    """Return the TIFF files of a folder by slice number, in the order of the numbers (see `number_slices`).
 
     Raises:
         UserError: the folder is missing, unreadable or has no TIFF files, a name has no number, or two files have the
             same one.
     """
     try:
-        files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return number_slices(folder.iterdir(), folder)
     except OSError as error:
         raise UserError(
             f"cannot read the folder {folder} ({error.strerror}); expected TIFF slices such as 000.tif in it"
         ) from error
+
+
+def number_slices(paths: Iterable[Path], where: Path | str) -> dict[int, Path]:
+    """Return those of some files that are TIFF slices by slice number, in the order of the numbers.
+
+    The number is the last run of digits of the name: 8 of `008.tif`, `TXM008.tif`, `SEM_dark008.tiff` and
+    `008_SEM_mask.TIF`. Hidden files and files of other kinds are passed over.
+
+    Args:
+        paths: the files.
+        where: their folder or what else they have in common, for the errors.
+
+    Raises:
+        UserError: none is a TIFF file, a name has no number, or two files have the same one.
+    """
+    files = sorted(path for path in paths if not path.name.startswith("."))
     slices: dict[int, Path] = {}
     for path in files:
         if path.suffix.lower() not in _SUFFIXES or not path.is_file():
@@ -56,49 +69,47 @@ def find_slices(folder: Path) -> dict[int, Path]:
         number = int(digits[-1])
         if number in slices:
             raise UserError(
-                f"{slices[number].name} and {path.name} in {folder} are both slice {number} (the last digits of the "
+                f"{slices[number].name} and {path.name} in {where} are both slice {number} (the last digits of the "
                 "name); rename or remove one"
             )
         slices[number] = path
     if not slices:
         found = ", ".join(path.name for path in files[:3]) or "nothing"
-        raise UserError(f"{folder} has no TIFF slices: expected files such as 000.tif, found {found}")
+        raise UserError(f"{where} has no TIFF slices: expected files such as 000.tif, found {found}")
     return dict(sorted(slices.items()))
 
 
-class TiffStack:
-    """The slices of a folder: grey images of one size and dtype, one file each.
+class TiffSlices:
+    """Grey images of one size and dtype, one TIFF file each.
 
     Only headers are read at first. Pixels are read where they are asked for: from a memory map where a file is
     uncompressed, else from the decoded slice, which stays in a cache shared by the stacks of a process
     (`CACHE_BYTES`). Images in which 0 is white (photometric MinIsWhite) are inverted, so that 0 is always black.
-    Stacks can be pickled and used in loader processes; neither maps nor decoded slices travel with them.
+    Slices can be pickled and used in loader processes; neither maps nor decoded slices travel with them.
 
     Args:
-        folder: where the slices are, see `find_slices`.
-        mask: the slices are masks, which may be black all over and may have one bit per pixel.
-        most: slices to use at most, the first ones; all where absent.
+        slices: the files by number, see `number_slices`.
+        dtypes: names of the types that the pixels may have.
+        cache: where decoded slices stay; None: in the one that a process shares. Slices with their own are not pickled.
 
     Attributes:
-        folder: as given.
-        numbers: number of each slice, ascending.
+        numbers: number of each slice, in the given order.
         paths: file of each slice, in that order.
         shape: (rows, columns) of every slice.
         dtype: type of the pixels, in the machine's byte order.
 
     Raises:
-        UserError: a file is damaged, truncated, has several pages or channels or a dtype other than `GREY_DTYPES`, or
+        UserError: a file is damaged, truncated, has several pages or channels or a dtype other than `dtypes`, or
             differs from the first in size or dtype.
     """
 
-    def __init__(self, folder: Path, *, mask: bool = False, most: int | None = None) -> None:
-        slices = dict(islice(find_slices(folder).items(), most))
-        self.folder = folder
-        self.mask = mask
+    def __init__(
+        self, slices: Mapping[int, Path], dtypes: Collection[str] = GREY_DTYPES, cache: SliceCache | None = None
+    ) -> None:
+        self._own_cache = cache
         self.numbers = tuple(slices)
         self.paths = tuple(slices.values())
-        self._headers = [_read_header(path, mask) for path in self.paths]
-        self._checked: set[int] = set()
+        self._headers = [_read_header(path, dtypes) for path in self.paths]
         first = self._headers[0]
         self.shape = first.shape
         self.dtype = first.dtype
@@ -113,23 +124,62 @@ class TiffStack:
         return len(self.paths)
 
     def read(self, index: int, rows: slice, columns: slice) -> NDArray[Any]:
-        """Return a copy of a part of a slice, (rows, columns), in the stack's dtype.
+        """Return a copy of a part of a slice, (rows, columns), in the slices' dtype.
 
         Args:
-            index: position of the slice in the stack, from 0 (not its number).
+            index: position of the slice, from 0 (not its number).
             rows: which rows; a step is allowed.
             columns: which columns.
+
+        Raises:
+            UserError: the file cannot be decoded.
+        """
+        header = self._headers[index]
+        return header.grey(np.array(self._whole(index)[rows, columns], dtype=self.dtype))
+
+    def _whole(self, index: int) -> NDArray[Any]:
+        cache = _CACHE if self._own_cache is None else self._own_cache
+        return cache.get(self._headers[index])
+
+    def stamps(self) -> list[tuple[str, int, int]]:
+        """Return the name, the size [bytes] and the time of the last change [ns] of each file, as it was opened."""
+        return [(header.path.name, header.size, header.modified) for header in self._headers]
+
+
+class TiffStack(TiffSlices):
+    """The slices of a folder, checked: every pixel is finite, and no image is black all over.
+
+    Args:
+        folder: where the slices are, see `find_slices`.
+        mask: the slices are masks, which may be black all over and may have one bit per pixel.
+        most: slices to use at most, the first ones; all where absent.
+
+    Attributes:
+        folder: as given.
+        numbers, paths, shape, dtype: see `TiffSlices`; the numbers ascend.
+
+    Raises:
+        UserError: see `find_slices` and `TiffSlices`.
+    """
+
+    def __init__(self, folder: Path, *, mask: bool = False, most: int | None = None) -> None:
+        slices = dict(islice(find_slices(folder).items(), most))
+        super().__init__(slices, (*GREY_DTYPES, "bool") if mask else GREY_DTYPES)
+        self.folder = folder
+        self.mask = mask
+        self._checked: set[int] = set()
+
+    def read(self, index: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return a copy of a part of a slice, see `TiffSlices.read`.
 
         Raises:
             UserError: the file cannot be decoded, or (found when a slice is first read) has a pixel that is not finite
                 or, in a stack of images, is black all over.
         """
-        header = self._headers[index]
-        image = _CACHE.get(header)
         if index not in self._checked:
-            self._check_pixels(index, image)
+            self._check_pixels(index, self._whole(index))
             self._checked.add(index)
-        return header.grey(np.array(image[rows, columns], dtype=self.dtype))
+        return super().read(index, rows, columns)
 
     def _check_pixels(self, index: int, image: NDArray[Any]) -> None:
         header = self._headers[index]
@@ -195,7 +245,7 @@ class _Header:
                 return file.pages.first.asarray()
 
 
-class _SliceCache:
+class SliceCache:
     """The slices read last, as long as they cost less than `limit` in all; the latest one is kept in any case."""
 
     def __init__(self, limit: int, load: Callable[[_Header], NDArray[Any]] = _Header.load) -> None:
@@ -206,6 +256,7 @@ class _SliceCache:
         self._lock = threading.Lock()
 
     def get(self, header: _Header) -> NDArray[Any]:
+        """Return all pixels of a slice, as stored."""
         with self._lock:
             image = self._images.get(header)
             if image is not None:
@@ -222,10 +273,10 @@ class _SliceCache:
         return image
 
 
-_CACHE = _SliceCache(CACHE_BYTES)
+_CACHE = SliceCache(CACHE_BYTES)
 
 
-def _read_header(path: Path, mask: bool) -> _Header:
+def _read_header(path: Path, dtypes: Collection[str]) -> _Header:
     with _readable(path), TiffFile(path) as file:
         pages = len(file.pages)
         if pages > 1:
@@ -233,13 +284,12 @@ def _read_header(path: Path, mask: bool) -> _Header:
         page = file.pages.first
         assert isinstance(page, TiffPage)
         _check_is_grey(path, page)
-        allowed = (*GREY_DTYPES, "bool") if mask else GREY_DTYPES
         inverted = page.photometric == PHOTOMETRIC.MINISWHITE
         dtype = page.dtype
-        if dtype is None or str(dtype) not in allowed or (inverted and dtype.kind == "f"):
+        if dtype is None or str(dtype) not in dtypes or (inverted and dtype.kind == "f"):
             found = f"{dtype} with 0 as white" if inverted else str(dtype)
             raise UserError(
-                f"{path} has pixels of type {found}; expected one of {', '.join(allowed)}: convert it to 8 or 16 bits "
+                f"{path} has pixels of type {found}; expected one of {', '.join(dtypes)}: convert it to 8 or 16 bits "
                 "without sign, or to 32-bit float"
             )
         status = path.stat()

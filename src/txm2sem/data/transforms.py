@@ -17,6 +17,14 @@ def random_horizontal_flip(images: tuple[Tensor, ...], rng: np.random.Generator)
     return tuple(image.flip(-1) for image in images) if rng.random() < 0.5 else images
 
 
+def middle_channel(source: Tensor) -> Tensor:
+    """Return the slice itself, (..., H, W), of what a translation network sees: the middle one of (..., C, H, W).
+
+    The other channels are its neighbours, with `--context_slices`. What shows or scores the source takes this one.
+    """
+    return source[..., source.shape[-3] // 2, :, :]
+
+
 def downsample(source: Tensor, factor: int) -> Tensor:
     """Return every `factor`-th row and column, the first included: nearest-neighbour downsampling, which aliases.
 
@@ -30,24 +38,25 @@ def downsample(source: Tensor, factor: int) -> Tensor:
     return source[..., ::factor, ::factor].contiguous() if factor > 1 else source
 
 
-def adjust_contrast(image: Tensor, gamma: float, clip_limit: float) -> Tensor:
+def adjust_contrast(image: Tensor, gamma: float, clip_limit: float, region: int | None = None) -> Tensor:
     """Return an image with its grey values g, scaled to [0, 1], raised to a power and then equalised.
 
     Args:
-        image: (1, H, W) in [-1, 1]; values beyond are clipped where anything is done.
+        image: (C, H, W) in [-1, 1], each channel equalised alone; values beyond are clipped where anything is done.
         gamma: the power; below 1 brightens, 1 leaves the image.
-        clip_limit: contrast-limited adaptive histogram equalisation (CLAHE; Zuiderveld 1994, Graphics Gems IV) in tiles
-            of an eighth of the sides; larger values give more contrast, 0 leaves the image.
+        clip_limit: contrast-limited adaptive histogram equalisation (CLAHE; Zuiderveld 1994, Graphics Gems IV); larger
+            values give more contrast, 0 leaves the image.
+        region: side of the regions that are equalised [pixels]; an eighth of the image's sides where absent.
 
     Returns:
-        (1, H, W) in [-1, 1].
+        (C, H, W) in [-1, 1].
     """
     if gamma == 1 and clip_limit == 0:
         return image
     grey = ((image + 1) / 2).clamp(0, 1) ** gamma
     if clip_limit > 0:
-        equalised = equalize_adapthist(grey[0].numpy(), clip_limit=clip_limit)
-        grey = torch.from_numpy(equalised.astype(np.float32))[None]
+        equalised = [equalize_adapthist(channel.numpy(), region, clip_limit) for channel in grey]
+        grey = torch.from_numpy(np.stack(equalised).astype(np.float32))
     return grey * 2 - 1
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.config import DataOptions, Phase, VolumeOptions
-from txm2sem.data.slices import ImageName, split_folder
+from txm2sem.data.neighbours import check_no_gaps, context_indices
+from txm2sem.data.slices import full_stack_folder
 from txm2sem.data.stacks import TiffStack
 from txm2sem.errors import UserError
 
@@ -31,23 +32,31 @@ class Cube:
     column: int
     size: int
 
+    @property
+    def first(self) -> tuple[int, int, int]:
+        """Its first voxel, (z, y, x)."""
+        return self.z, self.row, self.column
+
     def slice_of(self, stack: TiffStack, index: int) -> NDArray[Any]:
         """Return slice `index` of the cube, from 0, as (rows, columns) in the stack's dtype.
 
         Raises:
             UserError: the file is damaged, black all over, or has pixels that are not finite.
         """
+        image: NDArray[Any] = self.channels_of(stack, index, 0)[0]
+        return image
+
+    def channels_of(self, stack: TiffStack, index: int, context: int) -> NDArray[Any]:
+        """Return slice `index` of the cube, from 0, between its neighbours, (2 * context + 1, rows, columns).
+
+        They are in z order, in the stack's dtype, see `context_indices`: taken from the stack beyond the cube, too.
+
+        Raises:
+            UserError: a file is damaged, black all over, or has pixels that are not finite.
+        """
         rows, columns = slice(self.row, self.row + self.size), slice(self.column, self.column + self.size)
-        return stack.read(self.z + index, rows, columns)
-
-
-def full_stack_folder(dataroot: Path, phase: Phase, name: ImageName, options: DataOptions) -> Path:
-    """Return the folder of a full stack, `dataroot/test/txm_full_stackNAME` with NAME the option `sample_name`.
-
-    Raises:
-        UserError: the data root has no such split.
-    """
-    return split_folder(dataroot, phase) / f"{name}_full_stack{options.sample_name}"
+        positions = context_indices(self.z + index, len(stack), context)
+        return np.stack([stack.read(position, rows, columns) for position in positions])
 
 
 def open_full_stack(dataroot: Path, phase: Phase, options: DataOptions) -> TiffStack:
@@ -83,7 +92,7 @@ def open_truth(dataroot: Path, phase: Phase, options: DataOptions, txm: TiffStac
     return truth
 
 
-def choose_cube(stack: TiffStack, size: int, options: VolumeOptions, seed: int) -> Cube:
+def choose_cube(stack: TiffStack, size: int, options: VolumeOptions, seed: int, context: int = 0) -> Cube:
     """Return the cube that the options name; a row or column that they leave open is drawn from the seed.
 
     Args:
@@ -91,9 +100,10 @@ def choose_cube(stack: TiffStack, size: int, options: VolumeOptions, seed: int) 
         size: side of the cube [pixels].
         options: `x_ind` is the first column, `y_ind` the first row, `z_ind` the position of the first slice.
         seed: 0 or above.
+        context: neighbours of the cube's slices that are seen on each side, beyond the cube, too.
 
     Raises:
-        UserError: the cube does not fit the stack, or a slice of it is missing.
+        UserError: the cube does not fit the stack, or a slice of it, or of its neighbours, is missing.
     """
     rows, columns = stack.shape
     if size > min(rows, columns):
@@ -122,21 +132,10 @@ def choose_cube(stack: TiffStack, size: int, options: VolumeOptions, seed: int) 
         column=column if options.x_ind < 0 else options.x_ind,
         size=size,
     )
-    _check_no_gaps(stack, cube)
+    first = context_indices(cube.z, len(stack), context)[0]
+    last = context_indices(cube.z + cube.size - 1, len(stack), context)[-1]
+    check_no_gaps(stack, first, last, "neighbours along z belong together", "pass another --z_ind")
     return cube
-
-
-def _check_no_gaps(stack: TiffStack, cube: Cube) -> None:
-    numbers = stack.numbers[cube.z : cube.z + cube.size]
-    missing = sorted(set(range(numbers[0], numbers[-1])) - set(numbers))
-    if missing:
-        shown = ", ".join(map(str, missing[:10])) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
-        first, last = (stack.paths[index].name for index in (cube.z, cube.z + cube.size - 1))
-        raise UserError(
-            f"expected every slice from {first} to {last} in {stack.folder}, as neighbours along z are compared, but "
-            f"{shown} {'is' if len(missing) == 1 else 'are'} missing; add them, number the slices without gaps, or "
-            "pass another --z_ind"
-        )
 
 
 def _extent(stack: TiffStack) -> str:

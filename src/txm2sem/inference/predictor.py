@@ -72,7 +72,8 @@ class Predictor:
         """Translate a batch.
 
         Args:
-            source: TXM at full resolution, (N, 1, H, W) float32 in [-1, 1].
+            source: TXM at full resolution, (N, C, H, W) float32 in [-1, 1]; C is 1, or 2 K + 1 where the model sees K
+                neighbouring slices on each side (`--context_slices`), the slice to translate in the middle.
 
         Returns:
             Predicted SEM, (N, 1, H, W) float32 in [-1, 1], on the CPU.
@@ -82,8 +83,12 @@ class Predictor:
             frozen_statistics(self.generator) if self.frozen else batch_statistics(self.generator),
             torch.autocast(self.device.type, dtype=self.dtype if mixed else torch.bfloat16, enabled=mixed),
         ):
-            prediction: Tensor = self.generator(downsample(source.to(self.device), self.factor))
+            prediction: Tensor = self.generator(self.generator_input(source))
         return prediction.float().cpu()
+
+    def generator_input(self, source: Tensor) -> Tensor:
+        """Return what the generator sees of a source (N, C, H, W): the same, downsampled for super-resolution."""
+        return downsample(source.to(self.device), self.factor)
 
     def any_size(self, source: Tensor) -> Tensor:
         """Translate a batch of images of any size, as `__call__`.

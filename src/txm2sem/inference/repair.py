@@ -17,20 +17,14 @@ from torch import Tensor
 
 from txm2sem.checkpoints import label_of
 from txm2sem.config import DataOptions, RepairCommand, RepairOptions, run_name
-from txm2sem.data import GreyRange, TiffStack, check_channels, repair_source
-from txm2sem.data.grey import resolve_stack_range
+from txm2sem.data import TiffStack, check_channels, repair_source
+from txm2sem.data.grey import check_grey_values, resolve_stack_range
 from txm2sem.data.transforms import adjust_contrast
 from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
 from txm2sem.inference.predictor import Predictor
 from txm2sem.networks import check_patch_size
 from txm2sem.runs import RunPaths, write_whole
-
-MIN_IN_RANGE = 0.5
-"""At least this share of the pixels to look at must lie in the grey range that the model was trained with."""
-
-MIN_CONTRAST = 0.02
-"""At least this share of that range must lie between their 1st and 99th percentiles."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +85,10 @@ class FolderRepair:
                 f"--patch_size {data.patch_size} that the model repairs at once: join slices or pad them with 0"
             )
         self.sem_range = resolve_stack_range(data, self.sem, "sem")
-        check_grey_values(self.sem, self.sem_range, "sem", self.charge)
+        check_grey_values(shown_values(self.sem, self.charge), self.sem_range, "sem", self.sem.paths[0])
         if self.txm is not None:
             self.txm_range = resolve_stack_range(data, self.txm, "txm")
-            check_grey_values(self.txm, self.txm_range, "txm")
+            check_grey_values(shown_values(self.txm), self.txm_range, "txm", self.txm.paths[0])
         paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
         self.predictor = Predictor.load(
             paths,
@@ -312,26 +306,14 @@ def check_empty(out: Path) -> None:
         )
 
 
-def check_grey_values(stack: TiffStack, grey: GreyRange, name: str, charge: TiffStack | None = None) -> None:
-    """Check on the first slice that grey values are of the kind that the model was trained on.
-
-    Raises:
-        UserError: most pixels that are uncharged and not 0 lie outside the model's range, or in a small part of it.
-    """
+def shown_values(stack: TiffStack, charge: TiffStack | None = None) -> NDArray[Any]:
+    """Return the grey values of the first slice's pixels that are uncharged and not 0."""
     image = stack.read(0, *map(slice, stack.shape))
-    valid = image != 0
+    shown = image != 0
     if charge is not None:
-        valid &= charge.read(charge.numbers.index(stack.numbers[0]), *map(slice, stack.shape)) == 0
-    if not valid.any():
-        return
-    values = image[valid].astype(np.float64)
-    low, high = np.percentile(values, (1, 99))
-    inside = np.mean((values >= grey.low) & (values <= grey.high))
-    if inside < MIN_IN_RANGE or high - low < MIN_CONTRAST * (grey.high - grey.low):
-        raise UserError(
-            f"{stack.paths[0]} has grey values between {low:g} and {high:g} ({stack.dtype}), but the model was trained "
-            f"with --{name}_range {grey}; convert the slices to the grey values of its training"
-        )
+        shown &= charge.read(charge.numbers.index(stack.numbers[0]), *map(slice, stack.shape)) == 0
+    values: NDArray[Any] = image[shown]
+    return values
 
 
 def write_like(original: Path, path: Path, image: NDArray[Any]) -> None:

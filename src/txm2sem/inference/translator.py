@@ -85,7 +85,7 @@ def read_source_options(checkpoints_dir: Path, data: DataOptions) -> dict[str, A
     """Return the saved options of the run that `--seg_source` names.
 
     Raises:
-        UserError: none is named, there is no such run, or it is not of a translation model.
+        UserError: none is named, there is no such run, or it is not of a model that translates single TXM slices.
     """
     if not data.seg_source:
         raise UserError(
@@ -110,6 +110,11 @@ def read_source_options(checkpoints_dir: Path, data: DataOptions) -> dict[str, A
         raise UserError(
             f"--seg_source {data.seg_source} was trained with --direction {saved['direction']}: it predicts the TXM; "
             "expected a model that predicts the SEM"
+        )
+    if saved.get("context_slices", 0):
+        raise UserError(
+            f"--seg_source {data.seg_source} was trained with --context_slices {saved['context_slices']}: it sees "
+            "neighbouring TXM slices, which segmentation does not read; expected a model trained without that option"
         )
     return saved
 

@@ -1,7 +1,8 @@
 """Scores: arrays in, numbers out."""
 
-from txm2sem.metrics.continuity import Continuity, adjacent_difference, autocorrelation
+from txm2sem.metrics.continuity import Continuity, ContinuitySums, adjacent_difference, autocorrelation
 from txm2sem.metrics.image import Summary, psnr, ssim
+from txm2sem.metrics.seams import SeamSums
 from txm2sem.metrics.segmentation import (
     accuracy,
     class_summaries,
@@ -15,6 +16,8 @@ from txm2sem.metrics.segmentation import (
 
 __all__ = [
     "Continuity",
+    "ContinuitySums",
+    "SeamSums",
     "Summary",
     "accuracy",
     "adjacent_difference",

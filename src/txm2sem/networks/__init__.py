@@ -2,15 +2,21 @@
 
 from txm2sem.networks.blocks import initialise
 from txm2sem.networks.discriminators import DISCRIMINATORS, build_discriminator, check_judged_size
-from txm2sem.networks.generators import GENERATORS, build_generator, check_patch_size, size_multiple
+from txm2sem.networks.footprint import KEPT_BYTES, peak_bytes
+from txm2sem.networks.generators import GENERATORS, build_generator, check_patch_size, size_multiple, smallest_side
+from txm2sem.networks.receptive_field import receptive_field
 
 __all__ = [
     "DISCRIMINATORS",
     "GENERATORS",
+    "KEPT_BYTES",
     "build_discriminator",
     "build_generator",
     "check_judged_size",
     "check_patch_size",
     "initialise",
+    "peak_bytes",
+    "receptive_field",
     "size_multiple",
+    "smallest_side",
 ]

@@ -255,6 +255,11 @@ def size_multiple(options: ModelOptions) -> int:
     return GENERATORS[options.netG].input_multiple * options.downsample_factor
 
 
+def smallest_side(options: ModelOptions) -> int:
+    """Return what the sides of the generator's output must be at least [pixels of full resolution]."""
+    return GENERATORS[options.netG].smallest_input * options.downsample_factor
+
+
 def check_patch_size(options: ModelOptions, patch_size: int, option: str = "patch_size") -> None:
     """Check that a generator can make patches of a size, which `option` has set.
 
@@ -263,7 +268,7 @@ def check_patch_size(options: ModelOptions, patch_size: int, option: str = "patc
     """
     GENERATORS[options.netG].check_factor(options)
     multiple = size_multiple(options)
-    smallest = GENERATORS[options.netG].smallest_input * options.downsample_factor
+    smallest = smallest_side(options)
     if patch_size < smallest and patch_size % multiple == 0:
         raise UserError(
             f"--{option} {patch_size}: expected at least {smallest} for --netG {options.netG}, found {patch_size}; "

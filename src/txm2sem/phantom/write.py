@@ -31,8 +31,8 @@ def write_phantom(folder: Path | str, options: PhantomOptions, progress: Progres
 
     Aligned slices are `SPLIT/FOLDER/NUMBER.tif` for the splits train, val and test and the folders txm, sem, charge,
     lowdensity and highdensity, numbered through all splits in z order. `test/txm_full_stack` has the TXM at every z
-    and `test/sem_full_stack` the SEM, numbered by z. Masks are 0 and 255 and tell what the rock is, not what the
-    SEM shows of it. `phantom.json` has what is returned.
+    and `test/sem_full_stack` the SEM, numbered by z; `slice_positions.csv` has the z of each aligned slice. Masks are 0
+    and 255 and tell what the rock is, not what the SEM shows of it. `phantom.json` has what is returned.
 
     Args:
         folder: where to write. May exist if empty. It appears whole or not at all.
@@ -62,6 +62,8 @@ def write_phantom(folder: Path | str, options: PhantomOptions, progress: Progres
     with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
         root = Path(beside) / folder.name
         _write_images(root, phantom, options, aligned)
+        positions = [f"{number},{z}" for number, (_, z) in enumerate(aligned)]
+        (root / "slice_positions.csv").write_text("\n".join(["number,z", *positions]) + "\n", encoding="utf-8")
         (root / "phantom.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         if folder.exists():
             folder.rmdir()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from txm2sem.config import DataOptions, TestCommand
+from txm2sem.config import TestCommand
 from txm2sem.data import (
     Cube,
     GreyRange,
     TiffStack,
-    check_channels,
+    check_translates_txm,
     choose_cube,
+    middle_channel,
     open_full_stack,
     open_truth,
     resolve_stack_range,
@@ -33,7 +32,8 @@ from txm2sem.data.transforms import adjust_contrast
 from txm2sem.errors import UserError
 from txm2sem.metrics import Continuity
 from txm2sem.networks import check_patch_size
-from txm2sem.report.cuts import draw_cuts
+from txm2sem.report.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
+from txm2sem.report.cuts import Cuts, draw_cuts
 from txm2sem.report.overview import save_figure
 from txm2sem.report.results import (
     TestReport,
@@ -50,13 +50,6 @@ from txm2sem.runs import set_aside, write_text, write_whole
 LAGS = 16
 """Largest lag of the autocorrelations [pixels]."""
 
-SHOWN_LAGS = (1, 2, 4, 8, 16)
-"""Those that the table shows."""
-
-TXM, PREDICTION, TRUTH = "TXM (input)", "prediction", "SEM (truth)"
-KEYS = {TXM: "txm", PREDICTION: "prediction", TRUTH: "truth"}
-"""Names of the volumes in tables and figures, and in the JSON file."""
-
 Volume = NDArray[np.uint8]
 
 
@@ -70,9 +63,7 @@ def test_volume(command: TestCommand) -> TestReport:
     """
     paths, label, name = paths_of(command), checkpoint_label(command), command.volume.save_name
     check_save_name(name)
-    check_direction(command.data)
-    # The network is one for aligned slices, whatever it is tested on.
-    check_channels(command.model, dataclasses.replace(command.data, dataset_mode="txm2sem"))
+    check_translates_txm(command.model, command.data)
     check_patch_size(command.model, command.data.patch_size)
     predictor = load_predictor(command)
     source = Source.open(command)
@@ -94,7 +85,8 @@ def test_volume(command: TestCommand) -> TestReport:
                 write_png(paths.volume_slice(content, name, index), stretch(image, command.test.aspect_ratio))
             write_stack(paths.volume_stack(content, name), volume)
     title = f"{paths.name} (epoch {label}) on {source.txm.folder}"
-    save_figure(draw_cuts(volumes, measured, source.cube, title), paths.volume_figure(name))
+    cuts = {key: Cuts.through(volume.__getitem__, volume.shape, source.cube.first) for key, volume in volumes.items()}
+    save_figure(draw_cuts(cuts, measured, title), paths.volume_figure(name))
     notes = notes_on_volume(command, inside)
     lines = [
         source.place(),
@@ -121,19 +113,6 @@ def check_save_name(name: str) -> None:
         )
 
 
-def check_direction(options: DataOptions) -> None:
-    """Check that a model translates TXM, of which the volume is.
-
-    Raises:
-        UserError: it translates SEM.
-    """
-    if options.direction != "AtoB":
-        raise UserError(
-            f"--dataset_mode txm2sem3d translates the TXM, but this model was trained with --direction "
-            f"{options.direction}, to translate the SEM; pass the --name of a model that was trained without it"
-        )
-
-
 @dataclass(frozen=True)
 class Source:
     """The cube of the full stacks that a test is about.
@@ -144,6 +123,7 @@ class Source:
         cube: which part of them.
         txm_range, sem_range: their grey values; the latter None without truth.
         gamma, hist_eq: contrast of the TXM, see `adjust_contrast`.
+        context: neighbours of a slice that the network sees on each side.
     """
 
     txm: TiffStack
@@ -153,6 +133,7 @@ class Source:
     sem_range: GreyRange | None
     gamma: float
     hist_eq: float
+    context: int
 
     @classmethod
     def open(cls, command: TestCommand) -> Source:
@@ -167,17 +148,18 @@ class Source:
         return cls(
             txm=txm,
             truth=truth,
-            cube=choose_cube(txm, data.patch_size, command.volume, command.run.seed),
+            cube=choose_cube(txm, data.patch_size, command.volume, command.run.seed, data.context_slices),
             txm_range=resolve_stack_range(data, txm, "txm"),
             sem_range=None if truth is None else resolve_stack_range(data, truth, "sem"),
             gamma=data.gamma,
             hist_eq=data.hist_eq,
+            context=data.context_slices,
         )
 
     def network_input(self, index: int) -> Tensor:
-        """Return a slice of the TXM as a network sees it, (1, 1, H, W) float32 in [-1, 1]."""
-        grey = torch.from_numpy(self.txm_range.normalise(self.cube.slice_of(self.txm, index)))
-        return adjust_contrast(grey[None], self.gamma, self.hist_eq)[None]
+        """Return a slice of the TXM as a network sees it, (1, 2 * context + 1, H, W) float32 in [-1, 1]."""
+        grey = self.txm_range.normalise(self.cube.channels_of(self.txm, index, self.context))
+        return adjust_contrast(torch.from_numpy(grey), self.gamma, self.hist_eq)[None]
 
     def known_volumes(self) -> dict[str, Volume]:
         """Return the TXM and, where it is known, the truth, (z, y, x) with 0 to 255, by their names.
@@ -185,7 +167,7 @@ class Source:
         Raises:
             UserError: a slice is damaged.
         """
-        volumes = {TXM: self._cube_of(lambda index: to_uint8(self.network_input(index))[0, 0], np.uint8)}
+        volumes = {TXM: self._cube_of(lambda index: to_uint8(middle_channel(self.network_input(index))[0]), np.uint8)}
         truth, grey = self.truth, self.sem_range
         if truth is not None and grey is not None:
             volumes[TRUTH] = self._cube_of(
@@ -262,34 +244,9 @@ def notes_on_volume(command: TestCommand, inside: NDArray[np.bool_]) -> list[str
     return notes
 
 
-def continuity_table(measured: Mapping[str, Continuity]) -> str:
-    """Return a table of the continuity of volumes, two lines each; – stands where a number is not defined."""
-    txm = measured[TXM]
-    lags = [lag for lag in SHOWN_LAGS if lag <= len(txm.along_z)]
-    width = max(map(len, measured))
-    lines = [
-        f"{'':<{width}}  {'adjacent slices':<26}  autocorrelation at lag [pixels]",
-        f"{'':<{width}}  {'|difference|':>12}  {'ratio to TXM':>12}  {'':<8}" + "".join(f"{lag:>7}" for lag in lags),
-    ]
-    for name, values in measured.items():
-        for direction, correlation in (("along z", values.along_z), ("in-plane", values.in_plane)):
-            along_z = direction == "along z"
-            difference = f"{_number(values.difference, 2):>12}  {_number(values.ratio_to(txm), 2):>12}"
-            lines.append(
-                f"{name if along_z else '':<{width}}  {difference if along_z else '':<26}  {direction:<8}"
-                + "".join(f"{_number(correlation[lag - 1], 3):>7}" for lag in lags)
-            )
-    lines.append("|difference|: mean absolute difference [grey levels of 255]")
-    return "\n".join(lines)
-
-
 def continuity_json(measured: Mapping[str, Continuity], source: Source, label: str, inside: NDArray[np.bool_]) -> str:
     """Return the continuity of volumes for programs; null stands where a number is not defined."""
     cube, txm = source.cube, measured[TXM]
-
-    def defined(value: float) -> float | None:
-        return value if math.isfinite(value) else None
-
     return (
         json.dumps(
             {
@@ -299,21 +256,9 @@ def continuity_json(measured: Mapping[str, Continuity], source: Source, label: s
                 "first": {"z": cube.z, "row": cube.row, "column": cube.column},
                 "share_in_field_of_view": float(inside.mean()),
                 "lags": list(range(1, len(txm.along_z) + 1)),
-                "volumes": {
-                    KEYS[name]: {
-                        "adjacent_difference": defined(values.difference),
-                        "adjacent_difference_of_txm": defined(values.ratio_to(txm)),
-                        "autocorrelation_along_z": [defined(value) for value in values.along_z],
-                        "autocorrelation_in_plane": [defined(value) for value in values.in_plane],
-                    }
-                    for name, values in measured.items()
-                },
+                "volumes": continuity_values(measured),
             },
             indent=2,
         )
         + "\n"
     )
-
-
-def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "–"

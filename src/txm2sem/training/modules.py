@@ -21,7 +21,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from txm2sem.config import TrainCommand
-from txm2sem.data import AlignedSlices, downsample, resolve_ranges, size_option, to_uint8
+from txm2sem.data import AlignedSlices, downsample, middle_channel, resolve_ranges, size_option, to_uint8
 from txm2sem.metrics import Summary, psnr, ssim
 from txm2sem.networks import build_discriminator, build_generator, check_judged_size, initialise
 from txm2sem.objectives import (
@@ -112,7 +112,7 @@ class TranslationModule(pl.LightningModule):
         return seen // frequency > (seen - self.batch_patches) // frequency
 
     def forward(self, source: Tensor) -> Tensor:
-        """Translate TXM (N, 1, H, W) in [-1, 1] to SEM of the same size and range."""
+        """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range."""
         image = downsample(source, self.command.model.downsample_factor)
         return self.finish(self.generator(image), source)
 
@@ -242,8 +242,8 @@ class TranslationModule(pl.LightningModule):
 
     def pictures(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, NDArray[np.uint8]]:
         """Return what to show of one prediction (C, H, W) beside its patch, by name: 8-bit images (H, W)."""
-        images = {"txm": patch["source"], "prediction": prediction, "sem": patch["target"]}
-        return {name: to_uint8(image[0]) for name, image in images.items()}
+        images = {"txm": middle_channel(patch["source"]), "prediction": prediction[0], "sem": patch["target"][0]}
+        return {name: to_uint8(image) for name, image in images.items()}
 
     # -- resuming ---------------------------------------------------------------------------------------------------
 

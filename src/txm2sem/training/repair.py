@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from txm2sem.data import composite, to_uint8
-from txm2sem.data.repair import SEM_CHANNEL, charge_of
+from txm2sem.data.repair import SEM_CHANNEL, TXM_CHANNEL, charge_of
 from txm2sem.metrics import psnr, ssim
 from txm2sem.training.modules import AdversarialModule
 
@@ -39,4 +39,7 @@ class RepairModule(AdversarialModule):
 
     def pictures(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, NDArray[np.uint8]]:
         """Return what to show of one repaired patch (1, H, W), by name: 8-bit images (H, W)."""
-        return super().pictures(prediction, patch) | {"painted": to_uint8(patch["source"][SEM_CHANNEL])}
+        channels = {"txm": TXM_CHANNEL, "painted": SEM_CHANNEL}
+        return super().pictures(prediction, patch) | {
+            name: to_uint8(patch["source"][channel]) for name, channel in channels.items()
+        }

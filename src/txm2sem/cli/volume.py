@@ -1,0 +1,56 @@
+"""`txm2sem volume INPUT OUTPUT`: translate a whole TXM volume."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from txm2sem.cli.parsing import UsageError, parse_model_command, take_places
+from txm2sem.config import VolumeCommand
+
+INTERRUPTED = 130
+
+
+def main(words: Sequence[str], program: str) -> int:
+    """Print the plan, translate, say what was measured and where it is, and return the exit status."""
+    places, options = take_places(words)
+    command = parse_model_command(VolumeCommand(), options, f"{program} INPUT OUTPUT")
+    example = f"as in: {program} scan predicted.ome.zarr --name MODEL --voxel_size 32"
+    if len(places) > 2:
+        raise UsageError(
+            f"expected the input and the output, found {len(places)} names; put a pattern in quotes, "
+            f"as in: {program} 'scan/*.tif' predicted.ome.zarr --name MODEL --voxel_size 32"
+        )
+    if len(places) < 2:
+        raise UsageError(f"expected the TXM volume and a file to write, {example}")
+
+    from txm2sem.data.readers import VolumeInput, parse_voxel_size
+    from txm2sem.inference.volume import VolumeRun, describe
+    from txm2sem.report.whole_volume import translate_volume
+
+    asked = command.volume
+    source = VolumeInput(
+        path=places[0],
+        dataset=asked.dataset,
+        axes=asked.axes,
+        voxel_size=parse_voxel_size(asked.voxel_size),
+        roi=asked.roi,
+    )
+    run = VolumeRun(command, source, Path(places[1]))
+    if run.store is not None:
+        print(f"going on with {run.paths.work}")
+    for line in describe(run):
+        print(line, flush=True)
+    if asked.dry_run:
+        return 0
+    try:
+        report = translate_volume(run)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on with the blocks that are missing", file=sys.stderr)
+        return INTERRUPTED
+    for line in report.lines:
+        print(line)
+    print(f"volume:     {report.output}")
+    print(f"picture:    {report.picture}")
+    return 0

@@ -1,0 +1,100 @@
+"""TXM volumes of any common format, read lazily and part by part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.data.readers.arrays import ArrayVolume, NumpyVolume
+from txm2sem.data.readers.base import CACHE_BYTES, StoredVolume
+from txm2sem.data.readers.tiff_slices import TiffSlicesVolume, matching_slices
+from txm2sem.data.readers.tiff_stack import TiffStackVolume
+from txm2sem.data.readers.txrm import TxrmVolume
+from txm2sem.data.readers.volume import VolumeReader
+from txm2sem.data.readers.voxel_size import VoxelSize, parse_voxel_size
+from txm2sem.data.stacks import find_slices
+from txm2sem.errors import UserError
+
+__all__ = ["CACHE_BYTES", "VolumeInput", "VolumeReader", "open_volume", "parse_voxel_size"]
+
+_TIFF = (".tif", ".tiff", ".btf", ".tf8")
+_HDF5 = (".h5", ".hdf5", ".hdf", ".nxs")
+_TXRM = (".txm", ".txrm")
+
+
+@dataclass(frozen=True)
+class VolumeInput:
+    """Where a TXM volume is and how to read it. It can be pickled: other processes open it anew.
+
+    Attributes:
+        path: a file, a folder of TIFF slices, a Zarr folder, or a pattern of TIFF slices such as `scan/*.tif`.
+        dataset: path of the data set inside HDF5 or Zarr; "" finds it.
+        axes: axes of the stored array in its order, such as `zyx` or `xyz`; "" takes what the file says.
+        voxel_size: size of a voxel (z, y, x) [nm]; None: what the file says.
+        roi: part to read, `z0:z1,y0:y1,x0:x1` [voxels]; each bound may be left out; "": all.
+    """
+
+    path: Path | str
+    dataset: str = ""
+    axes: str = ""
+    voxel_size: VoxelSize | None = None
+    roi: str = ""
+
+
+def open_volume(volume: VolumeInput | NDArray[Any]) -> VolumeReader:
+    """Open a volume, or take an array (z, y, x); of files, only headers and metadata are read.
+
+    Raises:
+        UserError: there is nothing there, it is of an unknown format, damaged, incomplete or not one grey volume, or
+            the input does not fit it.
+    """
+    if isinstance(volume, np.ndarray):
+        return VolumeReader(ArrayVolume(volume))
+    return VolumeReader(_open(volume), volume.axes, volume.voxel_size, volume.roi)
+
+
+def _open(volume: VolumeInput) -> StoredVolume:
+    path = Path(volume.path)
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        return _open_folder(path, volume.dataset)
+    if path.is_file() and suffix in _HDF5:
+        from txm2sem.data.readers.hdf5 import Hdf5Volume
+
+        return Hdf5Volume(path, volume.dataset)
+    _refuse_dataset(volume.dataset, path)
+    if not path.exists():
+        if any(character in str(path) for character in "*?["):
+            return TiffSlicesVolume(matching_slices(str(path)), str(path))
+        raise UserError(
+            f"there is no {path}; expected a volume: a file, a folder of slices, or a pattern of slices such as "
+            "scan/*.tif"
+        )
+    if suffix in _TIFF:
+        return TiffStackVolume(path)
+    if suffix in _TXRM:
+        return TxrmVolume(path)
+    if suffix == ".npy":
+        return NumpyVolume(path)
+    raise UserError(
+        f"{path} is of no known format; expected a folder of TIFF slices, a Zarr folder, or a file that ends in "
+        f"{', '.join((*_TIFF, *_HDF5, *_TXRM, '.npy'))}: convert it"
+    )
+
+
+def _open_folder(folder: Path, dataset: str) -> StoredVolume:
+    from txm2sem.data.readers.ome_zarr import ZarrVolume, is_zarr
+
+    if is_zarr(folder):
+        return ZarrVolume(folder, dataset)
+    _refuse_dataset(dataset, folder)
+    return TiffSlicesVolume(find_slices(folder), str(folder))
+
+
+def _refuse_dataset(dataset: str, path: Path) -> None:
+    if dataset:
+        raise UserError(f"--dataset {dataset}: {path} has no data sets, only HDF5 and Zarr have; leave it out")

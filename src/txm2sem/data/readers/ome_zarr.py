@@ -1,0 +1,175 @@
+"""Volumes in Zarr folders: OME-Zarr 0.4 (Zarr 2) and 0.5 (Zarr 3) images, and plain arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from yaozarrs import v04, v05
+
+from txm2sem.data.readers.axes import three_axes
+from txm2sem.data.readers.base import StoredVolume, readable
+from txm2sem.data.readers.datasets import describe_datasets, only_dataset
+from txm2sem.data.readers.units import nanometres
+from txm2sem.errors import UserError
+
+_METADATA = (".zgroup", ".zarray", ".zattrs", "zarr.json")
+
+
+def is_zarr(folder: Path) -> bool:
+    """Say whether a folder is a Zarr group or array."""
+    return any((folder / name).is_file() for name in _METADATA)
+
+
+class ZarrVolume(StoredVolume):
+    """An image of an OME-Zarr folder, at its highest resolution, or a plain Zarr array.
+
+    Args:
+        folder: a group or an array.
+        dataset: path of an image or an array in the group; an array that is a level of an image has that level's axes
+            and voxel size. "": the group itself, or the only image or array with three axes in it.
+
+    Raises:
+        UserError: the metadata are damaged or not of OME-Zarr 0.4 or 0.5, there is no such data set, or there are
+            several to choose from.
+    """
+
+    kind = "Zarr"
+
+    def __init__(self, folder: Path, dataset: str) -> None:
+        with readable(folder, "a Zarr folder"):
+            root = zarr.open(folder, mode="r")
+            array, level = _open_array(root, dataset.strip("/"), str(folder))
+        self._array = array
+        self._folder = folder
+        self.name = str(folder / array.path)
+        self.shape = array.shape
+        self.dtype = np.dtype(array.dtype)
+        if level is None:
+            names = getattr(array.metadata, "dimension_names", None) or ()  # Zarr 3 alone has them
+            self.axes = tuple(map(str, names)) if {"z", "y", "x"} <= set(names) else None
+            return
+        if len(level.axes) != len(array.shape):
+            raise UserError(
+                f"{self.name} has {len(array.shape)} axes, but its OME-Zarr metadata name {len(level.axes)}; correct "
+                "the metadata, or export it again"
+            )
+        self.axes = tuple(axis.name.lower() for axis in level.axes)
+        self.steps = tuple(nanometres(level.scale(i), axis.unit) for i, axis in enumerate(level.axes))
+
+    def load(self, where: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a copy."""
+        return np.asarray(self._array[where])
+
+    def identity(self, pages: range) -> list[str]:
+        """Return the array's path and hashes of the metadata of the array and of the groups that it is in."""
+        path = Path(self._array.path)
+        files = [self._folder / part / name for part in (path, *path.parents) for name in _METADATA]
+        hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
+        return [self._array.path, *hashes]
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A resolution of an OME-Zarr image, by its metadata."""
+
+    image: v04.Multiscale | v05.Multiscale
+    dataset: v04.Dataset | v05.Dataset
+
+    @property
+    def axes(self) -> list[Any]:
+        """All axes, in the order of the array."""
+        return self.image.axes
+
+    @property
+    def path(self) -> str:
+        """Path of the array in the image's group."""
+        return self.dataset.path.strip("/")
+
+    def scale(self, axis: int) -> float:
+        """Return the distance of neighbours along an axis, in its unit."""
+        transforms = [*self.dataset.coordinateTransformations, *(self.image.coordinateTransformations or [])]
+        scales = (v04.ScaleTransformation, v05.ScaleTransformation)
+        return math.prod(transform.scale[axis] for transform in transforms if isinstance(transform, scales))
+
+
+def _open_array(root: zarr.Array[Any] | zarr.Group, dataset: str, where: str) -> tuple[zarr.Array[Any], _Level | None]:
+    """Return an array and, where it is one, which level of which image it is."""
+    if isinstance(root, zarr.Array):
+        if dataset:
+            raise UserError(f"--dataset {dataset}: {where} is a Zarr array, which has no data sets; leave it out")
+        return root, None
+    path = dataset or ("" if _levels(root, where) else only_dataset(dict(_volumes(root)), where))
+    node = root.get(path) if path else root
+    if isinstance(node, zarr.Array):
+        return node, _level_of(root, path, where)
+    levels = [] if node is None else _levels(node, where)
+    if node is None or not levels:
+        raise UserError(
+            f"--dataset {path}: {where} has no such image or array; expected one of "
+            f"{describe_datasets(dict(_volumes(root)))}"
+        )
+    if levels[-1].image is not levels[0].image:
+        raise UserError(
+            f"{where} describes several images in its group {node.name}; expected one: say which array with --dataset "
+            f"PATH, one of {', '.join(level.path for level in levels)}"
+        )
+    array = node.get(levels[0].path)  # the specification has the highest resolution first
+    if not isinstance(array, zarr.Array):
+        raise UserError(f"{where} lacks the array {levels[0].path} that its metadata name; copy or export it again")
+    return array, levels[0]
+
+
+def _levels(group: zarr.Group, where: str) -> list[_Level]:
+    """Return all levels of the OME-Zarr images that a group describes; none where it is another group."""
+    attributes = dict(group.attrs)
+    ome = attributes.get("ome")
+    images: list[v04.Multiscale] | list[v05.Multiscale]
+    try:
+        if isinstance(ome, Mapping) and "multiscales" in ome:
+            images = v05.Image.model_validate(ome).multiscales
+        elif "multiscales" in attributes:
+            images = v04.Image.model_validate(attributes).multiscales
+        else:
+            return []
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
+        raise UserError(
+            f"{where} has metadata (of its group {group.name}) that are not OME-Zarr 0.4 or 0.5 "
+            f"({'; '.join(problems[:3])}); correct them or export it again, or pass the folder of one of its arrays, "
+            "which is read without them"
+        ) from error
+    return [_Level(image, dataset) for image in images for dataset in image.datasets]
+
+
+def _level_of(root: zarr.Group, path: str, where: str) -> _Level | None:
+    """Return which level an array is of the image that one of the groups around it describes."""
+    names = path.split("/")
+    for depth in range(len(names)):
+        group = root.get("/".join(names[:depth])) if depth else root
+        for level in _levels(group, where) if isinstance(group, zarr.Group) else []:
+            if level.path == "/".join(names[depth:]):
+                return level
+    return None
+
+
+def _volumes(group: zarr.Group, above: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the path and shape of every image, and of every other array of numbers with three axes, in a group."""
+    for name, node in sorted(group.members()):
+        path = f"{above}{name}"
+        if isinstance(node, zarr.Array):
+            if np.dtype(node.dtype).kind in "uif" and three_axes(node.shape):
+                yield path, node.shape
+        elif levels := _levels(node, path):
+            array = node.get(levels[0].path)
+            yield path, array.shape if isinstance(array, zarr.Array) else ()
+        else:
+            yield from _volumes(node, f"{path}/")

@@ -1,0 +1,62 @@
+"""Volumes of TIFF slices, one file each."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from txm2sem.data.readers.base import CACHE_BYTES
+from txm2sem.data.readers.paged import PagedVolume
+from txm2sem.data.stacks import SliceCache, TiffSlices, number_slices
+from txm2sem.errors import UserError, listed
+
+
+class TiffSlicesVolume(PagedVolume):
+    """TIFF slices in the order of their numbers. What is black all over may be above or below the sample.
+
+    Args:
+        slices: the files by number, ascending.
+        name: their folder, or the pattern that they match.
+
+    Raises:
+        UserError: a slice between the first and the last is missing, damaged, or differs from the first.
+    """
+
+    kind = "TIFF slices"
+    axes = ("z", "y", "x")
+
+    def __init__(self, slices: Mapping[int, Path], name: str) -> None:
+        numbers = list(slices)
+        missing = sorted(set(range(numbers[0], numbers[-1])) - set(numbers))
+        if missing:
+            raise UserError(
+                f"{name} lacks slice{'s' * (len(missing) > 1)} {listed(missing)}; expected every slice from "
+                f"{slices[numbers[0]].name} to {slices[numbers[-1]].name}: add what is missing, or number the slices "
+                "without gaps"
+            )
+        self.name = name
+        self._slices = TiffSlices(slices, cache=SliceCache(CACHE_BYTES))
+        self.shape = (len(self._slices), *self._slices.shape)
+        self.dtype = self._slices.dtype
+
+    def _part(self, page: int, rows: slice, columns: slice) -> NDArray[Any]:
+        return self._slices.read(page, rows, columns)
+
+    def identity(self, pages: range) -> list[str]:
+        """Return what each file was when it was opened."""
+        stamps = self._slices.stamps()
+        return [" ".join(map(str, stamps[page])) for page in pages]
+
+    def place(self, index: int) -> str:
+        """Return the path of a slice."""
+        return str(self._slices.paths[index])
+
+
+def matching_slices(pattern: str) -> dict[int, Path]:
+    """Return the TIFF files that match a pattern such as `scan/*.tif` by slice number, see `number_slices`."""
+    files = glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute patterns)
+    return number_slices(map(Path, files), pattern)

@@ -1,0 +1,150 @@
+"""A volume as the rest of the program sees it: (z, y, x), with a region of interest, every voxel finite."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.data.readers.axes import find_axes
+from txm2sem.data.readers.base import StoredVolume
+from txm2sem.data.readers.roi import parse_roi
+from txm2sem.data.readers.voxel_size import VoxelSize, check_voxel_size
+from txm2sem.data.stacks import GREY_DTYPES
+from txm2sem.errors import UserError
+
+Box = tuple[range, range, range]
+"""Slices, rows and columns in the whole volume."""
+
+
+class VolumeReader:
+    """A TXM volume, read part by part, by any number of threads.
+
+    A reader belongs to the process that made it: other processes open the volume anew.
+
+    Args:
+        stored: the array in its format.
+        axes: what the stored axes are, e.g. `xyz`; "": what the file says.
+        voxel_size: size of a voxel (z, y, x) [nm]; None: what the file says.
+        roi: `z0:z1,y0:y1,x0:x1`; "": the whole volume.
+
+    Attributes:
+        name: path of the volume, for messages.
+        shape: (z, y, x) of the region of interest.
+        dtype: type of the voxels, one of `GREY_DTYPES`, in the machine's byte order.
+        voxel_size: size of a voxel (z, y, x) [nm]; None where neither the user nor the file says it.
+        offset: (z, y, x) of the region's first voxel in the whole volume.
+
+    Raises:
+        UserError: the axes are not z, y and x, the region is not inside the volume, a voxel has no size, or its type is
+            not one of `GREY_DTYPES`.
+    """
+
+    def __init__(
+        self,
+        stored: StoredVolume,
+        axes: str = "",
+        voxel_size: VoxelSize | None = None,
+        roi: str = "",
+    ) -> None:
+        self._stored = stored
+        self.name = stored.name
+        self.dtype = stored.dtype.newbyteorder("=")
+        if str(self.dtype) not in GREY_DTYPES:
+            raise UserError(
+                f"{self.name} has voxels of type {self.dtype}; expected one of {', '.join(GREY_DTYPES)}: convert it to "
+                "8 or 16 bits without sign, or to 32-bit float"
+            )
+        self._axes = find_axes(stored.shape, stored.axes, axes, self.name)
+        z, y, x = (stored.shape[axis] for axis in self._axes)
+        if 0 in (z, y, x):
+            raise UserError(f"{self.name} has {z} x {y} x {x} (z, y, x) voxels; expected at least one: export it again")
+        self._roi = parse_roi(roi, (z, y, x), self.name)
+        self.shape = (len(self._roi[0]), len(self._roi[1]), len(self._roi[2]))
+        self.offset = (self._roi[0].start, self._roi[1].start, self._roi[2].start)
+        if voxel_size is not None:
+            check_voxel_size(voxel_size, ",".join(map(str, voxel_size)))
+        self.voxel_size = self._stored_voxel_size() if voxel_size is None else voxel_size
+
+    def read(self, z: slice, y: slice, x: slice) -> NDArray[Any]:
+        """Return a copy of a part of the region of interest, (z, y, x), in the volume's dtype.
+
+        Args:
+            z: which slices, from 0 at the region's first; as in NumPy, and a positive step is allowed.
+            y: which rows.
+            x: which columns.
+
+        Raises:
+            UserError: the file cannot be decoded, or a voxel is not finite.
+        """
+        if self._stored.process not in (None, os.getpid()):
+            raise RuntimeError(f"{self.name} was opened by another process; open the volume anew in this one")
+        box = (self._roi[0][z], self._roi[1][y], self._roi[2][x])
+        if min(part.step for part in box) < 1:
+            raise ValueError(f"expected positive steps, found {z}, {y}, {x}")
+        block = self._load(box)
+        self._check_finite(block, box)
+        return block
+
+    def describe(self, z: int) -> str:
+        """Name slice `z` of the region for messages: its number in the whole volume from 0, and where it is stored."""
+        index = self._roi[0][z]
+        # Where z is not the first stored axis, no file has the slice to itself.
+        place = self._stored.place(index) if self._axes[0] == 0 else self.name
+        return f"slice {index} ({place})"
+
+    def fingerprint(self, z: slice = slice(None)) -> str:
+        """Return a SHA-256 (hexadecimal) that changes with the files, the region or the axes.
+
+        Files count by name, size and time of change; Zarr by its metadata only; arrays in memory by content.
+
+        Args:
+            z: slices of the region, as in `read`; where each slice has its file, only these files count.
+        """
+        slices = self._roi[0][z]
+        pages = slices if self._axes[0] == 0 else range(self._stored.shape[0])
+        parts = [self._stored.kind, self.shape, self.offset, self.dtype, self._axes, slices]
+        parts += self._stored.identity(pages)
+        return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+    def _load(self, box: Box) -> NDArray[Any]:
+        others = [axis for axis in range(len(self._stored.shape)) if axis not in self._axes]
+        where = [slice(0, 1)] * len(self._stored.shape)
+        for axis, part in zip(self._axes, box, strict=True):
+            where[axis] = slice(part.start, part.stop, part.step)
+        try:
+            stored = self._stored.load(tuple(where))
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # a damaged file makes the libraries and their many codecs raise nearly anything
+            if len(box[0]) > 1:  # slice by slice, so that the error names the first bad one
+                return np.concatenate([self._load((range(z, z + 1), *box[1:])) for z in box[0]])
+            raise UserError(
+                f"{self.describe(box[0].start - self.offset[0])} cannot be read ({error}); it may be damaged or "
+                "incomplete: copy or export it again"
+            ) from error
+        block = stored.transpose(*self._axes, *others).reshape(tuple(map(len, box)))
+        return np.array(block, dtype=self.dtype, order="C")
+
+    def _check_finite(self, block: NDArray[Any], box: Box) -> None:
+        if block.dtype.kind != "f":
+            return
+        finite = np.isfinite(block)
+        if finite.all():
+            return
+        place = np.unravel_index(np.argmin(finite), finite.shape)
+        found = "NaN" if np.isnan(block[place]) else block[place]
+        z, row, column = (part[int(index)] for part, index in zip(box, place, strict=True))
+        raise UserError(
+            f"{self.describe(z - self.offset[0])} has the value {found} at row {row}, column {column}; expected finite "
+            "grey values: replace such voxels, with 0 where nothing was imaged"
+        )
+
+    def _stored_voxel_size(self) -> VoxelSize | None:
+        if self._stored.steps is None:
+            return None
+        z, y, x = (self._stored.steps[axis] for axis in self._axes)
+        return None if z is None or y is None or x is None else (z, y, x)

@@ -1,0 +1,21 @@
+"""Write volumes larger than memory, block by block, with their physical size and where they come from."""
+
+from txm2sem.data.writers.ome_tiff import write_ome_tiff
+from txm2sem.data.writers.ome_zarr import (
+    Description,
+    VoxelArray,
+    build_pyramid,
+    create_image,
+    create_scratch,
+    open_array,
+)
+
+__all__ = [
+    "Description",
+    "VoxelArray",
+    "build_pyramid",
+    "create_image",
+    "create_scratch",
+    "open_array",
+    "write_ome_tiff",
+]

@@ -1,0 +1,193 @@
+"""OME-Zarr 0.5 (https://ngff.openmicroscopy.org/0.5/): sharded chunks, a pyramid, physical scale and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from yaozarrs import v05
+from zarr.codecs import BloscCodec
+
+CHUNK = 128
+"""Rows and columns of a chunk, the least that a viewer reads [voxels]."""
+
+SHARD = 1024
+"""Rows and columns of a shard, which is a file of many chunks [voxels]."""
+
+SMALLEST_LEVEL = 256
+"""The pyramid ends with the first level that has no longer side than this [voxels]."""
+
+PROVENANCE = "txm2sem"
+"""Attribute of the group that says where a volume comes from."""
+
+Shape = tuple[int, int, int]
+
+
+class VoxelArray(Protocol):
+    """What voxels are written to and read from, window by window: a NumPy or Zarr array (z, y, x)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(z, y, x)."""
+
+    @property
+    def dtype(self) -> Any:
+        """Type of the voxels."""
+
+    def __getitem__(self, window: tuple[slice, ...], /) -> NDArray[Any]: ...
+
+    def __setitem__(self, window: tuple[slice, ...], voxels: NDArray[Any], /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known about a volume besides its voxels.
+
+    Attributes:
+        name: for viewers.
+        voxel_size: (z, y, x) [nm].
+        offset: first voxel of it in the volume that it is a part of, (z, y, x) [voxels].
+        window: grey values that viewers show as black and white.
+        provenance: where it comes from: plain values by name.
+    """
+
+    name: str
+    voxel_size: tuple[float, float, float]
+    offset: tuple[int, int, int]
+    window: tuple[float, float]
+    provenance: dict[str, Any]
+
+
+def create_image(path: Path, shape: Shape, dtype: np.dtype[Any], depth: int) -> None:
+    """Create an image without voxels, to be written in slabs of whole slices.
+
+    Chunks are up to 128 x 128 pixels wide, shards up to 1024 x 1024. A slab fills its shards, so that slabs can be
+    written at once by several processes; each shard appears whole or not at all.
+
+    Args:
+        path: the folder of the image, new.
+        shape: (z, y, x) [voxels].
+        dtype: of the voxels.
+        depth: slices of a slab, of a chunk and of a shard.
+    """
+    zarr.open_group(path, mode="w-", zarr_format=3)
+    _create_level(path, 0, shape, dtype, depth)
+
+
+def create_scratch(path: Path, shape: Shape, chunks: Shape) -> None:
+    """Create an array of half-precision numbers for passing use, (z, y, x), new."""
+    zarr.create_array(path, shape=shape, chunks=chunks, dtype="float16", compressors=None, zarr_format=3)
+
+
+def open_array(path: Path, level: int | None = None) -> VoxelArray:
+    """Open an array to read and write slabs: a level of an image, or, without one, a scratch array."""
+    return cast(VoxelArray, zarr.open_array(path if level is None else path / str(level), mode="r+"))
+
+
+def build_pyramid(path: Path, depth: int, description: Description, progress: Callable[[int], Any]) -> None:
+    """Add the coarser levels to a whole image, and then the metadata that make it an OME-Zarr image.
+
+    A voxel of a level is the mean of 2 x 2 x 2 of the level before; at the ends of odd sides, of those that there are.
+    Levels that an interrupted call has left are written anew.
+
+    Args:
+        path: the folder of the image.
+        depth: as in `create_image`.
+        description: of the image.
+        progress: is told how many voxels of the level before have been done.
+    """
+    finer, levels = open_array(path, 0), 1
+    while max(finer.shape) > SMALLEST_LEVEL:
+        z, y, x = (-(-side // 2) for side in finer.shape)
+        shape = (z, y, x)
+        coarser = _create_level(path, levels, shape, finer.dtype, depth)
+        for window in _windows(shape, (depth, SHARD, SHARD)):
+            part = finer[tuple(slice(2 * side.start, 2 * side.stop) for side in window)]
+            coarser[window] = halve(part)
+            progress(part.size)
+        finer, levels = coarser, levels + 1
+    group = zarr.open_group(path, mode="r+")
+    group.attrs.update({"ome": _ome_attributes(levels, description), PROVENANCE: description.provenance})
+
+
+def halve(volume: NDArray[Any]) -> NDArray[Any]:
+    """Return the means of 2 x 2 x 2 voxels, rounded in integer volumes; odd sides are continued by their last voxels.
+
+    (z, y, x) becomes (ceil(z / 2), ceil(y / 2), ceil(x / 2)), in the same dtype.
+    """
+    # Sums of eight integers are exact in twice their bits.
+    sum_dtype = {"uint8": "uint16", "uint16": "uint32"}.get(str(volume.dtype), "float32")
+    sums = volume
+    for axis in range(3):
+        sums = np.moveaxis(sums, axis, 0)
+        first, second = sums[0::2], sums[1::2]
+        if len(second) < len(first):
+            second = np.concatenate([second, first[-1:]])
+        sums = np.moveaxis(np.add(first, second, dtype=sum_dtype), 0, axis)
+    return ((sums + 4) >> 3 if sums.dtype.kind == "u" else sums / 8).astype(volume.dtype)
+
+
+def _create_level(path: Path, level: int, shape: Shape, dtype: np.dtype[Any], depth: int) -> VoxelArray:
+    sides = [min(CHUNK, side) for side in shape[1:]]
+    shards = [chunk * -(-min(SHARD, side) // chunk) for chunk, side in zip(sides, shape[1:], strict=True)]
+    array = zarr.create_array(
+        path,
+        name=str(level),
+        shape=shape,
+        chunks=(depth, *sides),
+        shards=(depth, *shards),
+        dtype=dtype,
+        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+        dimension_names=("z", "y", "x"),
+        zarr_format=3,
+        overwrite=True,
+    )
+    return cast(VoxelArray, array)
+
+
+def _windows(shape: Shape, sides: Shape) -> Iterator[tuple[slice, slice, slice]]:
+    """Yield the parts of a volume, each `sides` large or what is left of it."""
+    starts = product(*(range(0, length, side) for length, side in zip(shape, sides, strict=True)))
+    for z, y, x in starts:
+        yield (
+            slice(z, min(z + sides[0], shape[0])),
+            slice(y, min(y + sides[1], shape[1])),
+            slice(x, min(x + sides[2], shape[2])),
+        )
+
+
+def _ome_attributes(levels: int, description: Description) -> dict[str, Any]:
+    datasets = []
+    for level in range(levels):
+        scale = [2**level * size for size in description.voxel_size]
+        # A coarse voxel is the mean of finer ones, so its centre lies between theirs.
+        shift = (2**level - 1) / 2
+        translation = [
+            (first + shift) * size for first, size in zip(description.offset, description.voxel_size, strict=True)
+        ]
+        datasets.append(
+            v05.Dataset(
+                path=str(level),
+                coordinateTransformations=[
+                    v05.ScaleTransformation(scale=scale),
+                    v05.TranslationTransformation(translation=translation),
+                ],
+            )
+        )
+    multiscale = v05.Multiscale(
+        name=description.name,
+        axes=[v05.SpaceAxis(name=name, unit="nanometer") for name in "zyx"],
+        datasets=datasets,
+        type="mean of 2 x 2 x 2 voxels",
+    )
+    low, high = description.window
+    window = v05.OmeroWindow(start=low, end=high, min=low, max=high)
+    omero = v05.Omero(channels=[v05.OmeroChannel(color="FFFFFF", label="predicted SEM", active=True, window=window)])
+    image = v05.Image(version="0.5", multiscales=[multiscale], omero=omero)
+    return image.model_dump(mode="json", exclude_none=True, by_alias=True)

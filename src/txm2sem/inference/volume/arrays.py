@@ -1,0 +1,76 @@
+"""Translate a volume that is in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from txm2sem.config import MODEL_DEFAULTS, VolumeCommand, fields_of, override
+from txm2sem.data.readers import open_volume
+from txm2sem.data.writers import VoxelArray
+from txm2sem.errors import UserError
+from txm2sem.inference.statistics import estimate_statistics
+from txm2sem.inference.volume.blocks import BlockTranslator
+from txm2sem.inference.volume.opening import OpenVolume
+from txm2sem.inference.volume.plan import memory_limit
+from txm2sem.runs import RunPaths, read_options
+
+
+def translate_array(
+    txm: NDArray[Any], name: str, checkpoints_dir: Path | str = "checkpoints", **options: Any
+) -> NDArray[Any]:
+    """Translate a TXM volume with a trained model, as `txm2sem volume` does.
+
+    Args:
+        txm: (z, y, x), 8 or 16 bits or float: the grey values that the model was trained with.
+        name: of the model's run.
+        checkpoints_dir: where that is.
+        options: those of `txm2sem volume`, such as `dtype="float32"`, `z_blend=True` or `memory="4GB"`; for checkpoints
+            without saved options also those of the model.
+
+    Returns:
+        The predicted SEM, (z, y, x), in the type and grey values that `dtype` and `grey_range` name.
+
+    Raises:
+        UserError: the model is missing or does not fit the volume, or an option has no such value.
+    """
+    known = [option.name for _, option, _ in fields_of(VolumeCommand())]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise UserError(
+            f"there is no option {', '.join(unknown)}; expected those of txm2sem volume: {', '.join(known)}"
+        )
+    saved = RunPaths.of(name, Path(checkpoints_dir), Path(checkpoints_dir)).options
+    trained = read_options(saved) if saved.exists() else {}
+    defaults = MODEL_DEFAULTS.get(trained.get("model", options.get("model", "")), {})
+    command = override(
+        VolumeCommand(),
+        {**defaults, **trained, **options, "name": name, "checkpoints_dir": checkpoints_dir, "suffix": ""},
+    )
+    opened = OpenVolume(command, open_volume(txm))
+    base = float(psutil.Process().memory_info().rss)
+    axes = "yxz" if command.volume.z_blend else "z"
+    passes = opened.demand.plan(axes, base + memory_limit(command.volume.memory), base)
+    if opened.estimates_statistics:
+        estimate_statistics(opened.predictor.generator, opened.samples())
+    result = np.empty(txm.shape, opened.grey.dtype)
+    arrays: dict[str, VoxelArray] = {axis: np.empty(txm.shape, np.float16) for axis in axes[:-1]}
+    work = BlockTranslator(
+        opened.reader,
+        opened.translator,
+        context=command.data.context_slices,
+        grey=opened.grey,
+        passes={item.axis: item for item in passes},
+        arrays=arrays | {axes[-1]: result},
+    )
+    voxels = sum(item.voxels() for item in passes)
+    with tqdm(total=voxels, desc="translating", unit="voxel", unit_scale=True, disable=None) as bar:
+        for item in passes:
+            for block in item.blocks:
+                work.write(block, work.translate(block, work.read(block), bar.update))
+    return result

@@ -1,0 +1,194 @@
+"""Read, translate and write one block of a volume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.data import OutputGrey, context_indices, to_uint8
+from txm2sem.data.readers import VolumeReader
+from txm2sem.data.writers import VoxelArray
+from txm2sem.errors import UserError
+from txm2sem.inference.volume.measures import Measures, measure_slices
+from txm2sem.inference.volume.passes import AXES, Block, Pass
+from txm2sem.inference.volume.planes import PlaneTranslator
+from txm2sem.metrics import SeamSums
+
+Progress = Callable[[int], Any]
+"""Is told how many more voxels have been translated."""
+
+
+@dataclass(frozen=True)
+class BlockVoxels:
+    """What is read for a block.
+
+    Attributes:
+        txm: its planes and, on both sides, the neighbours that the model sees: (planes, rows, columns), in the file's
+            dtype.
+        first: plane of the volume that `txm` starts with.
+        truth: SEM of its planes, where it is known.
+        others: translations of its planes along other axes, to be fused with this one; in [-1, 1].
+    """
+
+    txm: NDArray[Any]
+    first: int
+    truth: NDArray[Any] | None
+    others: list[NDArray[np.float16]]
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """What a block is written and measured from.
+
+    Attributes:
+        voxels: its planes as they are written.
+        levels: its planes with 0 to 255, for scores.
+        source: what was read for it.
+        network_seconds: wall time in the network.
+        seams: steps at the borders of tiles.
+    """
+
+    voxels: NDArray[Any]
+    levels: NDArray[np.uint8]
+    source: BlockVoxels
+    network_seconds: float
+    seams: SeamSums
+
+
+class BlockTranslator:
+    """Does the work of a block in three steps, of which the middle one computes and the others wait for disks.
+
+    Args:
+        reader: the TXM.
+        translator: of its planes.
+        context: slices above and below that the model sees.
+        grey: how the prediction is written.
+        passes: all passes; the last one is across z and fuses the others.
+        arrays: where the result of each pass goes, by its axis: that of the last pass as it is written, others as half
+            precision in [-1, 1].
+        truth: the SEM, where it is known.
+    """
+
+    def __init__(
+        self,
+        reader: VolumeReader,
+        translator: PlaneTranslator,
+        *,
+        context: int,
+        grey: OutputGrey,
+        passes: Mapping[str, Pass],
+        arrays: Mapping[str, VoxelArray],
+        truth: VolumeReader | None = None,
+    ) -> None:
+        self.reader = reader
+        self.translator = translator
+        self.context = context
+        self.grey = grey
+        self.passes = passes
+        self.arrays = arrays
+        self.truth = truth
+        self.last = list(passes)[-1]
+
+    def read(self, block: Block) -> BlockVoxels:
+        """Read what a block is translated from.
+
+        Raises:
+            UserError: a slice cannot be read; the message names it and the block.
+        """
+        try:
+            window = block.window(self.context, self.passes[block.axis].length)
+            txm = _planes(self.reader.read(*window), block.axis)
+            truth, others = None, []
+            if block.axis == self.last:
+                truth = None if self.truth is None else self.truth.read(*block.window())
+                others = [self.arrays[axis][block.window()] for axis in self.passes if axis != self.last]
+            return BlockVoxels(txm, max(block.start - self.context, 0), truth, others)
+        except UserError as error:
+            raise UserError(f"{block} cannot be read: {error}") from error
+
+    def translate(self, block: Block, source: BlockVoxels, progress: Progress) -> BlockResult:
+        """Translate the planes of a block, one after the other."""
+        this = self.passes[block.axis]
+        rows, columns = this.plane_shape
+        final = block.axis == self.last
+        shape = (block.stop - block.start, rows, columns)
+        voxels = np.empty(shape, self.grey.dtype if final else np.float16)
+        levels = np.empty(shape, np.uint8)
+        before = self.translator.network_seconds
+        inputs: dict[int, NDArray[np.float32]] = {}
+        for plane in range(block.start, block.stop):
+            wanted = context_indices(plane, this.length, self.context)
+            inputs = {
+                index: inputs[index]
+                if index in inputs
+                else self.translator.network_input(source.txm[index - source.first])
+                for index in wanted
+            }
+            channels = np.stack([inputs[index] for index in wanted]) if self.context else inputs[plane][None]
+            prediction = self.translator.translate(channels, this.tiling)
+            position = plane - block.start
+            if source.others:
+                prediction = np.mean([prediction, *(other[position] for other in source.others)], axis=0)
+            levels[position] = to_uint8(prediction)
+            voxels[position] = self._written(prediction, levels[position]) if final else prediction
+            progress(prediction.size)
+        seconds = self.translator.network_seconds - before
+        tiling = this.tiling
+        row_borders = [border for border in tiling.row_borders if border < rows]
+        column_borders = [border for border in tiling.column_borders if border < columns]
+        seams = SeamSums.of(levels, row_borders, column_borders)
+        return BlockResult(voxels, levels, source, seconds, seams)
+
+    def write(self, block: Block, result: BlockResult) -> None:
+        """Write a block.
+
+        Raises:
+            UserError: the disk is full or not writable; the message names the block.
+        """
+        try:
+            self.arrays[block.axis][block.window()] = _planes_back(result.voxels, block.axis)
+        except OSError as error:
+            raise UserError(
+                f"{block} cannot be written: {error.strerror}; make room or permit writing there, then run the same "
+                "command again: it goes on with this block"
+            ) from error
+
+    def measure(self, block: Block, result: BlockResult) -> Measures:
+        """Measure a block: seams, and in the last pass continuity and, where the truth is known, fidelity."""
+        measures = Measures(result.voxels.size, 0, result.network_seconds, {block.axis: result.seams})
+        return measures + self._scores(block, result) if block.axis == self.last else measures
+
+    def _written(self, prediction: NDArray[np.float32], levels: NDArray[np.uint8]) -> NDArray[Any]:
+        return levels if self.grey.is_uint8_of_model else self.grey.of(prediction)
+
+    def _scores(self, block: Block, result: BlockResult) -> Measures:
+        source = result.source
+        first = block.start - source.first
+        txm = source.txm[first : first + len(result.levels)]
+        inside = txm != 0
+        volumes = {"txm": _levels(txm, self.translator.network_input), "prediction": result.levels}
+        if source.truth is not None:
+            inside &= source.truth != 0
+            volumes["truth"] = _levels(source.truth, self.grey.model.normalise)
+        return measure_slices(volumes, inside)
+
+
+def _levels(planes: NDArray[Any], normalise: Callable[[NDArray[Any]], NDArray[np.float32]]) -> NDArray[np.uint8]:
+    levels = np.empty(planes.shape, np.uint8)
+    for position, plane in enumerate(planes):
+        levels[position] = to_uint8(normalise(plane))
+    return levels
+
+
+def _planes(volume: NDArray[Any], axis: str) -> NDArray[Any]:
+    """Return a volume (z, y, x) as planes across an axis, each in one piece of memory: (planes, rows, columns)."""
+    return np.ascontiguousarray(np.moveaxis(volume, AXES.index(axis), 0))
+
+
+def _planes_back(planes: NDArray[Any], axis: str) -> NDArray[Any]:
+    """Return planes across an axis as a volume (z, y, x)."""
+    return np.moveaxis(planes, 0, AXES.index(axis))

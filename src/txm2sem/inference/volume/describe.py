@@ -1,0 +1,78 @@
+"""Say what a translation will do and take, before it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from txm2sem.inference.volume.plan import format_bytes, format_seconds, memory_limit, seconds_per_pixel
+from txm2sem.inference.volume.run import VolumeRun
+
+
+def describe(run: VolumeRun) -> list[str]:
+    """Return the plan for people: input, model, output, blocks and tiles, memory, disk and time.
+
+    The time is that of a small tile, measured now.
+    """
+    opened, model = run.opened, run.command.model
+    factor = f", downsample factor {model.downsample_factor}" if model.downsample_factor > 1 else ""
+    statistics = "estimated on this volume, then fixed" if opened.estimates_statistics else "those of training"
+    return [
+        f"input:      {opened.reader.name}: {_sides(opened.reader.shape)} voxels (z, y, x), {opened.reader.dtype}, "
+        f"{_sides(run.voxel_size)} nm",
+        f"model:      {opened.model_name}: {model.model}, {model.netG}{factor}; normalisation statistics: {statistics}",
+        f"output:     {run.paths.output}: {opened.grey}",
+        *_pass_lines(run),
+        _memory_line(run),
+        _disk_line(run),
+        _time_line(run),
+    ]
+
+
+def _pass_lines(run: VolumeRun) -> list[str]:
+    lines = []
+    for item in run.passes:
+        tiling, missing = item.tiling, len(run.missing(item))
+        done = f", {missing} of them missing" if missing < len(item.blocks) else ""
+        lines.append(
+            f"across {item.axis}:   {len(item.blocks)} blocks of {item.depth} planes{done}; "
+            f"planes in {_sides(tiling.grid)} tiles of up to {_sides(tiling.largest)} pixels, halo {tiling.halo}: "
+            f"{tiling.area / np.prod(item.plane_shape):.2f} times the pixels"
+        )
+    return lines
+
+
+def _memory_line(run: VolumeRun) -> str:
+    opened, options = run.opened, run.command.volume
+    each = f" for each of {options.workers} processes" if options.workers > 1 else ""
+    memory = format_bytes(opened.demand.memory(run.passes, run.base_memory))
+    return f"memory:     about {memory}{each}, of {format_bytes(memory_limit(options.memory))} in all"
+
+
+def _disk_line(run: VolumeRun) -> str:
+    result = run.opened.grey.dtype.itemsize * (2 if run.is_tiff else 1)
+    # Passes across y and x are kept in half precision until they are fused.
+    needed = run.passes[-1].voxels() * (result + 2 * (len(run.passes) - 1))
+    free = psutil.disk_usage(str(_existing(run.paths.work))).free
+    return f"disk:       up to {format_bytes(needed)} while it runs; {format_bytes(free)} are free"
+
+
+def _time_line(run: VolumeRun) -> str:
+    options = run.command.volume
+    channels = 2 * run.command.data.context_slices + 1
+    seconds = seconds_per_pixel(run.opened.translator, run.command.model, channels)
+    whole = seconds * sum(item.length * item.tiling.area for item in run.passes)
+    left = whole * run.missing_voxels / run.voxels
+    shared = " of work, shared by all workers" if options.workers > 1 or options.scheduler else ""
+    rate = run.passes[-1].voxels() / whole / 1e6
+    return f"time:       about {format_seconds(left)}{shared} ({rate:.2g} million voxels/s)"
+
+
+def _sides(sides: tuple[float, ...]) -> str:
+    return " x ".join(f"{side:g}" for side in sides)
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)

@@ -1,0 +1,89 @@
+"""What is measured of a block while it is in memory, and added up over all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.metrics import ContinuitySums, SeamSums, psnr, ssim
+
+LAGS = 16
+"""Largest lag of the autocorrelations [pixels]."""
+
+SAMPLED_LINES = 128
+"""Continuity is measured on about so many rows, and columns, of each slice."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Sums that are scores once all blocks are added up.
+
+    Attributes:
+        voxels: that were translated.
+        inside: of them, in the field of view: not 0 in the TXM, nor in the truth.
+        network_seconds: wall time in the network.
+        seams: by the axis that the planes lie across.
+        continuity: of `txm`, `prediction` and, where it is known, `truth` [grey levels of 255].
+        psnr, ssim: of each slice, where the truth is known.
+    """
+
+    voxels: int = 0
+    inside: int = 0
+    network_seconds: float = 0.0
+    seams: dict[str, SeamSums] = field(default_factory=dict)
+    continuity: dict[str, ContinuitySums] = field(default_factory=dict)
+    psnr: list[float] = field(default_factory=list)
+    ssim: list[float] = field(default_factory=list)
+
+    def __add__(self, other: Measures) -> Measures:
+        return Measures(
+            self.voxels + other.voxels,
+            self.inside + other.inside,
+            self.network_seconds + other.network_seconds,
+            _added(self.seams, other.seams),
+            _added(self.continuity, other.continuity),
+            self.psnr + other.psnr,
+            self.ssim + other.ssim,
+        )
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return vars(self) | {
+            "seams": {name: sums.to_plain() for name, sums in self.seams.items()},
+            "continuity": {name: sums.to_plain() for name, sums in self.continuity.items()},
+        }
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any]) -> Measures:
+        """Return the measures that `to_plain` was called for."""
+        seams = {name: SeamSums.from_plain(sums) for name, sums in values["seams"].items()}
+        continuity = {name: ContinuitySums.from_plain(sums) for name, sums in values["continuity"].items()}
+        return cls(**(values | {"seams": seams, "continuity": continuity}))
+
+
+def measure_slices(volumes: dict[str, NDArray[np.uint8]], inside: NDArray[np.bool_]) -> Measures:
+    """Measure continuity and, where there is a `truth`, fidelity.
+
+    Args:
+        volumes: `txm`, `prediction` and perhaps `truth`, (z, y, x), 0 to 255.
+        inside: (z, y, x), which voxels count.
+    """
+    every = max(min(inside.shape[1:]) // SAMPLED_LINES, 1)
+    continuity = {name: ContinuitySums.of(volume, LAGS, inside, every=every) for name, volume in volumes.items()}
+    measures = Measures(inside=int(np.count_nonzero(inside)), continuity=continuity)
+    if "truth" in volumes:
+        for prediction, truth, valid in zip(volumes["prediction"], volumes["truth"], inside, strict=True):
+            if valid.any():
+                measures.psnr.append(psnr(prediction, truth, valid))
+                measures.ssim.append(ssim(prediction, truth, valid))
+    return measures
+
+
+def _added(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: one[name] + other[name] if name in one and name in other else (one | other)[name]
+        for name in {**one, **other}
+    }

@@ -1,0 +1,111 @@
+"""How a volume is worked through: planes across an axis, many of them a block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from txm2sem.tiling import Tiling
+
+AXES = "zyx"
+PLANE_NAMES = {"z": "slices", "y": "rows", "x": "columns"}
+
+Window = tuple[slice, slice, slice]
+"""A part of a volume: z, y, x."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some neighbouring planes, which are read, translated and written together, or not at all.
+
+    Attributes:
+        axis: that the planes lie across: `z`, `y` or `x`.
+        index: number of the block, from 0.
+        start: first plane.
+        stop: one after the last plane.
+    """
+
+    axis: str
+    index: int
+    start: int
+    stop: int
+
+    def window(self, margin: int = 0, length: int | None = None) -> Window:
+        """Return where the block lies in the volume, with up to `margin` more planes on both sides of it.
+
+        Args:
+            margin: planes to add, as far as there are any.
+            length: planes of the volume.
+        """
+        stop = self.stop + margin if length is None else min(self.stop + margin, length)
+        planes = slice(max(self.start - margin, 0), stop)
+        z, y, x = (planes if axis == self.axis else slice(None) for axis in AXES)
+        return z, y, x
+
+    def __str__(self) -> str:
+        return f"block {self.index} ({PLANE_NAMES[self.axis]} {self.start} to {self.stop - 1})"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A translation of a whole volume in planes across one axis.
+
+    Args:
+        axis: `z`, `y` or `x`.
+        shape: of the volume (z, y, x) [voxels].
+        depth: planes of a block.
+        tiling: of the planes, padded to what the network takes.
+    """
+
+    axis: str
+    shape: tuple[int, int, int]
+    depth: int
+    tiling: Tiling
+
+    @property
+    def length(self) -> int:
+        """How many planes there are."""
+        return self.shape[AXES.index(self.axis)]
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """(rows, columns) of a plane [pixels]."""
+        return plane_shape(self.shape, self.axis)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """All blocks in order."""
+        starts = range(0, self.length, self.depth)
+        return [Block(self.axis, i, first, min(first + self.depth, self.length)) for i, first in enumerate(starts)]
+
+    def voxels(self, block: Block | None = None) -> int:
+        """Return the voxels of a block, or of all."""
+        planes = self.length if block is None else block.stop - block.start
+        return planes * self.plane_shape[0] * self.plane_shape[1]
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        tiling = self.tiling
+        return {
+            "axis": self.axis,
+            "shape": list(self.shape),
+            "depth": self.depth,
+            "padded": list(tiling.shape),
+            "grid": list(tiling.grid),
+            "halo": tiling.halo,
+            "multiple": tiling.multiple,
+        }
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any]) -> Pass:
+        """Return the pass that `to_plain` was called for."""
+        rows, columns = values["padded"]
+        z, y, x = values["shape"]
+        tiling = Tiling((rows, columns), tuple(values["grid"]), values["halo"], values["multiple"])
+        return cls(values["axis"], (z, y, x), values["depth"], tiling)
+
+
+def plane_shape(shape: tuple[int, int, int], axis: str) -> tuple[int, int]:
+    """Return (rows, columns) of the planes across an axis of a volume (z, y, x): the other two axes, in that order."""
+    rows, columns = (length for length, name in zip(shape, AXES, strict=True) if name != axis)
+    return rows, columns

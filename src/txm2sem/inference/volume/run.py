@@ -1,0 +1,287 @@
+"""Translate a whole volume: from a command to a finished file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from txm2sem import __version__, checkpoints
+from txm2sem.config import VolumeCommand, to_mapping
+from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume
+from txm2sem.data.writers import Description, build_pyramid, open_array, write_ome_tiff
+from txm2sem.errors import UserError
+from txm2sem.inference.statistics import estimate_statistics, fix_statistics
+from txm2sem.inference.volume.blocks import BlockResult, BlockTranslator
+from txm2sem.inference.volume.measures import Measures
+from txm2sem.inference.volume.opening import OpenVolume
+from txm2sem.inference.volume.passes import AXES, Block, Pass
+from txm2sem.inference.volume.plan import memory_limit
+from txm2sem.inference.volume.store import VolumeStore
+from txm2sem.inference.volume.stream import stream
+from txm2sem.runs import VOLUME_SUFFIXES, VolumePaths
+
+MOST_ANISOTROPIC = 1.01
+"""Voxels whose sides differ by no more than this factor are as long as wide."""
+
+
+class VolumeRun:
+    """The translation of a volume into a file, on one machine or many.
+
+    Every process opens it anew, from the same arguments. Opening checks everything and writes nothing.
+
+    Args:
+        command: the options.
+        source: the TXM.
+        output: what to write, see `VolumePaths`.
+
+    Attributes:
+        opened: volume and model.
+        paths: where everything goes.
+        base_memory: what this process took when all was opened [bytes].
+        store: what is done so far; None before `prepare`, unless an earlier call has been interrupted.
+        passes: the plan.
+
+    Raises:
+        UserError: model, volume and options do not fit each other, the output is there, or what there is of it belongs
+            to another translation.
+    """
+
+    def __init__(self, command: VolumeCommand, source: VolumeInput, output: Path) -> None:
+        self.command = command
+        # Workers of a cluster have other current folders.
+        self.source = dataclasses.replace(source, path=Path(source.path).absolute())
+        self.paths = VolumePaths(output.absolute())
+        self._check_places()
+        reader = open_volume(self.source)
+        self.voxel_size = self._voxel_size(reader)
+        self.opened = OpenVolume(command, reader, self._open_truth(reader))
+        self.base_memory = float(psutil.Process().memory_info().rss)
+        self.store = VolumeStore.reopen(self.paths, self.identity)
+        if self.store is not None:
+            self._check_input_is_unchanged(self.store)
+        self.passes = self._plan() if self.store is None else list(self.store.passes.values())
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the result depends on, besides the grey values of the input: plain values by name."""
+        return self.opened.identity | {"voxel size [nm]": str(self.voxel_size), "truth": self.command.volume.truth}
+
+    @property
+    def voxels(self) -> int:
+        """Voxels to be translated, over all passes."""
+        return sum(int(np.prod(item.shape, dtype=np.int64)) for item in self.passes)
+
+    @property
+    def missing_voxels(self) -> int:
+        """Those of them that are not done."""
+        return sum(item.voxels(block) for item in self.passes for block in self.missing(item))
+
+    def missing(self, item: Pass) -> list[Block]:
+        """Return the blocks of a pass that are not done."""
+        return item.blocks if self.store is None else self.store.missing(item.axis)
+
+    def prepare(self) -> None:
+        """Make the folder that the result grows in, unless it is there, and estimate the statistics where needed.
+
+        Raises:
+            UserError: the disk is full or not writable, or a slice cannot be read.
+        """
+        opened = self.opened
+        if self.store is None:
+            self.store = VolumeStore.create(self.paths, self.passes, self.identity, opened.grey.dtype)
+        if opened.estimates_statistics and not self.paths.statistics.exists():
+            statistics = estimate_statistics(opened.predictor.generator, opened.samples())
+            checkpoints.save({key: value.cpu() for key, value in statistics.items()}, self.paths.statistics)
+
+    def attach(self) -> BlockTranslator:
+        """Return what translates blocks, once `prepare` has been called here or in another process."""
+        opened = self.opened
+        assert self.store is not None
+        if opened.estimates_statistics:
+            fix_statistics(opened.predictor.generator, checkpoints.load(self.paths.statistics))
+        return BlockTranslator(
+            opened.reader,
+            opened.translator,
+            context=self.command.data.context_slices,
+            grey=opened.grey,
+            passes=self.store.passes,
+            arrays=self.store.arrays(),
+            truth=opened.truth,
+        )
+
+    def translate(self) -> None:
+        """Translate the blocks that are missing, in this process or on dask workers, with a progress bar.
+
+        Raises:
+            UserError: a block cannot be read or written; what was done stays.
+        """
+        done = self.voxels - self.missing_voxels
+        with tqdm(
+            total=self.voxels, initial=done, desc="translating", unit="voxel", unit_scale=True, disable=None
+        ) as bar:
+            for item in self.passes:
+                if self.is_shared:
+                    from txm2sem.inference.volume.cluster import translate_on_cluster
+
+                    translate_on_cluster(self, item, bar.update)
+                else:
+                    self._translate_here(item, bar.update)
+
+    def _translate_here(self, item: Pass, progress: Callable[[int], Any]) -> None:
+        work = self.attach()
+        stream(
+            self.missing(item),
+            work.read,
+            lambda block, voxels: work.translate(block, voxels, progress),
+            lambda block, result: self.keep(work, block, result),
+        )
+
+    def keep(self, work: BlockTranslator, block: Block, result: BlockResult) -> None:
+        """Write a block, and then that it is done.
+
+        Raises:
+            UserError: the disk is full or not writable.
+        """
+        assert self.store is not None
+        work.write(block, result)
+        self.store.record(block, work.measure(block, result), self._fingerprint(block))
+
+    @property
+    def measures(self) -> Measures:
+        """What has been measured so far."""
+        assert self.store is not None
+        return self.store.measures()
+
+    def finish(self, scores: dict[str, Any]) -> None:
+        """Build the pyramid, or the TIFF file, and move the result into its place.
+
+        Args:
+            scores: what was found, for the file's provenance.
+
+        Raises:
+            UserError: the disk is full or not writable; the same command goes on here.
+        """
+        assert self.store is not None
+        opened, last = self.opened, self.passes[-1]
+        description = Description(
+            name=self.paths.output.name[: -len(self.paths.suffix)],
+            voxel_size=self.voxel_size,
+            offset=opened.reader.offset,
+            window=opened.grey.window,
+            provenance=self.provenance() | {"scores": scores},
+        )
+        finished = self.paths.stack if self.is_tiff else self.paths.image
+        try:
+            with tqdm(total=last.voxels(), desc="finishing", unit="voxel", unit_scale=True, disable=None) as bar:
+                if self.is_tiff:
+                    slices = self.slices(bar.update)
+                    write_ome_tiff(self.paths.stack, last.shape, opened.grey.dtype, slices, description)
+                else:
+                    build_pyramid(self.paths.image, last.depth, description, bar.update)
+            finished.rename(self.paths.output)
+        except OSError as error:
+            raise UserError(
+                f"cannot write {finished}: {error.strerror}; make room or permit writing there, then run the same "
+                "command again: the translation itself is done"
+            ) from error
+        self.store.remove()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes do the work."""
+        return bool(self.command.volume.workers or self.command.volume.scheduler)
+
+    @property
+    def is_tiff(self) -> bool:
+        """Whether the output is a TIFF file, not OME-Zarr."""
+        return "tif" in self.paths.suffix
+
+    def slices(self, progress: Callable[[int], Any] = lambda voxels: None) -> Iterator[NDArray[Any]]:
+        """Yield the slices (y, x) of the result, in z order, as they are written."""
+        array = open_array(self.paths.image, 0)
+        for block in self.passes[-1].blocks:
+            for image in array[block.window()]:
+                yield image
+                progress(image.size)
+
+    def provenance(self) -> dict[str, Any]:
+        """Return where the result comes from: program, model, options and input, as plain values by name."""
+        opened = self.opened
+        return {
+            "version": __version__,
+            "model": opened.model_name,
+            "model_sha256": opened.model_checksum,
+            "grey_values": str(opened.grey),
+            "input": opened.reader.name,
+            "input_sha256_of_metadata": opened.reader.fingerprint(),
+            "input_shape": list(opened.reader.shape),
+            "input_offset": list(opened.reader.offset),
+            "options": to_mapping(self.command),
+        }
+
+    def _check_places(self) -> None:
+        paths, options = self.paths, self.command.volume
+        if not paths.suffix:
+            raise UserError(
+                f"{paths.output}: expected a name that ends with one of {', '.join(VOLUME_SUFFIXES)}, which says the "
+                "format; name it such as predicted.ome.zarr"
+            )
+        if options.workers and options.scheduler:
+            raise UserError(
+                "--workers starts processes on this machine, --scheduler takes those of a cluster; pass one of them"
+            )
+        # Reports without the output are what an interruption at the very end has left.
+        reports = [] if paths.work.exists() else map(paths.report, (".txt", ".json", ".png"))
+        there = [path for path in (paths.output, *reports) if path.exists()]
+        if there:
+            raise UserError(f"{there[0]} exists and is not overwritten; name another output, or move it away")
+
+    def _voxel_size(self, reader: VolumeReader) -> tuple[float, float, float]:
+        size = reader.voxel_size
+        if size is None:
+            raise UserError(
+                f"{reader.name} does not say how large its voxels are; pass --voxel_size, one number or Z,Y,X in nm, "
+                "such as --voxel_size 32"
+            )
+        if self.command.volume.z_blend and max(size) > MOST_ANISOTROPIC * min(size):
+            raise UserError(
+                f"--z_blend translates along all axes alike, so expects voxels as long as wide, found {size} nm "
+                "(z, y, x); resample the volume, or leave it out"
+            )
+        return size
+
+    def _open_truth(self, reader: VolumeReader) -> VolumeReader | None:
+        if not self.command.volume.truth:
+            return None
+        source = dataclasses.replace(self.source, path=Path(self.command.volume.truth).absolute(), dataset="")
+        truth = open_volume(source)
+        if truth.shape != reader.shape:
+            raise UserError(
+                f"--truth {truth.name} has {truth.shape} voxels (z, y, x), but {reader.name} has {reader.shape}; "
+                "expected the same voxels"
+            )
+        return truth
+
+    def _check_input_is_unchanged(self, store: VolumeStore) -> None:
+        for block, content in store.done():
+            if content["input"] != self._fingerprint(block):
+                raise UserError(
+                    f"{self.paths.work} holds a part of another translation: the input of {block} is not the one that "
+                    f"it was translated from; name another output, or remove {self.paths.work}"
+                )
+
+    def _fingerprint(self, block: Block) -> str:
+        length = self.opened.reader.shape[AXES.index(block.axis)]
+        z, _, _ = block.window(self.command.data.context_slices, length)
+        return self.opened.reader.fingerprint(z)
+
+    def _plan(self) -> list[Pass]:
+        limit = memory_limit(self.command.volume.memory) / max(self.command.volume.workers, 1)
+        return self.opened.demand.plan("yxz" if self.command.volume.z_blend else "z", limit, self.base_memory)

@@ -1,0 +1,275 @@
+"""`txm2sem volume` as users call it: what it reads, writes, says and refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ngff_zarr
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from cli.calls import Program
+from cli.volumes import IDENTITY, NETWORK, rock, voxels, write_identity, write_network, write_scan
+from txm2sem.tiling import Tiling
+
+SHAPE = (40, 50, 70)
+SIZE = "--voxel_size 32"
+
+
+@pytest.fixture
+def scan(program: Program) -> Path:
+    """Return a folder of 8-bit slices in the current folder, beside the checkpoint of `IDENTITY`."""
+    write_identity()
+    return write_scan(rock(SHAPE))
+
+
+# -- output ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_voxel_arrives_at_its_place_and_the_result_opens_elsewhere(program: Program, scan: Path) -> None:
+    done = program("volume scan out.ome.zarr", IDENTITY, "--voxel_size 32,30,28")
+    assert done.status == 0, done.err
+    np.testing.assert_array_equal(voxels("out.ome.zarr"), rock(SHAPE))
+    image = ngff_zarr.from_ngff_zarr("out.ome.zarr", validate=True).images[0]
+    np.testing.assert_array_equal(np.asarray(image.data), rock(SHAPE))
+    assert image.scale == {"z": 32, "y": 30, "x": 28}
+    assert not Path("out.ome.zarr.partial").exists()
+
+
+def test_a_tiff_stack_has_the_same_voxels_and_their_size(program: Program, scan: Path) -> None:
+    assert program("volume scan out.ome.tif", IDENTITY, "--voxel_size 32,30,28").status == 0
+    with tifffile.TiffFile("out.ome.tif") as file:
+        np.testing.assert_array_equal(file.asarray(), rock(SHAPE))
+        assert 'PhysicalSizeZ="32.0"' in (file.ome_metadata or "")
+    assert not Path("out.ome.tif.partial").exists()
+
+
+def test_the_report_has_continuity_and_a_picture_and_the_file_its_origin(program: Program, scan: Path) -> None:
+    done = program("volume scan out.ome.zarr", IDENTITY, SIZE, "--truth scan")
+    assert "ratio to TXM" in done.out
+    assert Path("out_report.png").stat().st_size > 10_000
+    report = json.loads(Path("out_report.json").read_text())
+    continuity = report["scores"]["continuity"]
+    assert continuity["prediction"] == continuity["txm"] == continuity["truth"]
+    assert continuity["prediction"]["adjacent_difference_of_txm"] == 1
+    assert report["scores"]["ssim"]["mean"] == 1
+    attributes: dict[str, Any] = zarr.open_group("out.ome.zarr").attrs.asdict()
+    origin = attributes["txm2sem"]
+    assert origin["model"] == "identity (epoch latest)"
+    assert len(origin["model_sha256"]) == len(origin["input_sha256_of_metadata"]) == 64
+    assert origin["options"]["netG"] == "linearfilt"
+    assert origin["scores"] == report["scores"]
+
+
+@pytest.mark.parametrize(("dtype", "white"), [("uint16", 65535), ("float32", 255)])
+def test_other_dtypes_span_the_models_grey_range(program: Program, scan: Path, dtype: str, white: int) -> None:
+    assert program("volume scan out.ome.zarr", IDENTITY, SIZE, f"--dtype {dtype}").status == 0
+    result = voxels("out.ome.zarr")
+    assert result.dtype == dtype
+    np.testing.assert_allclose(result / white, rock(SHAPE) / 255, atol=1e-5 if dtype == "uint16" else 1e-6)
+
+
+def test_the_grey_range_is_the_same_for_every_slice_and_clips(program: Program, scan: Path) -> None:
+    assert program("volume scan out.ome.zarr", IDENTITY, SIZE, "--grey_range 50,150").status == 0
+    expected = np.clip(np.rint((rock(SHAPE).astype(float) - 50) / 100 * 255), 0, 255)
+    assert np.abs(voxels("out.ome.zarr").astype(float) - expected).max() <= 1
+
+
+def test_a_region_lies_where_it_was_cut_from(program: Program, scan: Path) -> None:
+    assert program("volume scan out.ome.zarr", IDENTITY, SIZE, "--roi 5:25,10:,:64").status == 0
+    np.testing.assert_array_equal(voxels("out.ome.zarr"), rock(SHAPE)[5:25, 10:, :64])
+    image = ngff_zarr.from_ngff_zarr("out.ome.zarr").images[0]
+    assert image.translation == {"z": 160, "y": 320, "x": 0}
+
+
+# -- input -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_it_writes_it_reads_with_voxel_size_and_axes(program: Program, scan: Path) -> None:
+    program("volume scan first.ome.zarr", IDENTITY, "--voxel_size 32,30,28")
+    program("volume first.ome.zarr second.ome.tif", IDENTITY)
+    done = program("volume second.ome.tif third.zarr", IDENTITY)
+    assert "32 x 30 x 28 nm" in done.out
+    np.testing.assert_array_equal(voxels("third.zarr"), rock(SHAPE))
+
+
+def test_axes_can_be_said(program: Program, scan: Path) -> None:
+    np.save("turned.npy", rock(SHAPE).transpose(2, 1, 0))
+    assert program("volume turned.npy out.ome.zarr", IDENTITY, SIZE, "--axes xyz").status == 0
+    np.testing.assert_array_equal(voxels("out.ome.zarr"), rock(SHAPE))
+
+
+def test_sixteen_bits_keep_their_range(program: Program) -> None:
+    write_identity()
+    write_scan(rock(SHAPE, "uint16"))
+    refused = program("volume scan out.ome.zarr", IDENTITY, SIZE)
+    assert refused.status == 1
+    assert "pass --txm_range LOW,HIGH" in refused.err
+    ranges = "--txm_range 0,65535 --sem_range 0,65535 --dtype uint16"
+    assert program("volume scan out.ome.zarr", IDENTITY, SIZE, ranges).status == 0
+    assert np.abs(voxels("out.ome.zarr").astype(int) - rock(SHAPE, "uint16")).max() <= 1
+
+
+# -- tiles -----------------------------------------------------------------------------------------------------------
+
+
+def cut_into_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut every plane into 2 x 3 tiles, as if there were little memory."""
+    monkeypatch.setattr(
+        "txm2sem.inference.volume.plan.choose_tiling",
+        lambda shape, halo, multiple, largest_area: Tiling(shape, (2, 3), halo, multiple),
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("network", NETWORK),
+        ("resnet", "--name resnet --model feedforward --netG resnet_6blocks --ngf 4 --gpu_ids -1"),
+        ("instance", "--name instance --model feedforward --netG resnet_6blocks --ngf 4 --norm instance --gpu_ids -1"),
+        ("unet", "--name unet --model pix2pix --netG unet_128 --ngf 4 --gpu_ids -1"),
+    ],
+)
+def test_tiles_give_what_whole_planes_give(
+    program: Program, monkeypatch: pytest.MonkeyPatch, model: str, options: str
+) -> None:
+    """Of any generator, with statistics of training or, with instance norm, with those estimated on the volume."""
+    write_network()
+    resnet: dict[str, Any] = {
+        "model": "feedforward",
+        "netG": "resnet_6blocks",
+        "downsample_factor": 1,
+        "no_dropout": True,
+    }
+    write_network("resnet", **resnet)
+    write_network("instance", **resnet, norm="instance")
+    write_network("unet", init_gain=0.1, model="pix2pix", netG="unet_128", downsample_factor=1)
+    side = 1152 if model == "unet" else 240
+    write_scan(rock((2, side, side)), "wide")
+    whole = program("volume wide whole.ome.zarr", options, SIZE, "--dtype float32 --patch_size 128")
+    assert "1 x 1 tiles" in whole.out
+    assert ("estimated on this volume" in whole.out) == (model == "instance")
+    cut_into_tiles(monkeypatch)
+    tiled = program("volume wide tiled.ome.zarr", options, SIZE, "--dtype float32 --patch_size 128")
+    assert "2 x 3 tiles" in tiled.out
+    expected, found = voxels("whole.ome.zarr"), voxels("tiled.ome.zarr")
+    # 1e-4 of the networks' range from -1 to 1, which is that of 255 grey values.
+    assert np.abs(found - expected).max() < 1e-4 * 127.5
+    assert expected.std() > 1
+
+
+def test_seams_are_measured_and_a_narrow_halo_shows_in_them(
+    program: Program, monkeypatch: pytest.MonkeyPatch, scan: Path
+) -> None:
+    write_network()
+    write_scan(rock((4, 240, 240)), "wide")
+    cut_into_tiles(monkeypatch)
+    assert program("volume wide exact.ome.zarr", NETWORK, SIZE).status == 0
+    scores = json.loads(Path("exact_report.json").read_text())["scores"]
+    assert scores["seams"]["across_z"] == pytest.approx(1, abs=0.1)
+    assert program("volume wide narrow.ome.zarr", NETWORK, SIZE, "--halo 0").status == 0
+    assert (voxels("exact.ome.zarr") != voxels("narrow.ome.zarr")).any()
+
+
+# -- plan ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(program: Program, scan: Path) -> None:
+    before = sorted(Path().iterdir())
+    done = program("volume scan out.ome.zarr", IDENTITY, SIZE, "--dry_run")
+    assert done.status == 0
+    for line in ("input:", "model:", "output:", "across z:", "memory:", "disk:", "time:"):
+        assert line in done.out
+    assert sorted(Path().iterdir()) == before
+
+
+def test_too_little_memory_is_said_with_what_is_needed(program: Program, scan: Path) -> None:
+    done = program("volume scan out.ome.zarr", IDENTITY, SIZE, "--memory 1MB")
+    assert done.status == 1
+    assert "--memory 1.0 MB is too little" in done.err
+    assert "expected about" in done.err
+
+
+# -- z ---------------------------------------------------------------------------------------------------------------
+
+
+def test_z_blend_of_the_identity_is_the_identity(program: Program, scan: Path) -> None:
+    done = program("volume scan out.ome.zarr", IDENTITY, SIZE, "--z_blend")
+    assert "across y:" in done.out
+    # Passes across y and x are kept in half precision: 11 bits of 8.
+    assert np.abs(voxels("out.ome.zarr").astype(int) - rock(SHAPE)).max() <= 1
+
+
+def test_z_blend_wants_cubic_voxels(program: Program, scan: Path) -> None:
+    done = program("volume scan out.ome.zarr", IDENTITY, "--voxel_size 64,32,32 --z_blend")
+    assert done.status == 1
+    assert "voxels as long as wide" in done.err
+
+
+# -- normalisation ---------------------------------------------------------------------------------------------------
+
+
+def test_batch_norm_is_estimated_where_asked(program: Program, scan: Path) -> None:
+    write_network()
+    program("volume scan frozen.ome.zarr", NETWORK, SIZE)
+    program("volume scan volume.ome.zarr", NETWORK, SIZE, "--statistics volume --patch_size 48")
+    assert (voxels("frozen.ome.zarr") != voxels("volume.ome.zarr")).mean() > 0.5
+
+
+# -- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("volume scan out.ome.zarr", "does not say how large its voxels are; pass --voxel_size"),
+        ("volume scan out.ome.zarr --voxel_size 0", "--voxel_size"),
+        ("volume scan out.ome.zarr --voxel_size 1,2", "--voxel_size 1,2"),
+        ("volume scan out.png --voxel_size 32", "expected a name that ends with one of .ome.zarr"),
+        ("volume missing out.ome.zarr --voxel_size 32", "missing"),
+        ("volume scan out.ome.zarr --voxel_size 32 --roi 30:50", "--roi 30:50"),
+        ("volume scan out.ome.zarr --voxel_size 32 --memory lots", "expected a size such as 8GB"),
+        ("volume scan out.ome.zarr --voxel_size 32 --dtype float32 --grey_range 0,1", "leave it out"),
+        ("volume scan out.ome.zarr --voxel_size 32 --workers 2 --scheduler tcp://x:1", "pass one of them"),
+        ("volume scan out.ome.zarr --voxel_size 32 --truth empty", "empty"),
+        ("volume scan out.ome.zarr --voxel_size 32 --txm_range 1000,2000", "the model was trained with --txm_range"),
+    ],
+)
+def test_bad_input_is_an_error_before_anything_is_written(
+    program: Program, scan: Path, words: str, message: str
+) -> None:
+    before = sorted(Path().iterdir())
+    done = program(words, IDENTITY)
+    assert done.status == 1
+    assert message in done.err
+    assert sorted(Path().iterdir()) == before
+
+
+def test_a_model_that_is_not_there_is_an_error(program: Program, scan: Path) -> None:
+    done = program("volume scan out.ome.zarr --name absent", SIZE)
+    assert done.status == 1
+    assert "there is no checkpoint checkpoints/absent/latest_net_G.pth" in done.err
+
+
+def test_an_output_that_exists_is_kept(program: Program, scan: Path) -> None:
+    Path("out.ome.zarr").mkdir()
+    done = program("volume scan out.ome.zarr", IDENTITY, SIZE)
+    assert done.status == 1
+    assert "exists and is not overwritten" in done.err
+
+
+def test_places_are_asked_for(program: Program, scan: Path) -> None:
+    assert program("volume scan", IDENTITY).status == 2
+    done = program("volume a.tif b.tif out.ome.zarr", IDENTITY)
+    assert done.status == 2
+    assert "put a pattern in quotes" in done.err
+
+
+def test_models_that_do_not_translate_txm_are_refused(program: Program, scan: Path) -> None:
+    done = program("volume scan out.ome.zarr --name x --model repair", SIZE)
+    assert done.status == 1
+    assert "--model repair does not learn from --dataset_mode txm2sem" in done.err

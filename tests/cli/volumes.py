@@ -1,0 +1,83 @@
+"""Volumes and models for the tests of `txm2sem volume`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+from data_roots import write_slice
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from txm2sem.config import ModelOptions
+from txm2sem.networks import build_generator, initialise
+
+IDENTITY = "--name identity --model feedforward --netG linearfilt --gpu_ids -1"
+"""A model that returns what it sees: what is written tells where it was read."""
+
+NETWORK = "--name network --model srgan --netG sr_resnet_6blocks --ngf 4 --downsample_factor 2 --gpu_ids -1"
+
+
+def write_identity() -> None:
+    """Write the checkpoint that `IDENTITY` names, as the original code has them."""
+    weight = torch.zeros(1, 1, 15, 15)
+    weight[0, 0, 7, 7] = 1
+    _save({"filter.weight": weight, "filter.bias": torch.zeros(1)}, "identity")
+
+
+def write_network(name: str = "network", init_gain: float = 0.25, **changes: Any) -> None:
+    """Write the checkpoint that `NETWORK` names, or one with other options: random weights that use the grey range."""
+    options: dict[str, Any] = {
+        "model": "srgan",
+        "netG": "sr_resnet_6blocks",
+        "ngf": 4,
+        "downsample_factor": 2,
+        "norm": "batch",
+        **changes,
+    }
+    network = build_generator(ModelOptions(**options))
+    initialise(network, init_gain=init_gain, generator=torch.Generator().manual_seed(0))
+    _save(network.state_dict(), name)
+
+
+def _save(state: dict[str, torch.Tensor], name: str) -> None:
+    path = Path("checkpoints") / name / "latest_net_G.pth"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, path)
+
+
+def rock(shape: tuple[int, int, int], dtype: str = "uint8") -> NDArray[Any]:
+    """Return a smooth random volume (z, y, x) without 0."""
+    noise = gaussian_filter(np.random.default_rng(0).standard_normal(shape), 2, mode="wrap")
+    grey = (noise - noise.min()) / (noise.max() - noise.min())
+    largest = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
+    return np.asarray(grey * largest * 0.9 + largest * 0.05, dtype)
+
+
+def write_scan(volume: NDArray[Any], folder: Path | str = "scan") -> Path:
+    """Write a volume as a folder of TIFF slices."""
+    for number, image in enumerate(volume):
+        write_slice(Path(folder) / f"{number:03d}.tif", image)
+    return Path(folder)
+
+
+def voxels(path: Path | str) -> NDArray[Any]:
+    """Return the voxels of a translated OME-Zarr."""
+    return np.asarray(zarr.open_array(Path(path) / "0", mode="r")[:])
+
+
+def start(words: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `txm2sem volume` as a process of its own, in the current folder."""
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("txm2sem"), "volume", *words.split()],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

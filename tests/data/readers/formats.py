@@ -1,0 +1,140 @@
+"""One volume in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import ngff_zarr
+import numpy as np
+import zarr
+from data_roots import write_slice
+from numpy.typing import NDArray
+
+from data.readers.compound import write_txm
+from txm2sem.data.readers import VolumeInput
+
+VOXEL_SIZE = (100.0, 40.0, 50.0)
+"""(z, y, x) [nm], of the formats that say it."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How to write a volume into a folder, and the voxel size that is then to be read [nm]."""
+
+    write: Callable[[Path, NDArray[Any]], VolumeInput]
+    voxel_size: tuple[float, float, float] | None = None
+
+
+def slices(**options: Any) -> Callable[[Path, NDArray[Any]], VolumeInput]:
+    def write(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+        for number, image in enumerate(volume, 7):
+            write_slice(folder / "scan" / f"TXM_{number}.tif", image, **options)
+        return VolumeInput(folder / "scan")
+
+    return write
+
+
+def matching(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+    slices()(folder, volume)
+    write_slice(folder / "scan" / "overview_0007.tif", np.zeros((2, 3), np.uint8))
+    return VolumeInput(str(folder / "scan" / "TXM_*.tif"))
+
+
+def stack(name: str = "scan.tif", **options: Any) -> Callable[[Path, NDArray[Any]], VolumeInput]:
+    def write(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+        return VolumeInput(write_slice(folder / name, volume, **options))
+
+    return write
+
+
+def inverted(**options: Any) -> Callable[[Path, NDArray[Any]], VolumeInput]:
+    def write(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+        if volume.dtype.kind == "f":  # there are no such files
+            return stack(**options)(folder, volume)
+        return stack(photometric="miniswhite", **options)(folder, np.invert(volume))
+
+    return write
+
+
+def ome_zarr(version: str) -> Callable[[Path, NDArray[Any]], VolumeInput]:
+    def write(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+        scale: dict[Hashable, float] = dict(zip("zyx", (size / 1000 for size in VOXEL_SIZE), strict=True))
+        units = dict.fromkeys("zyx", "micrometer")
+        image = ngff_zarr.to_ngff_image(volume, dims=["z", "y", "x"], scale=scale, axes_units=units)
+        scales = ngff_zarr.to_multiscales(image, scale_factors=[2], chunks=3)
+        ngff_zarr.to_ngff_zarr(str(folder / "scan.zarr"), scales, version=version)
+        return VolumeInput(folder / "scan.zarr")
+
+    return write
+
+
+def plain_zarr(version: Any) -> Callable[[Path, NDArray[Any]], VolumeInput]:
+    def write(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+        zarr.create_array(folder / "scan.zarr", data=volume, chunks=(3, 4, 5), zarr_format=version)
+        return VolumeInput(folder / "scan.zarr")
+
+    return write
+
+
+def hdf5(**options: Any) -> Callable[[Path, NDArray[Any]], VolumeInput]:
+    def write(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+        with h5py.File(folder / "scan.h5", "w") as file:
+            dataset = file.create_dataset("entry/data", data=volume, **options)
+            dataset.attrs["element_size_um"] = np.array(VOXEL_SIZE) / 1000
+            file["entry/angles"] = np.zeros(3)
+        return VolumeInput(folder / "scan.h5")
+
+    return write
+
+
+def numpy_file(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+    np.save(folder / "scan.npy", volume)
+    return VolumeInput(folder / "scan.npy")
+
+
+def transposed(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+    np.save(folder / "scan.npy", volume.transpose(2, 0, 1)[:, None])
+    return VolumeInput(folder / "scan.npy", axes="xzy")
+
+
+def txm(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+    return VolumeInput(write_txm(folder / "scan.txm", volume, pixel_size=0.0625))
+
+
+RESOLUTION: dict[str, Any] = {"resolution": (20, 25), "resolutionunit": "none"}
+OME = {"axes": "ZYX"} | {f"PhysicalSize{axis}": size / 1000 for axis, size in zip("ZYX", VOXEL_SIZE, strict=True)}
+IMAGEJ = {"axes": "ZYX", "spacing": 0.1, "unit": "um"}
+
+FORMATS = {
+    "slices": Format(slices()),
+    "slices-compressed": Format(slices(compression="lzw")),
+    "slices-matching": Format(matching),
+    "tiff": Format(stack(metadata=None, **RESOLUTION)),
+    "tiff-big": Format(stack("scan.btf", bigtiff=True, byteorder=">")),
+    "tiff-compressed": Format(stack(compression="deflate", predictor=True, rowsperstrip=4)),
+    "tiff-tiled": Format(stack(tile=(16, 16), metadata=None)),
+    "tiff-inverted": Format(inverted()),
+    "tiff-inverted-compressed": Format(inverted(compression="lzw")),
+    "imagej": Format(stack(imagej=True, metadata=IMAGEJ, **RESOLUTION), VOXEL_SIZE),
+    "ome-tiff": Format(stack("scan.ome.tif", metadata=OME), VOXEL_SIZE),
+    "ome-tiff-compressed": Format(stack("scan.ome.tif", metadata=OME, compression="zstd"), VOXEL_SIZE),
+    "ome-zarr-0.4": Format(ome_zarr("0.4"), VOXEL_SIZE),
+    "ome-zarr-0.5": Format(ome_zarr("0.5"), VOXEL_SIZE),
+    "zarr-2": Format(plain_zarr(2)),
+    "zarr-3": Format(plain_zarr(3)),
+    "hdf5": Format(hdf5(), VOXEL_SIZE),
+    "hdf5-chunked": Format(hdf5(chunks=(3, 4, 5), compression="gzip"), VOXEL_SIZE),
+    "numpy": Format(numpy_file),
+    "numpy-transposed": Format(transposed),
+    "txm": Format(txm, (62.5, 62.5, 62.5)),
+}
+
+
+def noise(shape: tuple[int, ...] = (7, 11, 18), dtype: str = "uint16", seed: int = 0) -> NDArray[Any]:
+    """Return a volume without structure, using the whole range of its dtype."""
+    values = np.random.default_rng(seed).random(shape)
+    return (values * (np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else 1)).astype(dtype)

@@ -1,0 +1,40 @@
+"""OME-TIFF as Fiji reads it: pages in order, voxel size, provenance, BigTIFF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from txm2sem.data.writers import Description, ome_tiff, write_ome_tiff
+
+DESCRIPTION = Description("shale", (32.0, 30.0, 28.0), (0, 0, 0), (0, 255), {"model": "m & n"})
+VOLUME = np.random.default_rng(0).integers(0, 60000, (5, 30, 20), np.uint16)
+
+
+def write(path: Path) -> Path:
+    write_ome_tiff(path, VOLUME.shape, VOLUME.dtype, iter(VOLUME), DESCRIPTION)
+    return path
+
+
+def test_slices_voxel_size_and_provenance_are_read_back(tmp_path: Path) -> None:
+    with tifffile.TiffFile(write(tmp_path / "a.ome.tif")) as file:
+        assert file.series[0].axes == "ZYX"
+        np.testing.assert_array_equal(file.asarray(), VOLUME)
+        assert not file.is_bigtiff
+        metadata = file.ome_metadata
+        assert metadata is not None
+        pixels = tifffile.xml2dict(metadata)["OME"]["Image"]["Pixels"]
+        assert [pixels[f"PhysicalSize{axis}"] for axis in "ZYX"] == [32, 30, 28]
+        assert pixels["PhysicalSizeZUnit"] == "nm"
+        assert "m &amp; n" in metadata
+        assert file.series[0].dataoffset is not None, "one piece, so that a virtual stack is quick"
+
+
+def test_large_files_are_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ome_tiff, "BIG", VOLUME.nbytes - 1)
+    with tifffile.TiffFile(write(tmp_path / "a.ome.tif")) as file:
+        assert file.is_bigtiff
+        np.testing.assert_array_equal(file.asarray(), VOLUME)

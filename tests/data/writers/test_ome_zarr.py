@@ -1,0 +1,117 @@
+"""OME-Zarr as others read it: metadata, pyramid, shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ngff_zarr
+import numpy as np
+import pytest
+import yaozarrs
+import zarr
+from numpy.typing import NDArray
+
+from txm2sem.data.writers import Description, build_pyramid, create_image, open_array
+from txm2sem.data.writers.ome_zarr import halve
+
+DESCRIPTION = Description("shale", (32.0, 30.0, 28.0), (10, 20, 0), (0, 255), {"model": "m", "options": {"ngf": 4}})
+
+
+def written(path: Path, volume: NDArray[Any], depth: int) -> Path:
+    create_image(path, volume.shape, volume.dtype, depth)
+    array = open_array(path, 0)
+    for z in range(0, len(volume), depth):
+        array[z : z + depth, :] = volume[z : z + depth]
+    build_pyramid(path, depth, DESCRIPTION, lambda voxels: None)
+    return path
+
+
+def attributes(path: Path) -> dict[str, Any]:
+    return zarr.open_group(path).attrs.asdict()
+
+
+@pytest.fixture(scope="module")
+def volume() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (21, 301, 530), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def image(volume: NDArray[np.uint8], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("zarr") / "image.ome.zarr", volume, depth=8)
+
+
+def test_an_independent_reader_finds_voxels_scale_and_axes(image: Path, volume: NDArray[np.uint8]) -> None:
+    read = ngff_zarr.from_ngff_zarr(str(image), validate=True)
+    first = read.images[0]
+    np.testing.assert_array_equal(np.asarray(first.data), volume)
+    assert first.dims == ("z", "y", "x")
+    assert first.scale == {"z": 32, "y": 30, "x": 28}
+    assert first.translation == {"z": 320, "y": 600, "x": 0}
+    assert first.axes_units == dict.fromkeys("zyx", "nanometer")
+    assert read.metadata.name == "shale"
+
+
+def test_it_is_valid_ome_zarr_0_5(image: Path) -> None:
+    yaozarrs.validate_zarr_store(str(image))
+    assert attributes(image)["ome"]["version"] == "0.5"
+
+
+def test_levels_halve_until_a_side_is_small_and_lie_where_their_voxels_are(image: Path) -> None:
+    read = ngff_zarr.from_ngff_zarr(str(image))
+    assert [level.data.shape for level in read.images] == [(21, 301, 530), (11, 151, 265), (6, 76, 133)]
+    # A voxel of the second level is the mean of two: its centre lies half a fine voxel further.
+    assert read.images[1].scale == {"z": 64, "y": 60, "x": 56}
+    assert read.images[1].translation == {"z": 320 + 16, "y": 600 + 15, "x": 14}
+
+
+def test_a_level_is_the_mean_of_the_one_before(image: Path, volume: NDArray[np.uint8]) -> None:
+    expected = volume[:20, :300].reshape(10, 2, 150, 2, 265, 2).astype(float).mean((1, 3, 5))
+    assert np.abs(open_array(image, 1)[:10, :150].astype(float) - expected).max() <= 0.5
+
+
+def test_shards_hold_many_chunks(image: Path) -> None:
+    array = zarr.open_array(image / "0")
+    assert array.chunks == (8, 128, 128)
+    assert array.shards == (8, 384, 640)
+    files = [path for path in (image / "0" / "c").rglob("*") if path.is_file()]
+    assert len(files) == 3  # one for each slab of 8 slices
+
+
+def test_provenance_and_grey_window_are_kept(image: Path) -> None:
+    assert attributes(image)["txm2sem"] == {"model": "m", "options": {"ngf": 4}}
+    assert attributes(image)["ome"]["omero"]["channels"][0]["window"] == {"start": 0, "end": 255, "min": 0, "max": 255}
+
+
+def test_an_interrupted_pyramid_is_built_anew(image: Path, volume: NDArray[np.uint8], tmp_path: Path) -> None:
+    other = tmp_path / "image.ome.zarr"
+    create_image(other, volume.shape, volume.dtype, 8)
+    open_array(other, 0)[:, :] = volume
+
+    def stop(voxels: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_pyramid(other, 8, DESCRIPTION, stop)
+    build_pyramid(other, 8, DESCRIPTION, lambda voxels: None)
+    for level in range(3):
+        np.testing.assert_array_equal(open_array(other, level)[:, :], open_array(image, level)[:, :])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_halving_is_exact_and_rounds(dtype: str) -> None:
+    largest = 1.0 if dtype == "float32" else np.iinfo(dtype).max
+    assert (halve(np.full((4, 4, 4), largest, dtype)) == largest).all()
+    odd = np.zeros((1, 1, 3), dtype)
+    odd[0, 0, 2] = 200
+    np.testing.assert_array_equal(halve(odd), np.array([[[0, 200]]], dtype))
+    if dtype != "float32":
+        steps = np.zeros((2, 2, 2), dtype)
+        steps.flat[:4] = 1
+        assert halve(steps).item() == 1  # 0.5 is rounded up
+        assert halve(steps[:, :, :1] * 0 + 3).item() == 3
+
+
+def test_an_image_is_not_overwritten(image: Path) -> None:
+    with pytest.raises(FileExistsError):
+        create_image(image, (1, 1, 1), np.dtype("uint8"), 1)

@@ -347,7 +347,7 @@ class WholeVolumeOptions:
     z_blend: bool = False
     """translate along y and along x, too, and take the mean of the three: more continuous, three times the work"""
     statistics: Statistics = "frozen"
-    """normalisation statistics: frozen, those of training, or volume, estimated once on it; instance norm: the latter"""
+    """statistics of normalisation: frozen, those of training; volume, estimated once on it (instance norm: always)"""
     halo: int = _at_least(-1, -1)
     """margin of a tile that is computed and thrown away [pixels]; -1: the network's receptive field, with which tiles
     cannot be seen; less is faster"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import get_args
 
 import pytest
@@ -52,6 +52,7 @@ class TestByHand:
             (lambda: nn.Sequential(nn.ReLU(), nn.ReLU(), nn.ReLU()), 1, 3, 0),
             (lambda: nn.Sequential(nn.ReLU(), nn.ReLU(inplace=True), nn.Flatten(2)), 1, 2, 0),
             (lambda: SkipConnection(nn.ReLU()), 1, 1 + 1 + 2, 0),
+            (nn.Dropout, 1, 1, 0),
             (lambda: nn.Upsample(scale_factor=4), 4, 1 + 1 / 16 + 1, 0),
             # 16 and 32 channels are whole blocks. Source, input and output, copies of both and of the weights.
             (lambda: nn.Sequential(nn.Conv2d(1, 16, 1), nn.Conv2d(16, 32, 1)), 1, 1 + 2 * (16 + 32), 4 * 16 * 32),
@@ -69,12 +70,33 @@ class TestByHand:
         further_bytes: int,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        builder = GeneratorBuilder(lambda options, bounded: construct(), factors=(factor,))
-        monkeypatch.setitem(GENERATORS, "linearfilt", builder)
-        peak_bytes.cache_clear()
+        use_as_linear_filter(construct, factor, monkeypatch)
         found = peak_bytes(ModelOptions(netG="linearfilt", downsample_factor=factor), 32, 48)
-        peak_bytes.cache_clear()
         assert found == images * 32 * 48 * 4 + further_bytes
+
+    def test_in_mixed_precision_weights_are_copied_for_one_layer_at_a_time(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        use_as_linear_filter(
+            lambda: nn.Sequential(nn.Conv2d(1, 16, 15, padding=7), nn.Conv2d(16, 16, 1)), 1, monkeypatch
+        )
+        pixels = 32 * 48
+        # Source, then input and output of the second layer and copies of both, its weights and biases.
+        expected = 4 * pixels + 2 * (4 * 16 * pixels + 2 * 256 + 16)
+        assert peak_bytes(ModelOptions(netG="linearfilt"), 32, 48, element_bytes=2) == expected
+
+
+@pytest.fixture(autouse=True)
+def no_numbers_of_other_networks() -> Iterator[None]:
+    """Forget what was computed of networks that a test has put in the place of others."""
+    peak_bytes.cache_clear()
+    yield
+    peak_bytes.cache_clear()
+
+
+def use_as_linear_filter(construct: Callable[[], nn.Module], factor: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    builder = GeneratorBuilder(lambda options, bounded: construct(), factors=(factor,))
+    monkeypatch.setitem(GENERATORS, "linearfilt", builder)
 
 
 class Repeat(nn.Module):

@@ -103,6 +103,19 @@ def test_the_chosen_tiles_fit_and_none_is_chosen_where_none_fits(
         assert smallest.largest[0] * smallest.largest[1] > area
 
 
+@given(tilings())
+def test_another_tiling_of_the_same_planes_has_none_of_the_borders(tiling: Tiling) -> None:
+    other = tiling.with_other_borders()
+    assert other.shape == tiling.shape
+    for mine, others, count in (
+        (tiling.row_borders, other.row_borders, tiling.grid[0]),
+        (tiling.column_borders, other.column_borders, tiling.grid[1]),
+    ):
+        assert len(others) in ({0} if count == 1 else {count, count - 2})
+        if tiling.multiple == 1:
+            assert not set(mine) & set(others)
+
+
 def test_more_tiles_than_the_plane_has_room_for_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot cut"):
         Tiling((64, 64), (5, 1), 0, 4)

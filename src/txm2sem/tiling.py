@@ -96,7 +96,7 @@ class Tiling:
 
     def __post_init__(self) -> None:
         for length, count in zip(self.shape, self.grid, strict=True):
-            if length % self.multiple or not 1 <= count <= max(length // _smallest_core(self.multiple), 1):
+            if length % self.multiple or not 1 <= count <= _most_tiles(length, self.multiple):
                 raise ValueError(f"cannot cut {self.shape} into {self.grid} tiles at multiples of {self.multiple}")
 
     @property
@@ -108,6 +108,17 @@ class Tiling:
     def column_borders(self) -> list[int]:
         """First columns of all tiles but the first."""
         return _borders(self.shape[1], self.grid[1], self.multiple)[1:-1]
+
+    def with_other_borders(self) -> Tiling:
+        """Return a tiling of the same planes with other borders, and tiles of about the same size.
+
+        Only where tiles are a few multiples long, some of the borders can be the same.
+        """
+        rows, columns = (
+            1 if count == 1 else count + 1 if count < _most_tiles(length, self.multiple) else count - 1
+            for length, count in zip(self.shape, self.grid, strict=True)
+        )
+        return Tiling(self.shape, (rows, columns), self.halo, self.multiple)
 
     @property
     def tiles(self) -> list[Tile]:
@@ -171,8 +182,7 @@ def choose_tiling(shape: tuple[int, int], halo: int, multiple: int, largest_area
 @cache
 def _tile_lengths(length: int, halo: int, multiple: int) -> list[tuple[int, int]]:
     """Return, for each number of tiles from 1, how long the longest is and how long all are together [pixels]."""
-    most = max(length // _smallest_core(multiple), 1)
-    counts = range(1, most + 1)
+    counts = range(1, _most_tiles(length, multiple) + 1)
     lengths = [[read.stop - read.start for read in _reads(length, count, halo, multiple)] for count in counts]
     return [(max(reads), sum(reads)) for reads in lengths]
 
@@ -180,6 +190,10 @@ def _tile_lengths(length: int, halo: int, multiple: int) -> list[tuple[int, int]
 def _smallest_core(multiple: int) -> int:
     """Return the least that a tile keeps: bands of blending must not meet."""
     return -(-2 * BLEND // multiple) * multiple
+
+
+def _most_tiles(length: int, multiple: int) -> int:
+    return max(length // _smallest_core(multiple), 1)
 
 
 def _borders(length: int, count: int, multiple: int) -> list[int]:

@@ -17,10 +17,10 @@ from torch.utils._pytree import tree_leaves
 from txm2sem.config import ModelOptions
 from txm2sem.networks.generators import build_generator
 
-KEPT_BYTES = 64 * 2**20
+KEPT_BYTES = 96 * 2**20
 """What Linux's C library may keep of freed memory beside `peak_bytes`, whatever the tile: glibc returns the end of its
-heap once it is longer than two of the largest blocks in it, 32 MiB each. Between nothing and this much was found where
-tiles are translated one after the other."""
+heap once it is longer than two of the largest blocks in it, 32 MiB each, and no gaps before it. Between nothing and
+78 MiB was found in 35 processes that translated some tiles one after the other."""
 
 CHANNEL_BLOCK = 16
 """Channels that oneDNN lays side by side; layers with fewer outputs take the memory of as many."""
@@ -31,9 +31,10 @@ def peak_bytes(options: ModelOptions, height: int, width: int, batch: int = 1, e
     """Return the most memory that tensors take at once while a batch of tiles is translated on the CPU.
 
     From the tiles at full resolution, as `inference.Predictor` gets them, to their float32 predictions, both included;
-    weights are not, nor `KEPT_BYTES`. The network runs on tensors without contents, which takes neither the time nor
-    the memory, and what is alive is added up. In each convolution oneDNN's copies are added, see
-    `_convolution_bytes`; so it is an upper bound, by some tenths at most. Nearly proportional to the pixels.
+    weights are not, nor is what the C library keeps of freed memory, see `KEPT_BYTES`. The network runs, with frozen
+    statistics, on tensors without contents, which takes neither the time nor the memory, and what is alive is added up,
+    in convolutions with the copies of `_convolution_bytes`. Processes took this or up to a fifth less, and a megabyte
+    for their threads. But for copies of weights, it is proportional to the pixels.
 
     Args:
         options: the model.

@@ -92,7 +92,7 @@ def _seam_lines(measures: Measures) -> list[str]:
     if not scores:
         return ["seams:      none, as every plane was one tile"]
     shown = ", ".join(f"{score:.3f} in planes across {axis}" for axis, score in scores.items())
-    return [f"seams:      {shown} (steps across the borders of tiles, to steps elsewhere; 1 is invisible)"]
+    return [f"seams:      {shown} (steps across the borders of tiles, to those with borders elsewhere; 1: invisible)"]
 
 
 def _fidelity(measures: Measures) -> dict[str, list[float]]:

@@ -17,6 +17,7 @@ from txm2sem.inference.volume.measures import Measures, measure_slices
 from txm2sem.inference.volume.passes import AXES, Block, Pass
 from txm2sem.inference.volume.planes import PlaneTranslator
 from txm2sem.metrics import SeamSums
+from txm2sem.tiling import Tiling
 
 Progress = Callable[[int], Any]
 """Is told how many more voxels have been translated."""
@@ -49,7 +50,7 @@ class BlockResult:
         levels: its planes with 0 to 255, for scores.
         source: what was read for it.
         network_seconds: wall time in the network.
-        seams: steps at the borders of tiles.
+        seams: steps at the borders of tiles, in the plane in its middle.
     """
 
     voxels: NDArray[Any]
@@ -119,6 +120,7 @@ class BlockTranslator:
         voxels = np.empty(shape, self.grey.dtype if final else np.float16)
         levels = np.empty(shape, np.uint8)
         before = self.translator.network_seconds
+        seams = SeamSums()
         inputs: dict[int, NDArray[np.float32]] = {}
         for plane in range(block.start, block.stop):
             wanted = context_indices(plane, this.length, self.context)
@@ -131,17 +133,29 @@ class BlockTranslator:
             channels = np.stack([inputs[index] for index in wanted]) if self.context else inputs[plane][None]
             prediction = self.translator.translate(channels, this.tiling)
             position = plane - block.start
+            if position == shape[0] // 2:
+                seams = self._seams(channels, prediction, this.tiling)
             if source.others:
                 prediction = np.mean([prediction, *(other[position] for other in source.others)], axis=0)
             levels[position] = to_uint8(prediction)
             voxels[position] = self._written(prediction, levels[position]) if final else prediction
             progress(prediction.size)
         seconds = self.translator.network_seconds - before
-        tiling = this.tiling
-        row_borders = [border for border in tiling.row_borders if border < rows]
-        column_borders = [border for border in tiling.column_borders if border < columns]
-        seams = SeamSums.of(levels, row_borders, column_borders)
         return BlockResult(voxels, levels, source, seconds, seams)
+
+    def _seams(self, channels: NDArray[np.float32], prediction: NDArray[np.float32], tiling: Tiling) -> SeamSums:
+        """Compare a plane with itself in tiles that meet elsewhere; one plane of a block is enough."""
+        if tiling.grid == (1, 1):
+            return SeamSums()
+        other = tiling.with_other_borders()
+        reference = self.translator.translate(channels, other)
+        rows, columns = prediction.shape
+        # Borders in the padding are not seen; few can be the same where tiles are small.
+        row_borders = [border for border in tiling.row_borders if border < rows and border not in other.row_borders]
+        column_borders = [
+            border for border in tiling.column_borders if border < columns and border not in other.column_borders
+        ]
+        return SeamSums.of(prediction, reference, row_borders, column_borders)
 
     def write(self, block: Block, result: BlockResult) -> None:
         """Write a block.

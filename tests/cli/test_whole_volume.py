@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from numpy.typing import NDArray
 
 from cli.calls import Program
 from cli.volumes import IDENTITY, NETWORK, rock, voxels, write_identity, write_network, write_scan
@@ -245,6 +246,31 @@ def test_bad_input_is_an_error_before_anything_is_written(
 ) -> None:
     before = sorted(Path().iterdir())
     done = program(words, IDENTITY)
+    assert done.status == 1
+    assert message in done.err
+    assert sorted(Path().iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"007.tif": None}, "lacks slice 7"),
+        ({"x7.tif": rock((1, 50, 70))[0]}, "are both slice 7"),
+        ({"007.tif": rock((1, 50, 60))[0]}, "007.tif is 50 x 60 uint8"),
+        ({"007.tif": rock((1, 50, 70), "uint16")[0]}, "007.tif is 50 x 70 uint16"),
+        ({"007.tif": np.zeros((50, 70, 3), np.uint8)}, "is not a grey image"),
+    ],
+    ids=["missing", "twice", "size", "dtype", "colour"],
+)
+def test_slices_that_do_not_make_a_volume_are_refused(
+    program: Program, scan: Path, changes: dict[str, NDArray[Any] | None], message: str
+) -> None:
+    for name, image in changes.items():
+        (scan / name).unlink(missing_ok=True)
+        if image is not None:
+            tifffile.imwrite(scan / name, image)
+    before = sorted(Path().iterdir())
+    done = program("volume scan out.ome.zarr", IDENTITY, SIZE)
     assert done.status == 1
     assert message in done.err
     assert sorted(Path().iterdir()) == before

@@ -19,8 +19,10 @@ def main(words: Sequence[str], program: str) -> int:
             "--name MODEL --txm images/test/txm"
         )
 
+    from txm2sem.devices import keep_freed_memory
     from txm2sem.report.repaired_slices import repair_slices
 
+    keep_freed_memory()
     folder, out = map(Path, places)
     report = repair_slices(command, folder, out)
     for line in report.lines:

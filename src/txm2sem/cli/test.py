@@ -13,8 +13,10 @@ def main(words: Sequence[str], program: str) -> int:
     command = parse_model_command(TestCommand(), words, program)
 
     from txm2sem.details import test_details
+    from txm2sem.devices import keep_freed_memory
     from txm2sem.report.testing import test_model
 
+    keep_freed_memory()
     if command.run.verbose:
         for line in test_details(command):
             print(line)

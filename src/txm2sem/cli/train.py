@@ -17,9 +17,11 @@ def main(words: Sequence[str], program: str) -> int:
 
     from tqdm import tqdm
 
+    from txm2sem.devices import keep_freed_memory
     from txm2sem.training.callbacks import TrainingInterrupted
     from txm2sem.training.fit import fit
 
+    keep_freed_memory()
     try:
         paths = fit(command, tqdm.write)
     except TrainingInterrupted:

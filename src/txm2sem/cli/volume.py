@@ -26,9 +26,11 @@ def main(words: Sequence[str], program: str) -> int:
         raise UsageError(f"expected the TXM volume and a file to write, {example}")
 
     from txm2sem.data.readers import VolumeInput, parse_voxel_size
+    from txm2sem.devices import keep_freed_memory
     from txm2sem.inference.volume import VolumeRun, describe
     from txm2sem.report.whole_volume import translate_volume
 
+    keep_freed_memory()
     asked = command.volume
     source = VolumeInput(
         path=places[0],

@@ -20,7 +20,7 @@ from txm2sem.networks.generators import build_generator
 KEPT_BYTES = 96 * 2**20
 """What Linux's C library may keep of freed memory beside `peak_bytes`, whatever the tile: glibc returns the end of its
 heap once it is longer than two of the largest blocks in it, 32 MiB each, and no gaps before it. Between nothing and
-78 MiB was found in 35 processes that translated some tiles one after the other."""
+78 MiB was found in some 60 processes that translated some tiles one after the other."""
 
 CHANNEL_BLOCK = 16
 """Channels that oneDNN lays side by side; layers with fewer outputs take the memory of as many."""

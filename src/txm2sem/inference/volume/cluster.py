@@ -20,6 +20,7 @@ import torch
 
 from txm2sem.config import VolumeCommand
 from txm2sem.data.readers import VolumeInput
+from txm2sem.devices import keep_freed_memory
 from txm2sem.errors import UserError
 from txm2sem.inference.volume.blocks import BlockTranslator
 from txm2sem.inference.volume.passes import Block, Pass
@@ -101,6 +102,7 @@ def _opened(command: VolumeCommand, source: VolumeInput, output: Path, begun: st
 
     from txm2sem.inference.volume.run import VolumeRun
 
+    keep_freed_memory()
     torch.set_num_threads(get_worker().state.nthreads)
     run = VolumeRun(command, source, output)
     return run, run.attach()

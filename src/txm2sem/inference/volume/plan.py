@@ -97,7 +97,8 @@ class Demand:
 
     def tile_bytes_per_pixel(self) -> float:
         """Return what the network takes per pixel of a tile."""
-        side = size_multiple(self.model) * max(256 // size_multiple(self.model), 1)
+        # Large enough for what does not grow with the tile, such as copies of weights, to count little.
+        side = size_multiple(self.model) * max(1024 // size_multiple(self.model), 1)
         bytes_of_tile = peak_bytes(self.model, side, side, element_bytes=2 if self.half_precision else 4)
         return float(bytes_of_tile / side**2)
 

@@ -142,6 +142,8 @@ class ObjectiveOptions:
     """show the discriminator the TXM together with the SEM (srgan; pix2pix and repair always do)"""
     lambda_img_grad: float = _at_least(0, 0.0)
     """weight of the Jacobian penalty, which keeps predictions continuous along z"""
+    jacobian_interval: int = _at_least(1, 1)
+    """steps from one evaluation of the Jacobian penalty to the next; it counts so many times then, for the same mean"""
     class_weights: str = _of_models("auto", "segmentation")
     """weights W0,W1,W2 of the classes in the loss; auto: 1 / sqrt(share) in the training masks (segmentation)"""
 

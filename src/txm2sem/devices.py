@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 
 import torch
 
@@ -62,14 +63,25 @@ def keep_freed_memory() -> bool:
 
     On the CPU a network's layers allocate and free tensors of many MB, one after the other. The C library of Linux maps
     each of them anew, and the system clears it page by page, which takes a third of the time of a translation
-    (`benchmarks/volume.py` with and without this call). The most memory that is taken stays the same.
+    (`benchmarks/volume.py` with and without this call). Between pieces of work, `return_freed_memory` gives back what lies
+    in gaps that the next tensors may not fit into.
 
     Returns:
         Whether that is done here; False where the C library is another one.
     """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # no glibc: another system, or Windows
-        return False
-    results = [mallopt(option, _MOST_BYTES) for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD)]
-    return all(results)
+    library = _glibc()
+    return library is not None and all(
+        library.mallopt(option, _MOST_BYTES) for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD)
+    )
+
+
+def return_freed_memory() -> None:
+    """Give memory that was freed back to the system, where `keep_freed_memory` has kept it."""
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """Return the C library of Linux; None where it is another one."""
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

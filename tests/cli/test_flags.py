@@ -125,6 +125,7 @@ CHANGES_TRAINING: dict[str, str | tuple[str, str]] = {
     "lambda_regression": (f"{TRANSLATION} --lambda_img_grad 1", "--lambda_regression 5"),
     "regression_loss": (TRANSLATION, "--regression_loss L2"),
     "lambda_img_grad": "--lambda_img_grad 1",
+    "jacobian_interval": (f"{SRGAN} --lambda_img_grad 1 {TINY_TRAINING}", "--jacobian_interval 2"),
     "lambda_L1": "--lambda_L1 1",
     "lambda_gp": (WGAN, "--lambda_gp 10"),
     "d_condition": "--d_condition",

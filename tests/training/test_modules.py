@@ -203,17 +203,57 @@ def test_validation_leaves_the_normalisation_statistics_alone(tmp_path: Path) ->
     assert all(torch.equal(value, before[key]) for key, value in module.generator.state_dict().items())
 
 
-def test_the_jacobian_penalty_makes_the_prediction_less_sensitive(tmp_path: Path) -> None:
-    sensitivities = []
-    for weight in (0.0, 1.0):
-        module = MODELS["srcnn"](command("srcnn", lambda_img_grad=weight, lr=2e-3, niter=1, num_train=30))
+@torch.no_grad()
+def sensitivity(tmp_path: Path, weight: float, **options: Any) -> float:
+    """Train a little, and return how much the prediction changes with noise on its input."""
+    module = MODELS["srcnn"](command("srcnn", lambda_img_grad=weight, lr=2e-3, niter=1, num_train=30, **options))
+    with torch.enable_grad():
         train(module, tmp_path, steps=30)
-        module.eval()
-        source = Patches(1)[0]["source"]
-        with torch.no_grad():
-            change = module(source + 0.05 * torch.randn(source.shape, generator=torch.Generator().manual_seed(1)))
-            sensitivities.append(float((change - module(source)).square().mean()))
-    assert sensitivities[1] < 0.5 * sensitivities[0]
+    module.eval()
+    source = Patches(1)[0]["source"]
+    noise = 0.05 * torch.randn(source.shape, generator=torch.Generator().manual_seed(1))
+    return float((module(source + noise) - module(source)).square().mean())
+
+
+def test_the_jacobian_penalty_makes_the_prediction_less_sensitive(tmp_path: Path) -> None:
+    assert sensitivity(tmp_path, 1.0) < 0.5 * sensitivity(tmp_path, 0.0)
+
+
+@pytest.mark.parametrize("model", ["srcnn", "srgan"])
+def test_a_lazy_penalty_counts_in_every_nth_step_and_n_times(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every projection is the same, so that the first step, from the same weights, tells the factor."""
+    monkeypatch.setattr("txm2sem.training.modules.jacobian_penalty", lambda output, source: output.square().sum())
+    added: dict[int, list[float | None]] = {}
+    shown: dict[int, list[float]] = {}
+    for interval in (1, 3):
+        module = MODELS[model](command(model, lambda_img_grad=1e-3, jacobian_interval=interval))
+        step, start = module.optimisation_step, module.training_step
+
+        def spy(*images: Any, step: Any = step, interval: int = interval) -> dict[str, Tensor]:
+            losses: dict[str, Tensor] = step(*images)
+            added.setdefault(interval, []).append(
+                float(losses["G_jacobian"].detach()) if "G_jacobian" in losses else None
+            )
+            return losses
+
+        def watch(batch: Any, index: int, start: Any = start, module: Any = module, interval: int = interval) -> None:
+            start(batch, index)
+            shown.setdefault(interval, []).append(float(module.losses["G_jacobian"]))
+
+        module.optimisation_step = spy  # type: ignore[method-assign]
+        module.training_step = watch  # type: ignore[method-assign]
+        train(module, tmp_path, steps=5)
+    assert None not in added[1]
+    assert [value is None for value in added[3]] == [False, True, True, False, True]
+    assert added[3][0] == pytest.approx(3 * (added[1][0] or 0))
+    assert shown[3][0] == pytest.approx(shown[1][0])
+    assert shown[3][1] == shown[3][0]
+
+
+def test_a_lazy_penalty_makes_the_prediction_less_sensitive_too(tmp_path: Path) -> None:
+    assert sensitivity(tmp_path, 1.0, jacobian_interval=4) < 0.5 * sensitivity(tmp_path, 0.0)
 
 
 @pytest.mark.parametrize("policy", ["linear", "step", "cosine"])

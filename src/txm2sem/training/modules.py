@@ -34,6 +34,9 @@ from txm2sem.objectives import (
     regression_loss,
 )
 
+JACOBIAN = "G_jacobian"
+"""Name of the Jacobian penalty among the losses."""
+
 
 @dataclass
 class Position:
@@ -43,11 +46,13 @@ class Position:
         epoch: epochs completed.
         patch: patches seen of the current epoch.
         iteration: patches seen in all.
+        step: batches seen in all.
     """
 
     epoch: int = 0
     patch: int = 0
     iteration: int = 0
+    step: int = 0
 
 
 class TranslationModule(pl.LightningModule):
@@ -136,20 +141,36 @@ class TranslationModule(pl.LightningModule):
         entropy = [options.run.seed, place.epoch, place.patch, self.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
         losses = self.optimisation_step(batch["source"], batch["target"], batch.get("valid"))
-        self.losses = {name: value.detach() for name, value in losses.items()}
+        # Terms that are not in every step stay as they were last, and are shown with what they weigh in the mean.
+        shares = {JACOBIAN: 1 / options.objective.jacobian_interval}
+        self.losses |= {name: shares.get(name, 1) * value.detach() for name, value in losses.items()}
         self.batch_patches = batch["source"].shape[0] * self.trainer.world_size
         place.patch += self.batch_patches
         place.iteration += self.batch_patches
+        place.step += 1
 
     def generator_input(self, source: Tensor) -> Tensor:
         """Return what the generator sees of a source image, ready to be differentiated by the Jacobian penalty."""
         image = downsample(source, self.command.model.downsample_factor)
-        return image.detach().requires_grad_(self.command.objective.lambda_img_grad > 0)
+        return image.detach().requires_grad_(self.penalises_jacobian)
+
+    @property
+    def penalises_jacobian(self) -> bool:
+        """Whether the step under way evaluates the Jacobian penalty: every n-th one does, where it has a weight."""
+        objective = self.command.objective
+        return objective.lambda_img_grad > 0 and self.position.step % objective.jacobian_interval == 0
 
     def continuity_losses(self, prediction: Tensor, image: Tensor) -> dict[str, Tensor]:
-        """Return the weighted Jacobian penalty by its name; nothing where its weight is zero."""
-        weight = self.command.objective.lambda_img_grad
-        return {"G_jacobian": weight * jacobian_penalty(prediction, image)} if weight > 0 else {}
+        """Return the weighted Jacobian penalty by its name; nothing in steps that do not evaluate it.
+
+        With `--jacobian_interval` n it counts n times, so that its mean over steps is that of every step (lazy
+        regularisation: Karras et al. 2020, arXiv 1912.04958, section 3.1).
+        """
+        if not self.penalises_jacobian:
+            return {}
+        objective = self.command.objective
+        weight = objective.lambda_img_grad * objective.jacobian_interval
+        return {JACOBIAN: weight * jacobian_penalty(prediction, image)}
 
     def update(self, network: str, loss: Tensor) -> None:
         """Take one optimiser step of one network (`G`, `D`)."""

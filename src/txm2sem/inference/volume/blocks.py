@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from txm2sem.data import OutputGrey, context_indices, to_uint8
 from txm2sem.data.readers import VolumeReader
 from txm2sem.data.writers import VoxelArray
+from txm2sem.devices import return_freed_memory
 from txm2sem.errors import UserError
 from txm2sem.inference.volume.measures import Measures, measure_slices
 from txm2sem.inference.volume.passes import AXES, Block, Pass
@@ -113,6 +114,8 @@ class BlockTranslator:
 
     def translate(self, block: Block, source: BlockVoxels, progress: Progress) -> BlockResult:
         """Translate the planes of a block, one after the other."""
+        # Now no tensor is alive: gaps between those of the block before go back to the system.
+        return_freed_memory()
         this = self.passes[block.axis]
         rows, columns = this.plane_shape
         final = block.axis == self.last

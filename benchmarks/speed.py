@@ -1,0 +1,191 @@
+"""How much faster the fast paths are than the plain ones, and how near the machine's limit.
+
+    python benchmarks/speed.py [--rounds 9] [--case NAME ...] [--json benchmarks/results.json]
+
+Plain is what the original code does: float32, each batch one patch, the Jacobian penalty in every step, memory given
+back to the system. Fast is what the options in the table make of it. Both are measured in turn, round by round, in one
+process; the table has medians, their ratio, and the share of the machine's peak: the operations of the convolutions per
+second, beside those of a large matrix product in the same number format. Run it on a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
+from txm2sem.devices import keep_freed_memory
+from txm2sem.inference import Predictor
+from txm2sem.training.models import MODELS
+from txm2sem.training.modules import TranslationModule
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is timed: a training step, or a translation, of a model with two sets of options."""
+
+    model: str
+    options: dict[str, Any]
+    fast: dict[str, Any]
+    training: bool
+    wanted: float
+
+
+SRGAN = {"netG": "sr_resnet_9blocks", "downsample_factor": 4, "patch_size": 128}
+LAZY = {"precision": "bf16", "jacobian_interval": 4}
+BF16 = {"precision": "bf16"}
+CASES = {
+    "step srgan 4x": Case("srgan", SRGAN, BF16, True, 1.9),
+    "step srgan 4x, penalty": Case("srgan", {**SRGAN, "lambda_img_grad": 1e-4}, LAZY, True, 2.8),
+    "step srcnn 2x, penalty": Case(
+        "srcnn", {**SRGAN, "downsample_factor": 2, "lambda_img_grad": 1e-4}, LAZY, True, 2.8
+    ),
+    "step pix2pix unet_256": Case("pix2pix", {"patch_size": 256}, BF16, True, 1.7),
+    "step feedforward resnet_9": Case("feedforward", {"patch_size": 256}, BF16, True, 1.85),
+    "inference srgan 4x": Case("srgan", {**SRGAN, "patch_size": 512}, BF16, False, 1.8),
+    "inference resnet_9": Case("feedforward", {"patch_size": 512}, BF16, False, 1.8),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9, help="of which each times both once, after one to warm up")
+    parser.add_argument("--case", action="append", choices=list(CASES), help="only this one; may be given again")
+    parser.add_argument("--json", type=Path, help="write the numbers there, too")
+    arguments = parser.parse_args()
+    peaks = {name: peak(dtype) for name, dtype in DTYPES.items()}
+    print(
+        "peak of a matrix product: " + ", ".join(f"{name} {value / 1e9:.0f} GFLOP/s" for name, value in peaks.items())
+    )
+    print(
+        f"{'':<27}{'plain [s]':>10}{'fast [s]':>10}{'ratio':>7}{'wanted':>8}{'of peak: plain':>16}{'fast':>6}  fast is"
+    )
+    results = {}
+    for name in arguments.case or CASES:
+        case = CASES[name]
+        results[name] = measure(case, arguments.rounds, peaks)
+        row = results[name]
+        print(
+            f"{name:<27}{row['plain']:>10.3f}{row['fast']:>10.3f}{row['ratio']:>7.2f}{case.wanted:>8.2f}"
+            f"{row['plain_of_peak']:>16.0%}{row['fast_of_peak']:>6.0%}  {row['options']}",
+            flush=True,
+        )
+    if arguments.json:
+        machine = {"processor": processor(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+        content = {"machine": machine, "peak_flops": peaks, "rounds": arguments.rounds, "cases": results}
+        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+    return 0
+
+
+def measure(case: Case, rounds: int, peaks: dict[str, float]) -> dict[str, Any]:
+    """Time plain and fast in turn; a round takes as many steps as the lazy penalty has in a period."""
+    steps = case.fast.get("jacobian_interval", 1)
+    paths = {"plain": work(case, {}), "fast": work(case, case.fast)}
+    times: dict[str, list[float]] = {name: [] for name in paths}
+    operations = {}
+    for number in range(rounds + 1):
+        for name, run in paths.items():
+            keep_memory(name == "fast")
+            if number == 0:
+                with FlopCounterMode(display=False) as counter:
+                    run(steps)
+                operations[name] = counter.get_total_flops() / steps
+                continue
+            started = time.perf_counter()
+            run(steps)
+            times[name].append((time.perf_counter() - started) / steps)
+    plain, fast = (statistics.median(times[name]) for name in ("plain", "fast"))
+    return {
+        "plain": plain,
+        "fast": fast,
+        "ratio": statistics.median(one / other for one, other in zip(times["plain"], times["fast"], strict=True)),
+        "wanted": case.wanted,
+        "plain_of_peak": operations["plain"] / plain / peaks["fp32"],
+        "fast_of_peak": operations["fast"] / fast / peaks[case.fast.get("precision", "fp32")],
+        "options": " ".join(f"--{name} {value}" for name, value in case.fast.items()) + ", freed memory kept",
+        "case": asdict(case),
+    }
+
+
+def work(case: Case, changes: dict[str, Any]) -> Callable[[int], None]:
+    """Return a function that takes a number of steps, or translates so many patches."""
+    values = {**MODEL_DEFAULTS[case.model], "model": case.model, **case.options, **changes}
+    command = override(TrainCommand(), values)
+    torch.manual_seed(0)
+    dtype, side = DTYPES[command.run.precision], command.data.patch_size
+    source, target = torch.rand(2, 1, 1, side, side) * 2 - 1
+    if not case.training:
+        predictor = Predictor(MODELS[case.model](command).generator, command.model, dtype=dtype)
+        return lambda steps: [predictor(source) for _ in range(steps)] and None
+    module = MODELS[case.model](command)
+    attach_optimisers(module)
+
+    def train(steps: int) -> None:
+        for _ in range(steps):
+            with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+                module.optimisation_step(source, target)
+            module.position.step += 1
+
+    return train
+
+
+def attach_optimisers(module: TranslationModule) -> None:
+    """Give a module what Lightning would give it."""
+    optimisers = dict(zip(module.networks, module.configure_optimizers(), strict=True))
+
+    def backward(loss: Tensor) -> None:
+        with torch.autocast("cpu", enabled=False):
+            loss.backward()  # type: ignore[no-untyped-call]
+
+    module.train()
+    module.named_optimizers = lambda: optimisers  # type: ignore[method-assign, return-value, assignment]
+    module.manual_backward = backward  # type: ignore[method-assign, assignment]
+
+
+def peak(dtype: torch.dtype, side: int = 2048, rounds: int = 7) -> float:
+    """Return the operations per second of a product of square matrices, the best of some rounds."""
+    one, other = torch.rand(2, side, side).to(dtype)
+    best = 0.0
+    for _ in range(rounds):
+        started = time.perf_counter()
+        one @ other
+        best = max(best, 2 * side**3 / (time.perf_counter() - started))
+    return best
+
+
+def keep_memory(keep: bool) -> None:
+    """Keep freed memory, or give it back to the system as the C library does by itself."""
+    if keep:
+        keep_freed_memory()
+    elif platform.libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        for option in (-1, -3):
+            library.mallopt(option, 128 * 1024)
+        library.malloc_trim(0)
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -63,8 +63,8 @@ def keep_freed_memory() -> bool:
 
     On the CPU a network's layers allocate and free tensors of many MB, one after the other. The C library of Linux maps
     each of them anew, and the system clears it page by page, which takes a third of the time of a translation
-    (`benchmarks/volume.py` with and without this call). Between pieces of work, `return_freed_memory` gives back what lies
-    in gaps that the next tensors may not fit into.
+    (`benchmarks/volume.py` with and without this call). Between pieces of work, `return_freed_memory` gives back what
+    lies in gaps that the next tensors may not fit into.
 
     Returns:
         Whether that is done here; False where the C library is another one.

@@ -1,6 +1,6 @@
 """How much faster the fast paths are than the plain ones, and how near the machine's limit.
 
-    python benchmarks/speed.py [--rounds 9] [--case NAME ...] [--json benchmarks/results.json]
+    python benchmarks/speed.py [--rounds 5] [--case NAME ...] [--json benchmarks/results.json]
 
 Plain is what the original code does: float32, each batch one patch, the Jacobian penalty in every step, memory given
 back to the system. Fast is what the options in the table make of it. Both are measured in turn, round by round, in one
@@ -64,7 +64,7 @@ CASES = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9, help="of which each times both once, after one to warm up")
+    parser.add_argument("--rounds", type=int, default=5, help="of which each times both once, after one to warm up")
     parser.add_argument("--case", action="append", choices=list(CASES), help="only this one; may be given again")
     parser.add_argument("--json", type=Path, help="write the numbers there, too")
     arguments = parser.parse_args()

@@ -23,7 +23,7 @@ BASE = 4e8
 
 
 @settings(deadline=None)
-@given(st.floats(1e9, 1e11), st.integers(1, 3000), st.integers(20, 4000), st.integers(20, 4000))
+@given(st.floats(2e9, 1e11), st.integers(1, 3000), st.integers(20, 4000), st.integers(20, 4000))
 def test_what_is_planned_fits_and_covers_the_volume(memory: float, depth: int, rows: int, columns: int) -> None:
     demand = dataclasses.replace(DEMAND, shape=(depth, rows, columns))
     passes = demand.plan("yxz", memory, BASE)

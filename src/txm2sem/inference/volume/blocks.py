@@ -48,7 +48,7 @@ class BlockResult:
 
     Attributes:
         voxels: its planes as they are written.
-        levels: its planes with 0 to 255, for scores.
+        levels: its planes with 0 to 255, for scores; empty in all passes but the last.
         source: what was read for it.
         network_seconds: wall time in the network.
         seams: steps at the borders of tiles, in the plane in its middle.
@@ -119,9 +119,9 @@ class BlockTranslator:
         this = self.passes[block.axis]
         rows, columns = this.plane_shape
         final = block.axis == self.last
-        shape = (block.stop - block.start, rows, columns)
-        voxels = np.empty(shape, self.grey.dtype if final else np.float16)
-        levels = np.empty(shape, np.uint8)
+        planes = block.stop - block.start
+        voxels = np.empty((planes, rows, columns), self.grey.dtype if final else np.float16)
+        levels = np.empty((planes if final else 0, rows, columns), np.uint8)
         before = self.translator.network_seconds
         seams = SeamSums()
         inputs: dict[int, NDArray[np.float32]] = {}
@@ -136,12 +136,15 @@ class BlockTranslator:
             channels = np.stack([inputs[index] for index in wanted]) if self.context else inputs[plane][None]
             prediction = self.translator.translate(channels, this.tiling)
             position = plane - block.start
-            if position == shape[0] // 2:
+            if position == planes // 2:
                 seams = self._seams(channels, prediction, this.tiling)
-            if source.others:
-                prediction = np.mean([prediction, *(other[position] for other in source.others)], axis=0)
-            levels[position] = to_uint8(prediction)
-            voxels[position] = self._written(prediction, levels[position]) if final else prediction
+            if final:
+                others = [other[position] for other in source.others]
+                fused = np.mean([prediction, *others], axis=0) if others else prediction
+                levels[position] = to_uint8(fused)
+                voxels[position] = levels[position] if self.grey.is_uint8_of_model else self.grey.of(fused)
+            else:
+                voxels[position] = prediction
             progress(prediction.size)
         seconds = self.translator.network_seconds - before
         return BlockResult(voxels, levels, source, seconds, seams)
@@ -178,9 +181,6 @@ class BlockTranslator:
         """Measure a block: seams, and in the last pass continuity and, where the truth is known, fidelity."""
         measures = Measures(result.voxels.size, 0, result.network_seconds, {block.axis: result.seams})
         return measures + self._scores(block, result) if block.axis == self.last else measures
-
-    def _written(self, prediction: NDArray[np.float32], levels: NDArray[np.uint8]) -> NDArray[Any]:
-        return levels if self.grey.is_uint8_of_model else self.grey.of(prediction)
 
     def _scores(self, block: Block, result: BlockResult) -> Measures:
         source = result.source

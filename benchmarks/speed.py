@@ -24,7 +24,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.devices import keep_freed_memory
@@ -102,9 +103,9 @@ def measure(case: Case, rounds: int, peaks: dict[str, float]) -> dict[str, Any]:
         for name, run in paths.items():
             keep_memory(name == "fast")
             if number == 0:
-                with FlopCounterMode(display=False) as counter:
+                with OperationCounter() as counter:
                     run(steps)
-                operations[name] = counter.get_total_flops() / steps
+                operations[name] = counter.total / steps
                 continue
             started = time.perf_counter()
             run(steps)
@@ -142,6 +143,27 @@ def work(case: Case, changes: dict[str, Any]) -> Callable[[int], None]:
             module.position.step += 1
 
     return train
+
+
+class OperationCounter(TorchDispatchMode):
+    """Counts the multiplications and additions of convolutions and matrix products, in double backward passes too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        # In inference mode compound operations arrive whole.
+        with self:
+            result = func.decompose(*args, **(kwargs or {}))
+        if result is not NotImplemented:
+            return result
+        result = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func.overloadpacket)
+        self.total += count(*args, **(kwargs or {}), out_val=result) if count else 0
+        return result
 
 
 def attach_optimisers(module: TranslationModule) -> None:

@@ -33,22 +33,32 @@ def write_run(folder: Path, model: ModelOptions = MODEL, **data: object) -> RunP
     return paths
 
 
-def test_slices_are_what_the_predictor_makes_of_them_in_grey_values_of_the_sem(tmp_path: Path) -> None:
-    paths = write_run(tmp_path)
+@pytest.mark.parametrize(
+    "model",
+    [MODEL, dataclasses.replace(MODEL, model="feedforward", netG="resnet_6blocks", downsample_factor=1)],
+    ids=["srcnn", "feedforward"],
+)
+def test_slices_are_what_the_predictor_makes_of_them_in_grey_values_of_the_sem(
+    tmp_path: Path, model: ModelOptions
+) -> None:
+    """Slices of 30 x 41 pixels are continued to what the network takes, as whole slices are in a test."""
+    paths = write_run(tmp_path, model)
     predicted = translate_array(TXM, "run", tmp_path, dtype="float32")
     assert predicted.shape == TXM.shape
     source = torch.from_numpy((TXM.astype(np.float32) / 1200 * 2 - 1)[:, None])
-    expected = Predictor.load(paths, "latest", MODEL).any_size(source)[:, 0].numpy() * 1000 + 2000
+    expected = Predictor.load(paths, "latest", model).any_size(source)[:, 0].numpy() * 1000 + 2000
     np.testing.assert_allclose(predicted, expected, atol=0.2)
 
 
-def test_neighbouring_slices_are_those_below_and_above(tmp_path: Path) -> None:
+def test_neighbouring_slices_are_those_below_and_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Across the borders of blocks, here of 4 slices, too."""
+    monkeypatch.setattr("txm2sem.inference.volume.plan.DEPTHS", (4,))
     model = dataclasses.replace(MODEL, input_nc=3)
     paths = write_run(tmp_path, model, context_slices=1)
     predicted = translate_array(TXM, "run", tmp_path, dtype="float32")
     source = torch.from_numpy(TXM.astype(np.float32) / 1200 * 2 - 1)
     predict = Predictor.load(paths, "latest", model).any_size
-    for z, seen in ((0, [0, 0, 1]), (4, [3, 4, 5]), (8, [7, 8, 8])):
+    for z, seen in ((0, [0, 0, 1]), (3, [2, 3, 4]), (4, [3, 4, 5]), (8, [7, 8, 8])):
         expected = predict(source[seen][None])[0, 0].numpy() * 1000 + 2000
         np.testing.assert_allclose(predicted[z], expected, atol=0.2)
 

@@ -41,6 +41,15 @@ def test_the_next_is_read_and_the_last_is_written_while_one_is_computed() -> Non
     stream(range(3), read, compute, write)
 
 
+def test_an_error_in_writing_the_last_item_is_not_lost() -> None:
+    def write(n: int, result: int) -> None:
+        if n == 2:
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        stream(range(3), lambda n: n, lambda n, read: read, write)
+
+
 @pytest.mark.parametrize("step", ["read", "compute", "write"])
 def test_after_an_error_all_items_before_it_are_written(step: str) -> None:
     written = []

@@ -189,6 +189,14 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(program: Program, scan: Pa
     assert sorted(Path().iterdir()) == before
 
 
+def test_verbose_shows_network_and_device(program: Program, scan: Path) -> None:
+    silent = program("volume scan out.ome.zarr", IDENTITY, SIZE, "--dry_run")
+    done = program("volume scan out.ome.zarr", IDENTITY, SIZE, "--dry_run --verbose")
+    for text in ("Conv2d(1, 1, kernel_size=(15, 15)", "[Network G] Total number of parameters", "device: CPU"):
+        assert text in done.out
+        assert text not in silent.out
+
+
 def test_too_little_memory_is_said_with_what_is_needed(program: Program, scan: Path) -> None:
     done = program("volume scan out.ome.zarr", IDENTITY, SIZE, "--memory 1MB")
     assert done.status == 1

@@ -47,6 +47,13 @@ def test_with_room_every_plane_is_one_tile_and_with_less_there_are_more_and_smal
     assert areas[-1] > areas[0]
 
 
+def test_with_little_memory_tiles_become_small_before_blocks_become_thin() -> None:
+    """Thin blocks have no neighbours to measure continuity with."""
+    small = dataclasses.replace(DEMAND, shape=(128, 256, 256), input_bytes=1)
+    (item,) = small.plan("z", BASE + 3e8, BASE)
+    assert item.depth >= 16
+
+
 def test_too_little_memory_is_an_error_that_says_how_much_is_needed() -> None:
     with pytest.raises(UserError, match=r"--memory 450.0 MB is too little .* expected about .* for a process"):
         DEMAND.plan("z", 4.5e8, BASE)

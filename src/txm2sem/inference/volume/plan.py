@@ -28,6 +28,9 @@ BUFFER_SHARE = 0.5
 CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where Linux says how much memory the processes of a job or container may take."""
 
+KEPT = CACHE_BYTES + KEPT_BYTES
+"""What caches of the reader and of the C library keep besides, whatever the plan [bytes]."""
+
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
@@ -73,11 +76,11 @@ class Demand:
         least = np.inf
         for depth in sorted({min(depth, length) for depth in DEPTHS}, reverse=True):
             buffers = self.block_bytes(axis, depth, others)
-            room = memory - base - buffers
-            least = min(least, base + buffers + self.tile_bytes_per_pixel() * (2 * self.halo + 64) ** 2)
-            if buffers > BUFFER_SHARE * (memory - base) and depth > 1:
+            room = memory - base - KEPT
+            least = min(least, base + KEPT + buffers + self.tile_bytes_per_pixel() * (2 * self.halo + 64) ** 2)
+            if buffers > BUFFER_SHARE * room and depth > 1:
                 continue
-            tiling = choose_tiling(padded, self.halo, multiple, room / self.tile_bytes_per_pixel())
+            tiling = choose_tiling(padded, self.halo, multiple, (room - buffers) / self.tile_bytes_per_pixel())
             if tiling:
                 return Pass(axis, self.shape, depth, tiling)
         raise UserError(
@@ -93,7 +96,7 @@ class Demand:
         read = (depth + 2 * self.context) * self.input_bytes + depth * 2 * others
         written = depth * (self.output_bytes + 1)
         planes = (2 * self.context + 4) * 4
-        return float(rows * columns * (3 * read + 2 * written + 3 * depth + planes)) + CACHE_BYTES + KEPT_BYTES
+        return float(rows * columns * (3 * read + 2 * written + 3 * depth + planes))
 
     def tile_bytes_per_pixel(self) -> float:
         """Return what the network takes per pixel of a tile."""
@@ -108,7 +111,7 @@ class Demand:
         blocks = [
             self.block_bytes(item.axis, item.depth, len(passes) - 1 if item is passes[-1] else 0) for item in passes
         ]
-        return base + max(tile + block for tile, block in zip(tiles, blocks, strict=True))
+        return base + KEPT + max(tile + block for tile, block in zip(tiles, blocks, strict=True))
 
 
 def seconds_per_pixel(translator: PlaneTranslator, model: ModelOptions, channels: int) -> float:

@@ -35,6 +35,23 @@ def output_bound(bounded: bool) -> nn.Module:
     return nn.Tanh() if bounded else nn.Identity()
 
 
+class HalfDropout(nn.Dropout):
+    """`nn.Dropout(0.5)`, which takes each decision from one random bit instead of a number of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Set about half of the elements to 0 and double the others, while training; then all shapes are taken."""
+        if not self.training:
+            return x
+        count = x.numel()
+        words = torch.empty(-(-count // 64), dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        bits = words.view(torch.uint8)[:, None] & (1 << torch.arange(8, dtype=torch.uint8, device=x.device))
+        kept = (bits != 0).flatten()[:count].view(x.shape)
+        return x * kept.to(x.dtype).mul_(2)
+
+
 class ResidualBlock(nn.Module):
     """x + F(x) with two reflection-padded 3 x 3 convolutions in F; (N, C, H, W) to the same, H and W at least 2.
 
@@ -55,7 +72,7 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(channels, channels, kernel_size=3, bias=bias),
             normalisation(norm, channels),
             activation(),
-            *([nn.Dropout(0.5)] if dropout else []),
+            *([HalfDropout()] if dropout else []),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, kernel_size=3, bias=bias),
             normalisation(norm, channels),

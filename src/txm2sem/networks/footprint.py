@@ -84,8 +84,10 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
+        # A view of a weight is not memory that the operation has taken.
+        given = {id(tensor.untyped_storage()) for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)}
         for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor):
+            if isinstance(tensor, Tensor) and id(tensor.untyped_storage()) not in given:
                 self._add(tensor.untyped_storage())
         copies = _convolution_bytes(result, *args) if func is torch.ops.aten.convolution.default else 0
         self.peak = max(self.peak, sum(self._alive.values()) + copies)

@@ -16,7 +16,15 @@ from torch import Tensor, nn
 
 from txm2sem.config import ModelOptions
 from txm2sem.errors import UserError
-from txm2sem.networks.blocks import ResidualBlock, SkipConnection, has_bias, normalisation, output_bound
+from txm2sem.networks.blocks import (
+    HalfDropout,
+    ResidualBlock,
+    SkipConnection,
+    has_bias,
+    normalisation,
+    output_bound,
+)
+from txm2sem.networks.convolutions import FewChannelsConv2d, StridedConv2d, StridedConvTranspose2d
 
 
 class ResnetGenerator(nn.Module):
@@ -50,7 +58,11 @@ class ResnetGenerator(nn.Module):
                 normalisation(norm, channels),
                 nn.ReLU(),
             ]
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, options.output_nc, kernel_size=7), output_bound(bounded)]
+        layers += [
+            nn.ReflectionPad2d(3),
+            FewChannelsConv2d(width, options.output_nc, kernel_size=7),
+            output_bound(bounded),
+        ]
         self.model = nn.Sequential(*layers)
 
     def forward(self, source: Tensor) -> Tensor:
@@ -88,7 +100,7 @@ class SuperResolutionResnetGenerator(nn.Module):
             ]
         upsampling += [
             nn.ReflectionPad2d(3),
-            nn.Conv2d(width, options.output_nc, kernel_size=7),
+            FewChannelsConv2d(width, options.output_nc, kernel_size=7),
             output_bound(bounded),
         ]
         self.upsample = nn.Sequential(*upsampling)
@@ -114,10 +126,10 @@ class UnetGenerator(nn.Module):
         widths = [options.ngf * min(2**level, 8) for level in range(levels)]
 
         def halve(channels: int, out_channels: int) -> nn.Module:
-            return nn.Conv2d(channels, out_channels, kernel_size=4, stride=2, padding=1, bias=bias)
+            return StridedConv2d(channels, out_channels, kernel_size=4, stride=2, padding=1, bias=bias)
 
         def double(channels: int, out_channels: int, bias: bool = bias) -> nn.Module:
-            return nn.ConvTranspose2d(channels, out_channels, kernel_size=4, stride=2, padding=1, bias=bias)
+            return StridedConvTranspose2d(channels, out_channels, kernel_size=4, stride=2, padding=1, bias=bias)
 
         # From the inside out. The original code's activations work in place, so that its skips carry x after
         # the leaky ReLU; the ReLU that follows each skip makes that equal to x itself.
@@ -135,7 +147,7 @@ class UnetGenerator(nn.Module):
                 nn.ReLU(),
                 double(2 * inner, outer),
                 normalisation(norm, outer),
-                *([nn.Dropout(0.5)] if dropout else []),
+                *([HalfDropout()] if dropout else []),
             )
         outermost = nn.Sequential(
             halve(options.input_nc, options.ngf),

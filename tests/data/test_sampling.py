@@ -167,4 +167,4 @@ def test_shares_count_charged_pixels_and_pixels_empty_in_either_image(slices: Al
     assert shares(10, 30) == (1, 1)
     assert shares(10, 10) == (1, 0.75)  # a quarter is empty in the SEM
     assert shares(10, 60) == (1, 0.5)  # half is empty in the TXM
-    assert shares(30, 30) == (0.8, 0.8)  # 4 of 20 rows are charged
+    assert shares(30, 30) == (0.8, 0)  # 4 of 20 rows are charged, too many to look at the images

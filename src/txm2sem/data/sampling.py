@@ -50,10 +50,15 @@ class PatchLocation:
 
 @dataclass(frozen=True)
 class PatchShares:
-    """Shares of a patch's pixels, 0 to 1, that decide whether it is used."""
+    """Shares of a patch's pixels, 0 to 1, that decide whether it is used.
+
+    Attributes:
+        uncharged: share of uncharged pixels.
+        usable: share of pixels that are uncharged and imaged; not measured, and 0, where too many are charged anyway.
+    """
 
     uncharged: float
-    usable: float
+    usable: float = 0.0
 
     @property
     def accepted(self) -> bool:
@@ -70,12 +75,14 @@ def patch_shares(slices: AlignedSlices, location: PatchLocation, *, wrapped_prod
         wrapped_product: take pixels whose product SEM * TXM is a multiple of 256 for black, as the original code does
             by multiplying in 8 bits.
     """
-    window = location.to_slices()
+    window, pixels = location.to_slices(), location.size**2
     uncharged = ~slices.mask("charge", *window)
+    share = np.count_nonzero(uncharged) / pixels
+    if share <= MIN_UNCHARGED:
+        return PatchShares(share)
     sem, txm = slices.image("sem", *window), slices.image("txm", *window)
     imaged = sem * txm != 0 if wrapped_product else (sem != 0) & (txm != 0)
-    pixels = location.size**2
-    return PatchShares(np.count_nonzero(uncharged) / pixels, np.count_nonzero(uncharged & imaged) / pixels)
+    return PatchShares(share, np.count_nonzero(uncharged & imaged) / pixels)
 
 
 def draw_training_location(
@@ -87,10 +94,10 @@ def draw_training_location(
         UserError: the patch does not fit the slices, or `max_tries` places were not enough.
     """
     check_patch_fits(slices, patch_size)
-    rows, columns = (side - patch_size + 1 for side in slices.shape)
+    places = np.array([*(side - patch_size + 1 for side in slices.shape), len(slices)])
 
     def draw() -> PatchLocation:
-        row, column, index = rng.integers((rows, columns, len(slices))).tolist()
+        row, column, index = rng.integers(places).tolist()
         return PatchLocation(index, row, column, patch_size)
 
     return _search(slices, draw, max_tries)

@@ -221,6 +221,10 @@ class _Header:
     offset: int | None
     stored: np.dtype[Any]
 
+    def __hash__(self) -> int:
+        # Looked up for every patch.
+        return hash(self.path)
+
     def __str__(self) -> str:
         return f"{self.shape[0]} x {self.shape[1]} {self.dtype}"
 

@@ -81,7 +81,8 @@ class RunOptions:
     gpu_ids: str = "auto"
     """GPUs to use, e.g. 0 or 0,1; -1 for the CPU; auto takes GPU 0 where there is one"""
     precision: Precision = "fp32"
-    """number format of the arithmetic: fp32, or bf16 (mixed precision: faster, a little less exact)"""
+    """number format of the arithmetic: fp32, or bf16 (mixed precision: faster, a little less exact; fp32 where the
+    processor has no instructions for it)"""
     num_threads: int = _at_least(0, 4)
     """processes that load training patches, at most one per core; 0 loads in the main process"""
     seed: int = _at_least(0, 0)

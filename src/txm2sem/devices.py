@@ -1,4 +1,4 @@
-"""Which processors do the work, and how their memory is kept."""
+"""Which processors do the work, in which number format, and how their memory is kept."""
 
 from __future__ import annotations
 
@@ -56,6 +56,25 @@ def device_of(gpu_ids: str) -> torch.device:
 def dtype_of(precision: Precision) -> torch.dtype:
     """Return the number format that `--precision` asks for."""
     return DTYPES[precision]
+
+
+def usable_precision(precision: Precision, device: torch.device) -> Precision:
+    """Return the number format to compute in where `precision` is asked for: fp32 where bf16 would be emulated."""
+    return "fp32" if precision == "bf16" and not computes_bf16(device) else precision
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Say whether a device has instructions for bf16; without them it is emulated, which is slower than fp32.
+
+    On x86, oneDNN says that it supports bf16 wherever there is AVX-512, where it emulates it too; so the instructions
+    themselves are asked for (processors with AMX have AVX512_BF16 besides). On ARM its answer is the processor's.
+    """
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def keep_freed_memory() -> bool:

@@ -142,7 +142,6 @@ CHANGES_TRAINING: dict[str, str | tuple[str, str]] = {
     "x_misalign": "--x_misalign 3",
     "y_misalign": "--y_misalign 3",
     "seed": "--seed 5",
-    "precision": "--precision bf16",
     "txm_range": "--txm_range 10,200",
     "sem_range": "--sem_range 10,200",
     "ignore_charged": "--ignore_charged",
@@ -259,6 +258,15 @@ def _(bench: Bench) -> None:
     outcome = bench.program("train", SRGAN, TINY_TRAINING, f"--gpu_ids {absent}")
     assert outcome.status == 1
     assert f"GPU {absent} is not there" in outcome.err
+
+
+@row("precision")
+def _(bench: Bench) -> None:
+    plain = weights(bench.train())
+    for present in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("txm2sem.devices.computes_bf16", lambda device, present=present: present)
+            assert same(plain, weights(bench.train("--precision bf16"))) == (not present)
 
 
 @row("num_threads")

@@ -218,6 +218,9 @@ class SamplingOptions:
     """patches per epoch"""
     batch_size: int = _at_least(1, 1)
     """patches per training step"""
+    accumulate: int = _at_least(1, 1)
+    """equal parts in which a step's batch is taken through the networks, for batches larger than the memory; gradients
+    are averaged"""
     no_flip: bool = False
     """do not mirror patches left to right at random"""
     aligned: bool = _of_modes(True, "txm2sem")

@@ -112,6 +112,8 @@ CHANGES_TRAINING: dict[str, str | tuple[str, str]] = {
     "no_dropout": "--no_dropout",
     "direction": "--direction BtoA",
     "batch_size": "--batch_size 2",
+    # Batch norm takes the statistics of a part.
+    "accumulate": (f"{SRGAN} {TINY_TRAINING} --batch_size 2", "--accumulate 2"),
     "load_size": (f"{SRGAN} {TINY_TRAINING} --preprocess scale_width --load_size 32", "--load_size 24"),
     "crop_size": (f"{SRGAN} {TINY_TRAINING} --preprocess crop --crop_size 24", "--crop_size 28"),
     "no_flip": "--no_flip",

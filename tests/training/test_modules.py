@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,12 @@ def test_the_generators_step_leaves_no_gradient_in_the_discriminator(model: str,
     seen: dict[str, list[Tensor]] = {}
     update = module.update
 
-    def spy(network: str, loss: Tensor) -> None:
-        update(network, loss)
+    def spy(network: str, parts: Iterable[tuple[float, dict[str, Tensor]]]) -> dict[str, Tensor]:
+        losses = update(network, parts)
         assert isinstance(module, AdversarialModule)
         gradients = [value.grad.clone() for value in module.discriminator.parameters() if value.grad is not None]
         seen.setdefault(network, []).extend(gradients)
+        return losses
 
     module.update = spy  # type: ignore[method-assign]
     train(module, tmp_path, steps=1)
@@ -102,9 +104,8 @@ def test_the_discriminators_step_leaves_the_generator_alone(model: str, tmp_path
     before = weights(module.generator)
     update = module.update
 
-    def only_discriminator(network: str, loss: Tensor) -> None:
-        if network == "D":
-            update(network, loss)
+    def only_discriminator(network: str, parts: Iterable[tuple[float, dict[str, Tensor]]]) -> dict[str, Tensor]:
+        return update(network, parts) if network == "D" else {}
 
     module.update = only_discriminator  # type: ignore[method-assign]
     train(module, tmp_path, steps=1)

@@ -21,6 +21,7 @@ from txm2sem.devices import parse_gpu_ids
 from txm2sem.errors import UserError
 from txm2sem.networks import check_patch_size
 from txm2sem.runs import RunPaths, options_text, set_aside, write_options, write_text
+from txm2sem.training.accumulation import check_parts
 from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog
 from txm2sem.training.displays import displays
 from txm2sem.training.models import MODELS
@@ -44,6 +45,7 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
     paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
     devices = parse_gpu_ids(command.run.gpu_ids)
     check_schedule(command.schedule)
+    check_parts(command.sampling)
     check_channels(command.model, command.data)
     size = size_option(command.data)
     check_patch_size(command.model, getattr(command.data, size), size)

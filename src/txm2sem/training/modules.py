@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,9 +35,13 @@ from txm2sem.objectives import (
     mix_samples,
     regression_loss,
 )
+from txm2sem.training.accumulation import GeneratorPass, Part, split
 
 JACOBIAN = "G_jacobian"
 """Name of the Jacobian penalty among the losses."""
+
+WEIGHTS = {"D_real": 0.5, "D_fake": 0.5}
+"""Losses that count with another weight than 1 in what is minimised: the discriminator's two are averaged."""
 
 
 @dataclass
@@ -125,14 +131,37 @@ class TranslationModule(pl.LightningModule):
         """Return the prediction that a generator's output stands for; here the output itself."""
         return output
 
-    @abstractmethod
     def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
-        """Update the networks from one batch and return the losses by name.
+        """Update the networks from one batch, `--accumulate` parts one after the other, and return the losses by name.
 
         Args:
             source: (N, C, H, W) in [-1, 1].
             target: what the prediction should be.
             valid: pixels that count, bool (N, 1, H, W); all where absent.
+        """
+        parts = self.parts(source, target, valid)
+        return self.update("G", ((part.share, self.generator_losses(part, *self.translate(part))) for part in parts))
+
+    def parts(self, source: Tensor, target: Tensor, valid: Tensor | None) -> list[Part]:
+        """Return a batch in the parts that it is taken through the networks in."""
+        return split(source, target, valid, self.command.sampling.accumulate)
+
+    def translate(self, part: Part) -> tuple[Tensor, Tensor]:
+        """Return what the generator sees of a part, and its prediction; both (N, C, H, W).
+
+        The prediction is mid-grey in the pixels that do not count.
+        """
+        image = self.generator_input(part.source)
+        return image, blank(self.finish(self.generator(image), part.source), part.valid)
+
+    @abstractmethod
+    def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+        """Return the weighted losses of the generator on a part by name, means over its patches.
+
+        Args:
+            part: the patches.
+            image: what the generator has seen of them, as `translate` returns it.
+            prediction: what it has made of it.
         """
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -172,12 +201,23 @@ class TranslationModule(pl.LightningModule):
         weight = objective.lambda_img_grad * objective.jacobian_interval
         return {JACOBIAN: weight * jacobian_penalty(prediction, image)}
 
-    def update(self, network: str, loss: Tensor) -> None:
-        """Take one optimiser step of one network (`G`, `D`)."""
+    def update(self, network: str, parts: Iterable[tuple[float, dict[str, Tensor]]]) -> dict[str, Tensor]:
+        """Take one optimiser step of one network (`G`, `D`), and return the mean losses over the parts, by name.
+
+        Args:
+            network: which.
+            parts: of each part of the batch, its share of the patches and its losses. They are asked for one after the
+                other, so that the graph of one is gone before that of the next is made.
+        """
         optimizer = self.named_optimizers()[network]
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        means: dict[str, Tensor] = {}
+        for share, losses in parts:
+            self.manual_backward(share * total(losses))
+            for name, loss in losses.items():
+                means[name] = means.get(name, 0.0) + share * loss.detach()
         optimizer.step()
+        return means
 
     # -- schedule ---------------------------------------------------------------------------------------------------
 
@@ -289,8 +329,8 @@ class TranslationModule(pl.LightningModule):
 
 
 def total(losses: dict[str, Tensor]) -> Tensor:
-    """Return the sum of scalar losses."""
-    return torch.stack(list(losses.values())).sum()
+    """Return the sum of scalar losses, by name, with their `WEIGHTS`."""
+    return torch.stack([WEIGHTS.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
 
 
 def blank(image: Tensor, valid: Tensor | None) -> Tensor:
@@ -301,16 +341,12 @@ def blank(image: Tensor, valid: Tensor | None) -> Tensor:
 class RegressionModule(TranslationModule):
     """Feedforward CNN and SRCNN: a generator trained on image similarity alone, and on continuity."""
 
-    def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
-        """Minimise lambda_regression * L(G(T), S) + lambda_img_grad * R on one batch (N, 1, H, W)."""
+    def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+        """Return lambda_regression * L(G(T), S) and lambda_img_grad * R of a part, by name."""
         objective = self.command.objective
-        image = self.generator_input(source)
-        prediction = blank(self.finish(self.generator(image), source), valid)
-        similarity = regression_loss(prediction, target, objective.regression_loss, valid)
+        similarity = regression_loss(prediction, part.target, objective.regression_loss, part.valid)
         losses = {f"G_{objective.regression_loss}": objective.lambda_regression * similarity}
-        losses |= self.continuity_losses(prediction, image)
-        self.update("G", total(losses))
-        return losses
+        return losses | self.continuity_losses(prediction, image)
 
 
 class AdversarialModule(TranslationModule):
@@ -344,36 +380,45 @@ class AdversarialModule(TranslationModule):
         return {"G": self.generator, "D": self.discriminator}
 
     def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
-        """Update the discriminator, then the generator, on one batch (N, 1, H, W).
+        """Update the discriminator, then the generator as the updated discriminator judges it, on one batch.
 
         D minimises the mean of its losses on real and predicted images, plus lambda_gp * gradient penalty (wgangp);
         G minimises L_GAN + lambda_L1 * |G(T) - S| + lambda_img_grad * R.
         """
-        image = self.generator_input(source)
         # Where nothing counts both images are the same grey, from which the discriminator learns nothing.
-        prediction, target = blank(self.finish(self.generator(image), source), valid), blank(target, valid)
-        discriminator_losses = self.discriminator_losses(source, target, prediction.detach())
-        weights = {"D_real": 0.5, "D_fake": 0.5}
-        self.update("D", total({name: weights.get(name, 1.0) * loss for name, loss in discriminator_losses.items()}))
-
-        objective = self.command.objective
+        parts = self.parts(source, blank(target, valid), valid)
+        # The discriminator learns from all parts before the generator learns from the first. The graph of one part may
+        # wait for that; those of several would take the memory that the parts are there to save.
+        passes = [
+            (part, GeneratorPass(self.generator, partial(self.translate, part), source.device, keep=len(parts) == 1))
+            for part in parts
+        ]
+        judged = self.update(
+            "D", ((part.share, self.discriminator_losses(part, once.prediction)) for part, once in passes)
+        )
         # The generator's step must leave no gradients in the discriminator.
         self.discriminator.requires_grad_(False)
-        logits = self.discriminator(self.seen_by_discriminator(source, prediction))
+        losses = self.update(
+            "G", ((part.share, self.generator_losses(part, *once.with_graph())) for part, once in passes)
+        )
+        self.discriminator.requires_grad_(True)
+        return losses | judged
+
+    def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+        """Return L_GAN, lambda_L1 * |G(T) - S| and lambda_img_grad * R of a part, by name."""
+        objective = self.command.objective
+        logits = self.discriminator(self.seen_by_discriminator(part.source, prediction))
         losses = {
             "G_GAN": gan_loss(logits, True, objective.gan_mode),
-            "G_L1": objective.lambda_L1 * regression_loss(prediction, target, "L1", valid),
+            "G_L1": objective.lambda_L1 * regression_loss(prediction, part.target, "L1", part.valid),
         }
-        losses |= self.continuity_losses(prediction, image)
-        self.update("G", total(losses))
-        self.discriminator.requires_grad_(True)
-        return losses | discriminator_losses
+        return losses | self.continuity_losses(prediction, image)
 
-    def discriminator_losses(self, source: Tensor, target: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+    def discriminator_losses(self, part: Part, prediction: Tensor) -> dict[str, Tensor]:
         """Return the discriminator's losses on real and predicted images and its weighted gradient penalty, by name."""
         objective = self.command.objective
-        real = self.seen_by_discriminator(source, target)
-        fake = self.pool.query(self.seen_by_discriminator(source, prediction))
+        real = self.seen_by_discriminator(part.source, part.target)
+        fake = self.pool.query(self.seen_by_discriminator(part.source, prediction))
         losses = {
             "D_real": gan_loss(self.discriminator(real), True, objective.gan_mode),
             "D_fake": gan_loss(self.discriminator(fake), False, objective.gan_mode),

@@ -253,6 +253,9 @@ class ScheduleOptions:
     """epochs between the drops of --lr_policy step"""
     epoch_count: int = _at_least(1, 1)
     """number of the first epoch, for schedule and file names"""
+    time_budget: float = _at_least(0, 0.0)
+    """time to train in, all sessions together: the schedule is fitted to it, and as many epochs are trained as it has
+    room for; 0 for none [minutes]"""
     continue_train: bool = False
     """go on from the latest checkpoint of this name, exactly where it stopped"""
 

@@ -393,6 +393,15 @@ def _(bench: Bench) -> None:
     assert same(weights(whole), weights(Path("checkpoints/parts")))
 
 
+@row("time_budget")
+def _(bench: Bench) -> None:
+    # A tenth of a millisecond: the first batch uses it up, and its epoch ends there.
+    folder = bench.train("--time_budget 1.6e-6 --print_freq 1", name="timed")
+    assert len((folder / "loss_log.txt").read_text().splitlines()) == 1
+    assert len((folder / "timed_metrics.txt").read_text().splitlines()) == 2
+    assert "has used up its time budget" in bench.program("train --name timed --continue_train").out
+
+
 @row("print_freq")
 def _(bench: Bench) -> None:
     lines = {frequency: (bench.train(f"--print_freq {frequency}") / "loss_log.txt") for frequency in (1, 4)}

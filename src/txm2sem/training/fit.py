@@ -26,14 +26,16 @@ from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, Val
 from txm2sem.training.displays import displays
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import TranslationModule
+from txm2sem.training.stopwatch import CLOCK, Clock
 
 
-def fit(command: TrainCommand, echo: Echo) -> RunPaths:
+def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
     """Train a model and leave its checkpoints, options and logs in `checkpoints_dir/NAME`.
 
     Args:
         command: the resolved options.
         echo: receives each line for the console.
+        clock: what a time budget is measured with.
 
     Returns:
         The paths of the run.
@@ -53,7 +55,7 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
     validation = AlignedSlices.open(command.run.dataroot, "val", command.data)
     model = MODELS[command.model.model]
     command = model.resolve(command, training)
-    module = model(command)
+    module = model(command, clock)
     patches = PatchData(module, training, validation)
 
     resuming = command.schedule.continue_train
@@ -61,8 +63,8 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
         resume(module, paths, echo)
     elif is_main_process():
         move_earlier_run(paths, echo)
-    if module.position.epoch >= module.epochs_in_all:
-        echo(f"{paths.name} is trained for all its {module.epochs_in_all} epochs; a larger --niter trains it further")
+    if module.finished:
+        echo(f"{paths.name} {how_finished(module)}")
         return paths
     if is_main_process():
         write_run_options(paths, command)
@@ -74,11 +76,19 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
     return paths
 
 
+def how_finished(module: TranslationModule) -> str:
+    """Say what a finished run has had, and how to train it further."""
+    if module.has_budget:
+        budget = module.command.schedule.time_budget
+        return f"has used up its time budget of {budget:g} minutes; a larger --time_budget trains it further"
+    return f"is trained for all its {module.epochs_in_all} epochs; a larger --niter trains it further"
+
+
 def check_schedule(schedule: ScheduleOptions) -> None:
-    """Check that there is at least one epoch to train.
+    """Check that there is at least one epoch to train, and a length to fit into a time budget.
 
     Raises:
-        UserError: there is none, or the cosine policy has no length.
+        UserError: there is none, or the policy has no length.
     """
     last = schedule.niter + schedule.niter_decay
     if last < schedule.epoch_count:
@@ -88,6 +98,12 @@ def check_schedule(schedule: ScheduleOptions) -> None:
         )
     if schedule.lr_policy == "cosine" and schedule.niter == 0:
         raise UserError("--lr_policy cosine falls over --niter epochs: expected 1 or more, found 0")
+    if schedule.lr_policy == "plateau" and schedule.time_budget > 0:
+        raise UserError(
+            f"--time_budget {schedule.time_budget:g} --lr_policy plateau: expected a policy whose length can be fitted "
+            "to a time, found one that waits for the validation scores; pass --lr_policy linear, step or cosine, or "
+            "leave out --time_budget"
+        )
 
 
 def is_main_process() -> bool:
@@ -162,7 +178,7 @@ def build_trainer(
         # Each of the adversarial steps leaves the parameters of the other network without gradients.
         strategy="ddp_find_unused_parameters_true" if several else "auto",
         precision="bf16-mixed" if module.command.run.precision == "bf16" else "32-true",
-        max_epochs=module.epochs_in_all - module.position.epoch,
+        max_epochs=-1 if module.has_budget else module.epochs_in_all - module.position.epoch,
         # The whole validation before the first epoch of a fresh run gives the scores of epoch 0.
         num_sanity_val_steps=-1 if fresh else 0,
         reload_dataloaders_every_n_epochs=1,

@@ -36,6 +36,7 @@ from txm2sem.objectives import (
     regression_loss,
 )
 from txm2sem.training.accumulation import GeneratorPass, Part, split
+from txm2sem.training.stopwatch import CLOCK, Clock, Stopwatch
 
 JACOBIAN = "G_jacobian"
 """Name of the Jacobian penalty among the losses."""
@@ -53,12 +54,14 @@ class Position:
         patch: patches seen of the current epoch.
         iteration: patches seen in all.
         step: batches seen in all.
+        seconds: time taken in all, on the main process's clock.
     """
 
     epoch: int = 0
     patch: int = 0
     iteration: int = 0
     step: int = 0
+    seconds: float = 0.0
 
 
 class TranslationModule(pl.LightningModule):
@@ -69,16 +72,18 @@ class TranslationModule(pl.LightningModule):
 
     Args:
         command: all options of the run, as `resolve` returns them.
+        clock: what a `--time_budget` is measured with.
     """
 
     bounded = True
     """Whether the generator makes images in (-1, 1), not logits."""
 
-    def __init__(self, command: TrainCommand) -> None:
+    def __init__(self, command: TrainCommand, clock: Clock = CLOCK) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.command = command
         self.position = Position()
+        self.stopwatch = Stopwatch(clock)
         self.batch_patches = 0
         self.losses: dict[str, Tensor] = {}
         self.validation_scores: list[dict[str, float]] = []
@@ -116,6 +121,26 @@ class TranslationModule(pl.LightningModule):
     def last_epoch(self) -> int:
         """Number of the last epoch."""
         return self.command.schedule.niter + self.command.schedule.niter_decay
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether time, not a number of epochs, is what the run has."""
+        return self.command.schedule.time_budget > 0
+
+    @property
+    def progress(self) -> float:
+        """Share of the time budget that is used up, 0 to 1."""
+        return min(1.0, self.position.seconds / (60 * self.command.schedule.time_budget))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has had all its epochs, or all its time."""
+        return self.progress >= 1 if self.has_budget else self.position.epoch >= self.epochs_in_all
+
+    @property
+    def epoch_ends(self) -> bool:
+        """Whether the latest batch was the last of its epoch, which the end of a time budget cuts short."""
+        return self.position.patch >= self.command.sampling.num_train or (self.has_budget and self.finished)
 
     def has_just_reached(self, frequency: int) -> bool:
         """Say whether the latest batch has brought the patches seen in all to, or over, a multiple of `frequency`."""
@@ -177,6 +202,17 @@ class TranslationModule(pl.LightningModule):
         place.patch += self.batch_patches
         place.iteration += self.batch_patches
         place.step += 1
+        self.watch_budget()
+
+    def watch_budget(self) -> None:
+        """Read the clock where there is a time budget, and stop the training when that is used up.
+
+        The main process's clock counts, so that several stop at the same batch, and until then learn at the same rate.
+        Lightning then ends the epoch: validation and saving follow as usual.
+        """
+        if self.has_budget:
+            self.position.seconds = self.trainer.strategy.broadcast(self.stopwatch.read())
+            self.trainer.should_stop = self.finished
 
     def generator_input(self, source: Tensor) -> Tensor:
         """Return what the generator sees of a source image, ready to be differentiated by the Jacobian penalty."""
@@ -254,14 +290,30 @@ class TranslationModule(pl.LightningModule):
             self.plateaus[name].load_state_dict(self._resumed["plateaus"][name])
         self._resumed = None
 
+    def on_fit_start(self) -> None:
+        """Count the time from here on, the first validation included."""
+        self.stopwatch.start()
+
     def on_train_epoch_start(self) -> None:
         """Set the learning rate of the epoch; the plateau policy sets its own after validation."""
+        if not self.has_budget and self.command.schedule.lr_policy != "plateau":
+            self.set_learning_rate(self.epoch)
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Set the learning rate of the batch where a time budget takes the place of the epochs.
+
+        It is that of the epoch, with a fraction, that the same share of all epochs would have come to.
+        """
+        if self.has_budget:
+            self.watch_budget()
+            self.set_learning_rate(self.command.schedule.epoch_count + self.progress * self.epochs_in_all)
+
+    def set_learning_rate(self, epoch: float) -> None:
+        """Set the learning rate that the policy has at an epoch."""
         schedule = self.command.schedule
-        if schedule.lr_policy == "plateau":
-            return
         factor = learning_rate_factor(
             schedule.lr_policy,
-            self.epoch,
+            epoch,
             niter=schedule.niter,
             niter_decay=schedule.niter_decay,
             lr_decay_iters=schedule.lr_decay_iters,
@@ -277,6 +329,7 @@ class TranslationModule(pl.LightningModule):
                 plateau.step(next(iter(self.validation_summary().values())).mean)
         self.position.epoch += 1
         self.position.patch = 0
+        self.watch_budget()
 
     # -- validation -------------------------------------------------------------------------------------------------
 
@@ -311,7 +364,7 @@ class TranslationModule(pl.LightningModule):
     def state(self) -> dict[str, Any]:
         """Return everything that resuming needs: tensors and plain values only."""
         return {
-            "position": asdict(self.position),
+            "position": asdict(dataclasses.replace(self.position, seconds=self.stopwatch.read())),
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "optimizers": {name: item.optimizer.state_dict() for name, item in self.named_optimizers().items()},
             "plateaus": {name: plateau.state_dict() for name, plateau in self.plateaus.items()},
@@ -320,6 +373,7 @@ class TranslationModule(pl.LightningModule):
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state returned by `state`; the optimisers follow when training starts."""
         self.position = Position(**state["position"])
+        self.stopwatch.earlier = self.position.seconds
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         self._resumed = state
@@ -355,8 +409,8 @@ class AdversarialModule(TranslationModule):
     The discriminator sees the SEM beside the input (pix2pix, repair, and srgan with `--d_condition`), or alone (srgan).
     """
 
-    def __init__(self, command: TrainCommand) -> None:
-        super().__init__(command)
+    def __init__(self, command: TrainCommand, clock: Clock = CLOCK) -> None:
+        super().__init__(command, clock)
         self.conditional = command.model.model != "srgan" or command.objective.d_condition
         channels = command.model.output_nc + (command.model.input_nc if self.conditional else 0)
         self.discriminator = build_discriminator(command.model, channels)

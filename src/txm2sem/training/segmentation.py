@@ -24,6 +24,7 @@ from txm2sem.metrics import Summary, class_summaries, confusion_matrix, dice
 from txm2sem.objectives import segmentation_loss
 from txm2sem.training.accumulation import Part
 from txm2sem.training.modules import TranslationModule
+from txm2sem.training.stopwatch import CLOCK, Clock
 
 
 class SegmentationModule(TranslationModule):
@@ -34,8 +35,8 @@ class SegmentationModule(TranslationModule):
 
     bounded = False
 
-    def __init__(self, command: TrainCommand) -> None:
-        super().__init__(command)
+    def __init__(self, command: TrainCommand, clock: Clock = CLOCK) -> None:
+        super().__init__(command, clock)
         self.translator = load_translator(command.run.checkpoints_dir, command.data)
         self.class_weights = parse_class_weights(command.objective.class_weights)
         self.confusions: list[NDArray[np.int64]] = []

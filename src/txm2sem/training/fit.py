@@ -142,12 +142,16 @@ class PatchData(pl.LightningDataModule):
             batch_size=self.command.sampling.batch_size,
             sampler=sampler,
             num_workers=min(self.command.run.num_threads, os.cpu_count() or 1),
-            pin_memory=trainer.num_devices > 0 and self.module.device.type == "cuda",
+            pin_memory=self.module.device.type == "cuda",
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Return the fixed patches of the validation split."""
-        return DataLoader(self.validation, batch_size=self.command.sampling.batch_size)
+        return DataLoader(
+            self.validation,
+            batch_size=self.command.sampling.batch_size,
+            pin_memory=self.module.device.type == "cuda",
+        )
 
 
 def build_trainer(
@@ -178,6 +182,8 @@ def build_trainer(
         # Each of the adversarial steps leaves the parameters of the other network without gradients.
         strategy="ddp_find_unused_parameters_true" if several else "auto",
         precision="bf16-mixed" if module.command.run.precision == "bf16" else "32-true",
+        # Patches are all of one size, so cuDNN can find the fastest of its algorithms once, by trying.
+        benchmark=accelerator == "gpu",
         max_epochs=-1 if module.has_budget else module.epochs_in_all - module.position.epoch,
         # The whole validation before the first epoch of a fresh run gives the scores of epoch 0.
         num_sanity_val_steps=-1 if fresh else 0,

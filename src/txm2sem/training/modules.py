@@ -24,6 +24,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from txm2sem.config import TrainCommand
 from txm2sem.data import AlignedSlices, downsample, middle_channel, resolve_ranges, size_option, to_uint8
+from txm2sem.devices import move_images, move_network
 from txm2sem.metrics import Summary, psnr, ssim
 from txm2sem.networks import build_discriminator, build_generator, check_judged_size, initialise
 from txm2sem.objectives import (
@@ -149,8 +150,11 @@ class TranslationModule(pl.LightningModule):
 
     def forward(self, source: Tensor) -> Tensor:
         """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range."""
-        image = downsample(source, self.command.model.downsample_factor)
-        return self.finish(self.generator(image), source)
+        return self.finish(self.generator(self.reduced(source)), source)
+
+    def reduced(self, source: Tensor) -> Tensor:
+        """Return a source (N, C, H, W) as the generator sees it: downsampled for super-resolution."""
+        return move_images(downsample(source, self.command.model.downsample_factor), source.device)
 
     def finish(self, output: Tensor, source: Tensor) -> Tensor:
         """Return the prediction that a generator's output stands for; here the output itself."""
@@ -189,6 +193,16 @@ class TranslationModule(pl.LightningModule):
             prediction: what it has made of it.
         """
 
+    def setup(self, stage: str) -> None:
+        """Move the networks to their device, in the layout that it wants, before their optimisers are made."""
+        move_network(self, self.trainer.strategy.root_device)
+
+    def transfer_batch_to_device(
+        self, batch: dict[str, Tensor], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Tensor]:
+        """Move a batch to the device, in the layout that it wants."""
+        return {name: move_images(item, device) for name, item in batch.items()}
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Update the networks from one batch and move the position on."""
         options, place = self.command, self.position
@@ -216,8 +230,7 @@ class TranslationModule(pl.LightningModule):
 
     def generator_input(self, source: Tensor) -> Tensor:
         """Return what the generator sees of a source image, ready to be differentiated by the Jacobian penalty."""
-        image = downsample(source, self.command.model.downsample_factor)
-        return image.detach().requires_grad_(self.penalises_jacobian)
+        return self.reduced(source).detach().requires_grad_(self.penalises_jacobian)
 
     @property
     def penalises_jacobian(self) -> bool:
@@ -287,6 +300,7 @@ class TranslationModule(pl.LightningModule):
             return
         for name, optimizer in self.named_optimizers().items():
             optimizer.optimizer.load_state_dict(self._resumed["optimizers"][name])
+            lay_out_averages(optimizer.optimizer)
             self.plateaus[name].load_state_dict(self._resumed["plateaus"][name])
         self._resumed = None
 
@@ -387,6 +401,17 @@ def total(losses: dict[str, Tensor]) -> Tensor:
     return torch.stack([WEIGHTS.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
 
 
+def lay_out_averages(optimizer: Optimizer) -> None:
+    """Give an optimiser's averages the layout of their weights, in place.
+
+    The fused Adam goes through all of them in the order of memory, and a state saved on another device has another one.
+    """
+    for weight, averages in optimizer.state.items():
+        for name, value in averages.items():
+            if value.shape == weight.shape and value.stride() != weight.stride():
+                averages[name] = torch.empty_like(weight).copy_(value)
+
+
 def blank(image: Tensor, valid: Tensor | None) -> Tensor:
     """Return an image (N, C, H, W) with 0, mid-grey, in the pixels that do not count; `valid` is bool (N, 1, H, W)."""
     return image if valid is None else image * valid
@@ -483,7 +508,8 @@ class AdversarialModule(TranslationModule):
 
     def seen_by_discriminator(self, source: Tensor, image: Tensor) -> Tensor:
         """Return SEM or prediction, beside the full-resolution TXM where the discriminator is conditional."""
-        return torch.cat([source, image], dim=1) if self.conditional else image
+        # Beside a single channel, whose layout is both, the others would lose theirs.
+        return move_images(torch.cat([source, image], dim=1), image.device) if self.conditional else image
 
     def state(self) -> dict[str, Any]:
         """Return everything that resuming needs: tensors and plain values only."""

@@ -18,7 +18,7 @@ from txm2sem.data import to_uint8
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import build_trainer
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import AdversarialModule, TranslationModule
+from txm2sem.training.modules import AdversarialModule, TranslationModule, total
 
 SIZE = 32
 SMALL = {"ngf": 4, "ndf": 4, "patch_size": SIZE, "num_train": 2, "niter": 1, "niter_decay": 0, "num_test": 1}
@@ -110,6 +110,11 @@ def test_the_discriminators_step_leaves_the_generator_alone(model: str, tmp_path
     module.update = only_discriminator  # type: ignore[method-assign]
     train(module, tmp_path, steps=1)
     assert not moved(before, module.generator)
+
+
+def test_the_discriminators_two_losses_are_averaged() -> None:
+    losses = {"D_real": 1.0, "D_fake": 3.0, "D_gp": 5.0, "G_L1": 7.0}
+    assert total({name: torch.tensor(loss) for name, loss in losses.items()}) == (1 + 3) / 2 + 5 + 7
 
 
 @pytest.mark.parametrize(

@@ -55,12 +55,12 @@ def load(path: Path) -> Any:
 
 
 def save_network(network: nn.Module, path: Path) -> None:
-    """Write a network's state dict, on the CPU, with the original code's keys.
+    """Write a network's state dict, on the CPU and in plain layout, with the original code's keys.
 
     Raises:
         UserError: the disk is full or the folder not writable; an earlier file is untouched.
     """
-    save({key: value.detach().cpu() for key, value in network.state_dict().items()}, path)
+    save({key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}, path)
 
 
 def load_network(network: nn.Module, path: Path, options: ModelOptions) -> None:

@@ -81,7 +81,8 @@ class RunOptions:
     gpu_ids: str = "auto"
     """GPUs to use, e.g. 0 or 0,1; -1 for the CPU; auto takes GPU 0 where there is one"""
     precision: Precision = "fp32"
-    """number format of the arithmetic: fp32, or bf16 (mixed precision: faster, a little less exact)"""
+    """number format of the arithmetic: fp32, or bf16 (mixed precision: faster, a little less exact; fp32 where the
+    processor has no instructions for it)"""
     num_threads: int = _at_least(0, 4)
     """processes that load training patches, at most one per core; 0 loads in the main process"""
     seed: int = _at_least(0, 0)
@@ -217,6 +218,9 @@ class SamplingOptions:
     """patches per epoch"""
     batch_size: int = _at_least(1, 1)
     """patches per training step"""
+    accumulate: int = _at_least(1, 1)
+    """equal parts in which a step's batch is taken through the networks, for batches larger than the memory; gradients
+    are averaged"""
     no_flip: bool = False
     """do not mirror patches left to right at random"""
     aligned: bool = _of_modes(True, "txm2sem")
@@ -249,6 +253,9 @@ class ScheduleOptions:
     """epochs between the drops of --lr_policy step"""
     epoch_count: int = _at_least(1, 1)
     """number of the first epoch, for schedule and file names"""
+    time_budget: float = _at_least(0, 0.0)
+    """time to train in, all sessions together: the schedule is fitted to it, and as many epochs are trained as it has
+    room for; 0 for none [minutes]"""
     continue_train: bool = False
     """go on from the latest checkpoint of this name, exactly where it stopped"""
 

@@ -1,16 +1,20 @@
-"""Which processors do the work, and how their memory is kept."""
+"""Which processors do the work, in which number format and layout, and how their memory is kept."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
+from typing import TypeVar
 
 import torch
+from torch import Tensor, nn
 
 from txm2sem.config import Precision
 from txm2sem.errors import UserError
 
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Numbers of options in glibc's malloc.h."""
@@ -56,6 +60,52 @@ def device_of(gpu_ids: str) -> torch.device:
 def dtype_of(precision: Precision) -> torch.dtype:
     """Return the number format that `--precision` asks for."""
     return DTYPES[precision]
+
+
+def usable_precision(precision: Precision, device: torch.device) -> Precision:
+    """Return the number format to compute in where `precision` is asked for: fp32 where bf16 would be emulated."""
+    return "fp32" if precision == "bf16" and not computes_bf16(device) else precision
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Say whether a device has instructions for bf16; without them it is emulated, which is slower than fp32.
+
+    On x86, oneDNN says that it supports bf16 wherever there is AVX-512, where it emulates it too; so the instructions
+    themselves are asked for (processors with AMX have AVX512_BF16 besides). On ARM its answer is the processor's.
+    """
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def memory_format_of(device: torch.device) -> torch.memory_format:
+    """Return how images (N, C, H, W) and the kernels of convolutions lie in a device's memory.
+
+    On an NVIDIA GPU the channels of a pixel lie side by side, which its tensor cores want. On the CPU everything stays
+    as it is, one channel after the other, because the other layout is no faster there.
+    """
+    return torch.channels_last if device.type == "cuda" else torch.preserve_format
+
+
+def move_network(network: Network, device: torch.device) -> Network:
+    """Move a network to a device, in place, in the layout of `memory_format_of`; return it."""
+    network.to(device, memory_format=memory_format_of(device))  # type: ignore[call-overload]  # it lacks this argument
+    return network
+
+
+def move_images(images: Tensor, device: torch.device) -> Tensor:
+    """Return a batch on a device, in the layout of `memory_format_of` where it is of images (N, C, H, W).
+
+    To a GPU it is copied from pinned memory, and the processor goes on meanwhile.
+    """
+    on_gpu = device.type == "cuda"
+    if on_gpu and images.device.type == "cpu":
+        images = images.pin_memory()
+    layout = memory_format_of(device) if images.dim() == 4 else torch.preserve_format
+    return images.to(device, non_blocking=on_gpu, memory_format=layout)
 
 
 def keep_freed_memory() -> bool:

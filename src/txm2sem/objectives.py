@@ -193,18 +193,22 @@ class ImagePool:
 
 
 def learning_rate_factor(
-    policy: LearningRatePolicy, epoch: int, *, niter: int, niter_decay: int, lr_decay_iters: int
+    policy: LearningRatePolicy, epoch: float, *, niter: int, niter_decay: int, lr_decay_iters: int
 ) -> float:
     """Return what the initial learning rate is multiplied by in an epoch, within [0, 1].
 
-    - "linear": 1 for `niter` epochs, then falls for `niter_decay` epochs in equal steps that would next reach 0.
+    The epoch may have a fraction: then the factor is that of a schedule that is followed all the time, not only at the
+    epochs' beginnings. `niter + niter_decay + 1` is the end of the last epoch.
+
+    - "linear": 1 for `niter` epochs, then falls for `niter_decay` epochs in equal steps that would next reach 0. In
+      between it falls evenly, and is 0 at the end of the last epoch.
     - "step": a tenth after every `lr_decay_iters` epochs.
     - "cosine": (1 + cos(pi (epoch - 1) / niter)) / 2; Loshchilov & Hutter 2017 (arXiv 1608.03983), eq. 5, without
       restarts: it rises again after `niter` epochs.
 
     Args:
         policy: the policy.
-        epoch: number of the epoch, from 1.
+        epoch: number of the epoch, from 1; 1.5 is the middle of the first.
         niter: see above [epochs].
         niter_decay: see above [epochs].
         lr_decay_iters: see above [epochs].

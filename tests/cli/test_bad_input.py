@@ -109,6 +109,10 @@ DATA_FAULTS = [
     pytest.param(_unchanged, "--preprocess crop --crop_size 40", ["--crop_size 40", "32"], id="crop too large"),
     pytest.param(_unchanged, "--niter 0 --niter_decay 0", ["--niter 0", "found 0"], id="no epochs"),
     pytest.param(_unchanged, "--niter 0 --lr_policy cosine", ["cosine", "found 0"], id="no cosine"),
+    pytest.param(_unchanged, "--time_budget 5 --lr_policy plateau", ["--time_budget 5", "plateau"], id="no length"),
+    pytest.param(
+        _unchanged, "--batch_size 3 --accumulate 2", ["--batch_size 3", "2 equal parts", "--batch_size 4"], id="parts"
+    ),
     pytest.param(_unchanged, "--suffix {nett}", ["nett", "--suffix"], id="suffix"),
 ]
 

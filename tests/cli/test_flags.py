@@ -112,6 +112,8 @@ CHANGES_TRAINING: dict[str, str | tuple[str, str]] = {
     "no_dropout": "--no_dropout",
     "direction": "--direction BtoA",
     "batch_size": "--batch_size 2",
+    # Batch norm takes the statistics of a part.
+    "accumulate": (f"{SRGAN} {TINY_TRAINING} --batch_size 2", "--accumulate 2"),
     "load_size": (f"{SRGAN} {TINY_TRAINING} --preprocess scale_width --load_size 32", "--load_size 24"),
     "crop_size": (f"{SRGAN} {TINY_TRAINING} --preprocess crop --crop_size 24", "--crop_size 28"),
     "no_flip": "--no_flip",
@@ -142,7 +144,6 @@ CHANGES_TRAINING: dict[str, str | tuple[str, str]] = {
     "x_misalign": "--x_misalign 3",
     "y_misalign": "--y_misalign 3",
     "seed": "--seed 5",
-    "precision": "--precision bf16",
     "txm_range": "--txm_range 10,200",
     "sem_range": "--sem_range 10,200",
     "ignore_charged": "--ignore_charged",
@@ -259,6 +260,15 @@ def _(bench: Bench) -> None:
     outcome = bench.program("train", SRGAN, TINY_TRAINING, f"--gpu_ids {absent}")
     assert outcome.status == 1
     assert f"GPU {absent} is not there" in outcome.err
+
+
+@row("precision")
+def _(bench: Bench) -> None:
+    plain = weights(bench.train())
+    for present in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("txm2sem.devices.computes_bf16", lambda device, present=present: present)
+            assert same(plain, weights(bench.train("--precision bf16"))) == (not present)
 
 
 @row("num_threads")
@@ -381,6 +391,15 @@ def _(bench: Bench) -> None:
     whole = bench.train("--niter 1 --niter_decay 1", name="whole")
     assert not same(weights(whole), weights(bench.train("--niter 1 --niter_decay 0")))
     assert same(weights(whole), weights(Path("checkpoints/parts")))
+
+
+@row("time_budget")
+def _(bench: Bench) -> None:
+    # A tenth of a millisecond: the first batch uses it up, and its epoch ends there.
+    folder = bench.train("--time_budget 1.6e-6 --print_freq 1", name="timed")
+    assert len((folder / "loss_log.txt").read_text().splitlines()) == 1
+    assert len((folder / "timed_metrics.txt").read_text().splitlines()) == 2
+    assert "has used up its time budget" in bench.program("train --name timed --continue_train").out
 
 
 @row("print_freq")

@@ -118,9 +118,9 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(program: Pr
         assert_equal_weights(Path("checkpoints/one"), Path("checkpoints/three"))
 
 
-@pytest.mark.parametrize("policy", ["linear", "plateau"])
-def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(program: Program, images: Path, policy: str) -> None:
-    options = f"{SRGAN} --pool_size 2 --lambda_img_grad 1e-4 --jacobian_interval 3 --lr_policy {policy}"
+@pytest.mark.parametrize("choice", ["--lr_policy linear --batch_size 2 --accumulate 2", "--lr_policy plateau"])
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(program: Program, images: Path, choice: str) -> None:
+    options = f"{SRGAN} --pool_size 2 --lambda_img_grad 1e-4 --jacobian_interval 3 {choice}"
     assert program("train --name whole --niter 2 --niter_decay 2", options, _without_length(TINY_TRAINING)).status == 0
     assert program("train --name parts --niter 2 --niter_decay 0", options, _without_length(TINY_TRAINING)).status == 0
     outcome = program("train --name parts --continue_train --niter_decay 2")
@@ -260,7 +260,8 @@ def test_sixteen_bit_slices_train_with_a_measured_range(program: Program, tmp_pa
     assert shown.std() > 5
 
 
-def test_bf16_training_stays_close_to_fp32(program: Program, images: Path) -> None:
+def test_bf16_training_stays_close_to_fp32(program: Program, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("txm2sem.devices.computes_bf16", lambda device: True)
     for precision in ("fp32", "bf16"):
         options = f"--name {precision} --precision {precision} --lambda_img_grad 1e-4 --print_freq 4"
         assert program("train", SRGAN, TINY_TRAINING, options).status == 0
@@ -269,6 +270,28 @@ def test_bf16_training_stays_close_to_fp32(program: Program, images: Path) -> No
     # bf16 keeps 8 bits of the mantissa: about 0.4 % for one number; four steps of two networks leave a few percent.
     assert float(bf16["G_L1"]) == pytest.approx(float(fp32["G_L1"]), rel=0.1)
     assert lines[0] != lines[1]
+
+
+def test_without_instructions_for_bf16_every_command_computes_in_fp32_and_says_so(
+    program: Program, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = "--precision bf16: this processor has no instructions for it"
+    assert note not in program("train --name run", SRGAN, TINY_TRAINING).out
+    fp32 = program("test --name run --eval").out
+
+    monkeypatch.setattr("txm2sem.devices.computes_bf16", lambda device: False)
+    assert program("train --name other --precision bf16", SRGAN, TINY_TRAINING).out.count(note) == 1
+    assert_equal_weights(Path("checkpoints/run"), Path("checkpoints/other"))
+    saved = yaml.safe_load(Path("checkpoints/other/options.yaml").read_text())
+    assert saved["precision"] == "fp32"
+    outcome = program("test --name run --eval --precision bf16")
+    assert outcome.out.count(note) == 1
+    assert outcome.out.splitlines()[-len(fp32.splitlines()) :] == fp32.splitlines()
+
+    stack = images / "test" / "txm"
+    plan = program("volume", stack, "out.ome.zarr --name run --gpu_ids -1 --voxel_size 32 --dry_run --precision bf16")
+    assert (plan.status, plan.out.count(note)) == (0, 1)
+    assert note in program("repair", images / "test/sem", "repaired --name run --precision bf16").out
 
 
 def test_testing_without_a_training_split_leaves_out_what_needs_it(program: Program, images: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from txm2sem.data import to_uint8
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import build_trainer
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import AdversarialModule, TranslationModule
+from txm2sem.training.modules import AdversarialModule, TranslationModule, total
 
 SIZE = 32
 SMALL = {"ngf": 4, "ndf": 4, "patch_size": SIZE, "num_train": 2, "niter": 1, "niter_decay": 0, "num_test": 1}
@@ -84,11 +85,12 @@ def test_the_generators_step_leaves_no_gradient_in_the_discriminator(model: str,
     seen: dict[str, list[Tensor]] = {}
     update = module.update
 
-    def spy(network: str, loss: Tensor) -> None:
-        update(network, loss)
+    def spy(network: str, parts: Iterable[tuple[float, dict[str, Tensor]]]) -> dict[str, Tensor]:
+        losses = update(network, parts)
         assert isinstance(module, AdversarialModule)
         gradients = [value.grad.clone() for value in module.discriminator.parameters() if value.grad is not None]
         seen.setdefault(network, []).extend(gradients)
+        return losses
 
     module.update = spy  # type: ignore[method-assign]
     train(module, tmp_path, steps=1)
@@ -102,13 +104,17 @@ def test_the_discriminators_step_leaves_the_generator_alone(model: str, tmp_path
     before = weights(module.generator)
     update = module.update
 
-    def only_discriminator(network: str, loss: Tensor) -> None:
-        if network == "D":
-            update(network, loss)
+    def only_discriminator(network: str, parts: Iterable[tuple[float, dict[str, Tensor]]]) -> dict[str, Tensor]:
+        return update(network, parts) if network == "D" else {}
 
     module.update = only_discriminator  # type: ignore[method-assign]
     train(module, tmp_path, steps=1)
     assert not moved(before, module.generator)
+
+
+def test_the_discriminators_two_losses_are_averaged() -> None:
+    losses = {"D_real": 1.0, "D_fake": 3.0, "D_gp": 5.0, "G_L1": 7.0}
+    assert total({name: torch.tensor(loss) for name, loss in losses.items()}) == (1 + 3) / 2 + 5 + 7
 
 
 @pytest.mark.parametrize(

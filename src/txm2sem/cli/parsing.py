@@ -87,6 +87,8 @@ def parse_model_command(base: ModelCommand, words: Sequence[str], program: str) 
     Raises:
         UserError: an option contradicts the checkpoint, or does nothing with this model.
         SystemExit: as `parse`.
+
+    One line on the console says so where the device does not compute in the number format asked for.
     """
     model = _value_of(words, "model") or base.model.model
     command = _with_channels(parse(override(base, MODEL_DEFAULTS.get(model, {})), words, program), words)
@@ -100,7 +102,7 @@ def parse_model_command(base: ModelCommand, words: Sequence[str], program: str) 
         command = parse(trained, words, program)
         _check_contradictions(command, to_mapping(trained))
     _check_applicable(command, words)
-    return command
+    return _with_usable_precision(command)
 
 
 def given_options(words: Sequence[str]) -> list[str]:
@@ -113,6 +115,25 @@ def _with_channels(command: ModelCommand, words: Sequence[str]) -> ModelCommand:
     if "input_nc" in given_options(words):
         return command
     return override(command, {"input_nc": command.model.input_nc + command.data.context_channels})
+
+
+def _with_usable_precision(command: ModelCommand) -> ModelCommand:
+    """Return the options with a number format that the device computes in; say so where it is not the one asked for.
+
+    From here on, for the saved options, the plan of a volume and its workers too, the run is one of that format.
+    """
+    if command.run.precision == "fp32":
+        return command
+    from txm2sem.devices import device_of, usable_precision
+
+    device = device_of(command.run.gpu_ids)
+    usable = usable_precision(command.run.precision, device)
+    if usable != command.run.precision:
+        print(
+            f"--precision {command.run.precision}: this {'GPU' if device.type == 'cuda' else 'processor'} has no "
+            f"instructions for it, and to emulate them is slower than {usable}; {usable} is used"
+        )
+    return override(command, {"precision": usable})
 
 
 def _saved_options(command: TrainCommand | TestCommand | VolumeCommand | RepairCommand) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from txm2sem.checkpoints import load_network
 from txm2sem.config import ModelOptions
 from txm2sem.data.transforms import downsample
+from txm2sem.devices import move_images, move_network
 from txm2sem.networks import build_generator, size_multiple
 from txm2sem.runs import RunPaths
 
@@ -39,7 +40,7 @@ class Predictor:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.generator = generator.to(device)
+        self.generator = move_network(generator, torch.device(device))
         self.factor = options.downsample_factor
         self.multiple = size_multiple(options)
         self.frozen = frozen
@@ -88,7 +89,7 @@ class Predictor:
 
     def generator_input(self, source: Tensor) -> Tensor:
         """Return what the generator sees of a source (N, C, H, W): the same, downsampled for super-resolution."""
-        return downsample(source.to(self.device), self.factor)
+        return move_images(downsample(source, self.factor), self.device)
 
     def any_size(self, source: Tensor) -> Tensor:
         """Translate a batch of images of any size, as `__call__`.

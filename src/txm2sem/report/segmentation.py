@@ -13,7 +13,7 @@ from tqdm import tqdm
 from txm2sem.config import DataOptions, TestCommand
 from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, to_uint8
 from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
-from txm2sem.devices import device_of
+from txm2sem.devices import device_of, move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.evaluation import Image
 from txm2sem.inference.translator import load_translator
@@ -128,8 +128,8 @@ def input_of(command: TestCommand, data: DataOptions) -> See:
     if translator is None:
         return lambda source: source[0].numpy()
     device = device_of(command.run.gpu_ids)
-    translator.to(device)
-    return lambda source: translator(source[None].to(device))[0, 0].cpu().numpy()
+    move_network(translator, device)
+    return lambda source: translator(move_images(source[None], device))[0, 0].cpu().numpy()
 
 
 def summaries(confusions: Counts) -> dict[str, Summary]:

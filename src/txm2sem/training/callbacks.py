@@ -101,7 +101,7 @@ class Checkpoints(Checkpoint):
             if options.save_by_iter:
                 self._save_networks(f"iter_{place.iteration}")
         # At an epoch's end its validation comes first, so that a resumed run misses none.
-        if place.patch < self.module.command.sampling.num_train:
+        if not self.module.epoch_ends:
             self._stop_if_requested(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -147,7 +147,7 @@ class Checkpoints(Checkpoint):
 
 
 class Progress(Callback):
-    """A progress bar over all patches of the run, with the time left and the current losses.
+    """A progress bar over all patches of the run, or over the minutes of its time budget, with the current losses.
 
     Shown on a terminal only; a log file gets the loss lines.
     """
@@ -158,11 +158,18 @@ class Progress(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar where the run stands."""
-        place, per_epoch = self.module.position, self.module.command.sampling.num_train
+        options = self.module.command
+        extent: dict[str, Any]
+        if self.module.has_budget:
+            extent = {
+                "total": options.schedule.time_budget,
+                "bar_format": "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total:g} minutes{postfix}",
+            }
+        else:
+            extent = {"total": self.module.epochs_in_all * options.sampling.num_train, "unit": "patch"}
         self.bar = tqdm(
-            total=self.module.epochs_in_all * per_epoch,
-            initial=place.epoch * per_epoch + place.patch,
-            unit="patch",
+            **extent,
+            initial=self._reached,
             dynamic_ncols=True,
             disable=None if trainer.is_global_zero else True,
         )
@@ -172,11 +179,19 @@ class Progress(Callback):
     ) -> None:
         """Move the bar on."""
         assert self.bar is not None
-        place, per_epoch = self.module.position, self.module.command.sampling.num_train
-        self.bar.update(place.epoch * per_epoch + place.patch - self.bar.n)
+        self.bar.update(self._reached - self.bar.n)
         if not self.bar.disable and self.module.has_just_reached(10):
-            self.bar.set_description(f"epoch {self.module.epoch}/{self.module.last_epoch}", refresh=False)
+            last = "" if self.module.has_budget else f"/{self.module.last_epoch}"
+            self.bar.set_description(f"epoch {self.module.epoch}{last}", refresh=False)
             self.bar.set_postfix({name: f"{float(value):.3g}" for name, value in self.module.losses.items()})
+
+    @property
+    def _reached(self) -> float:
+        """Where the run stands: minutes of its time budget, or patches."""
+        place, options = self.module.position, self.module.command
+        if self.module.has_budget:
+            return self.module.progress * options.schedule.time_budget
+        return place.epoch * options.sampling.num_train + place.patch
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say that the bar stands still for a reason."""

@@ -71,12 +71,11 @@ class TrainingPage(Callback):
     ) -> None:
         """Add images every `--update_html_freq` patches, and at the epoch's end."""
         place, options = self.module.position, self.module.command
-        epoch_ends = place.patch >= options.sampling.num_train
         reached = self.module.has_just_reached(options.display.update_html_freq)
-        if not trainer.is_global_zero or not (reached or epoch_ends):
+        if not trainer.is_global_zero or not (reached or self.module.epoch_ends):
             return
         save_images(self.paths, self.module.epoch, place.patch, pictures_of(self.module, batch))
-        if not epoch_ends:  # otherwise the validation follows, and then the page
+        if not self.module.epoch_ends:  # otherwise the validation follows, and then the page
             write_page(self.paths, running=True)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -21,18 +21,21 @@ from txm2sem.devices import parse_gpu_ids
 from txm2sem.errors import UserError
 from txm2sem.networks import check_patch_size
 from txm2sem.runs import RunPaths, options_text, set_aside, write_options, write_text
+from txm2sem.training.accumulation import check_parts
 from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog
 from txm2sem.training.displays import displays
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import TranslationModule
+from txm2sem.training.stopwatch import CLOCK, Clock
 
 
-def fit(command: TrainCommand, echo: Echo) -> RunPaths:
+def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
     """Train a model and leave its checkpoints, options and logs in `checkpoints_dir/NAME`.
 
     Args:
         command: the resolved options.
         echo: receives each line for the console.
+        clock: what a time budget is measured with.
 
     Returns:
         The paths of the run.
@@ -44,6 +47,7 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
     paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
     devices = parse_gpu_ids(command.run.gpu_ids)
     check_schedule(command.schedule)
+    check_parts(command.sampling)
     check_channels(command.model, command.data)
     size = size_option(command.data)
     check_patch_size(command.model, getattr(command.data, size), size)
@@ -51,7 +55,7 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
     validation = AlignedSlices.open(command.run.dataroot, "val", command.data)
     model = MODELS[command.model.model]
     command = model.resolve(command, training)
-    module = model(command)
+    module = model(command, clock)
     patches = PatchData(module, training, validation)
 
     resuming = command.schedule.continue_train
@@ -59,8 +63,8 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
         resume(module, paths, echo)
     elif is_main_process():
         move_earlier_run(paths, echo)
-    if module.position.epoch >= module.epochs_in_all:
-        echo(f"{paths.name} is trained for all its {module.epochs_in_all} epochs; a larger --niter trains it further")
+    if module.finished:
+        echo(f"{paths.name} {how_finished(module)}")
         return paths
     if is_main_process():
         write_run_options(paths, command)
@@ -72,11 +76,19 @@ def fit(command: TrainCommand, echo: Echo) -> RunPaths:
     return paths
 
 
+def how_finished(module: TranslationModule) -> str:
+    """Say what a finished run has had, and how to train it further."""
+    if module.has_budget:
+        budget = module.command.schedule.time_budget
+        return f"has used up its time budget of {budget:g} minutes; a larger --time_budget trains it further"
+    return f"is trained for all its {module.epochs_in_all} epochs; a larger --niter trains it further"
+
+
 def check_schedule(schedule: ScheduleOptions) -> None:
-    """Check that there is at least one epoch to train.
+    """Check that there is at least one epoch to train, and a length to fit into a time budget.
 
     Raises:
-        UserError: there is none, or the cosine policy has no length.
+        UserError: there is none, or the policy has no length.
     """
     last = schedule.niter + schedule.niter_decay
     if last < schedule.epoch_count:
@@ -86,6 +98,12 @@ def check_schedule(schedule: ScheduleOptions) -> None:
         )
     if schedule.lr_policy == "cosine" and schedule.niter == 0:
         raise UserError("--lr_policy cosine falls over --niter epochs: expected 1 or more, found 0")
+    if schedule.lr_policy == "plateau" and schedule.time_budget > 0:
+        raise UserError(
+            f"--time_budget {schedule.time_budget:g} --lr_policy plateau: expected a policy whose length can be fitted "
+            "to a time, found one that waits for the validation scores; pass --lr_policy linear, step or cosine, or "
+            "leave out --time_budget"
+        )
 
 
 def is_main_process() -> bool:
@@ -124,12 +142,16 @@ class PatchData(pl.LightningDataModule):
             batch_size=self.command.sampling.batch_size,
             sampler=sampler,
             num_workers=min(self.command.run.num_threads, os.cpu_count() or 1),
-            pin_memory=trainer.num_devices > 0 and self.module.device.type == "cuda",
+            pin_memory=self.module.device.type == "cuda",
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Return the fixed patches of the validation split."""
-        return DataLoader(self.validation, batch_size=self.command.sampling.batch_size)
+        return DataLoader(
+            self.validation,
+            batch_size=self.command.sampling.batch_size,
+            pin_memory=self.module.device.type == "cuda",
+        )
 
 
 def build_trainer(
@@ -160,7 +182,9 @@ def build_trainer(
         # Each of the adversarial steps leaves the parameters of the other network without gradients.
         strategy="ddp_find_unused_parameters_true" if several else "auto",
         precision="bf16-mixed" if module.command.run.precision == "bf16" else "32-true",
-        max_epochs=module.epochs_in_all - module.position.epoch,
+        # Patches are all of one size, so cuDNN can find the fastest of its algorithms once, by trying.
+        benchmark=accelerator == "gpu",
+        max_epochs=-1 if module.has_budget else module.epochs_in_all - module.position.epoch,
         # The whole validation before the first epoch of a fresh run gives the scores of epoch 0.
         num_sanity_val_steps=-1 if fresh else 0,
         reload_dataloaders_every_n_epochs=1,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from txm2sem.config import TrainCommand
 from txm2sem.data import AlignedSlices, downsample, middle_channel, resolve_ranges, size_option, to_uint8
+from txm2sem.devices import move_images, move_network
 from txm2sem.metrics import Summary, psnr, ssim
 from txm2sem.networks import build_discriminator, build_generator, check_judged_size, initialise
 from txm2sem.objectives import (
@@ -33,9 +36,14 @@ from txm2sem.objectives import (
     mix_samples,
     regression_loss,
 )
+from txm2sem.training.accumulation import GeneratorPass, Part, split
+from txm2sem.training.stopwatch import CLOCK, Clock, Stopwatch
 
 JACOBIAN = "G_jacobian"
 """Name of the Jacobian penalty among the losses."""
+
+WEIGHTS = {"D_real": 0.5, "D_fake": 0.5}
+"""Losses that count with another weight than 1 in what is minimised: the discriminator's two are averaged."""
 
 
 @dataclass
@@ -47,12 +55,14 @@ class Position:
         patch: patches seen of the current epoch.
         iteration: patches seen in all.
         step: batches seen in all.
+        seconds: time taken in all, on the main process's clock.
     """
 
     epoch: int = 0
     patch: int = 0
     iteration: int = 0
     step: int = 0
+    seconds: float = 0.0
 
 
 class TranslationModule(pl.LightningModule):
@@ -63,16 +73,18 @@ class TranslationModule(pl.LightningModule):
 
     Args:
         command: all options of the run, as `resolve` returns them.
+        clock: what a `--time_budget` is measured with.
     """
 
     bounded = True
     """Whether the generator makes images in (-1, 1), not logits."""
 
-    def __init__(self, command: TrainCommand) -> None:
+    def __init__(self, command: TrainCommand, clock: Clock = CLOCK) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.command = command
         self.position = Position()
+        self.stopwatch = Stopwatch(clock)
         self.batch_patches = 0
         self.losses: dict[str, Tensor] = {}
         self.validation_scores: list[dict[str, float]] = []
@@ -111,6 +123,26 @@ class TranslationModule(pl.LightningModule):
         """Number of the last epoch."""
         return self.command.schedule.niter + self.command.schedule.niter_decay
 
+    @property
+    def has_budget(self) -> bool:
+        """Whether time, not a number of epochs, is what the run has."""
+        return self.command.schedule.time_budget > 0
+
+    @property
+    def progress(self) -> float:
+        """Share of the time budget that is used up, 0 to 1."""
+        return min(1.0, self.position.seconds / (60 * self.command.schedule.time_budget))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has had all its epochs, or all its time."""
+        return self.progress >= 1 if self.has_budget else self.position.epoch >= self.epochs_in_all
+
+    @property
+    def epoch_ends(self) -> bool:
+        """Whether the latest batch was the last of its epoch, which the end of a time budget cuts short."""
+        return self.position.patch >= self.command.sampling.num_train or (self.has_budget and self.finished)
+
     def has_just_reached(self, frequency: int) -> bool:
         """Say whether the latest batch has brought the patches seen in all to, or over, a multiple of `frequency`."""
         seen = self.position.iteration
@@ -118,22 +150,58 @@ class TranslationModule(pl.LightningModule):
 
     def forward(self, source: Tensor) -> Tensor:
         """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range."""
-        image = downsample(source, self.command.model.downsample_factor)
-        return self.finish(self.generator(image), source)
+        return self.finish(self.generator(self.reduced(source)), source)
+
+    def reduced(self, source: Tensor) -> Tensor:
+        """Return a source (N, C, H, W) as the generator sees it: downsampled for super-resolution."""
+        return move_images(downsample(source, self.command.model.downsample_factor), source.device)
 
     def finish(self, output: Tensor, source: Tensor) -> Tensor:
         """Return the prediction that a generator's output stands for; here the output itself."""
         return output
 
-    @abstractmethod
     def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
-        """Update the networks from one batch and return the losses by name.
+        """Update the networks from one batch, `--accumulate` parts one after the other, and return the losses by name.
 
         Args:
             source: (N, C, H, W) in [-1, 1].
             target: what the prediction should be.
             valid: pixels that count, bool (N, 1, H, W); all where absent.
         """
+        parts = self.parts(source, target, valid)
+        return self.update("G", ((part.share, self.generator_losses(part, *self.translate(part))) for part in parts))
+
+    def parts(self, source: Tensor, target: Tensor, valid: Tensor | None) -> list[Part]:
+        """Return a batch in the parts that it is taken through the networks in."""
+        return split(source, target, valid, self.command.sampling.accumulate)
+
+    def translate(self, part: Part) -> tuple[Tensor, Tensor]:
+        """Return what the generator sees of a part, and its prediction; both (N, C, H, W).
+
+        The prediction is mid-grey in the pixels that do not count.
+        """
+        image = self.generator_input(part.source)
+        return image, blank(self.finish(self.generator(image), part.source), part.valid)
+
+    @abstractmethod
+    def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+        """Return the weighted losses of the generator on a part by name, means over its patches.
+
+        Args:
+            part: the patches.
+            image: what the generator has seen of them, as `translate` returns it.
+            prediction: what it has made of it.
+        """
+
+    def setup(self, stage: str) -> None:
+        """Move the networks to their device, in the layout that it wants, before their optimisers are made."""
+        move_network(self, self.trainer.strategy.root_device)
+
+    def transfer_batch_to_device(
+        self, batch: dict[str, Tensor], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Tensor]:
+        """Move a batch to the device, in the layout that it wants."""
+        return {name: move_images(item, device) for name, item in batch.items()}
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Update the networks from one batch and move the position on."""
@@ -148,11 +216,21 @@ class TranslationModule(pl.LightningModule):
         place.patch += self.batch_patches
         place.iteration += self.batch_patches
         place.step += 1
+        self.watch_budget()
+
+    def watch_budget(self) -> None:
+        """Read the clock where there is a time budget, and stop the training when that is used up.
+
+        The main process's clock counts, so that several stop at the same batch, and until then learn at the same rate.
+        Lightning then ends the epoch: validation and saving follow as usual.
+        """
+        if self.has_budget:
+            self.position.seconds = self.trainer.strategy.broadcast(self.stopwatch.read())
+            self.trainer.should_stop = self.finished
 
     def generator_input(self, source: Tensor) -> Tensor:
         """Return what the generator sees of a source image, ready to be differentiated by the Jacobian penalty."""
-        image = downsample(source, self.command.model.downsample_factor)
-        return image.detach().requires_grad_(self.penalises_jacobian)
+        return self.reduced(source).detach().requires_grad_(self.penalises_jacobian)
 
     @property
     def penalises_jacobian(self) -> bool:
@@ -172,12 +250,23 @@ class TranslationModule(pl.LightningModule):
         weight = objective.lambda_img_grad * objective.jacobian_interval
         return {JACOBIAN: weight * jacobian_penalty(prediction, image)}
 
-    def update(self, network: str, loss: Tensor) -> None:
-        """Take one optimiser step of one network (`G`, `D`)."""
+    def update(self, network: str, parts: Iterable[tuple[float, dict[str, Tensor]]]) -> dict[str, Tensor]:
+        """Take one optimiser step of one network (`G`, `D`), and return the mean losses over the parts, by name.
+
+        Args:
+            network: which.
+            parts: of each part of the batch, its share of the patches and its losses. They are asked for one after the
+                other, so that the graph of one is gone before that of the next is made.
+        """
         optimizer = self.named_optimizers()[network]
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        means: dict[str, Tensor] = {}
+        for share, losses in parts:
+            self.manual_backward(share * total(losses))
+            for name, loss in losses.items():
+                means[name] = means.get(name, 0.0) + share * loss.detach()
         optimizer.step()
+        return means
 
     # -- schedule ---------------------------------------------------------------------------------------------------
 
@@ -211,17 +300,34 @@ class TranslationModule(pl.LightningModule):
             return
         for name, optimizer in self.named_optimizers().items():
             optimizer.optimizer.load_state_dict(self._resumed["optimizers"][name])
+            lay_out_averages(optimizer.optimizer)
             self.plateaus[name].load_state_dict(self._resumed["plateaus"][name])
         self._resumed = None
 
+    def on_fit_start(self) -> None:
+        """Count the time from here on, the first validation included."""
+        self.stopwatch.start()
+
     def on_train_epoch_start(self) -> None:
         """Set the learning rate of the epoch; the plateau policy sets its own after validation."""
+        if not self.has_budget and self.command.schedule.lr_policy != "plateau":
+            self.set_learning_rate(self.epoch)
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Set the learning rate of the batch where a time budget takes the place of the epochs.
+
+        It is that of the epoch, with a fraction, that the same share of all epochs would have come to.
+        """
+        if self.has_budget:
+            self.watch_budget()
+            self.set_learning_rate(self.command.schedule.epoch_count + self.progress * self.epochs_in_all)
+
+    def set_learning_rate(self, epoch: float) -> None:
+        """Set the learning rate that the policy has at an epoch."""
         schedule = self.command.schedule
-        if schedule.lr_policy == "plateau":
-            return
         factor = learning_rate_factor(
             schedule.lr_policy,
-            self.epoch,
+            epoch,
             niter=schedule.niter,
             niter_decay=schedule.niter_decay,
             lr_decay_iters=schedule.lr_decay_iters,
@@ -237,6 +343,7 @@ class TranslationModule(pl.LightningModule):
                 plateau.step(next(iter(self.validation_summary().values())).mean)
         self.position.epoch += 1
         self.position.patch = 0
+        self.watch_budget()
 
     # -- validation -------------------------------------------------------------------------------------------------
 
@@ -271,7 +378,7 @@ class TranslationModule(pl.LightningModule):
     def state(self) -> dict[str, Any]:
         """Return everything that resuming needs: tensors and plain values only."""
         return {
-            "position": asdict(self.position),
+            "position": asdict(dataclasses.replace(self.position, seconds=self.stopwatch.read())),
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "optimizers": {name: item.optimizer.state_dict() for name, item in self.named_optimizers().items()},
             "plateaus": {name: plateau.state_dict() for name, plateau in self.plateaus.items()},
@@ -280,6 +387,7 @@ class TranslationModule(pl.LightningModule):
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state returned by `state`; the optimisers follow when training starts."""
         self.position = Position(**state["position"])
+        self.stopwatch.earlier = self.position.seconds
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
         self._resumed = state
@@ -289,8 +397,19 @@ class TranslationModule(pl.LightningModule):
 
 
 def total(losses: dict[str, Tensor]) -> Tensor:
-    """Return the sum of scalar losses."""
-    return torch.stack(list(losses.values())).sum()
+    """Return the sum of scalar losses, by name, with their `WEIGHTS`."""
+    return torch.stack([WEIGHTS.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+
+
+def lay_out_averages(optimizer: Optimizer) -> None:
+    """Give an optimiser's averages the layout of their weights, in place.
+
+    The fused Adam goes through all of them in the order of memory, and a state saved on another device has another one.
+    """
+    for weight, averages in optimizer.state.items():
+        for name, value in averages.items():
+            if value.shape == weight.shape and value.stride() != weight.stride():
+                averages[name] = torch.empty_like(weight).copy_(value)
 
 
 def blank(image: Tensor, valid: Tensor | None) -> Tensor:
@@ -301,16 +420,12 @@ def blank(image: Tensor, valid: Tensor | None) -> Tensor:
 class RegressionModule(TranslationModule):
     """Feedforward CNN and SRCNN: a generator trained on image similarity alone, and on continuity."""
 
-    def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
-        """Minimise lambda_regression * L(G(T), S) + lambda_img_grad * R on one batch (N, 1, H, W)."""
+    def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+        """Return lambda_regression * L(G(T), S) and lambda_img_grad * R of a part, by name."""
         objective = self.command.objective
-        image = self.generator_input(source)
-        prediction = blank(self.finish(self.generator(image), source), valid)
-        similarity = regression_loss(prediction, target, objective.regression_loss, valid)
+        similarity = regression_loss(prediction, part.target, objective.regression_loss, part.valid)
         losses = {f"G_{objective.regression_loss}": objective.lambda_regression * similarity}
-        losses |= self.continuity_losses(prediction, image)
-        self.update("G", total(losses))
-        return losses
+        return losses | self.continuity_losses(prediction, image)
 
 
 class AdversarialModule(TranslationModule):
@@ -319,8 +434,8 @@ class AdversarialModule(TranslationModule):
     The discriminator sees the SEM beside the input (pix2pix, repair, and srgan with `--d_condition`), or alone (srgan).
     """
 
-    def __init__(self, command: TrainCommand) -> None:
-        super().__init__(command)
+    def __init__(self, command: TrainCommand, clock: Clock = CLOCK) -> None:
+        super().__init__(command, clock)
         self.conditional = command.model.model != "srgan" or command.objective.d_condition
         channels = command.model.output_nc + (command.model.input_nc if self.conditional else 0)
         self.discriminator = build_discriminator(command.model, channels)
@@ -344,36 +459,45 @@ class AdversarialModule(TranslationModule):
         return {"G": self.generator, "D": self.discriminator}
 
     def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
-        """Update the discriminator, then the generator, on one batch (N, 1, H, W).
+        """Update the discriminator, then the generator as the updated discriminator judges it, on one batch.
 
         D minimises the mean of its losses on real and predicted images, plus lambda_gp * gradient penalty (wgangp);
         G minimises L_GAN + lambda_L1 * |G(T) - S| + lambda_img_grad * R.
         """
-        image = self.generator_input(source)
         # Where nothing counts both images are the same grey, from which the discriminator learns nothing.
-        prediction, target = blank(self.finish(self.generator(image), source), valid), blank(target, valid)
-        discriminator_losses = self.discriminator_losses(source, target, prediction.detach())
-        weights = {"D_real": 0.5, "D_fake": 0.5}
-        self.update("D", total({name: weights.get(name, 1.0) * loss for name, loss in discriminator_losses.items()}))
-
-        objective = self.command.objective
+        parts = self.parts(source, blank(target, valid), valid)
+        # The discriminator learns from all parts before the generator learns from the first. The graph of one part may
+        # wait for that; those of several would take the memory that the parts are there to save.
+        passes = [
+            (part, GeneratorPass(self.generator, partial(self.translate, part), source.device, keep=len(parts) == 1))
+            for part in parts
+        ]
+        judged = self.update(
+            "D", ((part.share, self.discriminator_losses(part, once.prediction)) for part, once in passes)
+        )
         # The generator's step must leave no gradients in the discriminator.
         self.discriminator.requires_grad_(False)
-        logits = self.discriminator(self.seen_by_discriminator(source, prediction))
+        losses = self.update(
+            "G", ((part.share, self.generator_losses(part, *once.with_graph())) for part, once in passes)
+        )
+        self.discriminator.requires_grad_(True)
+        return losses | judged
+
+    def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+        """Return L_GAN, lambda_L1 * |G(T) - S| and lambda_img_grad * R of a part, by name."""
+        objective = self.command.objective
+        logits = self.discriminator(self.seen_by_discriminator(part.source, prediction))
         losses = {
             "G_GAN": gan_loss(logits, True, objective.gan_mode),
-            "G_L1": objective.lambda_L1 * regression_loss(prediction, target, "L1", valid),
+            "G_L1": objective.lambda_L1 * regression_loss(prediction, part.target, "L1", part.valid),
         }
-        losses |= self.continuity_losses(prediction, image)
-        self.update("G", total(losses))
-        self.discriminator.requires_grad_(True)
-        return losses | discriminator_losses
+        return losses | self.continuity_losses(prediction, image)
 
-    def discriminator_losses(self, source: Tensor, target: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+    def discriminator_losses(self, part: Part, prediction: Tensor) -> dict[str, Tensor]:
         """Return the discriminator's losses on real and predicted images and its weighted gradient penalty, by name."""
         objective = self.command.objective
-        real = self.seen_by_discriminator(source, target)
-        fake = self.pool.query(self.seen_by_discriminator(source, prediction))
+        real = self.seen_by_discriminator(part.source, part.target)
+        fake = self.pool.query(self.seen_by_discriminator(part.source, prediction))
         losses = {
             "D_real": gan_loss(self.discriminator(real), True, objective.gan_mode),
             "D_fake": gan_loss(self.discriminator(fake), False, objective.gan_mode),
@@ -384,7 +508,8 @@ class AdversarialModule(TranslationModule):
 
     def seen_by_discriminator(self, source: Tensor, image: Tensor) -> Tensor:
         """Return SEM or prediction, beside the full-resolution TXM where the discriminator is conditional."""
-        return torch.cat([source, image], dim=1) if self.conditional else image
+        # Beside a single channel, whose layout is both, the others would lose theirs.
+        return move_images(torch.cat([source, image], dim=1), image.device) if self.conditional else image
 
     def state(self) -> dict[str, Any]:
         """Return everything that resuming needs: tensors and plain values only."""

@@ -119,14 +119,18 @@ def _state(options: Mapping[str, Any], reached: float, running: bool) -> str:
     parts = [escape(str(options[key])) for key in ("model", "netG") if key in options]
     schedule = TrainCommand().schedule
     last = int(options.get("niter", schedule.niter)) + int(options.get("niter_decay", schedule.niter_decay))
-    parts.append(f"{round(reached, 2):g} of {last} epochs")
+    budget = float(options.get("time_budget", schedule.time_budget))
+    length = f"epochs in a time budget of {budget:g} minutes" if budget else f"of {last} epochs"
+    parts.append(f"{round(reached, 2):g} {length}")
     now = datetime.now().astimezone()
     parts.append(f'written <time datetime="{now.isoformat(timespec="seconds")}">{now:%Y-%m-%d %H:%M:%S}</time>')
     if running:
         note = f"reloads every {SECONDS_BETWEEN_RELOADS} s while you are at the top and have opened nothing"
         parts.append(f'training<span class="screen"> ({note})</span>')
     else:
-        parts.append("training has finished" if reached >= last else "training has stopped")
+        # How much of a budget is used up is not in the logs.
+        ended = "ended" if budget else "finished" if reached >= last else "stopped"
+        parts.append(f"training has {ended}")
     return " · ".join(parts)
 
 

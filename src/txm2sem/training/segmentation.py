@@ -22,7 +22,9 @@ from txm2sem.errors import UserError
 from txm2sem.inference.translator import load_translator, read_source_options
 from txm2sem.metrics import Summary, class_summaries, confusion_matrix, dice
 from txm2sem.objectives import segmentation_loss
-from txm2sem.training.modules import TranslationModule, total
+from txm2sem.training.accumulation import Part
+from txm2sem.training.modules import TranslationModule
+from txm2sem.training.stopwatch import CLOCK, Clock
 
 
 class SegmentationModule(TranslationModule):
@@ -33,8 +35,8 @@ class SegmentationModule(TranslationModule):
 
     bounded = False
 
-    def __init__(self, command: TrainCommand) -> None:
-        super().__init__(command)
+    def __init__(self, command: TrainCommand, clock: Clock = CLOCK) -> None:
+        super().__init__(command, clock)
         self.translator = load_translator(command.run.checkpoints_dir, command.data)
         self.class_weights = parse_class_weights(command.objective.class_weights)
         self.confusions: list[NDArray[np.int64]] = []
@@ -85,19 +87,15 @@ class SegmentationModule(TranslationModule):
         prediction: Tensor = self.translator(source)
         return prediction
 
-    def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
-        """Minimise the weighted cross entropy + lambda_img_grad * R on one batch: (N, 1, H, W), the target int64.
+    def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+        """Return the weighted cross entropy and lambda_img_grad * R of a part, by name; the target is int64.
 
-        R is the penalty on the Jacobian of the class probabilities, since logits have no scale of their own. Pixels
-        that do not count are marked in the target; `valid` has nothing to add.
+        The prediction are logits. R is the penalty on the Jacobian of the class probabilities, since logits have no
+        scale of their own. Pixels that do not count are marked in the target.
         """
-        image = self.generator_input(source)
-        logits = self.generator(image)
-        weights = torch.tensor(self.class_weights, device=logits.device)
-        losses = {"G_CE": segmentation_loss(logits, target[:, 0], weights, ignored=IGNORED)}
-        losses |= self.continuity_losses(logits.float().softmax(dim=1), image)
-        self.update("G", total(losses))
-        return losses
+        weights = torch.tensor(self.class_weights, device=prediction.device)
+        losses = {"G_CE": segmentation_loss(prediction, part.target[:, 0], weights, ignored=IGNORED)}
+        return losses | self.continuity_losses(prediction.float().softmax(dim=1), image)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the counts of the validation before."""

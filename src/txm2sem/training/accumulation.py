@@ -1,0 +1,102 @@
+"""A training step's batch in parts, of which memory holds one at a time: gradient accumulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from txm2sem.config import SamplingOptions
+from txm2sem.errors import UserError
+from txm2sem.inference.predictor import batch_statistics
+
+
+class Part(NamedTuple):
+    """Some patches of a batch.
+
+    Attributes:
+        source: (N, C, H, W) in [-1, 1].
+        target: what the prediction should be, (N, ...).
+        valid: pixels that count, bool (N, 1, H, W); None where all do.
+        share: of the batch's patches, 0 to 1; the shares of its parts add up to 1.
+    """
+
+    source: Tensor
+    target: Tensor
+    valid: Tensor | None
+    share: float
+
+
+def split(source: Tensor, target: Tensor, valid: Tensor | None, count: int) -> list[Part]:
+    """Return a batch in `count` parts of its patches, in order.
+
+    The last batch of an epoch may have fewer patches: then the last parts are smaller, or missing.
+    """
+    sources, targets = source.chunk(count), target.chunk(count)
+    valids = [None] * len(sources) if valid is None else valid.chunk(count)
+    return [Part(*items, len(items[0]) / len(source)) for items in zip(sources, targets, valids, strict=True)]
+
+
+def check_parts(sampling: SamplingOptions) -> None:
+    """Check that a batch has equal parts.
+
+    Raises:
+        UserError: it has not.
+    """
+    size, count = sampling.batch_size, sampling.accumulate
+    if size % count:
+        raise UserError(
+            f"--batch_size {size} --accumulate {count}: expected a batch that divides into {count} equal parts, found "
+            f"{size} patches; pass a multiple of {count}, such as --batch_size {-(-size // count) * count}"
+        )
+
+
+class GeneratorPass:
+    """A part's way through the generator, for two updates: its prediction is needed first, its graph later.
+
+    A graph that is kept waits in memory. One that is not is made when it is asked for, by running the generator again
+    with the same random numbers (dropout) and without gathering normalisation statistics a second time.
+
+    Args:
+        generator: the network that runs.
+        run: takes the part through it; returns what it has seen, and the prediction.
+        device: where it runs.
+        keep: keep the graph.
+
+    Attributes:
+        prediction: of the part, without gradients.
+    """
+
+    def __init__(
+        self, generator: nn.Module, run: Callable[[], tuple[Tensor, Tensor]], device: torch.device, *, keep: bool
+    ) -> None:
+        self._generator = generator
+        self._run = run
+        self._device = device
+        self._random = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+        with torch.set_grad_enabled(keep):
+            image, prediction = run()
+        self._kept = (image, prediction) if keep else None
+        self.prediction = prediction.detach()
+
+    def with_graph(self) -> tuple[Tensor, Tensor]:
+        """Return what the generator has seen, and the prediction with the graph that leads to it."""
+        if self._kept:
+            return self._kept
+        with same_random_numbers(self._random, self._device), batch_statistics(self._generator):
+            return self._run()
+
+
+@contextmanager
+def same_random_numbers(state: Tensor, device: torch.device) -> Iterator[None]:
+    """Draw what was drawn after a state of a device's random generator, and then go on as if nothing had been drawn."""
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng([device] if on_gpu else []):
+        if on_gpu:
+            torch.cuda.set_rng_state(state, device)
+        else:
+            torch.set_rng_state(state)
+        yield

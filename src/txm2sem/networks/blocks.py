@@ -36,18 +36,18 @@ def output_bound(bounded: bool) -> nn.Module:
 
 
 class HalfDropout(nn.Dropout):
-    """`nn.Dropout(0.5)`, which takes each decision from one random bit instead of a number of its own."""
+    """`nn.Dropout(0.5)`, which on the CPU takes each decision from one random bit instead of a number of its own."""
 
     def __init__(self) -> None:
         super().__init__(0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """Set about half of the elements to 0 and double the others, while training; then all shapes are taken."""
-        if not self.training:
-            return x
+        if not self.training or x.device.type != "cpu":
+            return super().forward(x)
         count = x.numel()
-        words = torch.empty(-(-count // 64), dtype=torch.int64, device=x.device).random_(-(2**63), None)
-        bits = words.view(torch.uint8)[:, None] & (1 << torch.arange(8, dtype=torch.uint8, device=x.device))
+        words = torch.empty(-(-count // 64), dtype=torch.int64).random_(-(2**63), None)
+        bits = words.view(torch.uint8)[:, None] & (1 << torch.arange(8, dtype=torch.uint8))
         kept = (bits != 0).flatten()[:count].view(x.shape)
         return x * kept.to(x.dtype).mul_(2)
 

@@ -13,11 +13,13 @@ from txm2sem.metrics.segmentation import (
     pooled,
     row_shares,
 )
+from txm2sem.metrics.spectra import Spectrum, fourier_ring_correlation, power_spectrum, resolution
 
 __all__ = [
     "Continuity",
     "ContinuitySums",
     "SeamSums",
+    "Spectrum",
     "Summary",
     "accuracy",
     "adjacent_difference",
@@ -25,10 +27,13 @@ __all__ = [
     "class_summaries",
     "confusion_matrix",
     "dice",
+    "fourier_ring_correlation",
     "iou",
     "mean_present",
     "pooled",
+    "power_spectrum",
     "psnr",
+    "resolution",
     "row_shares",
     "ssim",
 ]

@@ -122,7 +122,7 @@ class _Rings:
         self.count = min(rows, columns) // 2
         numbers = np.rint(frequency * 2 * self.count).astype(int)
         inside = (numbers >= 1) & (numbers <= self.count)
-        # In half a transform, all but the first and (of an even side) the last column stand for their mirror image, too.
+        # In half a transform, columns but the first and (of an even side) the last stand for their mirror image, too.
         weight = np.full(frequency.shape, 2.0)
         weight[:, 0] = 1
         if columns % 2 == 0:

@@ -96,20 +96,25 @@ def main() -> int:
             flush=True,
         )
     if arguments.json:
-        machine = {"processor": processor(), "threads": torch.get_num_threads(), "torch": torch.__version__}
-        content = {"machine": machine, "peak_flops": peaks, "rounds": arguments.rounds, "cases": results}
-        arguments.json.write_text(json.dumps(content, indent=2) + "\n")
+        write_results(arguments.json, peak_flops=peaks, rounds=arguments.rounds, cases=results)
     return 0
+
+
+def write_results(path: Path, **parts: Any) -> None:
+    """Write parts of the results, and the machine they are of, over those of earlier runs."""
+    machine = {"processor": processor(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({**earlier, "machine": machine, **parts}, indent=2) + "\n")
 
 
 def measure(case: Case, rounds: int, peaks: dict[str, float]) -> dict[str, Any]:
     """Time plain and fast in turn; a round takes as many steps as the lazy penalty has in a period."""
     steps = case.fast.get("jacobian_interval", 1)
-    paths = {"plain": work(case, {}, plain=True), "fast": work(case, case.fast)}
-    times: dict[str, list[float]] = {name: [] for name in paths}
+    ways = {way: work(case, way) for way in ("plain", "fast")}
+    times: dict[str, list[float]] = {way: [] for way in ways}
     operations = {}
     for number in range(rounds + 1):
-        for name, run in paths.items():
+        for name, run in ways.items():
             keep_memory(name == "fast")
             if number == 0:
                 with OperationCounter() as counter:
@@ -132,28 +137,51 @@ def measure(case: Case, rounds: int, peaks: dict[str, float]) -> dict[str, Any]:
     }
 
 
-def work(case: Case, changes: dict[str, Any], *, plain: bool = False) -> Callable[[int], None]:
-    """Return a function that takes a number of steps, or translates so many patches; `plain` as torch has it."""
-    values = {**MODEL_DEFAULTS[case.model], "model": case.model, **case.options, **changes}
-    command = override(TrainCommand(), values)
+def work(case: Case, way: str) -> Callable[[int], None]:
+    """Return a function that takes a number of steps, or translates so many patches, in the `plain` or `fast` way."""
+    plain = way == "plain"
+    changes = {} if plain else case.fast
+    if case.training:
+        _, step = training_module(case, changes, plain=plain)
+        return lambda steps: [step() for _ in range(steps)] and None
+    command = command_of(case, changes)
+    network = MODELS[case.model](command).generator
+    if plain:
+        use_torchs_own(network)
+    predictor = Predictor(network, command.model, dtype=DTYPES[command.run.precision])
+    source, _ = images_of(command)
+    return lambda steps: [predictor(source) for _ in range(steps)] and None
+
+
+def command_of(case: Case, changes: dict[str, Any]) -> TrainCommand:
+    return override(TrainCommand(), {**MODEL_DEFAULTS[case.model], "model": case.model, **case.options, **changes})
+
+
+def images_of(command: TrainCommand) -> Tensor:
+    """Return source and target of a batch, (2, N, 1, H, W)."""
     torch.manual_seed(0)
-    dtype, side = DTYPES[command.run.precision], command.data.patch_size
-    source, target = torch.rand(2, 1, 1, side, side) * 2 - 1
+    side = command.data.patch_size
+    return torch.rand(2, command.sampling.batch_size, 1, side, side) * 2 - 1
+
+
+def training_module(
+    case: Case, changes: dict[str, Any], *, plain: bool = False
+) -> tuple[TranslationModule, Callable[..., None]]:
+    """Return a module, and a function that takes a step with it, on a batch of its own unless it is given one."""
+    command = command_of(case, changes)
+    source, target = images_of(command)
     module = MODELS[case.model](command)
     if plain:
         use_torchs_own(module)
-    if not case.training:
-        predictor = Predictor(module.generator, command.model, dtype=dtype)
-        return lambda steps: [predictor(source) for _ in range(steps)] and None
     attach_optimisers(module, fused=not plain)
+    mixed = command.run.precision == "bf16"
 
-    def train(steps: int) -> None:
-        for _ in range(steps):
-            with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-                module.optimisation_step(source, target)
-            module.position.step += 1
+    def step(source: Tensor = source, target: Tensor = target) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            module.optimisation_step(source, target)
+        module.position.step += 1
 
-    return train
+    return module, step
 
 
 def use_torchs_own(network: nn.Module) -> None:

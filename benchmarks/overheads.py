@@ -127,7 +127,7 @@ def waiting_share(slices: AlignedSlices, command: TrainCommand, steps: int = 24)
 
 def seconds_of(*words: str) -> float:
     """Return the time that the program takes with these words."""
-    program = [sys.executable, "-m", "txm2sem.cli.main", *words]
+    program = [str(Path(sys.executable).with_name("txm2sem")), *words]
     return median_seconds(lambda: subprocess.run(program, check=True, stdout=subprocess.DEVNULL))
 
 

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from txm2sem.training.curves import read_losses
 
 OPTIONS = (
-    "--model srgan --netG sr_resnet_6blocks --ngf 32 --downsample_factor 2 --patch_size 128 --gan_mode wgangp "
-    "--lambda_gp 10 --lambda_img_grad 1e-4 --niter 1 --niter_decay 0 --print_freq 1 --num_test 10 --no_html "
-    "--gpu_ids -1"
+    "--model srgan --netG sr_resnet_6blocks --ngf 32 --downsample_factor 2 --patch_size 128 --norm instance "
+    "--gan_mode wgangp --lambda_gp 10 --lambda_img_grad 1e-4 --niter 1 --niter_decay 0 --print_freq 1 --num_test 10 "
+    "--no_html --gpu_ids -1"
 )
 LABELS = {
     "G_GAN": "generator, adversarial",
@@ -62,7 +62,7 @@ def main() -> int:
 def train(arguments: argparse.Namespace, precision: str, folder: Path) -> dict[str, NDArray[np.float64]]:
     """Return the losses by name, each as means over the windows."""
     words = [
-        *(sys.executable, "-m", "txm2sem.cli.main", "train", "--dataroot", str(arguments.dataroot)),
+        *(str(Path(sys.executable).with_name("txm2sem")), "train", "--dataroot", str(arguments.dataroot)),
         *("--name", precision, "--precision", precision, "--num_train", str(arguments.patches)),
         *("--checkpoints_dir", str(folder), "--results_dir", str(folder / "results"), *OPTIONS.split()),
     ]

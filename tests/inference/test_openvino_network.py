@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from itertools import product
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -71,9 +73,11 @@ def test_images_may_have_any_size_and_number() -> None:
     model = options("sr_resnet_6blocks", "batch")
     generator = network(model)
     exact = OpenVinoNetwork(generator, CHANNELS, None)
-    for source in (images(model, 2), images(model, 3, count=2, sides=2), images(model, 4)[..., :6]):
+    sources = [images(model, 2), images(model, 3, count=2, sides=2), images(model, 4)[..., :6]]
+    predictions = [exact(source) for source in sources]
+    for source, prediction in zip(sources, predictions, strict=True):
         with torch.inference_mode():
-            torch.testing.assert_close(exact(source), generator(source), rtol=0, atol=1e-4)
+            torch.testing.assert_close(prediction, generator(source), rtol=0, atol=1e-4)
 
 
 def test_dropout_is_off_and_the_generator_keeps_its_mode() -> None:
@@ -110,11 +114,27 @@ def test_ranges_are_those_of_all_examples_and_include_zero() -> None:
     assert ranges["range1"][0] == 0
 
 
-def test_a_layer_that_is_always_zero_stays_zero() -> None:
-    network = nn.Sequential(nn.ReLU(), nn.Conv2d(1, 2, 3))
+def test_what_is_always_zero_stays_zero() -> None:
+    convolution = nn.Conv2d(1, 2, 3)
+    nn.init.zeros_(convolution.weight[0])
+    network = nn.Sequential(nn.ReLU(), convolution)
     source = -torch.rand(1, 1, 8, 8)
-    with torch.inference_mode():
+    with torch.inference_mode(), np.errstate(all="raise"):
         torch.testing.assert_close(OpenVinoNetwork(network, 1, find_ranges(network, [source]))(source), network(source))
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="OpenVINO has other kernels elsewhere")
+@pytest.mark.parametrize(("net", "others"), [("sr_resnet_6blocks", 0), ("unet_128", 0), ("resnet_6blocks", 1)])
+def test_convolutions_are_computed_in_integers(net: str, others: int) -> None:
+    # But for the transposed convolution behind the last sum of a resnet, whose input has both signs.
+    model = options(net, "batch")
+    generator = network(model)
+    quantised = OpenVinoNetwork(generator, CHANNELS, find_ranges(generator, [images(model, seed=1)]))
+    layers = [node.rt_info for node in quantised._request.get_compiled_model().get_runtime_model().get_ops()]
+    precisions = [str(layer["runtimePrecision"].value) for layer in layers if "onv" in str(layer["layerType"].value)]
+    convolutions = sum(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in generator.modules())
+    assert len(precisions) == convolutions
+    assert sum(precision not in ("u8", "i8") for precision in precisions) == others
 
 
 def test_nothing_is_told_to_the_makers_of_openvino() -> None:

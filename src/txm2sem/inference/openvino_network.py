@@ -89,8 +89,7 @@ class OpenVinoNetwork(nn.Module):
 
     def forward(self, source: Tensor) -> Tensor:
         """Translate (N, C, H, W)."""
-        prediction = self._request.infer([source.contiguous().numpy()], share_inputs=True)[0]
-        return torch.from_numpy(prediction.copy())
+        return torch.from_numpy(self._request.infer([source.contiguous().numpy()], share_inputs=True)[0])
 
 
 @torch.no_grad()

@@ -114,6 +114,22 @@ def test_ranges_are_those_of_all_examples_and_include_zero() -> None:
     assert ranges["range1"][0] == 0
 
 
+def test_rare_large_values_do_not_cost_the_many_small_ones() -> None:
+    # Steps of 60 / 255 would round all small values to 0, of which the convolution sums 49; behind the tanh it does not
+    # matter how large the large ones are.
+    convolution = nn.Conv2d(1, 1, 7)
+    nn.init.constant_(convolution.weight, 0.2)
+    network = nn.Sequential(convolution, nn.Tanh())
+    source = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 0.1
+    source[0, 0, 20, 20] = 60
+    ranges = find_ranges(network, [source])
+    assert 0 < ranges["range0"][1] < 30
+    with torch.inference_mode():
+        expected = network(source)
+    wide, narrow = (OpenVinoNetwork(network, 1, found)(source) for found in ({"range0": (0.0, 60.0)}, ranges))
+    assert relative_error(narrow, expected) < relative_error(wide, expected) / 2
+
+
 def test_what_is_always_zero_stays_zero() -> None:
     convolution = nn.Conv2d(1, 2, 3)
     nn.init.zeros_(convolution.weight[0])

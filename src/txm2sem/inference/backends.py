@@ -88,10 +88,12 @@ class Calibration:
     @property
     def note(self) -> str:
         """What the user must know of it."""
-        advice = f", more than {TOLERATED_LOSS} dB: --backend torch avoids that" if self.loss > TOLERATED_LOSS else ""
+        advice = (
+            f", by more than {TOLERATED_LOSS} dB: --backend torch avoids that" if self.loss > TOLERATED_LOSS else ""
+        )
         return (
             f"on {CHECKS} other training patches the quantised prediction is within {self.agreement:.1f} dB (PSNR) of "
-            f"the float32 one, and its PSNR to the truth is {self.loss:.3f} dB lower{advice}"
+            f"the float32 one, and its PSNR to the truth changes by {-self.loss:+.3f} dB{advice}"
         )
 
 
@@ -125,15 +127,15 @@ def load_predictor(
     checkpoint = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
     options = {name: getattr(trained.data, name) for name in SHAPING}
     identity = {"checkpoint_sha256": checkpoint, "examples": EXAMPLES, **options}
-    calibration = known
-    if known is None or known.identity != identity:
+    if known is not None and known.identity == identity:
+        calibration, when = known, "as before"
+    else:
         roots = [trained.run.dataroot, command.run.dataroot]
-        calibration = _calibrate(generator, command.model, _patches(roots, trained.data, known, kept), identity)
+        patches = _patches(roots, trained.data, known, kept)
+        calibration, when = _calibrate(generator, command.model, patches, identity), "now"
         calibration.save(kept)
-    assert calibration is not None
     network = OpenVinoNetwork(generator, command.model.input_nc, calibration.ranges)
     return_freed_memory()
-    when = "as before" if calibration is known else "now"
     first = f"OpenVINO computes in 8-bit integers, quantised {when} on {EXAMPLES} training patches (kept as {kept})"
     return Predictor(network, command.model, frozen=frozen, notes=(first, calibration.note))
 
@@ -184,7 +186,7 @@ def _calibrate(
 ) -> Calibration:
     bar = tqdm(patches, total=len(patches), desc="quantising", unit="patch", disable=None)
     pairs = ((downsample(patch["source"][None], model.downsample_factor), patch["target"][None]) for patch in bar)
-    ranges = find_ranges(generator, (next(pairs)[0] for _ in range(EXAMPLES)))
+    ranges = find_ranges(generator, [next(pairs)[0] for _ in range(EXAMPLES)])
     quantised = OpenVinoNetwork(generator, model.input_nc, ranges)
     agreement, loss = _compare(generator.eval(), quantised, pairs)
     return Calibration(identity, ranges, agreement, loss)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import operator
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -24,14 +24,22 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from txm2sem.errors import UserError
 
 Ranges = dict[str, tuple[float, float]]
-"""The smallest and largest value that reached the convolutions of these names."""
+"""The smallest and the largest value that is kept, by the names that the traced network has for what is quantised."""
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 MOVING = (nn.ReflectionPad2d, nn.PixelShuffle, nn.Dropout, nn.Identity)
 """Layers that only move values, in evaluation mode: what a convolution sees can be made integers before them."""
 
+ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh)
+
 LEVELS = 256
+
+FRACTIONS = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1)
+"""Parts of the range of all values that are tried: a narrower one cuts the largest values off, but has finer steps."""
+
+TRIAL = 4
+"""Every so manieth example is tried with each of them."""
 
 
 def import_openvino() -> tuple[ModuleType, ModuleType]:
@@ -93,8 +101,12 @@ class OpenVinoNetwork(nn.Module):
 
 
 @torch.no_grad()
-def find_ranges(generator: nn.Module, examples: Iterable[Tensor]) -> Ranges:
-    """Find the range of what the convolutions see, over some examples.
+def find_ranges(generator: nn.Module, examples: Sequence[Tensor]) -> Ranges:
+    """Find the ranges with which the convolutions change least, over some examples.
+
+    Of the fractions of what all values span, each convolution has the one that changes its output least in the mean
+    square, behind the activation that follows it. That matters most for the last one, which sums many small values
+    beside a few large ones to grey values, of which a tanh bounds the largest.
 
     Args:
         generator: the network, which is left as it is; its statistics are frozen.
@@ -103,14 +115,46 @@ def find_ranges(generator: nn.Module, examples: Iterable[Tensor]) -> Ranges:
     traced = _traced(generator)
     for example in examples:
         traced(example)
-    return {name: (layer.low, layer.high) for name, layer in _range_layers(traced).items()}
+    layers = {name: layer for name, layer in traced.named_children() if isinstance(layer, _Range)}
+    ranges = {name: [(layer.low * part, layer.high * part) for part in FRACTIONS] for name, layer in layers.items()}
+    errors = {name: torch.zeros(len(FRACTIONS)) for name in layers}
+
+    def compare(name: str) -> Callable[..., None]:
+        def compare_outputs(convolution: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+            exact = layers[name].activation(output)
+            for number, ends in enumerate(ranges[name]):
+                rounded = torch.fake_quantize_per_tensor_affine(inputs[0], *_steps(*ends), 0, LEVELS - 1)
+                found = layers[name].activation(convolution.forward(rounded))
+                errors[name][number] += (found - exact).square().mean()
+
+        return compare_outputs
+
+    for name, layer in layers.items():
+        traced.get_submodule(layer.convolution).register_forward_hook(compare(name))
+    for example in examples[::TRIAL]:
+        traced(example)
+    return {name: ends[int(errors[name].argmin())] for name, ends in ranges.items()}
+
+
+def _steps(low: float, high: float) -> tuple[float, int]:
+    """Return the step between the integers of a range, and the integer that stands for 0."""
+    step = (high - low) / (LEVELS - 1) or 1.0
+    return step, round(-low / step)
 
 
 class _Range(nn.Module):
-    """Passes values on and keeps their extremes; 0 is always between them, as images are padded with it."""
+    """Passes on what a convolution will see and keeps its extremes; 0 is always between them, as images are padded.
 
-    def __init__(self) -> None:
+    Attributes:
+        convolution: its name.
+        activation: what follows it.
+        low, high: the extremes.
+    """
+
+    def __init__(self, convolution: str, activation: nn.Module) -> None:
         super().__init__()
+        self.convolution = convolution
+        self.activation = activation
         self.low = self.high = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
@@ -158,23 +202,16 @@ def _swap_with_activation(shuffle: fx.Node) -> None:
 
 
 def _insert_ranges(traced: fx.GraphModule) -> None:
-    sources: dict[fx.Node, list[fx.Node]] = {}
-    for node in traced.graph.nodes:
-        if isinstance(_layer(traced, node), CONVOLUTIONS):
-            user, source = node, node.args[0]
-            while isinstance(_layer(traced, source), MOVING):
-                user, source = source, source.args[0]
-            sources.setdefault(source, []).append(user)
-    for number, (source, users) in enumerate(sources.items()):
-        traced.add_submodule(f"range{number}", _Range())
+    convolutions = [node for node in traced.graph.nodes if isinstance(_layer(traced, node), CONVOLUTIONS)]
+    for number, node in enumerate(convolutions):
+        user, source = node, node.args[0]
+        while isinstance(_layer(traced, source), MOVING):
+            user, source = source, source.args[0]
+        behind = _layer(traced, next(iter(node.users)))
+        activation = behind if isinstance(behind, ACTIVATIONS) else nn.Identity()
+        traced.add_submodule(f"range{number}", _Range(str(node.target), activation))
         with traced.graph.inserting_after(source):
-            ranged = traced.graph.call_module(f"range{number}", (source,))
-        for user in users:
-            user.replace_input_with(source, ranged)
-
-
-def _range_layers(traced: fx.GraphModule) -> dict[str, _Range]:
-    return {name: layer for name, layer in traced.named_children() if isinstance(layer, _Range)}
+            user.replace_input_with(source, traced.graph.call_module(f"range{number}", (source,)))
 
 
 def _layer(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
@@ -192,7 +229,7 @@ class _Translation(fx.Interpreter):
     def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         layer = self.fetch_attr(target)
         if isinstance(layer, _Range):
-            return self.integers(args[0], *self.ranges[target]) if self.ranges else args[0]
+            return args[0] if self.ranges is None else self.integers(args[0], *self.ranges[target])
         translate = next(translate for kind, translate in LAYERS.items() if isinstance(layer, kind))
         return translate(self, layer, *args)
 
@@ -203,9 +240,8 @@ class _Translation(fx.Interpreter):
         return self.ops.concat(args[0], kwargs["dim"])
 
     def integers(self, x: Any, low: float, high: float) -> Any:
-        scale = (high - low) / (LEVELS - 1) or 1.0
-        zero = round(-low / scale)
-        ends = np.float32(-zero * scale), np.float32((LEVELS - 1 - zero) * scale)
+        step, zero = _steps(low, high)
+        ends = np.float32(-zero * step), np.float32((LEVELS - 1 - zero) * step)
         return self.ops.fake_quantize(x, *ends, *ends, LEVELS)
 
     def convolution(self, layer: nn.Conv2d, x: Any) -> Any:
@@ -233,7 +269,7 @@ class _Translation(fx.Interpreter):
     def weight(self, layer: nn.Conv2d | nn.ConvTranspose2d, axis: int) -> Any:
         """Return a convolution's weights, as integers with a scale for each output channel, which lie along `axis`."""
         weight = layer.weight.numpy()
-        if not self.ranges:
+        if self.ranges is None:
             return self.ops.constant(weight)
         others = tuple(number for number in range(weight.ndim) if number != axis)
         scale = np.abs(weight).max(others, keepdims=True) / 127

@@ -5,14 +5,16 @@
 Plain is what the original code does: float32, each batch one patch, the Jacobian penalty in every step, torch's own
 convolutions, dropout and Adam, memory given back to the system. Fast is what the options in the table make of it. Both
 are measured in turn, round by round, in one process; the table has medians, their ratio, and the share of the machine's
-peak: the operations of the convolutions per second, beside those of a large matrix product in the same number format.
-Run it on a quiet machine.
+peak: the operations of the convolutions per second, beside those of a large matrix product in the same number format
+(of 8-bit integers there is none to compare with). Run it on a quiet machine. Cases of `--backend openvino` are left out
+where that is not installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import importlib.util
 import json
 import platform
 import statistics
@@ -31,6 +33,7 @@ from torch.utils.flop_counter import flop_registry
 from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.devices import keep_freed_memory
 from txm2sem.inference import Predictor
+from txm2sem.inference.openvino_network import OpenVinoNetwork, find_ranges
 from txm2sem.networks.blocks import HalfDropout
 from txm2sem.networks.convolutions import FewChannelsConv2d, StridedConv2d, StridedConvTranspose2d
 from txm2sem.training.models import MODELS
@@ -59,6 +62,7 @@ class Case:
 SRGAN = {"netG": "sr_resnet_9blocks", "downsample_factor": 4, "patch_size": 128}
 LAZY = {"precision": "bf16", "jacobian_interval": 4}
 BF16 = {"precision": "bf16"}
+INT8 = {"backend": "openvino"}
 CASES = {
     "step srgan 4x": Case("srgan", SRGAN, BF16, True, 1.9),
     "step srgan 4x, penalty": Case("srgan", {**SRGAN, "lambda_img_grad": 1e-4}, LAZY, True, 2.8),
@@ -69,6 +73,8 @@ CASES = {
     "step feedforward resnet_9": Case("feedforward", {"patch_size": 256}, BF16, True, 1.85),
     "inference srgan 4x": Case("srgan", {**SRGAN, "patch_size": 512}, BF16, False, 1.8),
     "inference resnet_9": Case("feedforward", {"patch_size": 512}, BF16, False, 1.8),
+    "inference srgan 4x int8": Case("srgan", {**SRGAN, "patch_size": 512}, INT8, False, 3.3),
+    "inference resnet_9 int8": Case("feedforward", {"patch_size": 512}, INT8, False, 3.3),
 }
 
 
@@ -88,11 +94,14 @@ def main() -> int:
     results = {}
     for name in arguments.case or CASES:
         case = CASES[name]
+        if case.fast == INT8 and importlib.util.find_spec("openvino") is None:
+            print(f"{name:<27}left out: OpenVINO is not installed; pip install txm2sem[openvino]")
+            continue
         results[name] = measure(case, arguments.rounds, peaks)
         row = results[name]
         print(
             f"{name:<27}{row['plain']:>10.3f}{row['fast']:>10.3f}{row['ratio']:>7.2f}{case.wanted:>8.2f}"
-            f"{row['plain_of_peak']:>16.0%}{row['fast_of_peak']:>6.0%}  {row['options']}",
+            f"{row['plain_of_peak']:>16.0%}{share(row['fast_of_peak']):>6}  {row['options']}",
             flush=True,
         )
     if arguments.json:
@@ -131,7 +140,7 @@ def measure(case: Case, rounds: int, peaks: dict[str, float]) -> dict[str, Any]:
         "ratio": statistics.median(one / other for one, other in zip(times["plain"], times["fast"], strict=True)),
         "wanted": case.wanted,
         "plain_of_peak": operations["plain"] / plain / peaks["fp32"],
-        "fast_of_peak": operations["fast"] / fast / peaks[case.fast.get("precision", "fp32")],
+        "fast_of_peak": None if case.fast == INT8 else operations["fast"] / fast / peaks[case.fast["precision"]],
         "options": " ".join(f"--{name} {value}" for name, value in case.fast.items()) + ", freed memory kept",
         "case": asdict(case),
     }
@@ -148,8 +157,12 @@ def work(case: Case, way: str) -> Callable[[int], None]:
     network = MODELS[case.model](command).generator
     if plain:
         use_torchs_own(network)
-    predictor = Predictor(network, command.model, dtype=DTYPES[command.run.precision])
     source, _ = images_of(command)
+    predictor = Predictor(network, command.model, dtype=DTYPES[command.run.precision])
+    if changes == INT8:
+        # The weights are random, so random patches are as good as others to find ranges on.
+        ranges = find_ranges(network, [predictor.generator_input(source)])
+        predictor = Predictor(OpenVinoNetwork(network, command.model.input_nc, ranges), command.model)
     return lambda steps: [predictor(source) for _ in range(steps)] and None
 
 
@@ -189,6 +202,10 @@ def use_torchs_own(network: nn.Module) -> None:
     for module in network.modules():
         if type(module) in TORCHS_OWN:
             module.__class__ = TORCHS_OWN[type(module)]
+
+
+def share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 class OperationCounter(TorchDispatchMode):

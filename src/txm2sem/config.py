@@ -40,6 +40,10 @@ Precision = Literal["fp32", "bf16"]
 Phase = Literal["train", "val", "test"]
 OutputDtype = Literal["uint8", "uint16", "float32"]
 Statistics = Literal["frozen", "volume"]
+BackendName = Literal["torch", "openvino"]
+
+TRANSLATION_MODELS = ("feedforward", "srcnn", "pix2pix", "srgan")
+"""Models that predict the SEM from the TXM."""
 
 
 def _at_least(minimum: float, default: Any) -> Any:
@@ -314,6 +318,8 @@ class TestOptions:
     """test whole slices instead of patches"""
     eval: bool = False
     """freeze normalisation statistics and dropout; without it both depend on the patch, as in the original code"""
+    backend: BackendName = _of_models("torch", *TRANSLATION_MODELS)
+    """what computes the network: torch, or openvino (extra openvino): 8-bit integers on the CPU, three times as fast"""
     aspect_ratio: float = _between(0.01, 100, 1.0)
     """height : width of a pixel in the saved images, which are stretched along the one or the other; scores are not"""
 
@@ -357,6 +363,8 @@ class WholeVolumeOptions:
     """translate along y and along x, too, and take the mean of the three: more continuous, three times the work"""
     statistics: Statistics = "frozen"
     """statistics of normalisation: frozen, those of training; volume, estimated once on it (instance norm: always)"""
+    backend: BackendName = _of_models("torch", *TRANSLATION_MODELS)
+    """what computes the network: torch, or openvino (extra openvino): 8-bit integers on the CPU, three times as fast"""
     halo: int = _at_least(-1, -1)
     """margin of a tile that is computed and thrown away [pixels]; -1: the network's receptive field, with which tiles
     cannot be seen; less is faster"""

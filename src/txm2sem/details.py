@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from txm2sem.config import Phase, RunOptions, TestCommand, TrainCommand
+from txm2sem.config import ModelOptions, Phase, RunOptions, TestCommand, TrainCommand
 from txm2sem.data.slices import split_folder
 from txm2sem.devices import parse_gpu_ids
 from txm2sem.networks import build_generator
@@ -32,9 +32,17 @@ def test_details(command: TestCommand) -> list[str]:
     Raises:
         UserError: the options name no network, or device or folders are not there.
     """
+    return [*generator_lines(command.model), device_line(command.run), split_line(command.run, command.test.phase)]
+
+
+def generator_lines(options: ModelOptions) -> list[str]:
+    """Return the lines of `network_lines` on the generator that options name.
+
+    Raises:
+        UserError: they name none.
+    """
     with torch.device("meta"):  # the architecture alone: no memory, no time
-        generator = build_generator(command.model)
-    return [*network_lines("G", generator), device_line(command.run), split_line(command.run, command.test.phase)]
+        return network_lines("G", build_generator(options))
 
 
 def network_lines(name: str, network: nn.Module) -> list[str]:

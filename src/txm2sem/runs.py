@@ -47,6 +47,10 @@ class RunPaths:
         """Return the state dict of a network (`G` or `D`) at a label: `latest`, an epoch, or `iter_N`."""
         return self.checkpoints / f"{label}_net_{network}.pth"
 
+    def calibration(self, label: str) -> Path:
+        """Return the ranges with which the generator at a label is computed in 8-bit integers."""
+        return self.checkpoints / f"{label}_net_G.int8.json"
+
     @property
     def state(self) -> Path:
         """What resuming needs beyond the networks: optimisers, schedule, position."""

@@ -470,6 +470,14 @@ def _(bench: Bench) -> None:
     assert not np.array_equal(plain, frozen)
 
 
+@row("backend")
+def _(bench: Bench) -> None:
+    bench.train()
+    plain = png(bench.test("--eval") / "sem_fake" / "000.png")
+    whole = png(bench.test("--eval --backend openvino") / "sem_fake" / "000.png")
+    assert 0 < np.abs(plain - whole).mean() < 2
+
+
 @row("full_slice")
 def _(bench: Bench) -> None:
     bench.train()

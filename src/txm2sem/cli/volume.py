@@ -26,7 +26,7 @@ def main(words: Sequence[str], program: str) -> int:
         raise UsageError(f"expected the TXM volume and a file to write, {example}")
 
     from txm2sem.data.readers import VolumeInput, parse_voxel_size
-    from txm2sem.details import device_line, network_lines
+    from txm2sem.details import device_line, generator_lines
     from txm2sem.devices import keep_freed_memory
     from txm2sem.inference.volume import VolumeRun, describe
     from txm2sem.report.whole_volume import translate_volume
@@ -44,7 +44,7 @@ def main(words: Sequence[str], program: str) -> int:
     if run.store is not None:
         print(f"going on with {run.paths.work}")
     if command.run.verbose:
-        print(*network_lines("G", run.opened.predictor.generator), device_line(command.run), sep="\n")
+        print(*generator_lines(command.model), device_line(command.run), sep="\n")
     for line in describe(run):
         print(line, flush=True)
     if asked.dry_run:

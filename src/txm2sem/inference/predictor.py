@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -28,7 +28,8 @@ class Predictor:
             behaviour: statistics of the batch itself, and dropout on (drawn from torch's global generator). The
             network's stored statistics stay as they are either way.
         device: where to compute.
-        precision: `torch.bfloat16` for mixed precision.
+        dtype: `torch.bfloat16` for mixed precision.
+        notes: what the user must know of how it computes.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Predictor:
         frozen: bool = True,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
+        notes: Sequence[str] = (),
     ) -> None:
         self.generator = move_network(generator, torch.device(device))
         self.factor = options.downsample_factor
@@ -46,6 +48,7 @@ class Predictor:
         self.frozen = frozen
         self.device = torch.device(device)
         self.dtype = dtype
+        self.notes = list(notes)
 
     @classmethod
     def load(

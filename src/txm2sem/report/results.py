@@ -14,8 +14,7 @@ from PIL import Image
 
 from txm2sem.checkpoints import label_of
 from txm2sem.config import TestCommand, run_name, to_mapping
-from txm2sem.devices import device_of, dtype_of
-from txm2sem.inference import Predictor
+from txm2sem.inference import Predictor, backends
 from txm2sem.runs import RunPaths, options_text, write_text, write_whole
 
 
@@ -50,16 +49,10 @@ def load_predictor(command: TestCommand, *, bounded: bool = True) -> Predictor:
     """Return the predictor that a command tests; without `bounded`, one that returns logits.
 
     Raises:
-        UserError: the device or the checkpoint is absent, or the checkpoint does not fit the options.
+        UserError: the device or the checkpoint is absent, does not fit the options, or the backend does not.
     """
-    return Predictor.load(
-        paths_of(command),
-        checkpoint_label(command),
-        command.model,
-        frozen=command.test.eval,
-        bounded=bounded,
-        device=device_of(command.run.gpu_ids),
-        dtype=dtype_of(command.run.precision),
+    return backends.load_predictor(
+        command, command.test.backend, checkpoint_label(command), frozen=command.test.eval, bounded=bounded
     )
 
 

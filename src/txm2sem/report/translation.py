@@ -53,7 +53,7 @@ def test_translation(command: TestCommand) -> TestReport:
     predictor = load_predictor(command)
     slices = AlignedSlices.open(command.run.dataroot, command.test.phase, limited(command))
     data = resolve_ranges(limited(command), slices)
-    notes = notes_on_statistics(command)
+    notes = [*notes_on_statistics(command), *predictor.notes]
     trivial: dict[str, LinearFit] = {}
     if has_split(command.run.dataroot, "train"):
         training = AlignedSlices.open(command.run.dataroot, "train", command.data)

@@ -87,7 +87,7 @@ def test_volume(command: TestCommand) -> TestReport:
     title = f"{paths.name} (epoch {label}) on {source.txm.folder}"
     cuts = {key: Cuts.through(volume.__getitem__, volume.shape, source.cube.first) for key, volume in volumes.items()}
     save_figure(draw_cuts(cuts, measured, title), paths.volume_figure(name))
-    notes = notes_on_volume(command, inside)
+    notes = [*notes_on_volume(command, inside), *predictor.notes]
     lines = [
         source.place(),
         continuity_table(measured),

@@ -23,6 +23,7 @@ def describe(run: VolumeRun) -> list[str]:
         f"input:      {opened.reader.name}: {_sides(opened.reader.shape)} voxels (z, y, x), {opened.reader.dtype}, "
         f"{_sides(run.voxel_size)} nm",
         f"model:      {opened.model_name}: {model.model}, {model.netG}{factor}; normalisation statistics: {statistics}",
+        *(f"note:       {note}" for note in opened.predictor.notes),
         f"output:     {run.paths.output}: {opened.grey}",
         *_pass_lines(run),
         _memory_line(run),

@@ -14,9 +14,8 @@ from txm2sem.checkpoints import label_of
 from txm2sem.config import VolumeCommand, run_name, to_mapping
 from txm2sem.data import GreyRange, OutputGrey, check_grey_values, check_translates_txm, context_indices
 from txm2sem.data.readers import VolumeReader
-from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
-from txm2sem.inference.predictor import Predictor
+from txm2sem.inference.backends import load_predictor
 from txm2sem.inference.statistics import depend_on_tile
 from txm2sem.inference.volume.plan import Demand
 from txm2sem.inference.volume.planes import PlaneTranslator
@@ -31,7 +30,7 @@ TRIES = 10
 
 VOXEL_OPTIONS = (
     *("direction", "txm_range", "sem_range", "gamma", "hist_eq", "patch_size", "context_slices"),
-    *("precision", "seed", "z_blend"),
+    *("precision", "backend", "seed", "z_blend"),
 )
 """Options that the result depends on, besides those that `identity` names."""
 
@@ -68,13 +67,8 @@ class OpenVolume:
         )
         paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
         label = label_of(command.volume.epoch, command.volume.load_iter)
-        self.predictor = Predictor.load(
-            paths,
-            label,
-            command.model,
-            device=device_of(command.run.gpu_ids),
-            dtype=dtype_of(command.run.precision),
-        )
+        self._check_statistics()
+        self.predictor = load_predictor(command, command.volume.backend, label)
         self.model_name = f"{paths.name} (epoch {label})"
         self.model_checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
         self.translator = PlaneTranslator(self.predictor, self._txm_range(), command.data)
@@ -148,6 +142,17 @@ class OpenVolume:
             )
             places.append((slice(row, row + sides[0]), slice(column, column + sides[1])))
         return max(places, key=lambda place: int(np.count_nonzero(planes[:, *place])))
+
+    def _check_statistics(self) -> None:
+        options = self.command
+        if options.volume.backend == "torch":
+            return
+        if options.volume.statistics == "volume" or options.model.norm == "instance":
+            cause = "--statistics volume" if options.volume.statistics == "volume" else "--norm instance"
+            raise UserError(
+                f"--backend {options.volume.backend} has the normalisation statistics of training, and {cause} takes "
+                "those of the volume; pass --backend torch"
+            )
 
     def _txm_range(self) -> GreyRange:
         text = self.command.data.txm_range

@@ -34,7 +34,8 @@ MOST_ANISOTROPIC = 1.01
 class VolumeRun:
     """The translation of a volume into a file, on one machine or many.
 
-    Every process opens it anew, from the same arguments. Opening checks everything and writes nothing.
+    Every process opens it anew, from the same arguments. Opening checks everything and writes nothing, but for what
+    `--backend openvino` keeps beside the checkpoint.
 
     Args:
         command: the options.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 import sys
 from itertools import product
 from typing import get_args
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from txm2sem.config import GeneratorName, ModelOptions, NormName
 from txm2sem.errors import UserError
 from txm2sem.inference.openvino_network import OpenVinoNetwork, find_ranges, import_openvino
-from txm2sem.networks import build_generator, initialise, size_multiple, smallest_side
+from txm2sem.networks import build_generator, initialise, peak_bytes, size_multiple, smallest_side
 
 CHANNELS = 3
 NETWORKS = [name for name in get_args(GeneratorName) if name != "gammafilt"]
@@ -167,3 +168,27 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(UserError, match=r"pip install txm2sem\[openvino\]"):
         import_openvino()
+
+
+MEASUREMENT = r"""
+import re
+from pathlib import Path
+import torch
+from txm2sem.config import ModelOptions
+from txm2sem.inference.openvino_network import OpenVinoNetwork, find_ranges
+from txm2sem.networks import build_generator
+torch.set_num_threads(2)
+generator = build_generator(ModelOptions(netG="resnet_6blocks", ngf=16, norm="batch")).eval()
+network = OpenVinoNetwork(generator, 1, find_ranges(generator, [torch.rand(1, 1, 64, 64)]))
+for side in (64, 1024):
+    network(torch.zeros(1, 1, side, side))
+    print(1024 * int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is measured as Linux does")
+def test_a_tile_takes_no_more_memory_than_is_planned_for_torch() -> None:
+    output = subprocess.run([sys.executable, "-c", MEASUREMENT], capture_output=True, check=True, text=True).stdout
+    before, peak = map(int, output.split())
+    assert 1024 * 1024 * 16 < peak - before
+    assert peak - before < peak_bytes(ModelOptions(netG="resnet_6blocks", ngf=16, norm="batch"), 1024, 1024)

@@ -39,7 +39,7 @@ FRACTIONS = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1)
 """Parts of the range of all values that are tried: a narrower one cuts the largest values off, but has finer steps."""
 
 TRIAL = 4
-"""Every so manieth example is tried with each of them."""
+"""One example of so many is tried with each of them."""
 
 
 def import_openvino() -> tuple[ModuleType, ModuleType]:

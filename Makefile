@@ -1,7 +1,7 @@
 # make demo   install, write a phantom, train a small model, test it        (DATA=folder uses your own slices)
 # make test   install the test tools too; lint, types, tests
 # make check  lint and types only
-# make bench  speed of training, translation and whole volumes, beside the plain way; half an hour on a quiet machine
+# make bench  speed of training, translation and whole volumes, beside the plain way; an hour on a quiet machine
 # make visdom install what `--display_id` needs
 # make clean  remove what the demo has written
 
@@ -51,6 +51,8 @@ test: check
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/speed.py --json benchmarks/results.json
+	$(BIN)/python benchmarks/overheads.py --json benchmarks/results.json
+	$(BIN)/python benchmarks/throughput.py --json benchmarks/results.json
 	$(BIN)/python benchmarks/volume.py
 
 clean:

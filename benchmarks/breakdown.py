@@ -23,6 +23,7 @@ SLICE = Case(
 PROFILED = {
     "step srgan 4x, penalty": CASES["step srgan 4x, penalty"],
     "step pix2pix unet_256": CASES["step pix2pix unet_256"],
+    "inference srgan 4x": CASES["inference srgan 4x"],
     "slice of a volume": SLICE,
 }
 KINDS = {

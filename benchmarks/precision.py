@@ -24,7 +24,7 @@ from txm2sem.training.curves import read_losses
 OPTIONS = (
     "--model srgan --netG sr_resnet_6blocks --ngf 32 --downsample_factor 2 --patch_size 128 --norm instance "
     "--gan_mode wgangp --lambda_gp 10 --lambda_img_grad 1e-4 --niter 1 --niter_decay 0 --print_freq 1 --num_test 10 "
-    "--no_html --gpu_ids -1"
+    "--no_html --num_threads 0 --gpu_ids -1"
 )
 LABELS = {
     "G_GAN": "generator, adversarial",

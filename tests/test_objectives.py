@@ -115,6 +115,20 @@ class TestGradientPenalty:
         assert all(weight.grad is not None and weight.grad.any() for weight in discriminator.parameters())
         assert samples.grad is None
 
+    def test_is_float32_under_mixed_precision(self) -> None:
+        first = nn.Conv2d(1, 8, 3)
+        discriminator = nn.Sequential(first, nn.Tanh(), nn.Conv2d(8, 1, 3))
+        samples, penalties, gradients = noise(4, 1, 16, 16), [], []
+        for mixed in (False, True):
+            with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+                penalty = gradient_penalty(discriminator, samples)
+            assert penalty.dtype == torch.float32
+            penalties.append(penalty.item())
+            gradients.append(torch.autograd.grad(penalty, first.weight)[0])
+        # As for the Jacobian penalty; the gradients are those of a double backward pass.
+        assert penalties[1] == pytest.approx(penalties[0], rel=2e-2)
+        assert torch.linalg.vector_norm(gradients[1] - gradients[0]) < 0.03 * torch.linalg.vector_norm(gradients[0])
+
 
 class TestJacobianPenalty:
     @untimed

@@ -110,21 +110,32 @@ def draw_registration(preview: Preview, pair: PairMeasures, title: str) -> Figur
     length = max([tile.shift.length for tile in tiles], default=1.0)
     # The longest arrow spans a tenth of the slice, but arrows of a fraction of a pixel must not look like faults.
     scale = 0.1 * max(columns, rows) / max(length, 2.0)
-    for tile in tiles:
-        end = (tile.column + scale * tile.shift.columns, tile.row + scale * tile.shift.rows)
-        start = (tile.column, tile.row)
-        # Black below orange is seen on bright and on dark rock.
-        for colour, width in (("black", 3.2), (TXM_COLOUR, 1.6)):
-            arrow: Any = {"arrowstyle": "-|>", "color": colour, "lw": width, "mutation_scale": 9, "shrinkA": 0}
-            axes.annotate("", xy=end, xytext=start, arrowprops=arrow | {"shrinkB": 0})
+    # Black below orange is seen on bright and on dark rock.
+    for colour, width in (("black", 0.011), (TXM_COLOUR, 0.006)):
+        axes.quiver(
+            [tile.column for tile in tiles],
+            [tile.row for tile in tiles],
+            [scale * tile.shift.columns for tile in tiles],
+            [scale * tile.shift.rows for tile in tiles],
+            angles="xy",
+            scale_units="xy",
+            scale=1,
+            color=colour,
+            width=width,
+            minlength=0,
+        )
     found = np.array([(tile.shift.rows, tile.shift.columns) for tile in tiles])
     median = f"median ({np.median(found[:, 0]):+.1f}, {np.median(found[:, 1]):+.1f}) px" if tiles else "nothing clear"
     axes.set_title(
         f"{title}: {median}\n{len(tiles)} of {len(pair.tiles)} tiles clear; arrows × {scale:.0f}", fontsize=9
     )
     axes.tick_params(labelsize=7)
-    axes.set_xlim(-0.5, columns - 0.5)
-    axes.set_ylim(rows - 0.5, -0.5)
+    # Where only a part of the slice was imaged, the rest is left out.
+    imaged = np.nonzero(preview.grey)
+    if imaged[0].size:
+        step = (rows / preview.grey.shape[0], columns / preview.grey.shape[1])
+        axes.set_ylim(step[0] * (imaged[0].max() + 1) - 0.5, step[0] * imaged[0].min() - 0.5)
+        axes.set_xlim(step[1] * imaged[1].min() - 0.5, step[1] * (imaged[1].max() + 1) - 0.5)
     return figure
 
 
@@ -155,7 +166,7 @@ def draw_resolution(measured: Resolution) -> Figure:
         axes.set_xlim(0, 0.5)
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, frameon=False, loc="upper right")
+        axes.legend(fontsize=8, frameon=False, loc="center right")
     return figure
 
 
@@ -164,11 +175,11 @@ def _mark_factors(axes: Axes, factors: Sequence[int]) -> None:
         kept = 1 / (2 * factor)
         axes.axvline(kept, color="black", linewidth=0.8, linestyle="--")
         axes.annotate(
-            f"factor {factor} keeps up to here",
-            (kept, 0.03),
+            f"÷ {factor}",
+            (kept, 1.0),
             xycoords=("data", "axes fraction"),
-            rotation=90,
-            fontsize=7,
-            ha="right",
-            va="bottom",
+            xytext=(2, -3),
+            textcoords="offset points",
+            fontsize=8,
+            va="top",
         )

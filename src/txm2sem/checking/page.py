@@ -49,7 +49,7 @@ def write_page(
         section("Findings", _findings(findings)),
         section("Scores to beat", _scores(measures.scores)),
         section("Registration", _registration(measures, registration)),
-        section("Resolution", pictures.get("resolution", "<p>Nothing is whole enough to measure it.</p>")),
+        section("Resolution", _resolution(pictures.get("resolution"))),
         section("Slices", _slices(measures)),
         section("Areas in two slices", _shared(measures)),
         "</main>",
@@ -75,7 +75,8 @@ def _findings(findings: Sequence[Finding]) -> str:
     for finding in findings:
         where = f"<b>{escape(finding.where)}</b>: " if finding.where else ""
         items.append(
-            f'<li class="{finding.level}"><span class="level"><span aria-hidden="true">{MARKS[finding.level]}</span> '
+            f'<li class="is-{finding.level}"><span class="level">'
+            f'<span aria-hidden="true">{MARKS[finding.level]}</span> '
             f"{finding.level}</span> {where}{escape(finding.text)}.<br>"
             f'<span class="advice">{escape(finding.advice)}</span></li>'
         )
@@ -99,6 +100,16 @@ def _scores(scores: ExpectedScores | None) -> str:
     return f'<p class="note">{note}</p>\n' + _table("Scores", ("prediction", "PSNR [dB]", "SSIM"), rows)
 
 
+def _resolution(picture: str | None) -> str:
+    if picture is None:
+        return "<p>Nothing is whole enough to measure it.</p>"
+    note = (
+        "Left: how much structure of each fineness the images have; right: how far TXM and SEM agree on it. Dashed: "
+        "the finest structure that a TXM downsampled by 4 and by 2 still has."
+    )
+    return f'<p class="note">{note}</p>\n{picture}'
+
+
 def _registration(measures: Measures, pictures: Sequence[str]) -> str:
     if not measures.pairs:
         return "<p>There is no pair to compare.</p>"
@@ -114,7 +125,7 @@ def _registration(measures: Measures, pictures: Sequence[str]) -> str:
 
 def _registration_row(pair: PairMeasures) -> tuple[str, ...]:
     lengths = sorted(tile.shift.length for tile in pair.confident)
-    middle = f"{lengths[len(lengths) // 2]:.2f}" if lengths else "–"
+    middle = f"{lengths[len(lengths) // 2]:.2f}" if len(lengths) >= 4 else "–"
     clear = f"{len(lengths)} of {len(pair.tiles)}"
     whole = pair.whole
     if whole is None or not whole.confident:
@@ -200,8 +211,8 @@ pre { background: color-mix(in srgb, var(--ink) 8%, transparent); padding: .6rem
 .findings { list-style: none; margin: 0; padding: 0; }
 .findings li { border-left: .35rem solid var(--note); padding: .2rem 0 .2rem .7rem; margin: .5rem 0;
   overflow-wrap: anywhere; break-inside: avoid; }
-.findings .problem { border-color: var(--problem); border-left-style: double; border-left-width: .5rem; }
-.findings .warning { border-color: var(--warning); }
+.findings .is-problem { border-color: var(--problem); border-left-style: double; border-left-width: .5rem; }
+.findings .is-warning { border-color: var(--warning); }
 .level { font-weight: 700; text-transform: uppercase; font-size: .8rem; margin-right: .4rem; }
 .advice { color: var(--pale); }
 .wide { overflow-x: auto; margin: .6rem 0 1rem; }

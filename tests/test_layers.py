@@ -12,9 +12,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 LAYERS = [
     {"errors", "config"},
     {"networks", "objectives", "metrics", "phantom", "devices", "tiling"},
-    {"data", "runs", "checkpoints", "details"},
+    {"data", "runs", "checkpoints", "details", "pages"},
     {"training", "inference"},
-    {"evaluation", "report"},
+    {"evaluation", "report", "checking"},
     {"cli"},
 ]
 PURE = LAYERS[1]

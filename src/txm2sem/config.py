@@ -405,6 +405,15 @@ class RepairOptions:
 
 
 @dataclass(frozen=True)
+class CheckOptions:
+    """Where the report of a check goes."""
+
+    output: str = ""
+    """folder of the report; NAME_check in the current folder where absent, with NAME that of the checked one. An
+    earlier report there is kept in a dated folder beside it"""
+
+
+@dataclass(frozen=True)
 class PhantomOptions:
     """A synthetic shale: the rock and how its TXM and SEM images come out."""
 
@@ -481,6 +490,14 @@ class RepairCommand:
     model: ModelOptions = ModelOptions(model="repair")
     data: DataOptions = DataOptions()
     repair: RepairOptions = RepairOptions()
+
+
+@dataclass(frozen=True)
+class CheckCommand:
+    """Look at a data root before any training; pass the options of the data that the training will have."""
+
+    check: CheckOptions = CheckOptions()
+    data: DataOptions = DataOptions()
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,31 @@ class VolumePaths:
         return self.output.with_name(f"{self.output.name[: -len(self.suffix)]}_report{suffix}")
 
 
+@dataclass(frozen=True)
+class CheckPaths:
+    """The files of a check of a data root.
+
+    Args:
+        output: the folder that they are in.
+    """
+
+    output: Path
+
+    @property
+    def page(self) -> Path:
+        """The report for people, with its pictures in it."""
+        return self.output / "report.html"
+
+    @property
+    def numbers(self) -> Path:
+        """The report for programs."""
+        return self.output / "report.json"
+
+    def figure(self, name: str) -> Path:
+        """Return a picture of the report."""
+        return self.output / "figures" / f"{name}.png"
+
+
 def make_folder(path: Path) -> None:
     """Create a folder with its parents.
 
@@ -251,8 +276,8 @@ def set_aside(paths: list[Path], into: Path) -> Path | None:
                 path.rename(target / path.name)
     except OSError as error:
         raise UserError(
-            f"cannot move the earlier {into} aside to {target}: {error.strerror}; move it yourself, or pass another "
-            "--name"
+            f"cannot move the earlier {into} aside to {target}: {error.strerror}; move it yourself, or choose another "
+            "name"
         ) from error
     return target
 

@@ -1,6 +1,7 @@
 """The program `txm2sem`: finds the command, runs it, and turns errors into messages and exit statuses.
 
-Exit status: 0 done, 1 something the user can put right, 2 the command line is not understood, 130 interrupted.
+Exit status: 0 done, 1 something the user can put right, 2 the command line is not understood, 3 a check has found
+problems in the data, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from txm2sem import __version__
 from txm2sem.errors import UserError
 
 COMMANDS = {
+    "check": "look at your slices before any training, and know what to trust",
     "train": "train a model on aligned TXM and FIB-SEM slices",
     "test": "predict and score a split with a trained model",
     "volume": "translate a whole TXM volume of any size and format with a trained model",

@@ -98,6 +98,24 @@ def resolution(correlation: Spectrum, threshold: float = RESOLUTION_THRESHOLD) -
     return float(1 / (low + (high - low) * (above - threshold) / (above - under)))
 
 
+def noise_floor_frequency(power: Spectrum) -> float:
+    """Return the frequency at which a power spectrum meets its noise floor [cycles per pixel].
+
+    The floor is the exponential that fits the upper half of the frequencies, from 1/4 to 0.45: noise alone where the
+    optics resolve less, and it falls there as a reconstruction smooths it. The spectrum meets it where it comes down to
+    twice the floor for good. An image that is resolved to the pixel has no such floor; then the result is where its
+    spectrum bends, and means little: look at a Fourier ring correlation, too.
+
+    Args:
+        power: as `power_spectrum` returns it, mean over as many parts as there are.
+    """
+    frequencies, values = power.frequencies, np.maximum(power.values, np.finfo(np.float64).tiny)
+    upper = (frequencies >= 0.25) & (frequencies <= 0.45)
+    slope, offset = np.polyfit(frequencies[upper], np.log(values[upper]), 1)
+    above = np.flatnonzero(values > 2 * np.exp(min(slope, 0.0) * frequencies + offset))
+    return float(frequencies[above[-1]]) if above.size else float(frequencies[0])
+
+
 def _transform(image: NDArray[Any]) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
     """Return half the Fourier transform of a windowed image without its mean, and the window, both float64."""
     if image.ndim != 2 or min(image.shape) < 8:
@@ -122,7 +140,7 @@ class _Rings:
         self.count = min(rows, columns) // 2
         numbers = np.rint(frequency * 2 * self.count).astype(int)
         inside = (numbers >= 1) & (numbers <= self.count)
-        # In half a transform, columns but the first and (of an even side) the last stand for their mirror image, too.
+        # In half a transform, all but the first and (of an even side) the last column stand for their mirror, too.
         weight = np.full(frequency.shape, 2.0)
         weight[:, 0] = 1
         if columns % 2 == 0:

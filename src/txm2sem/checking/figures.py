@@ -1,0 +1,185 @@
+"""The pictures of a check: where the TXM lies beside the SEM, and how fine both are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from txm2sem.checking.pairs import PairMeasures
+from txm2sem.checking.resolution import FACTORS, MIN_COHERENCE, Resolution
+from txm2sem.checking.sources import Place
+from txm2sem.report.overview import save_figure
+from txm2sem.runs import CheckPaths
+
+PREVIEW_SIDE = 512
+"""Rows and columns of a picture at most [pixels]."""
+
+MOST_PICTURES = 24
+"""Slices whose displacements are drawn; those that lie furthest beside each other come first."""
+
+TXM_COLOUR, SEM_COLOUR, BOTH_COLOUR = "#E69F00", "#0072B2", "#009E73"
+"""Orange, blue and green of Okabe and Ito 2008 (https://jfly.uni-koeln.de/color/)."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A small version of an image: 8 bits, 0 (black) to 255 (white), (h, w), and the shape of the image itself."""
+
+    grey: NDArray[np.uint8]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, image: NDArray[Any]) -> Preview:
+        """Make an image (H, W) small; the 1st and 99th percentiles of what is not 0 become black and white."""
+        step = max(1, -(-max(image.shape) // PREVIEW_SIDE))
+        small = image[::step, ::step].astype(np.float32)
+        low, high = np.percentile(small[small != 0], (1, 99)) if small.any() else (0.0, 1.0)
+        scaled = np.clip((small - low) / max(high - low, 1e-9), 0, 1) * 255
+        rows, columns = image.shape
+        return cls(np.where(small != 0, scaled, 0).astype(np.uint8), (rows, columns))
+
+
+def write_figures(
+    paths: CheckPaths,
+    pairs: Mapping[Place, PairMeasures],
+    previews: Mapping[Place, Preview],
+    resolution: Resolution | None,
+) -> dict[str, str]:
+    """Draw all pictures and return the name of each with the text that says what it shows."""
+    texts: dict[str, str] = {}
+    for place in most_displaced(pairs):
+        name = f"registration_{place.split}_{place.number:03d}"
+        save_figure(draw_registration(previews[place], pairs[place], str(place)), paths.figure(name), dpi=110)
+        texts[name] = registration_text(place, pairs[place])
+    if resolution is not None:
+        save_figure(draw_resolution(resolution), paths.figure("resolution"), dpi=110)
+        texts["resolution"] = (
+            f"Power spectra and correlation by frequency: TXM and SEM agree down to periods of "
+            f"{resolution.coherent_period:.1f} pixels; the TXM meets its noise at {resolution.floor_period:.1f} pixels"
+        )
+    return texts
+
+
+def most_displaced(pairs: Mapping[Place, PairMeasures]) -> list[Place]:
+    """Return at most `MOST_PICTURES` slices, in their order, those with the longest displacements."""
+
+    def length(place: Place) -> float:
+        whole = pairs[place].whole
+        return whole.length if whole is not None and whole.confident else 0.0
+
+    chosen = set(sorted(pairs, key=length, reverse=True)[:MOST_PICTURES])
+    return [place for place in pairs if place in chosen]
+
+
+def registration_text(place: Place, pair: PairMeasures) -> str:
+    """Say in words what the picture of a slice's displacements shows."""
+    sure = f"{len(pair.confident)} of {len(pair.tiles)} tiles are clear"
+    if pair.whole is None or not pair.whole.confident:
+        return f"{place}: displacement not clear; {sure}"
+    rows, columns = pair.whole.rows, pair.whole.columns
+    return f"{place}: TXM {abs(rows):.1f} pixels {'down' if rows >= 0 else 'up'} and {abs(columns):.1f} " + (
+        f"{'right' if columns >= 0 else 'left'} of the SEM; {sure}"
+    )
+
+
+def draw_registration(preview: Preview, pair: PairMeasures, title: str) -> Figure:
+    """Draw the TXM with an arrow in each tile, from where the SEM has its edges to where the TXM has them, enlarged.
+
+    Tiles whose displacement is not clear have a small cross.
+    """
+    rows, columns = preview.shape
+    figure = Figure(figsize=(4.2, 4.2 * rows / columns + 0.75), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(preview.grey, cmap="gray", vmin=0, vmax=255, extent=(-0.5, columns - 0.5, rows - 0.5, -0.5))
+    tiles = pair.confident
+    unclear = [tile for tile in pair.tiles if not tile.shift.confident]
+    axes.scatter(
+        [tile.column for tile in unclear],
+        [tile.row for tile in unclear],
+        marker="x",
+        s=18,
+        color=SEM_COLOUR,
+        linewidths=1.2,
+    )
+    length = max([tile.shift.length for tile in tiles], default=1.0)
+    # The longest arrow spans a tenth of the slice, but arrows of a fraction of a pixel must not look like faults.
+    scale = 0.1 * max(columns, rows) / max(length, 2.0)
+    # Black below orange is seen on bright and on dark rock.
+    for colour, width in (("black", 0.011), (TXM_COLOUR, 0.006)):
+        axes.quiver(
+            [tile.column for tile in tiles],
+            [tile.row for tile in tiles],
+            [scale * tile.shift.columns for tile in tiles],
+            [scale * tile.shift.rows for tile in tiles],
+            angles="xy",
+            scale_units="xy",
+            scale=1,
+            color=colour,
+            width=width,
+            minlength=0,
+        )
+    found = np.array([(tile.shift.rows, tile.shift.columns) for tile in tiles])
+    median = f"median ({np.median(found[:, 0]):+.1f}, {np.median(found[:, 1]):+.1f}) px" if tiles else "nothing clear"
+    axes.set_title(
+        f"{title}: {median}\n{len(tiles)} of {len(pair.tiles)} tiles clear; arrows × {scale:.0f}", fontsize=9
+    )
+    axes.tick_params(labelsize=7)
+    # Where only a part of the slice was imaged, the rest is left out.
+    imaged = np.nonzero(preview.grey)
+    if imaged[0].size:
+        step = (rows / preview.grey.shape[0], columns / preview.grey.shape[1])
+        axes.set_ylim(step[0] * (imaged[0].max() + 1) - 0.5, step[0] * imaged[0].min() - 0.5)
+        axes.set_xlim(step[1] * imaged[1].min() - 0.5, step[1] * (imaged[1].max() + 1) - 0.5)
+    return figure
+
+
+def draw_resolution(measured: Resolution) -> Figure:
+    """Draw the power spectra and the correlation of TXM and SEM by frequency, with what downsampling keeps."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    power, common = figure.subplots(1, 2)
+    frequencies = measured.txm_power.frequencies
+    power.semilogy(frequencies, measured.txm_power.values, color=TXM_COLOUR, label="TXM")
+    power.semilogy(frequencies, measured.sem_power.values, color=SEM_COLOUR, linestyle="--", label="SEM")
+    power.plot(
+        1 / measured.floor_period,
+        np.interp(1 / measured.floor_period, frequencies, measured.txm_power.values),
+        "o",
+        color=TXM_COLOUR,
+        markeredgecolor="black",
+        label="TXM meets its noise",
+    )
+    power.set_title("power spectrum", fontsize=10)
+    power.set_ylabel("power [grey values² · pixels]", fontsize=9)
+    common.plot(frequencies, measured.coherence.values, color=BOTH_COLOUR, label="correlation of TXM and SEM")
+    common.axhline(MIN_COHERENCE, color="black", linewidth=0.8, linestyle=":", label="1/7: agree no more")
+    common.set_ylim(min(-0.1, float(measured.coherence.values.min())), 1)
+    common.set_title("Fourier ring correlation", fontsize=10)
+    for axes in (power, common):
+        _mark_factors(axes, [factor for factor in FACTORS if factor > 1])
+        axes.set_xlabel("frequency [cycles per pixel]", fontsize=9)
+        axes.set_xlim(0, 0.5)
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8, frameon=False, loc="center right")
+    return figure
+
+
+def _mark_factors(axes: Axes, factors: Sequence[int]) -> None:
+    for factor in factors:
+        kept = 1 / (2 * factor)
+        axes.axvline(kept, color="black", linewidth=0.8, linestyle="--")
+        axes.annotate(
+            f"÷ {factor}",
+            (kept, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(2, -3),
+            textcoords="offset points",
+            fontsize=8,
+            va="top",
+        )

@@ -1,0 +1,37 @@
+"""Everything that a check measures, in one place for judging and for showing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from txm2sem.checking.content import SliceContent
+from txm2sem.checking.figures import Preview
+from txm2sem.checking.leaks import SharedArea
+from txm2sem.checking.pairs import PairMeasures
+from txm2sem.checking.resolution import Resolution
+from txm2sem.checking.scores import ExpectedScores
+from txm2sem.checking.sources import Place
+
+
+@dataclass
+class Measures:
+    """What was measured on a data root.
+
+    Attributes:
+        dataroot: the folder.
+        contents, pairs, previews: by slice; pairs only of slices whose two images both show something.
+        shared: areas that two slices have in common.
+        compared: pairs of slices that were compared for that.
+        resolution: spectra of all slices; None where nothing is whole enough.
+        scores: of trivial predictions; None where the splits cannot be evaluated.
+    """
+
+    dataroot: Path
+    contents: dict[Place, SliceContent]
+    pairs: dict[Place, PairMeasures]
+    previews: dict[Place, Preview]
+    shared: list[SharedArea]
+    compared: int = 0
+    resolution: Resolution | None = None
+    scores: ExpectedScores | None = None

@@ -1,0 +1,198 @@
+"""The files of a data root, each opened on its own: one that cannot be read does not keep the others from a look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.checking.findings import Finding
+from txm2sem.config import DataOptions, Phase
+from txm2sem.data.slices import MASK_NAMES, has_split, split_folder
+from txm2sem.data.stacks import GREY_DTYPES, TiffSlices, find_slices
+from txm2sem.errors import UserError, listed
+
+Kind = Literal["txm", "sem", "charge", "lowdensity", "highdensity"]
+
+IMAGES: tuple[Literal["txm", "sem"], ...] = ("txm", "sem")
+TITLES = {"txm": "TXM", "sem": "SEM"}
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A slice of a split."""
+
+    split: Phase
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.split} {self.number:03d}"
+
+
+@dataclass
+class Sources:
+    """The files of a data root that can be opened.
+
+    Attributes:
+        files: by slice, in the order of splits and numbers, then by kind.
+        findings: what could not be opened or is not there.
+    """
+
+    files: dict[Place, dict[Kind, TiffSlices]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def read(self, place: Place, kind: Kind) -> NDArray[Any]:
+        """Return all pixels of a file, (H, W), in its dtype.
+
+        Raises:
+            UserError: it cannot be decoded.
+        """
+        whole = slice(None)
+        return self.files[place][kind].read(0, whole, whole)
+
+
+@dataclass(frozen=True)
+class SlicePixels:
+    """The pixels of one slice, as far as they could be read.
+
+    Attributes:
+        images: TXM and SEM, (H, W), in their dtypes; pixels that were not finite are 0.
+        masks: True inside, (H, W); those that are absent or could not be read are missing.
+    """
+
+    images: Mapping[Literal["txm", "sem"], NDArray[Any]]
+    masks: Mapping[Kind, NDArray[np.bool_]]
+
+    def valid(self) -> NDArray[np.bool_]:
+        """Return which pixels are uncharged and not 0 in the images that are there, (H, W)."""
+        counts = np.logical_and.reduce([image != 0 for image in self.images.values()])
+        charge = self.masks.get("charge")
+        valid: NDArray[np.bool_] = counts if charge is None else counts & ~charge
+        return valid
+
+
+def open_sources(dataroot: Path, options: DataOptions) -> Sources:
+    """Open all slices of all splits, reading headers only.
+
+    Raises:
+        UserError: there is no such folder, or it has no split at all.
+    """
+    if not dataroot.is_dir():
+        raise UserError(f"there is no folder {dataroot}; pass the folder that has train, val and test")
+    splits: list[Phase] = [phase for phase in get_args(Phase) if has_split(dataroot, phase)]
+    if not splits:
+        found = ", ".join(sorted(path.name for path in dataroot.iterdir())[:5]) or "nothing"
+        raise UserError(f"expected the folders train, val and test in {dataroot}, found {found}; pass another folder")
+    sources = Sources()
+    for phase in get_args(Phase):
+        if phase in splits:
+            _open_split(sources, dataroot, phase, options)
+        else:
+            _report_missing_split(sources, dataroot, phase)
+    return sources
+
+
+def read_slice(sources: Sources, place: Place) -> SlicePixels:
+    """Read one slice; what cannot be read, or does not fit the TXM's size, is left out and reported in `sources`."""
+    found: dict[Kind, NDArray[Any]] = {}
+    for kind, file in sources.files[place].items():
+        try:
+            found[kind] = sources.read(place, kind)
+        except UserError as error:
+            sources.findings.append(_unreadable(place, error))
+            continue
+        bad = int(np.count_nonzero(~np.isfinite(found[kind]))) if found[kind].dtype.kind == "f" else 0
+        if bad:
+            sources.findings.append(
+                Finding(
+                    "problem",
+                    "not_finite",
+                    str(place),
+                    f"{file.paths[0]} has {bad} pixels that are not finite (NaN or infinite)",
+                    "Replace such pixels, with 0 where nothing was imaged; training stops at them.",
+                )
+            )
+            found[kind] = np.nan_to_num(found[kind], nan=0, posinf=0, neginf=0)
+    expected = next((image.shape for image in found.values()), (0, 0))
+    for kind in [kind for kind, image in found.items() if image.shape != expected]:
+        rows, columns = found.pop(kind).shape
+        sources.findings.append(
+            Finding(
+                "problem",
+                "size",
+                str(place),
+                f"{kind} is {rows} x {columns} pixels, but {next(iter(found))} is {expected[0]} x {expected[1]}",
+                "All images and masks of a slice must show the same pixels: register and crop them first.",
+            )
+        )
+    return SlicePixels(
+        images={kind: found[kind] for kind in IMAGES if kind in found},
+        masks={kind: found[kind] > 0 for kind in MASK_NAMES if kind in found},
+    )
+
+
+def _open_split(sources: Sources, dataroot: Path, phase: Phase, options: DataOptions) -> None:
+    try:
+        split = split_folder(dataroot, phase)
+    except UserError as error:
+        sources.findings.append(Finding("problem", "folders", phase, str(error), "Keep one of the two folders."))
+        return
+    folders: dict[Kind, str] = {
+        "txm": options.txm_dir,
+        "sem": options.sem_dir,
+        "charge": options.charge_dir,
+        "lowdensity": options.lowdens_dir,
+        "highdensity": options.highdens_dir,
+    }
+    known: dict[Kind, set[int]] = {}
+    opened: dict[Place, dict[Kind, TiffSlices]] = {}
+    for kind, name in folders.items():
+        folder = split / (name.rstrip("/") + options.sample_name)
+        if kind not in IMAGES and not folder.exists():
+            continue
+        try:
+            numbered = dict(list(find_slices(folder).items())[: options.max_dataset_size])
+        except UserError as error:
+            advice = "Without both images of a split there is nothing to train or test on."
+            sources.findings.append(Finding("problem", "folders", phase, str(error), advice))
+            continue
+        known[kind] = set(numbered)
+        for number, path in numbered.items():
+            place = Place(phase, number)
+            try:
+                dtypes = GREY_DTYPES if kind in IMAGES else (*GREY_DTYPES, "bool")
+                opened.setdefault(place, {})[kind] = TiffSlices({number: path}, dtypes)
+            except UserError as error:
+                sources.findings.append(_unreadable(place, error))
+    every = set().union(*known.values()) if known else set()
+    for kind, numbers in known.items():
+        if every - numbers:
+            sources.findings.append(
+                Finding(
+                    "problem",
+                    "missing",
+                    phase,
+                    f"slice {listed(sorted(every - numbers))} missing in {split / folders[kind]}{options.sample_name}",
+                    "Every slice must be in all image folders, by its number: add it, or remove it from the others.",
+                )
+            )
+    sources.files |= {place: opened[place] for place in sorted(opened, key=lambda place: place.number)}
+
+
+def _report_missing_split(sources: Sources, dataroot: Path, phase: Phase) -> None:
+    text = f"{dataroot} has no folder {phase}"
+    if phase == "train":
+        finding = Finding("problem", "folders", phase, text, "Put the slices to learn from there.")
+    else:
+        use = "watch a training with" if phase == "val" else "test on, which the model never sees"
+        finding = Finding("warning", "folders", phase, text, f"Keep a slice or more to {use}.")
+    sources.findings.append(finding)
+
+
+def _unreadable(place: Place, error: UserError) -> Finding:
+    advice = "Training stops at this file: replace it, or remove the slice from all folders."
+    return Finding("problem", "unreadable", str(place), str(error), advice)

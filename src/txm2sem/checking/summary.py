@@ -1,0 +1,103 @@
+"""A check as numbers, for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from txm2sem import __version__
+from txm2sem.checking.findings import LEVELS, Finding
+from txm2sem.checking.leaks import SharedArea
+from txm2sem.checking.measures import Measures
+from txm2sem.checking.pairs import PairMeasures
+from txm2sem.checking.resolution import Resolution
+from txm2sem.checking.scores import ExpectedScores
+from txm2sem.metrics import Displacement, Summary
+
+
+def numbers_of(measures: Measures, findings: Sequence[Finding], verdict: str) -> str:
+    """Return the report as JSON; numbers that are not finite are null, displacements are (rows, columns) in pixels."""
+    report = {
+        "version": __version__,
+        "dataroot": str(measures.dataroot),
+        "verdict": verdict,
+        "counts": {level: sum(finding.level == level for finding in findings) for level in LEVELS},
+        "findings": [asdict(finding) for finding in findings],
+        "slices": {
+            str(place): asdict(content) | {"pair": _pair(measures.pairs.get(place))}
+            for place, content in measures.contents.items()
+        },
+        "compared_pairs": measures.compared,
+        "shared_areas": [_shared(area) for area in measures.shared],
+        "resolution": _resolution(measures.resolution),
+        "scores": _scores(measures.scores),
+    }
+    return json.dumps(_finite(report), indent=2, ensure_ascii=False) + "\n"
+
+
+def _pair(pair: PairMeasures | None) -> dict[str, Any] | None:
+    if pair is None:
+        return None
+    return {
+        "correlation": pair.correlation,
+        "correlation_error": pair.correlation_error,
+        "displacement": _displacement(pair.whole),
+        "confident_tiles": len(pair.confident),
+        "tiles": [
+            {"row": tile.row, "column": tile.column, "displacement": _displacement(tile.shift)} for tile in pair.tiles
+        ],
+        "mean_frequency": pair.sharpness(),
+        "charge_contrast": pair.charge_contrast,
+        "phase_contrast": pair.phase_contrast,
+    }
+
+
+def _displacement(shift: Displacement | None) -> dict[str, Any] | None:
+    return None if shift is None else asdict(shift) | {"length": shift.length, "confident": shift.confident}
+
+
+def _shared(area: SharedArea) -> dict[str, Any]:
+    found = {name: asdict(common) for name, common in area.found.items()}
+    return {"one": str(area.one), "other": str(area.other), "images": found}
+
+
+def _resolution(measured: Resolution | None) -> dict[str, Any] | None:
+    if measured is None:
+        return None
+    return {
+        "coherent_period": measured.coherent_period,
+        "floor_period": measured.floor_period,
+        "lost": {str(factor): share for factor, share in measured.lost.items()},
+        "downsample_factor": measured.factor,
+        "frequencies": measured.coherence.frequencies.tolist(),
+        "coherence": measured.coherence.values.tolist(),
+        "txm_power": measured.txm_power.values.tolist(),
+        "sem_power": measured.sem_power.values.tolist(),
+    }
+
+
+def _scores(scores: ExpectedScores | None) -> dict[str, Any] | None:
+    if scores is None:
+        return None
+    return {
+        "split": scores.phase,
+        "patch_size": scores.patch_size,
+        "predictions": {
+            name: {"psnr": asdict(Summary.of(found.psnr)), "ssim": asdict(Summary.of(found.ssim))}
+            for name, found in scores.scores.items()
+        },
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Return a value for JSON, which has neither infinity nor NaN."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,182 @@
+"""How far one image lies beside another of the same place, whatever the contrast of the two.
+
+Edges lie at the same places in both, even where bright and dark are exchanged. So the images are compared by the
+directions of their grey value gradients, with the angle doubled, by which a gradient and its opposite are the same
+(the gradient fields of Haber & Modersitzki 2006, https://doi.org/10.1007/11866763_89; correlated by Fourier transform
+as in Fitch et al. 2002, https://doi.org/10.5244/C.16.11, and only over the pixels that count, as in Padfield 2012,
+https://doi.org/10.1109/TIP.2011.2181402).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import fft2, ifft2, next_fast_len
+from scipy.ndimage import gaussian_filter
+
+MIN_SUPPORT = 0.98
+"""A gradient counts where this share of the weights that smoothed it lies on valid pixels."""
+
+PEAK_RADIUS = 6
+"""The background of a correlation is what lies further from its peak than this [pixels]."""
+
+CONFIDENT_HEIGHT = 6.0
+"""A displacement counts if its peak rises so many standard deviations above the background ...
+
+On tiles of 128 x 128 pixels of aligned phantoms nine peaks in ten reach 7. The highest peak of pairs that do not belong
+together reached 5.8.
+"""
+
+CONFIDENT_RATIO = 1.3
+"""... and is so many times as high as the next one."""
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """Where the peak of a correlation lies, and how much it can be trusted.
+
+    Attributes:
+        rows: by how much the first image lies further down than the second [pixels].
+        columns: by how much it lies further right [pixels].
+        height: of the peak above the background, in standard deviations of the background.
+        ratio: height of the peak : height of the highest value away from it.
+        inside: the peak is not at the border of what was searched.
+    """
+
+    rows: float
+    columns: float
+    height: float
+    ratio: float
+    inside: bool
+
+    @property
+    def length(self) -> float:
+        """Length of the vector [pixels]."""
+        return float(np.hypot(self.rows, self.columns))
+
+    @property
+    def confident(self) -> bool:
+        """Whether the peak is clear enough for the vector to mean something."""
+        return self.inside and self.height >= CONFIDENT_HEIGHT and self.ratio >= CONFIDENT_RATIO
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The gradients of an image.
+
+    Attributes:
+        directions: magnitude of the gradient, with twice its angle, complex (H, W); 0 where `counts` is not.
+        counts: where the gradient is known, (H, W).
+        smoothed: the image that it is the gradient of, (H, W); meaningful where `counts` is.
+    """
+
+    directions: NDArray[np.complex64]
+    counts: NDArray[np.bool_]
+    smoothed: NDArray[np.float32]
+
+    def part(self, window: tuple[slice, slice]) -> Edges:
+        """Return those of a part of the image."""
+        return Edges(self.directions[window], self.counts[window], self.smoothed[window])
+
+
+def edges(image: NDArray[Any], valid: NDArray[np.bool_], sigma: float) -> Edges:
+    """Return the gradients of an image, smoothed over valid pixels only.
+
+    Args:
+        image: (H, W), any grey values.
+        valid: pixels that take part (H, W).
+        sigma: standard deviation of the Gaussian that smooths [pixels].
+    """
+    weight = valid.astype(np.float32)
+    support = gaussian_filter(weight, sigma)
+    smoothed = gaussian_filter(image.astype(np.float32) * weight, sigma) / np.maximum(support, np.float32(1e-6))
+    counts = (support > MIN_SUPPORT) & valid
+    # The gradient of the outermost pixels would be one-sided.
+    counts[[0, -1]] = counts[:, [0, -1]] = False
+    down, right = np.gradient(smoothed)
+    gradient = right + 1j * down
+    magnitude = np.abs(gradient)
+    doubled = np.divide(gradient**2, magnitude, out=np.zeros_like(gradient), where=magnitude > 0)
+    return Edges(np.where(counts, doubled, 0).astype(np.complex64), counts, smoothed)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well two images agree at each displacement, up to a largest one; those of several tiles add up.
+
+    Attributes:
+        product: sum over the pixels that both have of the product of their edges, (2 M + 1, 2 M + 1), no displacement
+            in the middle.
+        first: sum of the squares of the first image's edges over these pixels, of the same shape.
+        second: the same of the second image.
+    """
+
+    product: NDArray[np.float64]
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, one: Edges, other: Edges, largest: int) -> Agreement:
+        """Compare two images of one shape at all displacements of at most `largest` rows and columns.
+
+        Raises:
+            ValueError: the shapes differ.
+        """
+        if one.counts.shape != other.counts.shape:
+            raise ValueError(f"expected images of one shape, found {one.counts.shape} and {other.counts.shape}")
+        shape = tuple(next_fast_len(side + largest) for side in one.counts.shape)
+        reach = np.arange(-largest, largest + 1)
+
+        def transform(part: NDArray[Any]) -> NDArray[np.complex64]:
+            transformed: NDArray[np.complex64] = fft2(part.astype(np.complex64), shape)
+            return transformed
+
+        def correlate(left: NDArray[np.complex64], right: NDArray[np.complex64]) -> NDArray[np.float64]:
+            surface: NDArray[np.float64] = ifft2(left * right.conj()).real[np.ix_(reach, reach)].astype(np.float64)
+            return surface
+
+        return cls(
+            product=correlate(transform(one.directions), transform(other.directions)),
+            first=correlate(transform(np.abs(one.directions) ** 2), transform(other.counts)),
+            second=correlate(transform(one.counts), transform(np.abs(other.directions) ** 2)),
+        )
+
+    def __add__(self, other: Agreement) -> Agreement:
+        return Agreement(self.product + other.product, self.first + other.first, self.second + other.second)
+
+    def correlation(self) -> NDArray[np.float64]:
+        """Return the correlation at each displacement, within [-1, 1], (2 M + 1, 2 M + 1); 0 where there is none."""
+        size = np.sqrt(np.maximum(self.first, 0) * np.maximum(self.second, 0))
+        # Rounding errors of the Fourier transform must not pass for edges where there are none.
+        enough = size > 1e-3 * size.max(initial=0)
+        correlation: NDArray[np.float64] = np.divide(self.product, size, out=np.zeros_like(size), where=enough)
+        return correlation
+
+    def displacement(self) -> Displacement:
+        """Return the displacement at which the images agree best, to a fraction of a pixel (by a parabola)."""
+        surface = self.correlation()
+        largest = surface.shape[0] // 2
+        row, column = (int(index) for index in np.unravel_index(np.argmax(surface), surface.shape))
+        peak = float(surface[row, column])
+        rows, columns = np.indices(surface.shape)
+        background = surface[np.hypot(rows - row, columns - column) > PEAK_RADIUS]
+        spread = float(background.std()) if background.size else 0.0
+        inside = 0 < row < 2 * largest and 0 < column < 2 * largest
+        if spread == 0 or peak <= 0:
+            return Displacement(0.0, 0.0, 0.0, 0.0, False)
+        return Displacement(
+            rows=row - largest + (_parabola(*surface[row - 1 : row + 2, column]) if inside else 0.0),
+            columns=column - largest + (_parabola(*surface[row, column - 1 : column + 2]) if inside else 0.0),
+            height=(peak - float(background.mean())) / spread,
+            ratio=peak / max(float(background.max()), 1e-6 * peak),
+            inside=inside,
+        )
+
+
+def _parabola(before: float, peak: float, after: float) -> float:
+    """Return where between -1 and 1 the parabola through three values, the middle one the largest, has its vertex."""
+    curvature = before - 2 * peak + after
+    return 0.5 * float(before - after) / float(curvature) if curvature < 0 else 0.0

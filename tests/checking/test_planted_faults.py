@@ -1,0 +1,219 @@
+"""A sound phantom has no warnings; each fault that is planted in it is found, and told where it is and what to do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+
+from txm2sem.checking import CheckReport, Finding, check_data_root
+from txm2sem.config import DataOptions, PhantomOptions
+from txm2sem.errors import UserError
+from txm2sem.phantom import write_phantom
+
+OPTIONS = DataOptions(patch_size=64, num_test=4)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantom") / "images"
+    write_phantom(folder, PhantomOptions(size=192, depth=40, train_slices=3, val_slices=1, test_slices=1))
+    shutil.rmtree(folder / "test" / "txm_full_stack")
+    shutil.rmtree(folder / "test" / "sem_full_stack")
+    return folder
+
+
+@pytest.fixture
+def images(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(sound, tmp_path / "images")
+    return tmp_path / "images"
+
+
+def check(images: Path, options: DataOptions = OPTIONS) -> CheckReport:
+    return check_data_root(images, options)
+
+
+def slices(images: Path, folder: str) -> list[Path]:
+    return sorted(path for split in ("train", "val", "test") for path in (images / split / folder).iterdir())
+
+
+def place(path: Path) -> str:
+    return f"{path.parents[1].name} {path.stem}"
+
+
+def change(path: Path, how: Callable[[NDArray[Any]], NDArray[Any]]) -> str:
+    tifffile.imwrite(path, how(tifffile.imread(path)), photometric="minisblack")
+    return place(path)
+
+
+def serious(report: CheckReport) -> list[Finding]:
+    return [finding for finding in report.findings if finding.level != "note"]
+
+
+def only(report: CheckReport, level: str, kind: str) -> Finding:
+    """Return the one serious finding there is."""
+    (finding,) = serious(report)
+    assert (finding.level, finding.kind) == (level, kind)
+    return finding
+
+
+def test_a_sound_phantom_is_ready(images: Path) -> None:
+    before = {path: path.read_bytes() for path in images.rglob("*.tif")}
+    report = check(images)
+    assert not serious(report)
+    assert report.verdict == (
+        "ready to train with: txm2sem train --dataroot " + str(images) + " --model srgan --patch_size 64 "
+        "--downsample_factor 4 --num_test 4"
+    )
+    assert {path: path.read_bytes() for path in images.rglob("*.tif")} == before
+    assert report.measures.scores is not None
+    assert set(report.measures.scores.scores) >= {"raw TXM", "constant", "linear fit"}
+
+
+def test_a_sharper_txm_is_to_be_downsampled_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_phantom(tmp_path / "images", PhantomOptions(size=192, depth=40, train_slices=3, test_slices=1, blur=1.0))
+    measured = check(tmp_path / "images").measures.resolution
+    assert measured is not None
+    assert measured.factor == 2
+
+
+def test_a_shifted_slice_is_found_with_its_vector(images: Path) -> None:
+    where = change(slices(images, "txm")[1], lambda txm: np.roll(txm, (3, 0), (0, 1)))
+    report = check(images)
+    finding = only(report, "warning", "shifted")
+    assert finding.where == where
+    (shift,) = [pair.whole for at, pair in report.measures.pairs.items() if str(at) == where]
+    assert shift is not None
+    assert (shift.rows, shift.columns) == pytest.approx((3, 0), abs=0.5)
+    assert "down" in finding.text
+    assert "3 warnings" not in report.verdict
+    assert "1 warning" in report.verdict
+
+
+def test_a_shift_of_all_slices_names_the_options_that_undo_it(images: Path) -> None:
+    for path in slices(images, "txm"):
+        change(path, lambda txm: np.roll(txm, (3, -2), (0, 1)))
+    finding = only(check(images), "warning", "shifted")
+    assert not finding.where
+    assert "--y_misalign 3 --x_misalign -2" in finding.advice
+    assert not serious(check(images, DataOptions(patch_size=64, num_test=4, y_misalign=3, x_misalign=-2)))
+
+
+@pytest.mark.parametrize("offset", [(0, 0), (21, -35)])
+def test_an_area_of_a_training_slice_in_a_test_slice_is_a_problem(images: Path, offset: tuple[int, int]) -> None:
+    source, target = sorted((images / "train" / "txm").iterdir())[0], next((images / "test" / "txm").iterdir())
+    for folder in ("txm", "sem", "charge", "lowdensity", "highdensity"):
+        copied = tifffile.imread(source.parents[1] / folder / source.name)[70:150, 60:140]
+        path = target.parents[1] / folder / target.name
+        image = tifffile.imread(path)
+        image[70 + offset[0] : 150 + offset[0], 60 + offset[1] : 140 + offset[1]] = copied
+        tifffile.imwrite(path, image, photometric="minisblack")
+    finding = only(check(images), "problem", "shared")
+    assert finding.where == f"{place(source)}, {place(target)}"
+    expected = "at the same place" if offset == (0, 0) else f"({-offset[0]}, {-offset[1]})"
+    assert expected in finding.text
+    assert "learning by heart" in finding.advice
+
+
+def test_a_txm_that_is_another_slices_is_told_from_a_leak(images: Path) -> None:
+    first, second = slices(images, "txm")[:2]
+    shutil.copy(first, second)
+    findings = serious(check(images))
+    assert [finding.kind for finding in findings if finding.level == "problem"] == ["shared"]
+    assert "the SEM is different" in findings[0].text
+
+
+@pytest.mark.parametrize(("folder", "value"), [("txm", 90), ("sem", 0)])
+def test_a_blank_slice_is_a_problem(images: Path, folder: str, value: int) -> None:
+    where = change(slices(images, folder)[1], lambda image: np.full_like(image, value))
+    report = check(images)
+    blank = [finding for finding in report.findings if finding.kind == "blank"]
+    assert [finding.where for finding in blank] == [where]
+    assert ("black" if value == 0 else "blank") in blank[0].text
+    assert report.verdict.startswith("not ready to train")
+
+
+def _exchange(images: Path, splits: tuple[str, ...]) -> None:
+    for split in splits:
+        (images / split / "txm").rename(images / split / "was_txm")
+        (images / split / "sem").rename(images / split / "txm")
+        (images / split / "was_txm").rename(images / split / "sem")
+
+
+@pytest.mark.parametrize("charge", [True, False])
+def test_exchanged_folders_are_a_problem(images: Path, charge: bool) -> None:
+    _exchange(images, ("train", "val", "test"))
+    if not charge:
+        for split in ("train", "val", "test"):
+            shutil.rmtree(images / split / "charge")
+    (finding,) = [finding for finding in check(images).findings if finding.level == "problem"]
+    assert finding.kind == "swapped"
+    assert "5 of 5 slices" in finding.text
+
+
+def test_folders_exchanged_in_one_split_are_told_from_the_others(images: Path) -> None:
+    _exchange(images, ("test",))
+    (finding,) = [finding for finding in check(images).findings if finding.level == "problem"]
+    assert finding.kind == "swapped"
+    assert finding.where.startswith("test")
+
+
+def _invert(image: NDArray[Any]) -> NDArray[Any]:
+    return np.where(image > 0, np.maximum(255 - image, 1), 0).astype(image.dtype)
+
+
+def test_one_inverted_txm_is_a_problem(images: Path) -> None:
+    where = change(slices(images, "txm")[2], _invert)
+    finding = only(check(images), "problem", "inverted")
+    assert finding.where == where
+    assert "it is the TXM" in finding.advice
+
+
+def test_all_txm_inverted_is_a_warning_with_masks_and_a_note_without(images: Path) -> None:
+    for path in slices(images, "txm"):
+        change(path, _invert)
+    finding = only(check(images), "warning", "inverted")
+    assert "it is the TXM" in finding.advice
+    for split in ("train", "val", "test"):
+        shutil.rmtree(images / split / "lowdensity")
+    report = check(images)
+    assert not serious(report)
+    assert "opposite contrast in all slices" in next(f.text for f in report.findings if f.kind == "inverted")
+
+
+def test_masks_that_contradict_are_warned_of(images: Path) -> None:
+    path = slices(images, "highdensity")[0]
+    low = tifffile.imread(path.parents[1] / "lowdensity" / path.name)
+    where = change(path, lambda high: np.maximum(high, low))
+    assert only(check(images), "warning", "masks").where == where
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_check(images: Path) -> None:
+    path = slices(images, "sem")[0]
+    path.write_bytes(path.read_bytes()[:1000])
+    report = check(images)
+    (finding,) = serious(report)
+    assert (finding.level, finding.kind, finding.where) == ("problem", "unreadable", place(path))
+    assert len(report.measures.pairs) == 4
+
+
+def test_a_slice_that_is_missing_or_of_another_size_is_a_problem(images: Path) -> None:
+    slices(images, "sem")[1].unlink()
+    where = change(slices(images, "lowdensity")[2], lambda mask: mask[:-8])
+    report = check(images)
+    assert {finding.kind for finding in serious(report)} == {"missing", "size"}
+    assert [finding.where for finding in serious(report) if finding.kind == "size"] == [where]
+
+
+def test_a_folder_without_splits_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    with pytest.raises(UserError, match="train, val and test"):
+        check_data_root(tmp_path / "images")

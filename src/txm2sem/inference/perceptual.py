@@ -64,13 +64,15 @@ class PerceptualDistance:
             target: (H, W).
             valid: pixels that count, (H, W). What the predictions show elsewhere is not seen: the truth stands there.
         """
-        images = np.concatenate([target[None], np.where(valid, predictions, target)])
-        features = self.network(self._input(images))
-        truth = [stage[:1].expand(len(predictions), -1, -1, -1) for stage in features]
         counted = torch.from_numpy(valid.astype(np.float32)).to(self.device)[None, None]
-        counted = counted.expand(len(predictions), -1, -1, -1)
-        return feature_distance([stage[1:] for stage in features], truth, counted).double().cpu().numpy()
+        truth = self._features(target)
+        # One image at a time: the features of a whole slice take a hundred times its memory.
+        distances = [
+            feature_distance(self._features(np.where(valid, image, target)), truth, counted) for image in predictions
+        ]
+        return torch.cat(distances).double().cpu().numpy()
 
-    def _input(self, images: NDArray[np.uint8]) -> Tensor:
-        grey = (torch.from_numpy(images).to(self.device).float() - MEAN) / DEVIATION
-        return grey[:, None].expand(-1, 3, -1, -1)
+    def _features(self, image: NDArray[np.uint8]) -> list[Tensor]:
+        grey = (torch.from_numpy(image).to(self.device).float() - MEAN) / DEVIATION
+        features: list[Tensor] = self.network(grey.expand(1, 3, -1, -1))
+        return features

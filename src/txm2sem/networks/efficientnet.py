@@ -74,7 +74,8 @@ class _Block(nn.Module):
         values = F.relu6(self._bn0(self._expand_conv(features))) if self.expands else features
         values = F.relu6(self._bn1(self._depthwise_conv(_pad(values, self.kernel, self.stride))))
         values = self._bn2(self._project_conv(values))
-        return values + features if self.has_shortcut else values
+        output: Tensor = values + features if self.has_shortcut else values
+        return output
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

@@ -53,15 +53,17 @@ def test_a_test_writes_its_scorecard(trained: Program) -> None:
 
 
 def test_scores_are_those_of_the_saved_images_where_they_count(trained: Program) -> None:
-    found = scores_of(trained("test --name run --eval"))
+    found = scores_of(trained("test --name run --eval --full_slice"))
+    assert found["valid_share"] < 1
     with Path("results/run/scores.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "model run"]
     for index, row in enumerate(rows):
         prediction, target, charge = (
-            np.asarray(Image.open(f"results/run/{folder}/{index:03d}.png")) for folder in ("sem_fake", "sem", "charge")
+            np.asarray(Image.open(f"results/run/{folder}_fullslice/{index:03d}.png"))
+            for folder in ("sem_fake", "sem", "charge")
         )
         assert float(row["psnr_all"]) == pytest.approx(psnr(prediction, target, charge == 0), rel=1e-5)
-    assert found["valid_share"] < 1
+        assert float(row["psnr_all"]) != pytest.approx(psnr(prediction, target), rel=1e-4)
 
 
 def test_whole_slices(trained: Program) -> None:
@@ -114,10 +116,10 @@ def test_the_other_direction_measures_the_txm(program: Program, images: Path) ->
 
 
 def test_charged_and_empty_pixels_never_count(trained: Program, images: Path) -> None:
-    before = scores_of(trained("test --name run --eval"))
+    before = scores_of(trained("test --name run --eval --full_slice"))
     path = images / "test" / "sem" / "000.tif"
     image, charge = tifffile.imread(path), tifffile.imread(images / "test" / "charge" / "000.tif")
     tifffile.imwrite(path, np.where(charge > 0, 3, image).astype(np.uint8), photometric="minisblack")
-    after = scores_of(trained("test --name run --eval"))
+    after = scores_of(trained("test --name run --eval --full_slice"))
     assert before["spectrum"]["model run"] == after["spectrum"]["model run"]
     assert before["rock"] == after["rock"]

@@ -78,6 +78,7 @@ def test_a_checkerboard_is_found_beside_the_truth(scores: Scores) -> None:
     grids = {kind: scores.grid(kind)[2]["0.5,0.5"] for kind in ("checkered", "perfect", "truth")}
     assert grids["checkered"] > 15
     assert grids["perfect"] == grids["truth"] < 6
+    assert all(np.isnan(value) for grid in scores.grid("constant").values() for value in grid.values())
 
 
 def test_the_rock_that_a_prediction_lacks(scores: Scores, targets: Bytes) -> None:
@@ -92,6 +93,15 @@ def test_the_rock_that_a_prediction_lacks(scores: Scores, targets: Bytes) -> Non
     assert all(found.error.value == 0 for found in scores.rock("filled")["high_density"].values())
     assert scores.s2_error("filled", "low_density").value > 0.01
     assert scores.s2_error("filled", "high_density").value == 0
+
+
+def test_a_constant_has_no_power_beside_pixels_that_do_not_count(targets: Bytes) -> None:
+    valid = np.ones(targets.shape, bool)
+    valid[:, :12, :30] = False
+    scores = scorecard({"constant": np.full_like(targets, 115)}, targets, valid=valid)
+    assert np.isnan(scores.spectrum("constant")["spectrum_mean_db"].value)
+    assert all(np.isnan(value) for grid in scores.grid("constant").values() for value in grid.values())
+    assert not scores.curve("constant", "frc").any()
 
 
 def test_pixels_that_do_not_count_change_nothing(targets: Bytes, predictions: dict[str, Bytes]) -> None:

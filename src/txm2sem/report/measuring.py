@@ -43,8 +43,6 @@ RESOLUTIONS = {"resolution_half_px": REFERENCE_THRESHOLD, "resolution_seventh_px
 ROCK = ("fraction", "chord_rows_px", "chord_columns_px", "perimeter_per_px", "euler_per_px2")
 """Measures of a phase, each of a prediction and of the truth."""
 
-_NO_POWER = 1e-12
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -82,9 +80,9 @@ def measure(
     """
     images = {TRUTH: target, **predictions}
     measured = {name: Measured() for name in images}
-    filled = {name: _filled(image, valid) for name, image in images.items()}
+    centred = {name: _centred(image, valid) for name, image in images.items()}
     for name, image in images.items():
-        _add_spectra(measured[name], filled[name])
+        _add_spectra(measured[name], centred[name])
         if phases is not None:
             _add_phases(measured[name], phases(image, valid), valid)
     truth = measured[TRUTH]
@@ -95,7 +93,7 @@ def measure(
             found.values.update({f"{score}_{region}": value for score, value in scores.items()})
         if distances is not None:
             found.values["perceptual"] = float(distances[number])
-        correlation = fourier_ring_correlation(filled[name], filled[TRUTH])
+        correlation = fourier_ring_correlation(centred[name], centred[TRUTH])
         found.curves["frc"] = correlation.values
         found.values.update(resolutions(correlation.frequencies, correlation.values))
         deviations = spectrum_values(found.curves["power"], truth.curves["power"])
@@ -127,7 +125,7 @@ def spectrum_values(power: Values, truth: Values) -> dict[str, Values]:
 
     Not numbers where nothing is predicted at some frequency, as by a constant.
     """
-    deviation = power_deviation(power, truth)
+    deviation = deviation_db(power, truth)
     size = np.abs(deviation)
     largest = np.take_along_axis(deviation, size.argmax(axis=-1, keepdims=True), axis=-1)[..., 0]
     known = np.isfinite(deviation).all(axis=-1)
@@ -135,11 +133,6 @@ def spectrum_values(power: Values, truth: Values) -> dict[str, Values]:
         "spectrum_mean_db": np.where(known, size.mean(axis=-1), np.nan),
         "spectrum_largest_db": np.where(known, largest, np.nan),
     }
-
-
-def power_deviation(power: Values, truth: Values) -> Values:
-    """Return predicted over true power [dB]; minus infinity where there is none but that of rounding."""
-    return deviation_db(np.where(power > _NO_POWER * truth, power, 0), truth)
 
 
 def _add_spectra(measured: Measured, image: Values) -> None:
@@ -168,16 +161,20 @@ def _add_phases(measured: Measured, classes: NDArray[np.int64], valid: Mask) -> 
         )
 
 
-def _filled(image: NDArray[Any], valid: Mask) -> Values:
-    """Return an image whose other pixels have the mean of those that count: there is then nothing to see in them."""
-    grey = image.astype(np.float64)
-    return grey if valid.all() or not valid.any() else np.where(valid, grey, grey[valid].mean())
+def _centred(image: NDArray[Any], valid: Mask) -> Values:
+    """Return an image (H, W) less the mean of the pixels that count, 0 in the others: there is nothing to see in them.
+
+    A constant is 0 all over, without the remains of rounding that would pass for structure.
+    """
+    if not valid.any():
+        return np.zeros(image.shape)
+    return np.where(valid, image - image[valid].mean(), 0.0)
 
 
 def grid_db(powers: Values) -> Values:
     """Return how far frequencies of a grid stand out, (frequencies,) [dB], of `grid_power`'s numbers in one row."""
     pairs = powers.reshape(-1, 2)
-    return power_deviation(pairs[:, 0], pairs[:, 1])
+    return deviation_db(pairs[:, 0], pairs[:, 1])
 
 
 def grid_names(factor: int) -> list[str]:

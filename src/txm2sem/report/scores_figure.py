@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD
@@ -69,6 +70,7 @@ def _draw_similarity(figure: SubFigure, scores: Scores) -> None:
         cell.set_xlabel(f"{better} is better", fontsize=9)
         cell.grid(axis="x", alpha=0.3)
         cell.margins(x=0.12)
+        cell.xaxis.set_major_locator(MaxNLocator(4))
         cell.tick_params(labelsize=9)
     cells[0].set_yticks(range(len(scores.kinds)), scores.kinds)
     cells[0].set_ylim(len(scores.kinds) - 0.5, -0.5)

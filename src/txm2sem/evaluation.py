@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
@@ -88,13 +87,25 @@ def fit_trivial_predictions(training: Iterable[dict[str, Tensor]]) -> dict[str, 
 
 @dataclass(frozen=True)
 class PatchResult:
-    """One evaluated patch: 8-bit images (H, W) and boolean masks (H, W)."""
+    """One evaluated patch: 8-bit images (H, W) and boolean masks (H, W).
+
+    Attributes:
+        index: number of the patch.
+        source: what was translated.
+        target: the truth.
+        prediction: the model's.
+        trivial: the trivial predictions, by name.
+        masks: of charged, low and high density regions, by name.
+        usable: pixels that are uncharged and imaged.
+    """
 
     index: int
     source: NDArray[np.uint8]
     target: NDArray[np.uint8]
     prediction: NDArray[np.uint8]
+    trivial: dict[str, NDArray[np.uint8]]
     masks: dict[str, NDArray[np.bool_]]
+    usable: NDArray[np.bool_]
 
 
 class Evaluation:
@@ -121,10 +132,12 @@ class Evaluation:
             valid = patch["valid"][0].numpy() if "valid" in patch else None
             prediction = to_uint8(self.predict(patch["source"][None])[0, 0])
             self.model.add(prediction, target, valid)
-            for name, trivial in self.predictions.items():
-                self.trivial[name].add(to_uint8(torch.from_numpy(trivial(source.numpy()))), target, valid)
+            trivial = {name: to_uint8(predict(source.numpy())) for name, predict in self.predictions.items()}
+            for name, image in trivial.items():
+                self.trivial[name].add(image, target, valid)
             masks = {name: patch[name][0].numpy() for name in ("charge", "lowdensity", "highdensity")}
-            yield PatchResult(index, to_uint8(source), target, prediction, masks)
+            usable = patch["usable"][0].numpy()
+            yield PatchResult(index, to_uint8(source), target, prediction, trivial, masks, usable)
 
 
 class _Moments:

@@ -105,6 +105,10 @@ class RunPaths:
         """The picture of the latest test."""
         return self.results / "overview.png"
 
+    def scores(self, suffix: str) -> Path:
+        """Return the scorecard of the latest test: to look at (`.png`), for programs (`.json`, `.csv`)."""
+        return self.results / f"scores{suffix}"
+
     def image(self, folder: str, index: int) -> Path:
         """Return the file of evaluation patch `index` in one of `IMAGE_FOLDERS`."""
         return self.results / folder / f"{index:03d}.png"
@@ -145,6 +149,7 @@ class RunPaths:
         """Return what a test writes and an earlier one has left here."""
         outputs = [self.results / f"{folder}{kind}" for folder in IMAGE_FOLDERS for kind in ("", "_fullslice")]
         outputs += [self.evaluation, self.overview, self.test_options_text]
+        outputs += [self.scores(suffix) for suffix in (".png", ".json", ".csv")]
         return [path for path in outputs if path.exists()]
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from txm2sem.metrics import Spectrum, fourier_ring_correlation, power_spectrum, resolution
+from txm2sem.metrics import (
+    Spectrum,
+    deviation_db,
+    fourier_ring_correlation,
+    grid_power,
+    power_spectrum,
+    resolution,
+)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (65, 96), (50, 33)])
@@ -74,3 +83,39 @@ def test_images_that_do_not_fit() -> None:
         power_spectrum(np.zeros((7, 8)))
     with pytest.raises(ValueError, match=r"one shape, found \(8, 8\), \(8, 9\)"):
         fourier_ring_correlation(np.zeros((8, 8)), np.zeros((8, 9)))
+
+
+def test_white_noise_has_no_grid() -> None:
+    rng = np.random.default_rng(0)
+    powers = [grid_power(rng.normal(100, 3, (64, 48))) for _ in range(200)]
+    for factor in (2, 4):
+        peak, around = np.mean([power[factor] for power in powers], axis=0).T
+        assert around == pytest.approx(9, rel=0.05)
+        assert abs(deviation_db(peak, around)).max() < 1
+
+
+@pytest.mark.parametrize(
+    ("factor", "number", "wave"),
+    [
+        (2, 0, lambda rows, columns: (-1) ** columns),
+        (2, 1, lambda rows, columns: (-1) ** rows),
+        (2, 2, lambda rows, columns: (-1) ** (rows + columns)),
+        (4, 0, lambda rows, columns: np.cos(np.pi / 2 * columns)),
+        (4, 3, lambda rows, columns: np.cos(np.pi / 2 * (rows - columns))),
+        (4, 5, lambda rows, columns: (-1) ** rows * np.cos(np.pi / 2 * columns)),
+    ],
+)
+def test_a_checkerboard_stands_out_at_its_frequency(factor: int, number: int, wave: Any) -> None:
+    noise = np.random.default_rng(0).normal(100, 1, (64, 64))
+    found = grid_power(noise + 4 * wave(*np.indices((64, 64))))
+    peaks = {(f, n): value for f, pairs in found.items() for n, value in enumerate(deviation_db(*pairs.T))}
+    assert peaks.pop((factor, number)) > 25
+    assert max(peaks.values()) < 15
+
+
+def test_deviations_in_decibels() -> None:
+    assert deviation_db(np.array([1.0, 10.0, 0.0]), np.array([1.0, 1.0, 1.0])).tolist() == [0, 10, -np.inf]
+    assert np.isnan(deviation_db(np.zeros(1), np.zeros(1)))
+    image = np.random.default_rng(0).random((32, 32))
+    half = deviation_db(power_spectrum(image / 2).values, power_spectrum(image).values)
+    assert half == pytest.approx(-20 * np.log10(2))

@@ -82,7 +82,9 @@ class EvaluationPatches(Dataset[dict[str, Tensor]]):
     """The fixed patches of a split, see `evaluation_locations`.
 
     Items are `source`, `target` and `valid` as in `TrainingPatches`, never flipped; the masks `charge`, `lowdensity`
-    and `highdensity`, bool (1, H, W), False where there is no mask; and `index`, the number of the patch, int64 ().
+    and `highdensity`, bool (1, H, W), False where there is no mask; `usable`, bool (1, H, W), see
+    `AlignedSlices.valid`, whether or not losses and scores count other pixels too; and `index`, the number of the
+    patch, int64 ().
 
     Args:
         slices: the split.
@@ -120,6 +122,7 @@ class EvaluationPatches(Dataset[dict[str, Tensor]]):
         patch = {"source": source, "target": target}
         for name in MASK_NAMES:
             patch[name] = torch.from_numpy(self.slices.mask(name, *window))[None]
+        patch["usable"] = torch.from_numpy(self.slices.valid(*window))[None]
         return patch | self._pairs.validity(*window)
 
     def window(self, index: int) -> tuple[int, slice, slice]:

@@ -143,6 +143,11 @@ class AlignedSlices:
         return self.txm.numbers
 
     @property
+    def has_densities(self) -> bool:
+        """Whether there are masks of both low and high density regions."""
+        return self.lowdensity is not None and self.highdensity is not None
+
+    @property
     def names(self) -> tuple[str, ...]:
         """File name of each TXM slice."""
         return tuple(path.name for path in self.txm.paths)

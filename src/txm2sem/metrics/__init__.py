@@ -1,9 +1,20 @@
 """Scores: arrays in, numbers out."""
 
+from txm2sem.metrics.bootstrap import LEVEL, RESAMPLES, Interval, Resampling, weighted_mean
 from txm2sem.metrics.continuity import Continuity, ContinuitySums, adjacent_difference, autocorrelation
-from txm2sem.metrics.image import Summary, psnr, ssim
+from txm2sem.metrics.image import MIN_REGION, Summary, ms_ssim, pearson, psnr, scales_of, similarity, ssim
 from txm2sem.metrics.overlap import CommonArea, Sketch, common_area, likely_shifts, refine_shift
+from txm2sem.metrics.perceptual import feature_distance
 from txm2sem.metrics.registration import Agreement, Displacement, Edges, edges
+from txm2sem.metrics.rock import (
+    chord_lengths,
+    euler_density,
+    mean_chord_length,
+    phase_fraction,
+    quads,
+    specific_perimeter,
+    two_point_correlation,
+)
 from txm2sem.metrics.seams import SeamSums
 from txm2sem.metrics.segmentation import (
     accuracy,
@@ -16,20 +27,33 @@ from txm2sem.metrics.segmentation import (
     row_shares,
 )
 from txm2sem.metrics.spectra import (
+    GRID_FREQUENCIES,
+    REFERENCE_THRESHOLD,
+    RESOLUTION_THRESHOLD,
     Spectrum,
+    deviation_db,
     fourier_ring_correlation,
+    grid_power,
     noise_floor_frequency,
     power_spectrum,
     resolution,
 )
 
 __all__ = [
+    "GRID_FREQUENCIES",
+    "LEVEL",
+    "MIN_REGION",
+    "REFERENCE_THRESHOLD",
+    "RESAMPLES",
+    "RESOLUTION_THRESHOLD",
     "Agreement",
     "CommonArea",
     "Continuity",
     "ContinuitySums",
     "Displacement",
     "Edges",
+    "Interval",
+    "Resampling",
     "SeamSums",
     "Sketch",
     "Spectrum",
@@ -37,21 +61,36 @@ __all__ = [
     "accuracy",
     "adjacent_difference",
     "autocorrelation",
+    "chord_lengths",
     "class_summaries",
     "common_area",
     "confusion_matrix",
+    "deviation_db",
     "dice",
     "edges",
+    "euler_density",
+    "feature_distance",
     "fourier_ring_correlation",
+    "grid_power",
     "iou",
     "likely_shifts",
+    "mean_chord_length",
     "mean_present",
+    "ms_ssim",
     "noise_floor_frequency",
+    "pearson",
+    "phase_fraction",
     "pooled",
     "power_spectrum",
     "psnr",
+    "quads",
     "refine_shift",
     "resolution",
     "row_shares",
+    "scales_of",
+    "similarity",
+    "specific_perimeter",
     "ssim",
+    "two_point_correlation",
+    "weighted_mean",
 ]

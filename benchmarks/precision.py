@@ -80,8 +80,6 @@ def draw(losses: dict[str, dict[str, NDArray[np.float64]]], width: int, path: Pa
             seen = width * (np.arange(len(curves[term])) + 0.5)
             axis.plot(seen, curves[term], style, color=COLOURS[precision], label=precision, linewidth=2)
         axis.set_title(label, fontsize=10)
-        if term == "D_gp":
-            axis.set_yscale("log")
     axes[0, 0].legend(frameon=False)
     figure.supxlabel("training patches", fontsize=10)
     figure.savefig(path, dpi=110)

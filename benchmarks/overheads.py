@@ -29,6 +29,10 @@ from txm2sem.config import TrainCommand, override
 from txm2sem.data import AlignedSlices, EpochSampler, EvaluationPatches
 from txm2sem.data.datasets import TrainingPatches
 from txm2sem.evaluation import Evaluation, fit_trivial_predictions
+from txm2sem.report.phases import fit_phases
+from txm2sem.report.scorecard import Scorecard
+from txm2sem.report.scores import perceptual_or_none
+from txm2sem.report.scores_files import scores_json
 
 SIDE, SLICES, PATCH = 2048, 6, 128
 SEED = 0
@@ -50,7 +54,9 @@ def main() -> int:
         command = override(command, {"txm_range": "0,255", "num_train": 10_000})
         slices = write_slices(Path(name), command)
         note("patches sampled per second, one core, warm", sampling_rate(slices, command), ">", 2000, "1/s")
-        note("scoring 100 patches, beside the network", scoring_seconds(slices, command), "<", 0.5, "s")
+        for what, full in (("PSNR and SSIM", False), ("the whole scorecard", True)):
+            seconds = scoring_seconds(slices, command, full=full)
+            note(f"{what} of 100 patches, beside the network", seconds, "<", 0.5, "s")
         note("waiting for data, of a step of srgan 4x in bf16", waiting_share(slices, command), "<", 0.02, "")
     note("txm2sem --help", seconds_of("--help"), "<", 0.4, "s")
     note("txm2sem train --help", seconds_of("train", "--help"), "<", 1.0, "s")
@@ -92,14 +98,24 @@ def sampling_rate(slices: AlignedSlices, command: TrainCommand, count: int = 400
     return count / seconds
 
 
-def scoring_seconds(slices: AlignedSlices, command: TrainCommand) -> float:
-    """Return the time to read 100 patches and to score them beside trivial predictions; the network is an identity."""
+def scoring_seconds(slices: AlignedSlices, command: TrainCommand, *, full: bool) -> float:
+    """Return the time to read 100 patches and to score them beside trivial predictions; the network is an identity.
+
+    The full score is that of `txm2sem test`, with the perceptual distance where that is installed.
+    """
     patches = EvaluationPatches(slices, command.data)
-    trivial = fit_trivial_predictions(patches[index] for index in range(len(patches)))
+    training = [patches[index] for index in range(len(patches))]
+    trivial, phases = fit_trivial_predictions(training), fit_phases(training)
+    perceptual = perceptual_or_none(torch.device("cpu"))
 
     def score() -> None:
-        for _ in Evaluation(lambda source: source, trivial).run(patches):
-            pass
+        card = Scorecard(phases, perceptual)
+        for result in Evaluation(lambda source: source, trivial).run(patches):
+            if full:
+                predictions = {"model": result.prediction, **result.trivial}
+                card.add(patches.locations[result.index].slice_index, predictions, result.target, result.usable)
+        if full:
+            scores_json(card.summary(), {}, [])
 
     return median_seconds(score)
 

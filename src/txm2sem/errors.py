@@ -11,6 +11,6 @@ class UserError(Exception):
     """
 
 
-def listed(numbers: Sequence[int]) -> str:
-    """Return numbers for a message, the first ten of them: `1, 4` or `1, 4, ... and 12 more`."""
-    return ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")
+def listed(items: Sequence[object], most: int = 10) -> str:
+    """Return numbers, or names, for a message, the first `most` of them: `1, 4` or `1, 4, ... and 12 more`."""
+    return ", ".join(map(str, items[:most])) + (f" and {len(items) - most} more" if len(items) > most else "")

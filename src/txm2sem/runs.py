@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -236,6 +238,28 @@ class CheckPaths:
     def figure(self, name: str) -> Path:
         """Return a picture of the report."""
         return self.output / "figures" / f"{name}.png"
+
+
+def json_text(content: Any) -> str:
+    """Return JSON of mappings, lists, dataclasses, arrays and plain values; numbers have 7 digits.
+
+    Those that are not finite are null, as JSON has neither infinity nor NaN.
+    """
+    return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value
 
 
 def make_folder(path: Path) -> None:

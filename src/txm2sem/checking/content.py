@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.checking.findings import Finding
-from txm2sem.checking.sources import TITLES, Place, SlicePixels
+from txm2sem.checking.sources import MOST_NAMED, TITLES, Place, SlicePixels
 from txm2sem.data.sampling import MIN_UNCHARGED
+from txm2sem.errors import listed
 
 MIN_CONTRAST = 0.01
 """An image is blank if the 1st and 99th percentiles of its pixels differ by less than this share of the median of the
@@ -142,7 +143,7 @@ def _judge_images(name: str, images: Mapping[Place, ImageContent]) -> list[Findi
         kinds.setdefault((image.dtype, image.rows, image.columns), []).append(place)
     if len(kinds) > 1:
         found = "; ".join(
-            f"{dtype} of {rows} x {columns} pixels in {_places(places)}"
+            f"{dtype} of {rows} x {columns} pixels in {listed(places, MOST_NAMED)}"
             for (dtype, rows, columns), places in kinds.items()
         )
         findings.append(
@@ -218,10 +219,6 @@ def _judge_masks(place: str, content: SliceContent) -> list[Finding]:
             )
         )
     return findings
-
-
-def _places(places: list[Place]) -> str:
-    return ", ".join(map(str, places[:4])) + (f" and {len(places) - 4} more" if len(places) > 4 else "")
 
 
 def _share(where: NDArray[np.bool_]) -> float:

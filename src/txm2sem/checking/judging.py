@@ -8,7 +8,8 @@ import numpy as np
 
 from txm2sem.checking.findings import Finding
 from txm2sem.checking.pairs import PairMeasures
-from txm2sem.checking.sources import TITLES, Place
+from txm2sem.checking.sources import MOST_NAMED, TITLES, Place
+from txm2sem.errors import listed
 
 Pairs = Mapping[Place, PairMeasures]
 
@@ -99,8 +100,8 @@ def _judge_contrast(pairs: Pairs) -> list[Finding]:
                 "problem",
                 "inverted",
                 "",
-                f"TXM and SEM have the same contrast in {_places(positive)}, but the opposite one in "
-                f"{_places(negative)}; expected one sign in all slices",
+                f"TXM and SEM have the same contrast in {listed(positive, MOST_NAMED)}, but the opposite one in "
+                f"{listed(negative, MOST_NAMED)}; expected one sign in all slices",
                 "Invert the grey values of one of the two groups; " + _which(pairs, negative),
             )
         )
@@ -244,7 +245,7 @@ def _judge_registration(pairs: Pairs) -> list[Finding]:
                 "registration",
                 "",
                 f"edges of TXM and SEM coincide nowhere clearly within the search, in {len(unknown)} of {len(pairs)} "
-                f"slices ({_places(unknown)}): whether these are aligned cannot be confirmed",
+                f"slices ({listed(unknown, MOST_NAMED)}): whether these are aligned cannot be confirmed",
                 "Look at these slices on top of each other: they may lie further apart, or share no fine structure.",
             )
         )
@@ -254,7 +255,3 @@ def _judge_registration(pairs: Pairs) -> list[Finding]:
 def _vector(rows: float, columns: float) -> str:
     down = f"{abs(rows):.1f} pixels {'down' if rows > 0 else 'up'}"
     return f"{down} and {abs(columns):.1f} {'right' if columns > 0 else 'left'}"
-
-
-def _places(places: Sequence[Place]) -> str:
-    return ", ".join(map(str, places[:4])) + (f" and {len(places) - 4} more" if len(places) > 4 else "")

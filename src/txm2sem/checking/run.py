@@ -26,6 +26,7 @@ from txm2sem.checking.scores import expected_scores
 from txm2sem.checking.sources import IMAGES, Place, SlicePixels, Sources, open_sources, read_slice
 from txm2sem.checking.summary import numbers_of
 from txm2sem.config import DataOptions
+from txm2sem.data.slices import read_shifted
 from txm2sem.errors import UserError
 from txm2sem.metrics import Sketch
 from txm2sem.runs import CheckPaths, make_folder, set_aside, write_text
@@ -118,10 +119,8 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
         if not pixels.images:
             continue
         measures.contents[place] = measure_content(pixels)
-        blank = blank_images(images_of("txm", {place: measures.contents[place]})) | blank_images(
-            images_of("sem", {place: measures.contents[place]})
-        )
-        if blank or min(smallest) < 16:
+        flat = any(image.first == image.last for image in measures.contents[place].images.values())
+        if flat or min(smallest) < 16:
             continue
         valid = pixels.valid()
         sketches[place] = {
@@ -162,15 +161,12 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
 
 def shifted(pixels: SlicePixels, options: DataOptions) -> SlicePixels:
     """Return a slice with its TXM shifted as `--x_misalign` and `--y_misalign` say; 0 comes in at the borders."""
-    if (options.y_misalign, options.x_misalign) == (0, 0) or "txm" not in pixels.images:
+    if "txm" not in pixels.images:
         return pixels
     txm = pixels.images["txm"]
-    moved = np.zeros_like(txm)
-    rows, columns = (
-        (slice(max(-shift, 0), max(side - max(shift, 0), 0)), slice(max(shift, 0), max(side + min(shift, 0), 0)))
-        for shift, side in zip((options.y_misalign, options.x_misalign), txm.shape, strict=True)
-    )
-    moved[rows[0], columns[0]] = txm[rows[1], columns[1]]
+    rows, columns = map(slice, (0, 0), txm.shape)
+    shift = options.y_misalign, options.x_misalign
+    moved = read_shifted(lambda *window: txm[window], txm.shape, rows, columns, shift)
     return SlicePixels({**pixels.images, "txm": moved}, pixels.masks)
 
 

@@ -21,6 +21,9 @@ Kind = Literal["txm", "sem", "charge", "lowdensity", "highdensity"]
 IMAGES: tuple[Literal["txm", "sem"], ...] = ("txm", "sem")
 TITLES = {"txm": "TXM", "sem": "SEM"}
 
+MOST_NAMED = 4
+"""Slices that a finding names."""
+
 
 @dataclass(frozen=True, order=True)
 class Place:

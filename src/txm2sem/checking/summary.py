@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +14,7 @@ from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.resolution import Resolution
 from txm2sem.checking.scores import ExpectedScores
 from txm2sem.metrics import Displacement, Summary
+from txm2sem.runs import json_text
 
 
 def numbers_of(measures: Measures, findings: Sequence[Finding], verdict: str) -> str:
@@ -35,7 +34,7 @@ def numbers_of(measures: Measures, findings: Sequence[Finding], verdict: str) ->
         "resolution": _resolution(measures.resolution),
         "scores": _scores(measures.scores),
     }
-    return json.dumps(_finite(report), indent=2, ensure_ascii=False) + "\n"
+    return json_text(report)
 
 
 def _pair(pair: PairMeasures | None) -> dict[str, Any] | None:
@@ -90,14 +89,3 @@ def _scores(scores: ExpectedScores | None) -> dict[str, Any] | None:
             for name, found in scores.scores.items()
         },
     }
-
-
-def _finite(value: Any) -> Any:
-    """Return a value for JSON, which has neither infinity nor NaN."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value

@@ -86,9 +86,6 @@ def check_masks(slices: AlignedSlices, options: DataOptions) -> None:
 def read_classes(slices: AlignedSlices, index: int, rows: slice, columns: slice) -> NDArray[np.int64]:
     """Return the class of each pixel of a part of a slice, or `IGNORED`: int64 (rows, columns).
 
-    A pixel in both masks is of high density: grains of pyrite lie inside organic matter, around which masks are often
-    drawn as one region.
-
     Args:
         slices: with both masks.
         index: position of the slice, from 0 (not its number).
@@ -100,7 +97,16 @@ def read_classes(slices: AlignedSlices, index: int, rows: slice, columns: slice)
     """
     window = (index, rows, columns)
     low, high = slices.mask("lowdensity", *window), slices.mask("highdensity", *window)
-    return np.where(slices.valid(*window), np.where(high, 2, np.where(low, 1, 0)), IGNORED).astype(np.int64)
+    return np.where(slices.valid(*window), classes_of_masks(low, high), IGNORED).astype(np.int64)
+
+
+def classes_of_masks(low: NDArray[np.bool_], high: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return 1 in the mask of low and 2 in that of high density, 0 elsewhere, (H, W).
+
+    A pixel in both masks is of high density: grains of pyrite lie inside organic matter, around which masks are often
+    drawn as one region.
+    """
+    return np.where(high, 2, np.where(low, 1, 0)).astype(np.int64)
 
 
 def measure_class_shares(slices: AlignedSlices) -> NDArray[np.float64]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -183,7 +184,9 @@ class AlignedSlices:
         if self.neighbours is not None:
             around = [(self.neighbours.stack, position) for position in self.neighbours.around(index)]
             planes = [*around[: len(around) // 2], *planes, *around[len(around) // 2 + 1 :]]
-        return np.stack([_read_shifted(stack, place, rows, columns, shift) for stack, place in planes])
+        return np.stack(
+            [read_shifted(partial(stack.read, place), stack.shape, rows, columns, shift) for stack, place in planes]
+        )
 
     def image(self, name: ImageName, index: int, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a part of an image, (rows, columns), in its file's dtype.
@@ -221,19 +224,34 @@ def _neighbours(dataroot: Path, txm: TiffStack, options: DataOptions) -> Neighbo
     return Neighbours.open(folder, table, txm, options.context_slices)
 
 
-def _read_shifted(stack: TiffStack, index: int, rows: slice, columns: slice, shift: tuple[int, int]) -> NDArray[Any]:
-    """Return a part of a slice, taken `shift` (rows, columns) further down and right, with 0 beyond the slice."""
+def read_shifted(
+    read: Callable[[slice, slice], NDArray[Any]],
+    shape: tuple[int, int],
+    rows: slice,
+    columns: slice,
+    shift: tuple[int, int],
+) -> NDArray[Any]:
+    """Return a part of a slice, taken `shift` (rows, columns) further down and right, with 0 beyond the slice.
+
+    Args:
+        read: reads a part of it, (rows, columns).
+        shape: of the whole slice (H, W).
+        rows: which rows.
+        columns: which columns.
+        shift: `--y_misalign` and `--x_misalign` [pixels].
+    """
     if shift == (0, 0):
-        return stack.read(index, rows, columns)
+        return read(rows, columns)
     windows = [
         (window.start + offset, window.stop + offset) for window, offset in zip((rows, columns), shift, strict=True)
     ]
     inside = [
         slice(min(max(start, 0), side), min(max(stop, 0), side))
-        for (start, stop), side in zip(windows, stack.shape, strict=True)
+        for (start, stop), side in zip(windows, shape, strict=True)
     ]
     margins = [(part.start - start, stop - part.stop) for (start, stop), part in zip(windows, inside, strict=True)]
-    return np.pad(stack.read(index, *inside), margins)
+    padded: NDArray[Any] = np.pad(read(*inside), margins)
+    return padded
 
 
 def _listed(numbers: list[int]) -> str:

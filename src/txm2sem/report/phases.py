@@ -12,6 +12,7 @@ from skimage.filters import threshold_multiotsu
 from torch import Tensor
 
 from txm2sem.data import to_uint8
+from txm2sem.data.segmentation import classes_of_masks
 from txm2sem.evaluation import BLUR_SIGMAS
 from txm2sem.report.thresholds import Classes
 
@@ -87,11 +88,6 @@ def fit_phases(training: Iterable[dict[str, Tensor]]) -> Phases | None:
         return None
     low, high = threshold_multiotsu(classes=3, hist=(grey_values, np.arange(256))).tolist()
     return Phases(_ORDERS[0], (low, high), SIGMA_WITHOUT_MASKS)
-
-
-def classes_of_masks(low: NDArray[np.bool_], high: NDArray[np.bool_]) -> Classes:
-    """Return 1 in the mask of low and 2 in that of high density (in both: 2), 0 elsewhere, (H, W)."""
-    return np.where(high, 2, np.where(low, 1, 0)).astype(np.int64)
 
 
 def smooth(image: NDArray[np.uint8], valid: NDArray[np.bool_], sigma: float) -> NDArray[np.uint8]:

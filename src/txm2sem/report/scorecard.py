@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.data.segmentation import classes_of_masks
 from txm2sem.inference.perceptual import PerceptualDistance
 from txm2sem.metrics import GRID_FREQUENCIES, Interval, Resampling, weighted_mean
 from txm2sem.report.measuring import (
@@ -29,7 +30,7 @@ from txm2sem.report.measuring import (
     resolutions,
     spectrum_values,
 )
-from txm2sem.report.phases import PHASES, Phases, classes_of_masks
+from txm2sem.report.phases import PHASES, Phases
 
 SIMILARITY = ("psnr", "ssim", "ms_ssim", "pearson")
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from txm2sem.metrics import LEVEL, RESAMPLES, Interval, scales_of
+from txm2sem.metrics import LEVEL, RESAMPLES, scales_of
 from txm2sem.report.measuring import ROCK, TRUTH, longest_lag
 from txm2sem.report.phases import PHASES
 from txm2sem.report.scorecard import Scores
+from txm2sem.runs import json_text
 
 FORMAT = 1
 """Raised when a key changes its meaning or goes."""
@@ -81,7 +81,7 @@ def scores_json(scores: Scores, about: Mapping[str, Any], notes: Sequence[str]) 
         },
         "notes": list(notes),
     }
-    return json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
+    return json_text(content)
 
 
 def scores_csv(scores: Scores) -> str:
@@ -109,18 +109,3 @@ def _rock(scores: Scores, kind: str) -> dict[str, Any]:
         }
         for phase in PHASES
     }
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it: intervals as mappings, arrays as lists, null for what is not finite."""
-    if isinstance(value, Interval):
-        return _plain(vars(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else None
-    return value

@@ -259,13 +259,14 @@ class TranslationModule(pl.LightningModule):
                 other, so that the graph of one is gone before that of the next is made.
         """
         optimizer = self.named_optimizers()[network]
-        optimizer.zero_grad()
         means: dict[str, Tensor] = {}
         for share, losses in parts:
             self.manual_backward(share * total(losses))
             for name, loss in losses.items():
                 means[name] = means.get(name, 0.0) + share * loss.detach()
         optimizer.step()
+        # Not before the next step: until then they would take as much memory as the weights.
+        optimizer.zero_grad()
         return means
 
     # -- schedule ---------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ Phase = Literal["train", "val", "test"]
 OutputDtype = Literal["uint8", "uint16", "float32"]
 Statistics = Literal["frozen", "volume"]
 BackendName = Literal["torch", "openvino"]
+SpreadName = Literal["auto", "dropout", "checkpoints"]
 
 TRANSLATION_MODELS = ("feedforward", "srcnn", "pix2pix", "srgan")
 """Models that predict the SEM from the TXM."""
@@ -383,6 +384,17 @@ class WholeVolumeOptions:
 
 
 @dataclass(frozen=True)
+class TrustOptions:
+    """Where not to believe the prediction: its uncertainty, contradictions to the TXM, and places unlike training."""
+
+    uncertainty: int = field(default=0, metadata={"at_least": 0, "models": TRANSLATION_MODELS, "modes": ("txm2sem",)})
+    """predictions that a standard deviation of each pixel is taken from; what contradicts the TXM, and tiles unlike
+    those of training, are found too; 0 for none"""
+    uncertainty_from: SpreadName = field(default="auto", metadata={"models": TRANSLATION_MODELS, "modes": ("txm2sem",)})
+    """what --uncertainty predicts with: dropout, or the latest checkpoints; auto: dropout where the model has any"""
+
+
+@dataclass(frozen=True)
 class RepairOptions:
     """Slices to repair, and how their charged regions are found where no masks are given."""
 
@@ -470,6 +482,7 @@ class TestCommand:
     data: DataOptions = DataOptions()
     test: TestOptions = TestOptions()
     volume: VolumeOptions = VolumeOptions()
+    trust: TrustOptions = TrustOptions()
 
 
 @dataclass(frozen=True)
@@ -480,6 +493,7 @@ class VolumeCommand:
     model: ModelOptions = ModelOptions()
     data: DataOptions = DataOptions()
     volume: WholeVolumeOptions = WholeVolumeOptions()
+    trust: TrustOptions = TrustOptions()
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,23 @@ def test_whole_slices_and_checkpoints(trained: Program) -> None:
     assert not (RESULTS / "uncertainty_fullslice").exists()
 
 
+def test_a_model_learns_how_large_its_error_is(trained: Program) -> None:
+    laplace = "train --name laplace --model feedforward --netG resnet_6blocks --regression_loss laplace"
+    succeeds(trained, laplace, "--print_freq 1 --lambda_img_grad 1e-4 --ignore_charged", TINY_TRAINING)
+    lines = Path("checkpoints/laplace/loss_log.txt").read_text()
+    assert "G_laplace" in lines
+    assert "G_jacobian" in lines
+    out = succeeds(trained, "test --name laplace --eval --gpu_ids -1 --uncertainty 1")
+    assert "uncertainty from the scale of the error that the model predicts" in out
+    found = json.loads(Path("results/laplace/trust.json").read_text())["uncertainty"]
+    assert (found["method"], found["samples"]) == ("scale", 1)
+    assert found["tested"]["curve"]["raw"][0] >= 127.5 / 256 * np.sqrt(2)
+    segmentation = "train --model segmentation --seg_mode semfake --seg_source laplace --no_html"
+    succeeds(trained, segmentation, TINY_TRAINING.replace("--ndf 4", "--netG resnet_6blocks"))
+    for words in ("--continue_train --niter_decay 2 --regression_loss L1", "--regression_loss L2 --output_nc 2"):
+        assert "expected 1, as the second channel" in error(trained, laplace, TINY_TRAINING, words)
+
+
 def test_what_cannot_be_judged_is_refused(trained: Program, images: Path) -> None:
     assert "pass --eval" in error(trained, "test --name run --gpu_ids -1 --uncertainty 2")
     assert "expected 2 or more" in error(trained, TEST, "--uncertainty 1")

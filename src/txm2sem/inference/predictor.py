@@ -45,6 +45,7 @@ class Predictor:
         self.generator = move_network(generator, torch.device(device))
         self.factor = options.downsample_factor
         self.multiple = size_multiple(options)
+        self.predicts_scale = options.predicts_scale
         self.frozen = frozen
         self.device = torch.device(device)
         self.dtype = dtype
@@ -82,12 +83,22 @@ class Predictor:
         Returns:
             Predicted SEM, (N, 1, H, W) float32 in [-1, 1], on the CPU.
         """
+        output = self.output(source)
+        return output[:, :1] if self.predicts_scale else output
+
+    @torch.inference_mode()
+    def output(self, source: Tensor) -> Tensor:
+        """Translate a batch as `__call__`, and return all that the generator makes, (N, output_nc, H, W).
+
+        That is the prediction and, where the model was trained with `--regression_loss laplace`, a channel for the
+        scale of its error, see `laplace_log_scale`.
+        """
         with frozen_statistics(self.generator) if self.frozen else batch_statistics(self.generator):
             return self._compute(source)
 
     @torch.inference_mode()
     def with_dropout(self, source: Tensor) -> Tensor:
-        """Translate a batch as `__call__`, with frozen statistics, but with dropout.
+        """Return what `output` does, with frozen statistics, but with dropout.
 
         Dropout is drawn from torch's global generator.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,13 +14,14 @@ from txm2sem.errors import UserError
 from txm2sem.inference import Predictor
 from txm2sem.inference.trust.sampling import Sampler, choose_method, drawn_from, ensemble_labels
 from txm2sem.networks import build_generator, initialise
+from txm2sem.objectives import laplace_variance
 from txm2sem.runs import RunPaths
 
 OPTIONS = ModelOptions(model="srgan", netG="sr_resnet_6blocks", ngf=2, norm="batch", downsample_factor=2)
 SOURCE = torch.rand(1, 1, 31, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def predictor(seed: int = 0, **changes: bool) -> Predictor:
+def predictor(seed: int = 0, **changes: Any) -> Predictor:
     options = ModelOptions(**vars(OPTIONS) | changes)
     network = build_generator(options)
     initialise(network, init_gain=0.1, generator=torch.Generator().manual_seed(seed))
@@ -57,9 +59,29 @@ def test_an_ensemble_differs_as_its_members_do() -> None:
     torch.testing.assert_close(variance, torch.stack([one.any_size(SOURCE) for one in members]).var(dim=0))
 
 
+def test_a_model_that_predicts_its_scale_needs_one_pass_and_others_add_to_it() -> None:
+    own = predictor(model="srcnn", output_nc=2)
+    output = own.output(own.padded(SOURCE))[..., :31, :20]
+    assert output.shape[1] == 2
+    prediction, variance = Sampler(own, "scale", 1)(SOURCE, ())
+    assert torch.equal(prediction, own.any_size(SOURCE))
+    assert torch.equal(prediction, output[:, :1])
+    torch.testing.assert_close(variance, laplace_variance(output[:, 1:]))
+    samples = []
+    for number in range(3):
+        with drawn_from([number]):
+            samples.append(own.with_dropout(own.padded(SOURCE))[..., :31, :20])
+    images, channels = torch.stack(samples).chunk(2, dim=2)
+    expected = images.var(dim=0) + laplace_variance(channels).mean(dim=0)
+    torch.testing.assert_close(Sampler(own, "dropout", 3)(SOURCE, ())[1], expected)
+
+
 def test_dropout_is_taken_where_there_is_any() -> None:
     assert choose_method(TrustOptions(uncertainty=2), predictor()) == "dropout"
     assert choose_method(TrustOptions(uncertainty=2), predictor(no_dropout=True)) == "checkpoints"
+    assert choose_method(TrustOptions(uncertainty=1), predictor(model="srcnn", output_nc=2)) == "scale"
+    with pytest.raises(UserError, match="train one with --regression_loss laplace"):
+        choose_method(TrustOptions(uncertainty=2, uncertainty_from="scale"), predictor())
     with pytest.raises(UserError, match="this model has no dropout"):
         choose_method(TrustOptions(uncertainty=2, uncertainty_from="dropout"), predictor(no_dropout=True))
     with pytest.raises(UserError, match="expected 2 or more predictions"):

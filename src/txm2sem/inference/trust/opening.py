@@ -72,13 +72,14 @@ def open_trust(command: TestCommand | VolumeCommand, predictor: Predictor, label
         )
         for other in labels[1:]
     ]
-    sampler = Sampler(predictor, method, options.uncertainty, others)
+    samples = 1 if method == "scale" else options.uncertainty
+    sampler = Sampler(predictor, method, samples, others)
     trained = override(command, read_options(paths.options)) if paths.options.exists() else command
     identity: dict[str, Any] = {
         "format": FORMAT,
         "checkpoints_sha256": [checksum(paths.network(one, "G")) for one in labels],
         "method": method,
-        "samples": options.uncertainty,
+        "samples": samples,
         "patches": PATCHES,
         **{name: getattr(trained.data, name) for name in SHAPING},
     }
@@ -91,8 +92,11 @@ def open_trust(command: TestCommand | VolumeCommand, predictor: Predictor, label
         # What is read has fewer digits than what was fitted; so a first test is like the second.
         model = TrustModel.load(kept, identity)
         assert model is not None
-    kind = "dropout samples" if method == "dropout" else f"checkpoints ({', '.join(labels)})"
-    what = f"{options.uncertainty} {kind}"
+    what = {
+        "dropout": f"{samples} dropout samples",
+        "checkpoints": f"{samples} checkpoints ({', '.join(labels)})",
+        "scale": "the scale of the error that the model predicts",
+    }[method]
     first = f"uncertainty from {what}, calibrated {when} on {PATCHES} validation patches (kept as {kept})"
     return Trust(sampler, model, (first, *_warnings(model)))
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from txm2sem.config import SpreadName, TrustOptions
 from txm2sem.errors import UserError
 from txm2sem.inference.predictor import Predictor, dropout_layers
+from txm2sem.objectives import laplace_variance
 from txm2sem.runs import RunPaths
 
 FEWEST = 2
@@ -25,7 +26,7 @@ class Sampler:
 
     Args:
         predictor: the model, with frozen statistics; its prediction is the one that is returned.
-        method: `dropout`, `checkpoints`.
+        method: `dropout`, `checkpoints` or `scale`.
         samples: predictions that the variance is taken from.
         others: with `checkpoints` the models besides.
     """
@@ -52,24 +53,30 @@ class Sampler:
 
         Returns:
             The prediction as the predictor alone gives it, in [-1, 1], and the raw variance in the same units: of the
-            predictions about their mean, divided by one less than there are. Both (N, 1, H, W) float32.
+            predictions about their mean, divided by one less than there are; plus, where the model predicts the scale
+            of its error, the mean of the variances that it predicts (Kendall & Gal 2017, arXiv 1703.04977, eq. 9). Both
+            (N, 1, H, W) float32.
         """
         height, width = source.shape[-2:]
         padded = self.predictor.padded(source)
-        prediction = self.predictor(padded)
-        mean, squares = torch.zeros_like(prediction), torch.zeros_like(prediction)
-        for number, sample in enumerate(self._samples(padded, prediction, entropy), 1):
+        output = self.predictor.output(padded)
+        prediction = output[:, :1]
+        mean, squares, predicted = (torch.zeros_like(prediction) for _ in range(3))
+        for number, sample in enumerate(self._samples(padded, output, entropy), 1):
             # Welford 1962 (Technometrics 4, 419): without the difference of large sums.
-            step = sample - mean
+            step = sample[:, :1] - mean
             mean += step / number
-            squares += step * (sample - mean)
-        return prediction[..., :height, :width], squares[..., :height, :width] / (self.samples - 1)
+            squares += step * (sample[:, :1] - mean)
+            if self.predictor.predicts_scale:
+                predicted += laplace_variance(sample[:, 1:])
+        variance = squares / max(self.samples - 1, 1) + predicted / self.samples
+        return prediction[..., :height, :width], variance[..., :height, :width]
 
-    def _samples(self, padded: Tensor, prediction: Tensor, entropy: Sequence[int]) -> Iterator[Tensor]:
-        if self.method == "checkpoints":
-            yield prediction
+    def _samples(self, padded: Tensor, output: Tensor, entropy: Sequence[int]) -> Iterator[Tensor]:
+        if self.method != "dropout":
+            yield output
             for other in self.others:
-                yield other(padded)
+                yield other.output(padded)
             return
         for number in range(self.samples):
             with drawn_from([*entropy, number]):
@@ -93,13 +100,18 @@ def choose_method(options: TrustOptions, predictor: Predictor) -> SpreadName:
     has_dropout = bool(dropout_layers(predictor.generator))
     method = options.uncertainty_from
     if method == "auto":
-        method = "dropout" if has_dropout else "checkpoints"
+        method = "scale" if predictor.predicts_scale else "dropout" if has_dropout else "checkpoints"
+    if method == "scale" and not predictor.predicts_scale:
+        raise UserError(
+            "--uncertainty_from scale: this model does not predict the scale of its error; train one with "
+            "--regression_loss laplace (feedforward, srcnn), or pass --uncertainty_from dropout or checkpoints"
+        )
     if method == "dropout" and not has_dropout:
         raise UserError(
             "--uncertainty_from dropout: this model has no dropout (it was trained with --no_dropout, as feedforward "
             "and srcnn models are by default); pass --uncertainty_from checkpoints, or train a model with dropout"
         )
-    if options.uncertainty < FEWEST:
+    if method != "scale" and options.uncertainty < FEWEST:
         raise UserError(
             f"--uncertainty {options.uncertainty}: expected {FEWEST} or more predictions to take a standard deviation "
             f"from ({method}), such as --uncertainty 8"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -11,12 +12,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import jacrev
 
-from txm2sem.config import GanMode, LearningRatePolicy, RegressionName
+from txm2sem.config import GanMode, LearningRatePolicy
 from txm2sem.objectives import (
     ImagePool,
     gan_loss,
     gradient_penalty,
     jacobian_penalty,
+    laplace_log_scale,
+    laplace_loss,
+    laplace_variance,
     learning_rate_factor,
     mix_samples,
     regression_loss,
@@ -43,10 +47,34 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 class TestRegressionLoss:
     @pytest.mark.parametrize(("kind", "expected"), [("L1", 2.5), ("L2", 8.5)])
-    def test_is_a_mean(self, kind: RegressionName, expected: float) -> None:
+    def test_is_a_mean(self, kind: Literal["L1", "L2"], expected: float) -> None:
         prediction = torch.tensor([1.0, -2.0]).reshape(1, 1, 1, 2)
         target = torch.tensor([2.0, 2.0]).reshape(1, 1, 1, 2)
         assert regression_loss(prediction, target, kind).item() == pytest.approx(expected, rel=ROUNDING)
+
+
+class TestLaplaceLoss:
+    def test_is_the_negative_log_likelihood_of_the_error(self) -> None:
+        output = torch.tensor([[0.5, -0.2], [0.3, -1.0]]).reshape(1, 2, 1, 2)
+        target = torch.tensor([0.0, 0.6]).reshape(1, 1, 1, 2)
+        scales = [math.exp(laplace_log_scale(torch.tensor(channel)).item()) for channel in (0.3, -1.0)]
+        assert scales[1] == pytest.approx(1 / 256)
+        expected = [-math.log(math.exp(-error / b) / (2 * b)) for error, b in zip((0.5, 0.8), scales, strict=True)]
+        assert laplace_loss(output, target).item() == pytest.approx(sum(expected) / 2, rel=1e-5)
+        first = torch.tensor([True, False]).reshape(1, 1, 1, 2)
+        assert laplace_loss(output, target, first).item() == pytest.approx(expected[0], rel=1e-5)
+        assert laplace_loss(output, target, ~first & first).item() == 0
+
+    def test_the_scale_that_costs_least_is_the_mean_absolute_error(self) -> None:
+        target = 0.2 * noise(1, 1, 64, 64)
+        channels = torch.linspace(-0.9, 0.9, 181)
+        costs = [
+            laplace_loss(torch.cat([torch.zeros_like(target), torch.full_like(target, float(channel))], 1), target)
+            for channel in channels
+        ]
+        best = channels[int(torch.stack(costs).argmin())]
+        assert laplace_log_scale(best).exp().item() == pytest.approx(target.abs().mean().item(), rel=0.03)
+        assert laplace_variance(best).item() == pytest.approx(2 * target.abs().mean().item() ** 2, rel=0.06)
 
 
 class TestGanLoss:

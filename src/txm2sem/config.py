@@ -32,7 +32,7 @@ DiscriminatorName = Literal["basic", "n_layers", "pixel"]
 NormName = Literal["instance", "batch", "none"]
 InitName = Literal["normal", "xavier", "kaiming", "orthogonal"]
 GanMode = Literal["vanilla", "lsgan", "wgangp"]
-RegressionName = Literal["L1", "L2"]
+RegressionName = Literal["L1", "L2", "laplace"]
 SegmentationInput = Literal["sem", "txm", "semfake"]
 Preprocessing = Literal["none", "resize_and_crop", "crop", "scale_width", "scale_width_and_crop"]
 LearningRatePolicy = Literal["linear", "step", "plateau", "cosine"]
@@ -41,9 +41,13 @@ Phase = Literal["train", "val", "test"]
 OutputDtype = Literal["uint8", "uint16", "float32"]
 Statistics = Literal["frozen", "volume"]
 BackendName = Literal["torch", "openvino"]
+SpreadName = Literal["auto", "dropout", "checkpoints", "scale"]
 
 TRANSLATION_MODELS = ("feedforward", "srcnn", "pix2pix", "srgan")
 """Models that predict the SEM from the TXM."""
+
+SCALE_MODELS = ("feedforward", "srcnn")
+"""Those of them that can predict the scale of their error, too."""
 
 
 def _at_least(minimum: float, default: Any) -> Any:
@@ -114,7 +118,7 @@ class ModelOptions:
     input_nc: int = _at_least(1, 1)
     """channels of the input image; it follows from the data and --context_slices"""
     output_nc: int = _at_least(1, 1)
-    """channels of the output image"""
+    """channels of the output image; with --regression_loss laplace one more, for the scale of its error"""
     norm: NormName = "instance"
     """normalisation layers"""
     init_type: InitName = "normal"
@@ -126,13 +130,19 @@ class ModelOptions:
     downsample_factor: int = _at_least(1, 1)
     """the TXM is downsampled by this before super-resolution: 2 or 4 with sr_resnet generators, else 1"""
 
+    @property
+    def predicts_scale(self) -> bool:
+        """Whether the second output channel is the scale of the error of the first (`--regression_loss laplace`)."""
+        return self.model in SCALE_MODELS and self.output_nc == 2
+
 
 @dataclass(frozen=True)
 class ObjectiveOptions:
     """The training objective; which terms a model has is in the help of each."""
 
     regression_loss: RegressionName = _of_models("L1", "feedforward", "srcnn")
-    """image similarity: mean absolute (L1) or mean squared (L2) difference (feedforward, srcnn)"""
+    """image similarity: mean absolute (L1) or mean squared (L2) difference; laplace: the model predicts, too, how large
+    its error is in each pixel, for --uncertainty (feedforward, srcnn)"""
     lambda_regression: float = _of_models(1.0, "feedforward", "srcnn", at_least=0)
     """weight of the regression loss (feedforward, srcnn)"""
     gan_mode: GanMode = _of_models("lsgan", "pix2pix", "srgan", "repair")
@@ -383,6 +393,18 @@ class WholeVolumeOptions:
 
 
 @dataclass(frozen=True)
+class TrustOptions:
+    """Where not to believe the prediction: its uncertainty, contradictions to the TXM, and places unlike training."""
+
+    uncertainty: int = field(default=0, metadata={"at_least": 0, "models": TRANSLATION_MODELS, "modes": ("txm2sem",)})
+    """predictions that a standard deviation of each pixel is taken from; what contradicts the TXM, and tiles unlike
+    those of training, are found too; 0 for none"""
+    uncertainty_from: SpreadName = field(default="auto", metadata={"models": TRANSLATION_MODELS, "modes": ("txm2sem",)})
+    """what --uncertainty predicts with: dropout; the latest checkpoints; scale: one pass of a model trained with
+    --regression_loss laplace. auto: scale where the model has it, else dropout where it has any, else checkpoints"""
+
+
+@dataclass(frozen=True)
 class RepairOptions:
     """Slices to repair, and how their charged regions are found where no masks are given."""
 
@@ -470,6 +492,7 @@ class TestCommand:
     data: DataOptions = DataOptions()
     test: TestOptions = TestOptions()
     volume: VolumeOptions = VolumeOptions()
+    trust: TrustOptions = TrustOptions()
 
 
 @dataclass(frozen=True)
@@ -480,6 +503,7 @@ class VolumeCommand:
     model: ModelOptions = ModelOptions()
     data: DataOptions = DataOptions()
     volume: WholeVolumeOptions = WholeVolumeOptions()
+    trust: TrustOptions = TrustOptions()
 
 
 @dataclass(frozen=True)

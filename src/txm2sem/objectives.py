@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from txm2sem.config import GanMode, LearningRatePolicy, RegressionName
+from txm2sem.config import GanMode, LearningRatePolicy
 
 
-def regression_loss(prediction: Tensor, target: Tensor, kind: RegressionName, valid: Tensor | None = None) -> Tensor:
+def regression_loss(
+    prediction: Tensor, target: Tensor, kind: Literal["L1", "L2"], valid: Tensor | None = None
+) -> Tensor:
     """Return the mean absolute (L1) or mean squared (L2) difference of two images of one shape, a scalar.
 
     Args:
@@ -25,11 +27,46 @@ def regression_loss(prediction: Tensor, target: Tensor, kind: RegressionName, va
         kind: which difference.
         valid: pixels that the mean is taken over, bool (N, 1, H, W); all where absent. 0 where there is none.
     """
-    losses: dict[RegressionName, Callable[..., Tensor]] = {"L1": F.l1_loss, "L2": F.mse_loss}
+    losses: dict[str, Callable[..., Tensor]] = {"L1": F.l1_loss, "L2": F.mse_loss}
     if valid is None:
         return losses[kind](prediction, target)
     counted = valid.expand_as(target)
     return losses[kind](prediction[counted], target[counted], reduction="sum") / counted.sum().clamp_min(1)
+
+
+LARGEST_SCALE, SMALLEST_SCALE = 1.0, 1 / 256
+"""Bounds of the scale of an error in images in [-1, 1]: half the grey range, and half a grey level of 255."""
+
+
+def laplace_log_scale(channel: Tensor) -> Tensor:
+    """Return log b, with b the scale of an error, that a generator's output channel in (-1, 1) stands for.
+
+    -1 is `SMALLEST_SCALE`, 1 `LARGEST_SCALE`, 0 their geometric mean (8 grey levels of 255), where training starts.
+    """
+    low, high = math.log(SMALLEST_SCALE), math.log(LARGEST_SCALE)
+    return (low + high) / 2 + (high - low) / 2 * channel
+
+
+def laplace_variance(channel: Tensor) -> Tensor:
+    """Return 2 b^2, the variance of an error with the scale that a generator's output channel stands for."""
+    return 2 * torch.exp(2 * laplace_log_scale(channel))
+
+
+def laplace_loss(output: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Return the mean of |t - m| / b + log 2 b, a scalar: the error t - m has a Laplace distribution of scale b.
+
+    Kendall & Gal 2017 (arXiv 1703.04977), section 3.1, with the Laplace distribution that belongs to L1. At least
+    float32 is used, under mixed precision too.
+
+    Args:
+        output: m and the channel of b, see `laplace_log_scale`, (N, 2, H, W).
+        target: t, (N, 1, H, W).
+        valid: pixels that the mean is taken over, bool (N, 1, H, W); all where absent. 0 where there is none.
+    """
+    image, channel = output.to(torch.promote_types(output.dtype, torch.float32)).chunk(2, dim=1)
+    log_scale = laplace_log_scale(channel)
+    terms = (target - image).abs() * torch.exp(-log_scale) + log_scale + math.log(2)
+    return terms.mean() if valid is None else (terms * valid).sum() / valid.sum().clamp_min(1)
 
 
 def segmentation_loss(logits: Tensor, target: Tensor, weights: Tensor, *, ignored: int) -> Tensor:

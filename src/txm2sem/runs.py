@@ -21,9 +21,10 @@ IMAGE_FOLDERS = (
     *("txm", "sem", "sem_fake", "txm_fake", "charge", "lowdensity", "highdensity"),
     *("charged", "mask"),
     *("labels", "labels_fake"),
+    *("uncertainty", "contradiction"),
 )
-"""Folders of patches in a run's results, named as the original code names them; the last lines are of repair and of
-segmentation. With `_fullslice` behind the name they hold whole slices."""
+"""Folders of patches in a run's results, named as the original code names them; the last lines are of repair, of
+segmentation, and of where not to believe a prediction. With `_fullslice` behind the name they hold whole slices."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class RunPaths:
     def calibration(self, label: str) -> Path:
         """Return the ranges with which the generator at a label is computed in 8-bit integers."""
         return self.checkpoints / f"{label}_net_G.int8.json"
+
+    def trust(self, label: str) -> Path:
+        """Return what is known of where predictions of the generator at a label can be believed."""
+        return self.checkpoints / f"{label}_net_G.trust.json"
 
     @property
     def state(self) -> Path:
@@ -115,6 +120,25 @@ class RunPaths:
         """Return the file of evaluation patch `index` in one of `IMAGE_FOLDERS`."""
         return self.results / folder / f"{index:03d}.png"
 
+    def numbers(self, folder: str, index: int) -> Path:
+        """Return the file of numbers, not grey levels, of evaluation patch `index` in one of `IMAGE_FOLDERS`."""
+        return self.results / folder / f"{index:03d}.tif"
+
+    @property
+    def trust_report(self) -> Path:
+        """Where the predictions of the latest test can be believed, for programs."""
+        return self.results / "trust.json"
+
+    @property
+    def trust_figure(self) -> Path:
+        """The same to look at: patches with their uncertainty and contradictions."""
+        return self.results / "trust.png"
+
+    @property
+    def calibration_figure(self) -> Path:
+        """The picture of how far the uncertainty of the latest test is right."""
+        return self.results / "calibration.png"
+
     def volume(self, content: str, save_name: str) -> Path:
         """Return the folder of the slices of a volume; `content` is `pred` or `txm`."""
         return self.results / f"volume_{content}_{save_name}"
@@ -152,6 +176,7 @@ class RunPaths:
         outputs = [self.results / f"{folder}{kind}" for folder in IMAGE_FOLDERS for kind in ("", "_fullslice")]
         outputs += [self.evaluation, self.overview, self.test_options_text]
         outputs += [self.scores(suffix) for suffix in (".png", ".json", ".csv")]
+        outputs += [self.trust_report, self.trust_figure, self.calibration_figure]
         return [path for path in outputs if path.exists()]
 
 

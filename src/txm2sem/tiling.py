@@ -145,18 +145,21 @@ class Tiling:
         """Return what `predict` makes of a plane, tile by tile.
 
         Args:
-            predict: from (C, rows, columns) to (rows, columns), sides multiples of `multiple`.
+            predict: from (C, rows, columns) to (..., rows, columns), sides multiples of `multiple`; called for one tile
+                after the other, in the order of `tiles`.
             plane: (C, rows, columns).
 
         Returns:
-            (rows, columns).
+            (..., rows, columns).
         """
         if self.grid == (1, 1):
             return predict(plane)
-        joined = np.zeros(self.shape, np.float32)
+        joined = np.zeros(0, np.float32)
         for tile in self.tiles:
             predicted = predict(np.ascontiguousarray(plane[:, *tile.read]))
-            joined[tile.keep] += tile.weights * predicted[tile.kept_of_read]
+            if not joined.size:
+                joined = np.zeros((*predicted.shape[:-2], *self.shape), np.float32)
+            joined[..., *tile.keep] += tile.weights * predicted[..., *tile.kept_of_read]
         return joined
 
 

@@ -655,6 +655,7 @@ def test_every_documented_flag_has_a_row() -> None:
 
 def test_every_option_of_the_commands_has_a_row() -> None:
     offered = {option.name for command in (TrainCommand(), TestCommand()) for _, option, _ in fields_of(command)}
-    elsewhere = {"class_weights", "seg_source"}  # tests/cli/test_segmentation.py
-    assert not offered - set(FLAGS) - elsewhere
+    segmentation = {"class_weights", "seg_source"}  # tests/cli/test_segmentation.py
+    trust = {"uncertainty", "uncertainty_from"}  # tests/cli/test_trust.py
+    assert not offered - set(FLAGS) - segmentation - trust
     assert set(DOCUMENTED) <= offered

@@ -111,10 +111,17 @@ def given_options(words: Sequence[str]) -> list[str]:
 
 
 def _with_channels(command: ModelCommand, words: Sequence[str]) -> ModelCommand:
-    """Return the options with the channels that neighbouring slices add to the input, where the user has given none."""
-    if "input_nc" in given_options(words):
-        return command
-    return override(command, {"input_nc": command.model.input_nc + command.data.context_channels})
+    """Return the options with the channels that others add, where the user has given none.
+
+    Neighbouring slices are channels of the input, the scale of the error is one of the output.
+    """
+    given, channels = given_options(words), {}
+    if "input_nc" not in given:
+        channels["input_nc"] = command.model.input_nc + command.data.context_channels
+    is_laplace = isinstance(command, TrainCommand) and command.objective.regression_loss == "laplace"
+    if is_laplace and "output_nc" not in given:
+        channels["output_nc"] = command.model.output_nc + 1
+    return override(command, channels)
 
 
 def _with_usable_precision(command: ModelCommand) -> ModelCommand:

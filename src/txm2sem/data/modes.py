@@ -82,7 +82,7 @@ def check_channels(model: ModelOptions, options: DataOptions) -> None:
         ("output_nc", mode.target_channels, options.dataset_mode),
     ):
         found = getattr(model, name)
-        if found != expected:
+        if found != expected and not (name == "output_nc" and model.predicts_scale):
             raise UserError(
                 f"--{name} {found}: expected {expected}, the channels of --dataset_mode {what}; leave the option out"
             )

@@ -196,7 +196,7 @@ def _compare(exact: nn.Module, quantised: nn.Module, pairs: Iterable[tuple[Tenso
     """Return the mean PSNR between two networks, and how much lower that of the second is to the truth [dB]."""
     agreements, losses = [], []
     for source, target in pairs:
-        one, other = exact(source), quantised(source)
+        one, other = (network(source)[:, :1] for network in (exact, quantised))
         agreements.append(_psnr(other, one))
         losses.append(_psnr(one, target) - _psnr(other, target))
     return sum(agreements) / len(agreements), sum(losses) / len(losses)

@@ -45,6 +45,7 @@ class Predictor:
         self.generator = move_network(generator, torch.device(device))
         self.factor = options.downsample_factor
         self.multiple = size_multiple(options)
+        self.predicts_scale = options.predicts_scale
         self.frozen = frozen
         self.device = torch.device(device)
         self.dtype = dtype
@@ -82,11 +83,31 @@ class Predictor:
         Returns:
             Predicted SEM, (N, 1, H, W) float32 in [-1, 1], on the CPU.
         """
+        output = self.output(source)
+        return output[:, :1] if self.predicts_scale else output
+
+    @torch.inference_mode()
+    def output(self, source: Tensor) -> Tensor:
+        """Translate a batch as `__call__`, and return all that the generator makes, (N, output_nc, H, W).
+
+        That is the prediction and, where the model was trained with `--regression_loss laplace`, a channel for the
+        scale of its error, see `laplace_log_scale`.
+        """
+        with frozen_statistics(self.generator) if self.frozen else batch_statistics(self.generator):
+            return self._compute(source)
+
+    @torch.inference_mode()
+    def with_dropout(self, source: Tensor) -> Tensor:
+        """Return what `output` does, with frozen statistics, but with dropout.
+
+        Dropout is drawn from torch's global generator.
+        """
+        with frozen_statistics(self.generator), dropout(self.generator):
+            return self._compute(source)
+
+    def _compute(self, source: Tensor) -> Tensor:
         mixed = self.dtype != torch.float32
-        with (
-            frozen_statistics(self.generator) if self.frozen else batch_statistics(self.generator),
-            torch.autocast(self.device.type, dtype=self.dtype if mixed else torch.bfloat16, enabled=mixed),
-        ):
+        with torch.autocast(self.device.type, dtype=self.dtype if mixed else torch.bfloat16, enabled=mixed):
             prediction: Tensor = self.generator(self.generator_input(source))
         return prediction.float().cpu()
 
@@ -97,11 +118,15 @@ class Predictor:
     def any_size(self, source: Tensor) -> Tensor:
         """Translate a batch of images of any size, as `__call__`.
 
-        Images are continued by reflection, to the right and downwards, up to the next size that the network takes.
+        Images are continued by reflection, see `padded`.
         """
         height, width = source.shape[-2:]
-        padded = F.pad(source, (0, -width % self.multiple, 0, -height % self.multiple), mode="reflect")
-        return self(padded)[..., :height, :width]
+        return self(self.padded(source))[..., :height, :width]
+
+    def padded(self, source: Tensor) -> Tensor:
+        """Continue images (N, C, H, W) by reflection, to the right and downwards, to a size that the network takes."""
+        height, width = source.shape[-2:]
+        return F.pad(source, (0, -width % self.multiple, 0, -height % self.multiple), mode="reflect")
 
 
 @contextmanager
@@ -113,6 +138,25 @@ def frozen_statistics(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.train(training)
+
+
+@contextmanager
+def dropout(network: nn.Module) -> Iterator[None]:
+    """Switch the dropout of a network on, and nothing else, and back."""
+    layers = dropout_layers(network)
+    training = [layer.training for layer in layers]
+    for layer in layers:
+        layer.train()
+    try:
+        yield
+    finally:
+        for layer, mode in zip(layers, training, strict=True):
+            layer.train(mode)
+
+
+def dropout_layers(network: nn.Module) -> list[nn.Dropout]:
+    """Return the layers of a network that are dropout."""
+    return [module for module in network.modules() if isinstance(module, nn.Dropout)]
 
 
 @contextmanager

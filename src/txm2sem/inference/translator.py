@@ -40,8 +40,8 @@ class Translator(nn.Module):
     @torch.no_grad()
     def forward(self, source: Tensor) -> Tensor:
         """Translate TXM (N, 1, H, W) in [-1, 1] to SEM of the same size and range, float32."""
-        prediction: Tensor = self.generator(downsample(source, self.factor))
-        return prediction.float()
+        output: Tensor = self.generator(downsample(source, self.factor))
+        return output[:, :1].float()
 
 
 def load_translator(checkpoints_dir: Path, data: DataOptions) -> Translator | None:

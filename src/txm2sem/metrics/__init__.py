@@ -1,8 +1,17 @@
 """Scores: arrays in, numbers out."""
 
 from txm2sem.metrics.bootstrap import LEVEL, RESAMPLES, Interval, Resampling, weighted_mean
+from txm2sem.metrics.calibration import (
+    CalibrationCurve,
+    Reliability,
+    Sparsification,
+    SpreadCounts,
+    VarianceCalibration,
+)
 from txm2sem.metrics.continuity import Continuity, ContinuitySums, adjacent_difference, autocorrelation
+from txm2sem.metrics.degradation import TERMS, RidgeSums, blur, degradation_terms
 from txm2sem.metrics.image import MIN_REGION, Summary, ms_ssim, pearson, psnr, scales_of, similarity, ssim
+from txm2sem.metrics.outliers import Normality
 from txm2sem.metrics.overlap import CommonArea, Sketch, common_area, likely_shifts, refine_shift
 from txm2sem.metrics.perceptual import feature_distance
 from txm2sem.metrics.registration import Agreement, Displacement, Edges, edges
@@ -38,33 +47,45 @@ from txm2sem.metrics.spectra import (
     power_spectrum,
     resolution,
 )
+from txm2sem.metrics.texture import FEATURES, texture
 
 __all__ = [
+    "FEATURES",
     "GRID_FREQUENCIES",
     "LEVEL",
     "MIN_REGION",
     "REFERENCE_THRESHOLD",
     "RESAMPLES",
     "RESOLUTION_THRESHOLD",
+    "TERMS",
     "Agreement",
+    "CalibrationCurve",
     "CommonArea",
     "Continuity",
     "ContinuitySums",
     "Displacement",
     "Edges",
     "Interval",
+    "Normality",
+    "Reliability",
     "Resampling",
+    "RidgeSums",
     "SeamSums",
     "Sketch",
+    "Sparsification",
     "Spectrum",
+    "SpreadCounts",
     "Summary",
+    "VarianceCalibration",
     "accuracy",
     "adjacent_difference",
     "autocorrelation",
+    "blur",
     "chord_lengths",
     "class_summaries",
     "common_area",
     "confusion_matrix",
+    "degradation_terms",
     "deviation_db",
     "dice",
     "edges",
@@ -91,6 +112,7 @@ __all__ = [
     "similarity",
     "specific_perimeter",
     "ssim",
+    "texture",
     "two_point_correlation",
     "weighted_mean",
 ]

@@ -20,6 +20,7 @@ from txm2sem.data import (
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.evaluation import Evaluation, LinearFit, Scores, fit_trivial_predictions
+from txm2sem.inference.trust import check_trust, open_trust
 from txm2sem.metrics import Summary
 from txm2sem.networks import check_patch_size
 from txm2sem.report.overview import draw_overview, rows_to_show, save_figure
@@ -35,6 +36,7 @@ from txm2sem.report.results import (
 )
 from txm2sem.report.scorecard import Scorecard
 from txm2sem.report.scores import perceptual_or_none, write_scores
+from txm2sem.report.trust import write_trust
 from txm2sem.runs import set_aside, write_text
 
 
@@ -54,7 +56,9 @@ def test_translation(command: TestCommand) -> TestReport:
         raise UserError(
             f"--preprocess {command.data.preprocess} is for patches, not for --full_slice; pass --preprocess none"
         )
+    check_trust(command, command.test.backend, frozen=command.test.eval)
     predictor = load_predictor(command)
+    trust = open_trust(command, predictor, label)
     slices = AlignedSlices.open(command.run.dataroot, command.test.phase, limited(command))
     data = resolve_ranges(limited(command), slices)
     notes = [*notes_on_statistics(command), *predictor.notes]
@@ -113,8 +117,9 @@ def test_translation(command: TestCommand) -> TestReport:
     write_text(paths.evaluation, "\n".join([f"(epoch: {label}) {evaluation.model}", "", *lines]) + "\n")
     about = {"model": paths.name, "epoch": label, "split": command.test.phase}
     lines += write_scores(paths, card, about, target, has_masks=slices.has_densities)
+    said, drawn = write_trust(command, paths, trust, patches, about)
     write_test_options(command)
-    return TestReport(paths, lines, [paths.overview, paths.scores(".png")], earlier)
+    return TestReport(paths, lines + said, [paths.overview, paths.scores(".png"), *drawn], earlier)
 
 
 def limited(command: TestCommand) -> DataOptions:

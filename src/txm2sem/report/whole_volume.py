@@ -15,6 +15,7 @@ from txm2sem.data import to_uint8
 from txm2sem.data.readers import VolumeReader
 from txm2sem.data.writers import open_array
 from txm2sem.inference.volume import Measures, VolumeRun
+from txm2sem.inference.volume.measures import TrustSums
 from txm2sem.metrics import Summary
 from txm2sem.report.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
 from txm2sem.report.cuts import Cuts, draw_cuts
@@ -66,11 +67,13 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
             name: {key: _defined(value) for key, value in vars(Summary.of(values)).items()}
             for name, values in _fidelity(measures).items()
         },
+        **_trust_values(measures.trust),
     }
     lines = [
         *_seam_lines(measures),
         continuity_table(continuity),
         *_fidelity_lines(measures),
+        *_trust_lines(measures.trust),
         *(
             [f"note: {1 - inside:.2%} of the voxels are 0, so outside the field of view, and take no part"]
             if inside < 1
@@ -109,6 +112,29 @@ def _fidelity_lines(measures: Measures) -> list[str]:
     ]
 
 
+def _trust_values(trust: TrustSums) -> dict[str, Any]:
+    if not trust.voxels:
+        return {}
+    return {
+        "trust": {
+            "standard_deviation": math.sqrt(trust.variance / trust.voxels),
+            "contradicting_share": trust.contradicting / trust.voxels,
+            "novel_share": trust.novel / trust.voxels,
+        }
+    }
+
+
+def _trust_lines(trust: TrustSums) -> list[str]:
+    if not trust.voxels:
+        return []
+    found = _trust_values(trust)["trust"]
+    return [
+        f"trust:      standard deviation {found['standard_deviation']:.1f} grey levels of 255 (root mean square); "
+        f"{found['contradicting_share']:.1%} of the voxels contradict the TXM; {found['novel_share']:.1%} are in tiles "
+        "unlike those of training"
+    ]
+
+
 def _speed_lines(voxels: int, seconds: float, share: float) -> list[str]:
     if not voxels:
         return []
@@ -123,9 +149,12 @@ def _cuts(run: VolumeRun) -> dict[str, Cuts]:
     def txm(reader: VolumeReader, window: tuple[slice, ...]) -> Any:
         return to_uint8(opened.translator.grey.normalise(reader.read(*window)))
 
+    def prediction(window: tuple[slice, ...]) -> Any:
+        return np.asarray(result[slice(1), *window])[0] if opened.channels else np.asarray(result[window])
+
     volumes = {
         TXM: lambda window: txm(opened.reader, window),
-        PREDICTION: lambda window: grey.levels(np.asarray(result[window])),
+        PREDICTION: lambda window: grey.levels(prediction(window)),
     }
     truth = opened.truth
     if truth is not None:

@@ -25,6 +25,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from txm2sem.config import TrainCommand
 from txm2sem.data import AlignedSlices, downsample, middle_channel, resolve_ranges, size_option, to_uint8
 from txm2sem.devices import move_images, move_network
+from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, psnr, ssim
 from txm2sem.networks import build_discriminator, build_generator, check_judged_size, initialise
 from txm2sem.objectives import (
@@ -32,6 +33,7 @@ from txm2sem.objectives import (
     gan_loss,
     gradient_penalty,
     jacobian_penalty,
+    laplace_loss,
     learning_rate_factor,
     mix_samples,
     regression_loss,
@@ -419,14 +421,40 @@ def blank(image: Tensor, valid: Tensor | None) -> Tensor:
 
 
 class RegressionModule(TranslationModule):
-    """Feedforward CNN and SRCNN: a generator trained on image similarity alone, and on continuity."""
+    """Feedforward CNN and SRCNN: a generator trained on image similarity alone, and on continuity.
+
+    With `--regression_loss laplace` the generator's second channel is the scale of its error; only that loss sees it.
+    """
+
+    @classmethod
+    def resolve(cls, command: TrainCommand, training: AlignedSlices) -> TrainCommand:
+        """Return the options with what is left to be measured on the training slices as numbers.
+
+        Raises:
+            UserError: something cannot be measured, or the loss wants other channels than the network has.
+        """
+        loss, channels = command.objective.regression_loss, command.model.output_nc
+        if (loss == "laplace") != command.model.predicts_scale:
+            raise UserError(
+                f"--regression_loss {loss} with --output_nc {channels}: expected {2 if loss == 'laplace' else 1}, as "
+                "the second channel is the scale of the error that laplace, and no other loss, learns; leave "
+                "--output_nc out, and go on with a run with the loss that it was begun with"
+            )
+        return super().resolve(command, training)
+
+    def forward(self, source: Tensor) -> Tensor:
+        """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range."""
+        return super().forward(source)[:, :1]
 
     def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
         """Return lambda_regression * L(G(T), S) and lambda_img_grad * R of a part, by name."""
         objective = self.command.objective
-        similarity = regression_loss(prediction, part.target, objective.regression_loss, part.valid)
+        if objective.regression_loss == "laplace":
+            similarity = laplace_loss(prediction, part.target, part.valid)
+        else:
+            similarity = regression_loss(prediction, part.target, objective.regression_loss, part.valid)
         losses = {f"G_{objective.regression_loss}": objective.lambda_regression * similarity}
-        return losses | self.continuity_losses(prediction, image)
+        return losses | self.continuity_losses(prediction[:, :1], image)
 
 
 class AdversarialModule(TranslationModule):

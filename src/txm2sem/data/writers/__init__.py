@@ -2,6 +2,7 @@
 
 from txm2sem.data.writers.ome_tiff import write_ome_tiff
 from txm2sem.data.writers.ome_zarr import (
+    Channel,
     Description,
     VoxelArray,
     build_pyramid,
@@ -11,6 +12,7 @@ from txm2sem.data.writers.ome_zarr import (
 )
 
 __all__ = [
+    "Channel",
     "Description",
     "VoxelArray",
     "build_pyramid",

@@ -18,7 +18,7 @@ BIG = 2**32 - 2**25
 
 def write_ome_tiff(
     path: Path,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     dtype: np.dtype[Any],
     slices: Iterable[NDArray[Any]],
     description: Description,
@@ -27,9 +27,9 @@ def write_ome_tiff(
 
     Args:
         path: the file; one that is there is overwritten.
-        shape: (z, y, x) [voxels].
+        shape: (z, y, x), or (c, z, y, x) where the description has further channels, [voxels].
         dtype: of the voxels.
-        slices: (y, x) each, in z order.
+        slices: (y, x) each, in z order, one channel after the other.
         description: of the volume.
     """
     voxel_size = dict(zip("ZYX", description.voxel_size, strict=True))
@@ -38,6 +38,9 @@ def write_ome_tiff(
         "Name": description.name,
         "MapAnnotation": {"Namespace": "txm2sem"} | {key: str(value) for key, value in description.provenance.items()},
     }
+    if description.channels:
+        names = ["predicted SEM", *(channel.name for channel in description.channels)]
+        metadata |= {"axes": "CZYX", "Channel": {"Name": names}}
     for axis, size in voxel_size.items():
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "nm"}
     tifffile.imwrite(

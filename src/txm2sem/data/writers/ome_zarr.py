@@ -34,7 +34,11 @@ class VoxelArray(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(z, y, x)."""
+        """(z, y, x), or (c, z, y, x)."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
 
     @property
     def dtype(self) -> Any:
@@ -43,6 +47,21 @@ class VoxelArray(Protocol):
     def __getitem__(self, window: tuple[slice, ...], /) -> NDArray[Any]: ...
 
     def __setitem__(self, window: tuple[slice, ...], voxels: NDArray[Any], /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel of an image besides its first.
+
+    Attributes:
+        name: for viewers.
+        text: what its values mean.
+        window: values that viewers show as black and white.
+    """
+
+    name: str
+    text: str
+    window: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -55,6 +74,7 @@ class Description:
         offset: first voxel of it in the volume that it is a part of, (z, y, x) [voxels].
         window: grey values that viewers show as black and white.
         provenance: where it comes from: plain values by name.
+        channels: those besides the first, where there are any; then arrays are (c, z, y, x).
     """
 
     name: str
@@ -62,17 +82,18 @@ class Description:
     offset: tuple[int, int, int]
     window: tuple[float, float]
     provenance: dict[str, Any]
+    channels: tuple[Channel, ...] = ()
 
 
-def create_image(path: Path, shape: Shape, dtype: np.dtype[Any], depth: int) -> None:
+def create_image(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], depth: int) -> None:
     """Create an image without voxels, to be written in slabs of whole slices.
 
-    Chunks are up to 128 x 128 pixels wide, shards up to 1024 x 1024. A slab fills its shards, so that slabs can be
-    written at once by several processes; each shard appears whole or not at all.
+    Chunks have one channel and are up to 128 x 128 pixels wide, shards up to 1024 x 1024. A slab fills its shards, so
+    that slabs can be written at once by several processes; each shard appears whole or not at all.
 
     Args:
         path: the folder of the image, new.
-        shape: (z, y, x) [voxels].
+        shape: (z, y, x), or (c, z, y, x), [voxels].
         dtype: of the voxels.
         depth: slices of a slab, of a chunk and of a shard.
     """
@@ -103,13 +124,14 @@ def build_pyramid(path: Path, depth: int, description: Description, progress: Ca
         progress: is told how many voxels of the level before have been done.
     """
     finer, levels = open_array(path, 0), 1
-    while max(finer.shape) > SMALLEST_LEVEL:
-        z, y, x = (-(-side // 2) for side in finer.shape)
-        shape = (z, y, x)
-        coarser = _create_level(path, levels, shape, finer.dtype, depth)
-        for window in _windows(shape, (depth, SHARD, SHARD)):
-            part = finer[tuple(slice(2 * side.start, 2 * side.stop) for side in window)]
-            coarser[window] = halve(part)
+    leading = finer.shape[:-3]
+    channels = [(slice(channel, channel + 1),) for channel in range(leading[0])] if leading else [()]
+    while max(finer.shape[-3:]) > SMALLEST_LEVEL:
+        z, y, x = (-(-side // 2) for side in finer.shape[-3:])
+        coarser = _create_level(path, levels, (*leading, z, y, x), finer.dtype, depth)
+        for channel, window in product(channels, _windows((z, y, x), (depth, SHARD, SHARD))):
+            part = finer[*channel, *(slice(2 * side.start, 2 * side.stop) for side in window)]
+            coarser[*channel, *window] = halve(part)
             progress(part.size)
         finer, levels = coarser, levels + 1
     group = zarr.open_group(path, mode="r+")
@@ -119,12 +141,12 @@ def build_pyramid(path: Path, depth: int, description: Description, progress: Ca
 def halve(volume: NDArray[Any]) -> NDArray[Any]:
     """Return the means of 2 x 2 x 2 voxels, rounded in integer volumes; odd sides are continued by their last voxels.
 
-    (z, y, x) becomes (ceil(z / 2), ceil(y / 2), ceil(x / 2)), in the same dtype.
+    (..., z, y, x) becomes (..., ceil(z / 2), ceil(y / 2), ceil(x / 2)), in the same dtype.
     """
     # Sums of eight integers are exact in twice their bits.
     sum_dtype = {"uint8": "uint16", "uint16": "uint32"}.get(str(volume.dtype), "float32")
     sums = volume
-    for axis in range(3):
+    for axis in (-3, -2, -1):
         sums = np.moveaxis(sums, axis, 0)
         first, second = sums[0::2], sums[1::2]
         if len(second) < len(first):
@@ -133,18 +155,19 @@ def halve(volume: NDArray[Any]) -> NDArray[Any]:
     return ((sums + 4) >> 3 if sums.dtype.kind == "u" else sums / 8).astype(volume.dtype)
 
 
-def _create_level(path: Path, level: int, shape: Shape, dtype: np.dtype[Any], depth: int) -> VoxelArray:
-    sides = [min(CHUNK, side) for side in shape[1:]]
-    shards = [chunk * -(-min(SHARD, side) // chunk) for chunk, side in zip(sides, shape[1:], strict=True)]
+def _create_level(path: Path, level: int, shape: tuple[int, ...], dtype: np.dtype[Any], depth: int) -> VoxelArray:
+    sides = [min(CHUNK, side) for side in shape[-2:]]
+    shards = [chunk * -(-min(SHARD, side) // chunk) for chunk, side in zip(sides, shape[-2:], strict=True)]
+    single = [1] * (len(shape) - 3)
     array = zarr.create_array(
         path,
         name=str(level),
         shape=shape,
-        chunks=(depth, *sides),
-        shards=(depth, *shards),
+        chunks=(*single, depth, *sides),
+        shards=(*single, depth, *shards),
         dtype=dtype,
         compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
-        dimension_names=("z", "y", "x"),
+        dimension_names=("c", "z", "y", "x")[-len(shape) :],
         zarr_format=3,
         overwrite=True,
     )
@@ -164,6 +187,7 @@ def _windows(shape: Shape, sides: Shape) -> Iterator[tuple[slice, slice, slice]]
 
 def _ome_attributes(levels: int, description: Description) -> dict[str, Any]:
     datasets = []
+    has_channels = bool(description.channels)
     for level in range(levels):
         scale = [2**level * size for size in description.voxel_size]
         # A coarse voxel is the mean of finer ones, so its centre lies between theirs.
@@ -175,19 +199,34 @@ def _ome_attributes(levels: int, description: Description) -> dict[str, Any]:
             v05.Dataset(
                 path=str(level),
                 coordinateTransformations=[
-                    v05.ScaleTransformation(scale=scale),
-                    v05.TranslationTransformation(translation=translation),
+                    v05.ScaleTransformation(scale=[*([1.0] * has_channels), *scale]),
+                    v05.TranslationTransformation(translation=[*([0.0] * has_channels), *translation]),
                 ],
             )
         )
     multiscale = v05.Multiscale(
         name=description.name,
-        axes=[v05.SpaceAxis(name=name, unit="nanometer") for name in "zyx"],
+        axes=[
+            *([v05.ChannelAxis(name="c")] * has_channels),
+            *(v05.SpaceAxis(name=name, unit="nanometer") for name in "zyx"),
+        ],
         datasets=datasets,
         type="mean of 2 x 2 x 2 voxels",
     )
-    low, high = description.window
-    window = v05.OmeroWindow(start=low, end=high, min=low, max=high)
-    omero = v05.Omero(channels=[v05.OmeroChannel(color="FFFFFF", label="predicted SEM", active=True, window=window)])
+    # Others are there to be switched on: together they would hide the prediction.
+    shown = [
+        v05.OmeroChannel(color="FFFFFF", label=label, active=number == 0, window=_window(*window))
+        for number, (label, window) in enumerate(
+            [
+                ("predicted SEM", description.window),
+                *((channel.name, channel.window) for channel in description.channels),
+            ]
+        )
+    ]
+    omero = v05.Omero(channels=shown)
     image = v05.Image(version="0.5", multiscales=[multiscale], omero=omero)
     return image.model_dump(mode="json", exclude_none=True, by_alias=True)
+
+
+def _window(low: float, high: float) -> v05.OmeroWindow:
+    return v05.OmeroWindow(start=low, end=high, min=low, max=high)

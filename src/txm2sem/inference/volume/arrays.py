@@ -16,6 +16,7 @@ from txm2sem.data.writers import VoxelArray
 from txm2sem.errors import UserError
 from txm2sem.inference.statistics import estimate_statistics
 from txm2sem.inference.volume.blocks import BlockTranslator
+from txm2sem.inference.volume.channels import NAMES
 from txm2sem.inference.volume.opening import OpenVolume
 from txm2sem.inference.volume.plan import memory_limit
 from txm2sem.runs import RunPaths, read_options
@@ -34,7 +35,8 @@ def translate_array(
             without saved options also those of the model.
 
     Returns:
-        The predicted SEM, (z, y, x), in the type and grey values that `dtype` and `grey_range` name.
+        The predicted SEM, (z, y, x), or with `uncertainty=N` (c, z, y, x) with the channels of `TrustChannels` behind
+        it, in the type and grey values that `dtype` and `grey_range` name.
 
     Raises:
         UserError: the model is missing or does not fit the volume, or an option has no such value.
@@ -58,7 +60,8 @@ def translate_array(
     passes = opened.demand.plan(axes, base + memory_limit(command.volume.memory), base)
     if opened.estimates_statistics:
         estimate_statistics(opened.predictor.generator, opened.samples())
-    result = np.empty(txm.shape, opened.grey.dtype)
+    leading = (len(NAMES),) if opened.channels else ()
+    result = np.empty((*leading, *txm.shape), opened.grey.dtype)
     arrays: dict[str, VoxelArray] = {axis: np.empty(txm.shape, np.float16) for axis in axes[:-1]}
     work = BlockTranslator(
         opened.reader,
@@ -67,6 +70,8 @@ def translate_array(
         grey=opened.grey,
         passes={item.axis: item for item in passes},
         arrays=arrays | {axes[-1]: result},
+        channels=opened.channels,
+        seed=command.run.seed,
     )
     voxels = sum(item.voxels() for item in passes)
     with tqdm(total=voxels, desc="translating", unit="voxel", unit_scale=True, disable=None) as bar:

@@ -14,7 +14,8 @@ from txm2sem.data.readers import VolumeReader
 from txm2sem.data.writers import VoxelArray
 from txm2sem.devices import return_freed_memory
 from txm2sem.errors import UserError
-from txm2sem.inference.volume.measures import Measures, measure_slices
+from txm2sem.inference.volume.channels import NAMES, TrustChannels
+from txm2sem.inference.volume.measures import Measures, TrustSums, measure_slices
 from txm2sem.inference.volume.passes import AXES, Block, Pass
 from txm2sem.inference.volume.planes import PlaneTranslator
 from txm2sem.metrics import SeamSums
@@ -47,11 +48,12 @@ class BlockResult:
     """What a block is written and measured from.
 
     Attributes:
-        voxels: its planes as they are written.
+        voxels: its planes as they are written: (planes, rows, columns), or (channels, planes, rows, columns).
         levels: its planes with 0 to 255, for scores; empty in all passes but the last.
         source: what was read for it.
         network_seconds: wall time in the network.
         seams: steps at the borders of tiles, in the plane in its middle.
+        trust: what was found of where not to believe it.
     """
 
     voxels: NDArray[Any]
@@ -59,6 +61,7 @@ class BlockResult:
     source: BlockVoxels
     network_seconds: float
     seams: SeamSums
+    trust: TrustSums
 
 
 class BlockTranslator:
@@ -73,6 +76,8 @@ class BlockTranslator:
         arrays: where the result of each pass goes, by its axis: that of the last pass as it is written, others as half
             precision in [-1, 1].
         truth: the SEM, where it is known.
+        channels: what is written beside the prediction, and what it is found with; None for nothing.
+        seed: of what is random in that.
     """
 
     def __init__(
@@ -85,6 +90,8 @@ class BlockTranslator:
         passes: Mapping[str, Pass],
         arrays: Mapping[str, VoxelArray],
         truth: VolumeReader | None = None,
+        channels: TrustChannels | None = None,
+        seed: int = 0,
     ) -> None:
         self.reader = reader
         self.translator = translator
@@ -93,6 +100,8 @@ class BlockTranslator:
         self.passes = passes
         self.arrays = arrays
         self.truth = truth
+        self.channels = channels
+        self.seed = seed
         self.last = list(passes)[-1]
 
     def read(self, block: Block) -> BlockVoxels:
@@ -120,7 +129,9 @@ class BlockTranslator:
         rows, columns = this.plane_shape
         final = block.axis == self.last
         planes = block.stop - block.start
-        voxels = np.empty((planes, rows, columns), self.grey.dtype if final else np.float16)
+        voxels = np.empty((*self._leading, planes, rows, columns), self.grey.dtype if final else np.float16)
+        written = voxels[0] if self.channels else voxels
+        trust = TrustSums()
         levels = np.empty((planes if final else 0, rows, columns), np.uint8)
         before = self.translator.network_seconds
         seams = SeamSums()
@@ -134,20 +145,32 @@ class BlockTranslator:
                 for index in wanted
             }
             channels = np.stack([inputs[index] for index in wanted]) if self.context else inputs[plane][None]
-            prediction = self.translator.translate(channels, this.tiling)
             position = plane - block.start
+            if self.channels is None:
+                prediction = self.translator.translate(channels, this.tiling)
+            else:
+                sampled = self.translator.sample(channels, this.tiling, self.channels.trust.sampler, (self.seed, plane))
+                prediction = sampled[0]
+                imaged = source.txm[plane - source.first] != 0
+                judged = self.channels.trust.model.judge(inputs[plane], sampled[0], sampled[1], imaged)
+                voxels[1:, position] = self.channels.of(judged)
+                trust += TrustSums.of(judged, self.channels.trust.model, imaged)
             if position == planes // 2:
                 seams = self._seams(channels, prediction, this.tiling)
             if final:
                 others = [other[position] for other in source.others]
                 fused = np.mean([prediction, *others], axis=0) if others else prediction
                 levels[position] = to_uint8(fused)
-                voxels[position] = levels[position] if self.grey.is_uint8_of_model else self.grey.of(fused)
+                written[position] = levels[position] if self.grey.is_uint8_of_model else self.grey.of(fused)
             else:
-                voxels[position] = prediction
+                written[position] = prediction
             progress(prediction.size)
         seconds = self.translator.network_seconds - before
-        return BlockResult(voxels, levels, source, seconds, seams)
+        return BlockResult(voxels, levels, source, seconds, seams, trust)
+
+    @property
+    def _leading(self) -> tuple[int, ...]:
+        return (len(NAMES),) if self.channels else ()
 
     def _seams(self, channels: NDArray[np.float32], prediction: NDArray[np.float32], tiling: Tiling) -> SeamSums:
         """Compare a plane with itself in tiles that meet elsewhere; one plane of a block is enough."""
@@ -170,7 +193,10 @@ class BlockTranslator:
             UserError: the disk is full or not writable; the message names the block.
         """
         try:
-            self.arrays[block.axis][block.window()] = _planes_back(result.voxels, block.axis)
+            if self.channels:  # of planes across z
+                self.arrays[block.axis][slice(None), *block.window()] = result.voxels
+            else:
+                self.arrays[block.axis][block.window()] = _planes_back(result.voxels, block.axis)
         except OSError as error:
             raise UserError(
                 f"{block} cannot be written: {error.strerror}; make room or permit writing there, then run the same "
@@ -179,7 +205,8 @@ class BlockTranslator:
 
     def measure(self, block: Block, result: BlockResult) -> Measures:
         """Measure a block: seams, and in the last pass continuity and, where the truth is known, fidelity."""
-        measures = Measures(result.voxels.size, 0, result.network_seconds, {block.axis: result.seams})
+        voxels = self.passes[block.axis].voxels(block)
+        measures = Measures(voxels, 0, result.network_seconds, {block.axis: result.seams}, trust=result.trust)
         return measures + self._scores(block, result) if block.axis == self.last else measures
 
     def _scores(self, block: Block, result: BlockResult) -> Measures:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from txm2sem.inference.volume.channels import NAMES
 from txm2sem.inference.volume.plan import format_bytes, format_seconds, memory_limit, seconds_per_pixel
 from txm2sem.inference.volume.run import VolumeRun
 
@@ -23,8 +24,9 @@ def describe(run: VolumeRun) -> list[str]:
         f"input:      {opened.reader.name}: {_sides(opened.reader.shape)} voxels (z, y, x), {opened.reader.dtype}, "
         f"{_sides(run.voxel_size)} nm",
         f"model:      {opened.model_name}: {model.model}, {model.netG}{factor}; normalisation statistics: {statistics}",
-        *(f"note:       {note}" for note in opened.predictor.notes),
+        *(f"note:       {note}" for note in (*opened.predictor.notes, *_trust_notes(run))),
         f"output:     {run.paths.output}: {opened.grey}",
+        *([f"channels:   {', '.join(NAMES)}"] if opened.channels else []),
         *_pass_lines(run),
         _memory_line(run),
         _disk_line(run),
@@ -53,7 +55,7 @@ def _memory_line(run: VolumeRun) -> str:
 
 
 def _disk_line(run: VolumeRun) -> str:
-    result = run.opened.grey.dtype.itemsize * (2 if run.is_tiff else 1)
+    result = run.opened.demand.output_bytes * (2 if run.is_tiff else 1)
     # Passes across y and x are kept in half precision until they are fused.
     needed = run.passes[-1].voxels() * (result + 2 * (len(run.passes) - 1))
     free = psutil.disk_usage(str(_existing(run.paths.work))).free
@@ -64,11 +66,24 @@ def _time_line(run: VolumeRun) -> str:
     options = run.command.volume
     channels = 2 * run.command.data.context_slices + 1
     seconds = seconds_per_pixel(run.opened.translator, run.command.model, channels)
+    if run.opened.channels:
+        seconds *= run.opened.channels.trust.sampler.passes
     whole = seconds * sum(item.length * item.tiling.area for item in run.passes)
     left = whole * run.missing_voxels / run.voxels
     shared = " of work, shared by all workers" if options.workers > 1 or options.scheduler else ""
     rate = run.passes[-1].voxels() / whole / 1e6
     return f"time:       about {format_seconds(left)}{shared} ({rate:.2g} million voxels/s)"
+
+
+def _trust_notes(run: VolumeRun) -> tuple[str, ...]:
+    channels = run.opened.channels
+    if channels is None:
+        return ()
+    own = (
+        "the calibration is that of patches with normalisation statistics of training, or their own; here they are "
+        "those of the volume"
+    )
+    return (*channels.trust.notes, *([own] if run.opened.estimates_statistics else []))
 
 
 def _sides(sides: tuple[float, ...]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.inference.trust import Judgement, TrustModel
 from txm2sem.metrics import ContinuitySums, SeamSums, psnr, ssim
 
 LAGS = 16
@@ -15,6 +16,36 @@ LAGS = 16
 
 SAMPLED_LINES = 128
 """Continuity is measured on about so many rows, and columns, of each slice."""
+
+
+@dataclass(frozen=True)
+class TrustSums:
+    """Sums over the voxels in the field of view of where not to believe the prediction.
+
+    Attributes:
+        voxels: how many there are.
+        variance: sum of their calibrated variances [grey levels of 255, squared].
+        contradicting: those whose prediction contradicts the TXM.
+        novel: those in tiles unlike training.
+    """
+
+    voxels: int = 0
+    variance: float = 0.0
+    contradicting: int = 0
+    novel: int = 0
+
+    @classmethod
+    def of(cls, judged: Judgement, model: TrustModel, imaged: NDArray[np.bool_]) -> TrustSums:
+        """Return those of one plane; `imaged` says which of its pixels are in the field of view."""
+        return cls(
+            int(imaged.sum()),
+            float(np.square(judged.spread[imaged], dtype=np.float64).sum()),
+            int((model.guard.contradicts(judged.contradiction) & imaged).sum()),
+            int(((judged.novelty > model.novelty.threshold) & imaged).sum()),
+        )
+
+    def __add__(self, other: TrustSums) -> TrustSums:
+        return TrustSums(*(one + two for one, two in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -28,6 +59,7 @@ class Measures:
         seams: by the axis that the planes lie across.
         continuity: of `txm`, `prediction` and, where it is known, `truth` [grey levels of 255].
         psnr, ssim: of each slice, where the truth is known.
+        trust: where not to believe the prediction, with `--uncertainty`.
     """
 
     voxels: int = 0
@@ -37,6 +69,7 @@ class Measures:
     continuity: dict[str, ContinuitySums] = field(default_factory=dict)
     psnr: list[float] = field(default_factory=list)
     ssim: list[float] = field(default_factory=list)
+    trust: TrustSums = TrustSums()
 
     def __add__(self, other: Measures) -> Measures:
         return Measures(
@@ -47,6 +80,7 @@ class Measures:
             _added(self.continuity, other.continuity),
             self.psnr + other.psnr,
             self.ssim + other.ssim,
+            self.trust + other.trust,
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -54,6 +88,7 @@ class Measures:
         return vars(self) | {
             "seams": {name: sums.to_plain() for name, sums in self.seams.items()},
             "continuity": {name: sums.to_plain() for name, sums in self.continuity.items()},
+            "trust": vars(self.trust),
         }
 
     @classmethod
@@ -61,7 +96,8 @@ class Measures:
         """Return the measures that `to_plain` was called for."""
         seams = {name: SeamSums.from_plain(sums) for name, sums in values["seams"].items()}
         continuity = {name: ContinuitySums.from_plain(sums) for name, sums in values["continuity"].items()}
-        return cls(**(values | {"seams": seams, "continuity": continuity}))
+        trust = TrustSums(**values["trust"])
+        return cls(**(values | {"seams": seams, "continuity": continuity, "trust": trust}))
 
 
 def measure_slices(volumes: dict[str, NDArray[np.uint8]], inside: NDArray[np.bool_]) -> Measures:

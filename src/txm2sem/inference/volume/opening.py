@@ -17,6 +17,8 @@ from txm2sem.data.readers import VolumeReader
 from txm2sem.errors import UserError
 from txm2sem.inference.backends import load_predictor
 from txm2sem.inference.statistics import depend_on_tile
+from txm2sem.inference.trust import check_trust, open_trust
+from txm2sem.inference.volume.channels import NAMES, TrustChannels
 from txm2sem.inference.volume.plan import Demand
 from txm2sem.inference.volume.planes import PlaneTranslator
 from txm2sem.networks import receptive_field, size_multiple
@@ -48,6 +50,7 @@ class OpenVolume:
         grey: how the prediction is written.
         predictor: the model.
         translator: of planes.
+        channels: where not to believe the prediction, to be written beside it; None without `--uncertainty`.
         model_name: for people: name and epoch.
         model_checksum: SHA-256 of the checkpoint.
 
@@ -68,7 +71,15 @@ class OpenVolume:
         paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
         label = label_of(command.volume.epoch, command.volume.load_iter)
         self._check_statistics()
+        check_trust(command, command.volume.backend, frozen=True)
+        if command.trust.uncertainty and command.volume.z_blend:
+            raise UserError(
+                "--z_blend takes the mean of three predictions, and the calibration of --uncertainty is that of one; "
+                "leave one of the two out"
+            )
         self.predictor = load_predictor(command, command.volume.backend, label)
+        trust = open_trust(command, self.predictor, label)
+        self.channels = None if trust is None else TrustChannels(trust, self.grey)
         self.model_name = f"{paths.name} (epoch {label})"
         self.model_checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
         self.translator = PlaneTranslator(self.predictor, self._txm_range(), command.data)
@@ -94,8 +105,9 @@ class OpenVolume:
             context=self.command.data.context_slices,
             halo=self.halo,
             input_bytes=sum(item.dtype.itemsize for item in (self.reader, self.truth) if item is not None),
-            output_bytes=self.grey.dtype.itemsize,
+            output_bytes=self.grey.dtype.itemsize * (len(NAMES) if self.channels else 1),
             half_precision=self.command.run.precision == "bf16",
+            judged=self.channels is not None,
         )
 
     @property
@@ -109,6 +121,7 @@ class OpenVolume:
             "statistics": "volume" if self.estimates_statistics else "frozen",
             "halo": self.halo,
             **{name: str(options[name]) for name in VOXEL_OPTIONS},
+            **({} if self.channels is None else {"uncertainty": self.channels.trust.model.identity}),
         }
 
     def samples(self) -> Iterator[torch.Tensor]:

@@ -31,6 +31,12 @@ CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memo
 KEPT = CACHE_BYTES + KEPT_BYTES
 """What caches of the reader and of the C library keep besides, whatever the plan [bytes]."""
 
+JUDGING_PLANES = 24
+"""Planes of float32 that are alive while one is judged."""
+
+SAMPLING_TILES = 6
+"""Tiles of float32 that are alive beside the network while several predictions of one are made."""
+
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
@@ -46,6 +52,7 @@ class Demand:
         input_bytes: per voxel of the TXM, and of the truth where that is read, too.
         output_bytes: per voxel of the result.
         half_precision: the network computes in 16 bits.
+        judged: it is found where not to believe the prediction, too.
     """
 
     shape: tuple[int, int, int]
@@ -55,6 +62,7 @@ class Demand:
     input_bytes: int
     output_bytes: int
     half_precision: bool
+    judged: bool = False
 
     def plan(self, axes: str, memory: float, base: float) -> list[Pass]:
         """Return the passes across `axes`, the last one to fuse the others, with blocks and tiles as large as fit.
@@ -95,7 +103,7 @@ class Demand:
         # Beside what is read and written, the 8-bit volumes that are scored; the writer makes two of them for a while.
         read = (depth + 2 * self.context) * self.input_bytes + depth * 2 * others
         written = depth * (self.output_bytes + 1)
-        planes = (2 * self.context + 4) * 4
+        planes = (2 * self.context + 4 + JUDGING_PLANES * self.judged) * 4
         return float(rows * columns * (3 * read + 2 * written + 3 * depth + planes))
 
     def tile_bytes_per_pixel(self) -> float:
@@ -103,7 +111,7 @@ class Demand:
         # Large enough for what does not grow with the tile, such as copies of weights, to count little.
         side = size_multiple(self.model) * max(1024 // size_multiple(self.model), 1)
         bytes_of_tile = peak_bytes(self.model, side, side, element_bytes=2 if self.half_precision else 4)
-        return float(bytes_of_tile / side**2)
+        return float(bytes_of_tile / side**2) + 4 * SAMPLING_TILES * self.judged
 
     def memory(self, passes: list[Pass], base: float) -> float:
         """Return what a process will take at most [bytes]."""

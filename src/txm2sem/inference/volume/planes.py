@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from txm2sem.config import DataOptions
 from txm2sem.data import GreyRange
 from txm2sem.data.transforms import adjust_contrast
 from txm2sem.inference.predictor import Predictor
+from txm2sem.inference.trust import Sampler
 from txm2sem.tiling import Tiling
 
 Plane = NDArray[np.float32]
@@ -52,16 +56,36 @@ class PlaneTranslator:
         Returns:
             SEM, (rows, columns) in [-1, 1].
         """
+        return self._apply(lambda tile: self.predictor(tile)[0, 0], channels, tiling)
+
+    def sample(self, channels: Plane, tiling: Tiling, sampler: Sampler, entropy: tuple[int, ...]) -> Plane:
+        """Translate a plane with the variance of each pixel, as `translate` and `Sampler` do.
+
+        What is random in a tile is drawn from the numbers `entropy` and the number of the tile.
+
+        Returns:
+            SEM and its raw variance, (2, rows, columns).
+        """
+        numbers = count()
+
+        def predict(tile: Tensor) -> Tensor:
+            return torch.cat(sampler(tile, (*entropy, next(numbers))), dim=1)[0]
+
+        return self._apply(predict, channels, tiling)
+
+    def _apply(self, predict: Callable[[Tensor], Tensor], channels: Plane, tiling: Tiling) -> Plane:
+        """Return what `predict` makes of a plane, tile by tile: (1, C, rows, columns) to (..., rows, columns)."""
         rows, columns = channels.shape[1:]
         missing = (tiling.shape[0] - rows, tiling.shape[1] - columns)
         padded = np.pad(channels, ((0, 0), (0, missing[0]), (0, missing[1])), "reflect") if any(missing) else channels
-        return tiling.apply(self._predict, padded)[:rows, :columns]
 
-    def _predict(self, tile: Plane) -> Plane:
-        started = time.perf_counter()
-        prediction = self.predictor(torch.from_numpy(tile)[None])[0, 0].numpy()
-        self.network_seconds += time.perf_counter() - started
-        return prediction
+        def timed(tile: Plane) -> Plane:
+            started = time.perf_counter()
+            prediction = predict(torch.from_numpy(tile)[None]).numpy()
+            self.network_seconds += time.perf_counter() - started
+            return prediction
+
+        return tiling.apply(timed, padded)[..., :rows, :columns]
 
 
 def padded_shape(shape: tuple[int, int], multiple: int, smallest: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from txm2sem import __version__, checkpoints
-from txm2sem.config import VolumeCommand, to_mapping
+from txm2sem.config import TrustOptions, VolumeCommand, to_mapping
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume
 from txm2sem.data.writers import Description, build_pyramid, open_array, write_ome_tiff
 from txm2sem.errors import UserError
 from txm2sem.inference.statistics import estimate_statistics, fix_statistics
 from txm2sem.inference.volume.blocks import BlockResult, BlockTranslator
+from txm2sem.inference.volume.channels import NAMES
 from txm2sem.inference.volume.measures import Measures
 from txm2sem.inference.volume.opening import OpenVolume
 from txm2sem.inference.volume.passes import AXES, Block, Pass
@@ -31,11 +33,15 @@ MOST_ANISOTROPIC = 1.01
 """Voxels whose sides differ by no more than this factor are as long as wide."""
 
 
+TRUST_OPTIONS = tuple(field.name for field in dataclasses.fields(TrustOptions))
+"""Options that say nothing of a volume without the channels that they ask for."""
+
+
 class VolumeRun:
     """The translation of a volume into a file, on one machine or many.
 
     Every process opens it anew, from the same arguments. Opening checks everything and writes nothing, but for what
-    `--backend openvino` keeps beside the checkpoint.
+    `--backend openvino` and `--uncertainty` keep beside the checkpoint.
 
     Args:
         command: the options.
@@ -96,7 +102,8 @@ class VolumeRun:
         """
         opened = self.opened
         if self.store is None:
-            self.store = VolumeStore.create(self.paths, self.passes, self.identity, opened.grey.dtype)
+            channels = len(NAMES) if opened.channels else 0
+            self.store = VolumeStore.create(self.paths, self.passes, self.identity, opened.grey.dtype, channels)
         if opened.estimates_statistics and not self.paths.statistics.exists():
             statistics = estimate_statistics(opened.predictor.generator, opened.samples())
             checkpoints.save({key: value.cpu() for key, value in statistics.items()}, self.paths.statistics)
@@ -115,6 +122,8 @@ class VolumeRun:
             passes=self.store.passes,
             arrays=self.store.arrays(),
             truth=opened.truth,
+            channels=opened.channels,
+            seed=self.command.run.seed,
         )
 
     def translate(self) -> None:
@@ -177,13 +186,17 @@ class VolumeRun:
             offset=opened.reader.offset,
             window=opened.grey.window,
             provenance=self.provenance() | {"scores": scores},
+            channels=opened.channels.descriptions if opened.channels else (),
         )
+        array = open_array(self.paths.image, 0)
         finished = self.paths.stack if self.is_tiff else self.paths.image
         try:
-            with tqdm(total=last.voxels(), desc="finishing", unit="voxel", unit_scale=True, disable=None) as bar:
+            with tqdm(
+                total=int(np.prod(array.shape)), desc="finishing", unit="voxel", unit_scale=True, disable=None
+            ) as bar:
                 if self.is_tiff:
                     slices = self.slices(bar.update)
-                    write_ome_tiff(self.paths.stack, last.shape, opened.grey.dtype, slices, description)
+                    write_ome_tiff(self.paths.stack, array.shape, opened.grey.dtype, slices, description)
                 else:
                     build_pyramid(self.paths.image, last.depth, description, bar.update)
             finished.rename(self.paths.output)
@@ -205,16 +218,23 @@ class VolumeRun:
         return "tif" in self.paths.suffix
 
     def slices(self, progress: Callable[[int], Any] = lambda voxels: None) -> Iterator[NDArray[Any]]:
-        """Yield the slices (y, x) of the result, in z order, as they are written."""
+        """Yield the slices (y, x) of the result, in z order, channel by channel, as they are written."""
         array = open_array(self.paths.image, 0)
-        for block in self.passes[-1].blocks:
-            for image in array[block.window()]:
+        channels = [(slice(one, one + 1),) for one in range(array.shape[0])] if array.ndim == 4 else [()]
+        for channel, block in product(channels, self.passes[-1].blocks):
+            for image in array[*channel, *block.window()].reshape(-1, *array.shape[-2:]):
                 yield image
                 progress(image.size)
 
     def provenance(self) -> dict[str, Any]:
         """Return where the result comes from: program, model, options and input, as plain values by name."""
-        opened = self.opened
+        opened, options = self.opened, to_mapping(self.command)
+        judged: dict[str, Any] = {}
+        if opened.channels is None:
+            options = {name: value for name, value in options.items() if name not in TRUST_OPTIONS}
+        else:
+            texts = {channel.name: channel.text for channel in opened.channels.descriptions}
+            judged = {"channels": {"prediction": str(opened.grey)} | texts}
         return {
             "version": __version__,
             "model": opened.model_name,
@@ -224,7 +244,8 @@ class VolumeRun:
             "input_sha256_of_metadata": opened.reader.fingerprint(),
             "input_shape": list(opened.reader.shape),
             "input_offset": list(opened.reader.offset),
-            "options": to_mapping(self.command),
+            "options": options,
+            **judged,
         }
 
     def _check_places(self) -> None:

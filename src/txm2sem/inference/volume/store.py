@@ -35,7 +35,9 @@ class VolumeStore:
         self.passes = {item.axis: item for item in passes}
 
     @classmethod
-    def create(cls, paths: VolumePaths, passes: Sequence[Pass], identity: dict[str, Any], dtype: Any) -> VolumeStore:
+    def create(
+        cls, paths: VolumePaths, passes: Sequence[Pass], identity: dict[str, Any], dtype: Any, channels: int = 0
+    ) -> VolumeStore:
         """Make the folder of a new translation.
 
         Args:
@@ -43,6 +45,7 @@ class VolumeStore:
             passes: how the volume is to be worked through; the last one is written as `dtype`.
             identity: what makes the result what it is: plain values by name.
             dtype: of the result.
+            channels: of the result; 0 where it has no axis for them.
 
         Raises:
             UserError: it cannot be made.
@@ -53,7 +56,7 @@ class VolumeStore:
             shutil.rmtree(leftover, ignore_errors=True)
         try:
             last = passes[-1]
-            create_image(paths.image, last.shape, dtype, last.depth)
+            create_image(paths.image, (*([channels] if channels else []), *last.shape), dtype, last.depth)
             for item in passes[:-1]:
                 # Chunks that neither the writing pass nor the reading one has to read or write in part.
                 z, y, x = (

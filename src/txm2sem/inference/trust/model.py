@@ -1,0 +1,128 @@
+"""What is known of where the predictions of a checkpoint can be believed: kept beside it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.errors import UserError
+from txm2sem.inference.trust.guard import Guard, Pair
+from txm2sem.inference.trust.novelty import Novelty
+from txm2sem.metrics import CalibrationCurve, Normality, Reliability, Sparsification, VarianceCalibration
+from txm2sem.runs import json_text, write_text
+
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+HALF_RANGE = 127.5
+"""Grey levels of 255 in a unit of the networks' range [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How far the prediction of an image can be believed, (H, W) float32 each.
+
+    Attributes:
+        raw: standard deviation as it was found [grey levels of 255].
+        spread: standard deviation, calibrated [grey levels of 255].
+        contradiction: how far the TXM is from what the prediction would give, see `Guard.scores`.
+        novelty: distance of the tile from those of training, see `Novelty.distances`.
+    """
+
+    raw: Image
+    spread: Image
+    contradiction: Image
+    novelty: Image
+
+
+@dataclass(frozen=True)
+class TrustModel:
+    """What judges predictions of one checkpoint.
+
+    Attributes:
+        identity: what it was fitted for: plain values by name.
+        calibration: of the standard deviation, found on the validation split.
+        validation: how the standard deviation compares with the errors there.
+        guard: against hallucinations.
+        contradicting: share of the pixels of the validation split whose prediction contradicts the TXM, 0 to 1.
+        novelty: of tiles.
+    """
+
+    identity: dict[str, Any]
+    calibration: VarianceCalibration
+    validation: Reliability
+    guard: Guard
+    contradicting: float
+    novelty: Novelty
+
+    def judge(self, txm: Image, prediction: Image, variance: Image, imaged: Mask) -> Judgement:
+        """Judge a prediction.
+
+        Args:
+            txm: (H, W) in [-1, 1], as the network sees it.
+            prediction: (H, W) in [-1, 1].
+            variance: raw, in the same units.
+            imaged: pixels that show something, (H, W).
+        """
+        counted = None if imaged.all() else imaged
+        raw = raw_spread(variance)
+        return Judgement(
+            raw=raw,
+            spread=self.calibration(raw),
+            contradiction=self.guard.scores(Pair(txm, prediction, counted)),
+            novelty=self.novelty.distances(txm, counted),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all.
+
+        Raises:
+            UserError: the disk is full or the folder not writable.
+        """
+        write_text(path, json_text(self))
+
+    @classmethod
+    def load(cls, path: Path, identity: dict[str, Any]) -> TrustModel | None:
+        """Read what `save` has written; None where it was fitted for something else than `identity` says.
+
+        Raises:
+            UserError: the file is something else.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["identity"] != identity:
+                return None
+            validation, guard, novelty = content["validation"], content["guard"], content["novelty"]
+            return cls(
+                identity=identity,
+                calibration=VarianceCalibration(**content["calibration"]),
+                validation=Reliability(
+                    **validation
+                    | {
+                        "curve": CalibrationCurve(**validation["curve"]),
+                        "sparsification": Sparsification(**validation["sparsification"]),
+                    }
+                ),
+                guard=Guard(**guard | {"coefficients": tuple(guard["coefficients"])}),
+                contradicting=float(content["contradicting"]),
+                novelty=Novelty(
+                    Normality(**{name: np.array(values) for name, values in novelty["normality"].items()}),
+                    int(novelty["tile"]),
+                    float(novelty["threshold"]),
+                ),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path} is damaged: expected what --uncertainty keeps beside a checkpoint ({type(error).__name__}: "
+                f"{error}); remove it, and it is found anew"
+            ) from error
+
+
+def raw_spread(variance: Image) -> Image:
+    """Return the standard deviation [grey levels of 255] of a variance in the networks' range, of any shape."""
+    return np.float32(HALF_RANGE) * np.sqrt(variance)

@@ -1,0 +1,85 @@
+"""Where not to believe a translated volume, as further channels beside the prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.data import OutputGrey
+from txm2sem.data.writers import Channel
+from txm2sem.inference.trust import Judgement, Trust
+
+NAMES = ("prediction", "uncertainty", "contradiction", "novelty")
+"""The channels, in their order."""
+
+LARGEST_CONTRADICTION = 10.0
+"""Size of the score that becomes the largest integer."""
+
+LARGEST_NOVELTY = 5.0
+"""Distance, in thresholds, that becomes the largest integer."""
+
+
+@dataclass(frozen=True)
+class TrustChannels:
+    """The channels besides the prediction, in the order of `NAMES`.
+
+    - uncertainty: the calibrated standard deviation, in the grey values that the prediction is written in.
+    - contradiction: size of the guard's score, without its sign.
+    - novelty: distance of the tile from those of training, in thresholds: above 1 it is unlike them.
+
+    float32 volumes have these numbers themselves. In integers the uncertainty has the steps of the prediction, and the
+    others span 0 to `LARGEST_CONTRADICTION` and 0 to `LARGEST_NOVELTY`; what is larger is cut off.
+
+    Attributes:
+        trust: what judges.
+        grey: how the prediction is written.
+    """
+
+    trust: Trust
+    grey: OutputGrey
+
+    def of(self, judged: Judgement) -> NDArray[Any]:
+        """Return the three channels of an image, (3, H, W), as they are written."""
+        values = (judged.spread, np.abs(judged.contradiction), judged.novelty / self.trust.model.novelty.threshold)
+        scaled = [value * np.float32(step) for value, step in zip(values, self._steps, strict=True)]
+        if self.grey.dtype.kind == "f":
+            return np.stack(scaled).astype(self.grey.dtype, copy=False)
+        whole: NDArray[Any] = np.clip(np.rint(np.stack(scaled)), 0, np.iinfo(self.grey.dtype).max)
+        return whole.astype(self.grey.dtype)
+
+    @property
+    def descriptions(self) -> tuple[Channel, ...]:
+        """What is said of the channels in the file, and the values that viewers show as black and white."""
+        largest = self.grey.window[1] if self.grey.dtype.kind != "f" else np.inf
+        guard = self.trust.model.guard
+        spread, contradiction, novelty = self._steps
+        of_grey = spread * 255 / (self.grey.model.high - self.grey.model.low)
+        texts = (
+            f"standard deviation, in the steps of the prediction: {of_grey:.6g} for a grey value of the SEM",
+            "size of the contradiction to the TXM, in standard deviations of what the true SEM leaves: "
+            f"{contradiction:g} for one; flagged from {contradiction * guard.threshold:.4g} on",
+            f"distance of the tile from those of training: {novelty:g} for the threshold, beyond which it is unlike "
+            "them",
+        )
+        ends = (spread * 64, 2 * contradiction * guard.threshold, 2 * novelty)
+        return tuple(
+            Channel(name, text, (0.0, float(min(end, largest))))
+            for name, text, end in zip(NAMES[1:], texts, ends, strict=True)
+        )
+
+    @property
+    def _steps(self) -> tuple[float, float, float]:
+        """What a level of 255, a standard deviation and a threshold become."""
+        of_level = (self.grey.model.high - self.grey.model.low) / 255
+        if self.grey.dtype.kind == "f":
+            return of_level, 1.0, 1.0
+        largest = float(np.iinfo(self.grey.dtype).max)
+        written = self.grey.written
+        return (
+            of_level * largest / (written.high - written.low),
+            largest / LARGEST_CONTRADICTION,
+            largest / LARGEST_NOVELTY,
+        )

@@ -1,0 +1,211 @@
+"""`--uncertainty`: what tests and volumes say of where not to believe them, and what they keep for that."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from data_roots import write_data_root
+from numpy.typing import NDArray
+from PIL import Image
+
+from cli.calls import SRGAN, TINY_TRAINING, Program
+from cli.volumes import rock, voxels, write_scan
+from txm2sem.cli.main import main
+from txm2sem.cli.parsing import parse_model_command
+from txm2sem.config import TestCommand
+from txm2sem.errors import UserError
+from txm2sem.inference.trust import Trust, open_trust, opening
+from txm2sem.inference.volume import translate_array
+from txm2sem.report.results import checkpoint_label, load_predictor
+
+KEPT = Path("checkpoints/run/latest_net_G.trust.json")
+RESULTS = Path("results/run")
+TEST = "test --name run --eval --gpu_ids -1"
+VOLUME = "volume scan {} --name run --voxel_size 32 --gpu_ids -1"
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with images and a run that has dropout and two checkpoints."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_data_root(folder / "images", slices=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        options = f"train --name run --no_html --save_epoch_freq 1 --init_gain 0.2 {SRGAN} {TINY_TRAINING}"
+        assert main(options.split()) == 0
+    return folder
+
+
+@pytest.fixture
+def trained(program: Program, trained_once: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    monkeypatch.setattr(opening, "PATCHES", 8)
+    shutil.copytree(trained_once, ".", dirs_exist_ok=True)
+    return program
+
+
+def succeeds(program: Program, *words: str) -> str:
+    outcome = program(*words)
+    assert outcome.status == 0, outcome.err
+    return outcome.out
+
+
+def error(program: Program, *words: str) -> str:
+    outcome = program(*words)
+    assert outcome.status in (1, 2), outcome.out
+    return outcome.err
+
+
+def report() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / "trust.json").read_text())
+    return found
+
+
+def test_a_test_says_where_not_to_believe_it_and_scores_as_without(trained: Program) -> None:
+    succeeds(trained, TEST)
+    plain = {path.relative_to(RESULTS): path.read_bytes() for path in RESULTS.rglob("*.*")}
+    out = succeeds(trained, TEST, "--uncertainty 3")
+    for name, content in plain.items():
+        if name.suffix in (".json", ".csv") or name.name == "eval_metrics.txt" or name.parts[0] == "sem_fake":
+            assert (RESULTS / name).read_bytes() == content, name
+    assert "uncertainty from 3 dropout samples, calibrated now on 8 validation patches" in out
+    assert f"(kept as {KEPT})" in out
+    found = report()
+    assert found["uncertainty"]["method"] == "dropout"
+    assert found["uncertainty"]["samples"] == 3
+    assert found["uncertainty"]["tested"]["pixels"] <= 3 * 32 * 32
+    for split in ("validation", "tested"):
+        assert set(found["uncertainty"][split]["coverage"]["calibrated"]) == {"68", "95"}
+    assert len(found["novelty"]["distances"]) == found["images"] == 3
+    beyond = [index for index, far in enumerate(found["novelty"]["distances"]) if far > found["novelty"]["threshold"]]
+    assert found["novelty"]["flagged"] == beyond
+    for picture in ("trust.png", "calibration.png"):
+        with Image.open(RESULTS / picture) as image:
+            assert image.width > 800
+    assert "trust: results/run/trust.png" in out
+
+    spreads = np.stack([tifffile.imread(path) for path in sorted((RESULTS / "uncertainty").iterdir())])
+    scores = np.stack([tifffile.imread(path) for path in sorted((RESULTS / "contradiction").iterdir())])
+    assert spreads.shape == scores.shape == (3, 32, 32)
+    assert spreads.dtype == scores.dtype == np.float32
+    # The report's numbers are those of the saved maps.
+    valid = ~np.stack([np.asarray(Image.open(path)) > 0 for path in sorted((RESULTS / "charge").iterdir())])
+    expected = np.sqrt(np.mean(spreads[valid].astype(float) ** 2))
+    assert found["uncertainty"]["tested"]["mean_spread"] == pytest.approx(expected, rel=0.01)
+    share = np.mean(np.abs(scores[valid]) >= found["guard"]["threshold"])
+    assert found["guard"]["tested"]["contradicting_share"] == pytest.approx(share, abs=1e-6)
+
+
+def opened(words: str) -> Trust:
+    """Return what judges, without the test around it."""
+    command = parse_model_command(TestCommand(), f"--name run --eval --gpu_ids -1 {words}".split(), "txm2sem test")
+    trust = open_trust(command, load_predictor(command), checkpoint_label(command))
+    assert trust is not None
+    return trust
+
+
+def test_what_is_fitted_is_kept_until_checkpoint_or_samples_change(trained: Program) -> None:
+    fitted = opened("--uncertainty 2")
+    first = KEPT.read_bytes()
+    again = opened("--uncertainty 2 --seed 4")
+    assert "calibrated now" in fitted.notes[0]
+    assert "calibrated as before" in again.notes[0]
+    assert KEPT.read_bytes() == first
+    assert fitted.model.guard == again.model.guard
+    assert "calibrated now" in opened("--uncertainty 3").notes[0]
+    assert KEPT.read_bytes() != first
+    KEPT.write_bytes(first)
+    shutil.copy("checkpoints/run/1_net_G.pth", "checkpoints/run/latest_net_G.pth")
+    assert "calibrated now" in opened("--uncertainty 2").notes[0]
+    for damaged in ("{", json.dumps({"identity": opened("--uncertainty 2").model.identity})):
+        KEPT.write_text(damaged)
+        with pytest.raises(UserError, match=f"{KEPT} is damaged"):
+            opened("--uncertainty 2")
+
+
+def test_whole_slices_and_checkpoints(trained: Program) -> None:
+    out = succeeds(trained, TEST, "--uncertainty 2 --uncertainty_from checkpoints --full_slice --ntest 1")
+    assert "uncertainty from 2 checkpoints (latest, 1)" in out
+    assert tifffile.imread(RESULTS / "uncertainty_fullslice/000.tif").shape == (96, 96)
+    assert report()["uncertainty"]["method"] == "checkpoints"
+    succeeds(trained, TEST)
+    assert not (RESULTS / "trust.json").exists()
+    assert not (RESULTS / "uncertainty_fullslice").exists()
+
+
+def test_a_model_learns_how_large_its_error_is(trained: Program) -> None:
+    laplace = "train --name laplace --model feedforward --netG resnet_6blocks --regression_loss laplace"
+    succeeds(trained, laplace, "--print_freq 1 --lambda_img_grad 1e-4 --ignore_charged", TINY_TRAINING)
+    lines = Path("checkpoints/laplace/loss_log.txt").read_text()
+    assert "G_laplace" in lines
+    assert "G_jacobian" in lines
+    out = succeeds(trained, "test --name laplace --eval --gpu_ids -1 --uncertainty 1")
+    assert "uncertainty from the scale of the error that the model predicts" in out
+    found = json.loads(Path("results/laplace/trust.json").read_text())["uncertainty"]
+    assert (found["method"], found["samples"]) == ("scale", 1)
+    assert found["tested"]["curve"]["raw"][0] >= 127.5 / 256 * np.sqrt(2)
+    segmentation = "train --model segmentation --seg_mode semfake --seg_source laplace --no_html"
+    succeeds(trained, segmentation, TINY_TRAINING.replace("--ndf 4", "--netG resnet_6blocks"))
+    for words in ("--continue_train --niter_decay 2 --regression_loss L1", "--regression_loss L2 --output_nc 2"):
+        assert "expected 1, as the second channel" in error(trained, laplace, TINY_TRAINING, words)
+
+
+def test_what_cannot_be_judged_is_refused(trained: Program, images: Path) -> None:
+    assert "pass --eval" in error(trained, "test --name run --gpu_ids -1 --uncertainty 2")
+    assert "expected 2 or more" in error(trained, TEST, "--uncertainty 1")
+    assert "does nothing without --uncertainty" in error(trained, TEST, "--uncertainty_from dropout")
+    assert "pass --backend torch" in error(trained, TEST, "--uncertainty 2 --backend openvino")
+    assert "pass --uncertainty 2" in error(trained, TEST, "--uncertainty 3 --uncertainty_from checkpoints")
+    assert "does nothing with --model repair" in error(trained, "test --model repair --uncertainty 2")
+    assert "does nothing with --dataset_mode" in error(trained, TEST, "--dataset_mode txm2sem3d --uncertainty 2")
+    write_scan(rock((3, 48, 48)))
+    assert "leave one of the two out" in error(trained, VOLUME.format("out.tif"), "--uncertainty 2 --z_blend")
+    shutil.rmtree("images/val")
+    assert "txm2sem test --name run --eval --uncertainty 2" in error(trained, TEST, "--uncertainty 2")
+    assert not RESULTS.exists()
+    assert not KEPT.exists()
+
+
+def channels_of(path: str) -> tuple[list[str], NDArray[Any]]:
+    group = zarr.open_group(path, mode="r")
+    attributes: Any = group.attrs["ome"]
+    return [channel["label"] for channel in attributes["omero"]["channels"]], voxels(path)
+
+
+def test_a_volume_has_further_channels_and_the_same_prediction(trained: Program) -> None:
+    write_scan(rock((5, 64, 300)))
+    succeeds(trained, VOLUME.format("plain.ome.zarr"))
+    assert "uncertainty" not in json.dumps(dict(zarr.open_group("plain.ome.zarr", mode="r").attrs))
+    succeeds(trained, TEST, "--uncertainty 2")
+    shutil.rmtree("images")
+    out = succeeds(trained, VOLUME.format("judged.ome.zarr"), "--uncertainty 2")
+    assert "calibrated as before" in out
+    assert "of the voxels contradict the TXM" in out
+    names, found = channels_of("judged.ome.zarr")
+    assert names == ["predicted SEM", "uncertainty", "contradiction", "novelty"]
+    assert found.shape == (4, 5, 64, 300)
+    assert np.array_equal(found[0], voxels("plain.ome.zarr"))
+    assert found[1].any()
+    # A pyramid of every channel.
+    coarse = np.asarray(zarr.open_array("judged.ome.zarr/1", mode="r")[:])
+    assert coarse.shape == (4, 3, 32, 150)
+    assert coarse[1, :2].mean() == pytest.approx(found[1, :4].mean(), abs=1)
+
+    stack = succeeds(trained, VOLUME.format("stack.ome.tif"), "--uncertainty 2 --dtype float32")
+    assert "channels:   prediction, uncertainty, contradiction, novelty" in stack
+    with tifffile.TiffFile("stack.ome.tif") as file:
+        assert file.series[0].axes == "CZYX"
+        assert file.ome_metadata is not None
+        assert 'Name="contradiction"' in file.ome_metadata
+        numbers = file.asarray()
+    assert np.array_equal(np.rint(numbers[1]).clip(0, 255), found[1])
+    np.testing.assert_allclose(numbers[2].clip(0, 10) * 25.5, found[2], atol=0.51)
+    np.testing.assert_allclose(numbers[3].clip(0, 5) * 51, found[3], atol=0.51)
+    array = translate_array(rock((5, 64, 300)), "run", uncertainty=2, voxel_size="32", gpu_ids="-1", dtype="float32")
+    assert np.array_equal(array, numbers)

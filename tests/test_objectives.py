@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import jacrev
 
 from txm2sem.config import GanMode, LearningRatePolicy
+from txm2sem.metrics import ssim
 from txm2sem.objectives import (
     ImagePool,
     gan_loss,
@@ -24,6 +26,7 @@ from txm2sem.objectives import (
     learning_rate_factor,
     mix_samples,
     regression_loss,
+    ssim_loss,
 )
 
 # float32 rounding of short sums.
@@ -51,6 +54,28 @@ class TestRegressionLoss:
         prediction = torch.tensor([1.0, -2.0]).reshape(1, 1, 1, 2)
         target = torch.tensor([2.0, 2.0]).reshape(1, 1, 1, 2)
         assert regression_loss(prediction, target, kind).item() == pytest.approx(expected, rel=ROUNDING)
+
+
+class TestSsimLoss:
+    @untimed
+    @given(seeds)
+    def test_is_one_less_the_score_of_8_bit_images(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        target = rng.integers(0, 256, (18, 23), dtype=np.uint8)
+        prediction = np.clip(target + rng.normal(0, rng.uniform(0, 80), target.shape), 0, 255).astype(np.uint8)
+        valid = rng.random(target.shape) > 0.01
+        one, other = (torch.from_numpy(image / np.float32(127.5) - 1)[None, None] for image in (prediction, target))
+        assert ssim_loss(one, other).item() == pytest.approx(1 - ssim(prediction, target), abs=1e-4)
+        score = ssim(prediction, target, valid)
+        expected = 0.0 if math.isnan(score) else 1 - score
+        assert ssim_loss(one, other, torch.from_numpy(valid)[None, None]).item() == pytest.approx(expected, abs=1e-4)
+
+    def test_has_a_gradient_where_images_are_flat(self) -> None:
+        prediction = torch.zeros(1, 1, 8, 8, requires_grad=True)
+        torch.autograd.backward(ssim_loss(prediction, torch.ones(1, 1, 8, 8)))
+        assert prediction.grad is not None
+        assert prediction.grad.isfinite().all()
+        assert (prediction.grad.sum() < 0).item()
 
 
 class TestLaplaceLoss:

@@ -6,7 +6,6 @@ executed.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import pickle
 import re
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from txm2sem.config import GeneratorName, ModelOptions, NormName
 from txm2sem.errors import UserError
-from txm2sem.networks import build_generator
+from txm2sem.networks import GENERATORS, build_generator
 from txm2sem.runs import write_whole
 
 
@@ -100,10 +99,17 @@ def fitting_options(state: Mapping[str, Tensor]) -> ModelOptions | None:
     biases = [value for value in state.values() if value.ndim == 1]
     if not kernels or not biases:
         return None
-    base = ModelOptions(ngf=kernels[0].shape[0], input_nc=kernels[0].shape[1], output_nc=biases[-1].shape[0])
     choices = itertools.product(get_args(GeneratorName), get_args(NormName), (False, True), (1, 2, 4))
     for name, norm, no_dropout, factor in choices:
-        candidate = dataclasses.replace(base, netG=name, norm=norm, no_dropout=no_dropout, downsample_factor=factor)
+        candidate = ModelOptions(
+            ngf=kernels[0].shape[0],
+            input_nc=max(kernels[0].shape[1] // GENERATORS[name].pixels, 1),
+            output_nc=biases[-1].shape[0],
+            netG=name,
+            norm=norm,
+            no_dropout=no_dropout,
+            downsample_factor=factor,
+        )
         try:
             with torch.device("meta"):
                 expected = build_generator(candidate).state_dict()

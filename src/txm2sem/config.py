@@ -25,6 +25,7 @@ GeneratorName = Literal[
     "sr_resnet_6blocks",
     "unet_256",
     "unet_128",
+    "residual_unet",
     "linearfilt",
     "gammafilt",
 ]
@@ -42,6 +43,7 @@ OutputDtype = Literal["uint8", "uint16", "float32"]
 Statistics = Literal["frozen", "volume"]
 BackendName = Literal["torch", "openvino"]
 SpreadName = Literal["auto", "dropout", "checkpoints", "scale"]
+RecipeName = Literal["none", "translate"]
 
 TRANSLATION_MODELS = ("feedforward", "srcnn", "pix2pix", "srgan")
 """Models that predict the SEM from the TXM."""
@@ -129,6 +131,8 @@ class ModelOptions:
     """no dropout in the generator"""
     downsample_factor: int = _at_least(1, 1)
     """the TXM is downsampled by this before super-resolution: 2 or 4 with sr_resnet generators, else 1"""
+    keep_empty: bool = _of_models(False, *TRANSLATION_MODELS)
+    """where the TXM is black over an area, since nothing is imaged there, the prediction is black"""
 
     @property
     def predicts_scale(self) -> bool:
@@ -145,6 +149,8 @@ class ObjectiveOptions:
     its error is in each pixel, for --uncertainty (feedforward, srcnn)"""
     lambda_regression: float = _of_models(1.0, "feedforward", "srcnn", at_least=0)
     """weight of the regression loss (feedforward, srcnn)"""
+    lambda_ssim: float = _of_models(0.0, "feedforward", "srcnn", at_least=0)
+    """weight of 1 - SSIM, which keeps contrast that a mean difference alone blurs (feedforward, srcnn)"""
     gan_mode: GanMode = _of_models("lsgan", "pix2pix", "srgan", "repair")
     """the adversarial objective (pix2pix, srgan, repair)"""
     lambda_L1: float = _of_models(100.0, "pix2pix", "srgan", "repair", at_least=0)  # noqa: N815
@@ -237,6 +243,8 @@ class SamplingOptions:
     are averaged"""
     no_flip: bool = False
     """do not mirror patches left to right at random"""
+    all_orientations: bool = False
+    """turn patches by quarter turns at random, too: all eight orientations"""
     aligned: bool = _of_modes(True, "txm2sem")
     """False draws the patches of TXM and SEM from independent places"""
     eval_mode: bool = False
@@ -261,6 +269,8 @@ class ScheduleOptions:
     """momentum term of Adam"""
     weight_decay: float = _at_least(0, 0.0)
     """L2 regularisation of the generator's weights"""
+    ema: float = _between(0, 0.99999, 0.0)
+    """validate and save a running average of the generator's weights, of which a step keeps this share; 0 for none"""
     lr_policy: LearningRatePolicy = "linear"
     """how the learning rate falls; plateau waits for the first validation score (PSNR, mean Dice) to stop rising"""
     lr_decay_iters: int = _at_least(1, 50)
@@ -270,6 +280,8 @@ class ScheduleOptions:
     time_budget: float = _at_least(0, 0.0)
     """time to train in, all sessions together: the schedule is fitted to it, and as many epochs are trained as it has
     room for; 0 for none [minutes]"""
+    patience: int = _at_least(0, 0)
+    """stop after so many epochs without a better validation score (PSNR, mean Dice); 0 for never"""
     continue_train: bool = False
     """go on from the latest checkpoint of this name, exactly where it stopped"""
 
@@ -317,7 +329,7 @@ class TestOptions:
     """What is tested and how."""
 
     epoch: str = "latest"
-    """which checkpoint to load: an epoch's number, or latest"""
+    """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
     load_iter: int = _at_least(0, 0)
     """load the checkpoint iter_N instead, where N > 0"""
     phase: Phase = "test"
@@ -387,7 +399,7 @@ class WholeVolumeOptions:
     dry_run: bool = False
     """print the plan (tiles, memory, time) and stop"""
     epoch: str = "latest"
-    """which checkpoint to load: an epoch's number, or latest"""
+    """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
     load_iter: int = _at_least(0, 0)
     """load the checkpoint iter_N instead, where N > 0"""
 
@@ -419,7 +431,7 @@ class RepairOptions:
     dilation: int = _at_least(0, 2)
     """how far the mask reaches beyond a saturated region [pixels]"""
     epoch: str = "latest"
-    """which checkpoint to load: an epoch's number, or latest"""
+    """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
     load_iter: int = _at_least(0, 0)
     """load the checkpoint iter_N instead, where N > 0"""
     tiles: int = _at_least(1, 1)
@@ -470,9 +482,18 @@ class PhantomOptions:
 
 
 @dataclass(frozen=True)
+class RecipeOptions:
+    """A set of options that has been measured; docs/results.md says how good it is."""
+
+    recipe: RecipeName = "none"
+    """translate: a small U-Net for few slices, minutes of training. Options beside it override those of the recipe"""
+
+
+@dataclass(frozen=True)
 class TrainCommand:
     """Train a model on aligned TXM and FIB-SEM slices."""
 
+    recipe: RecipeOptions = RecipeOptions()
     run: RunOptions = RunOptions()
     model: ModelOptions = ModelOptions()
     objective: ObjectiveOptions = ObjectiveOptions()
@@ -564,6 +585,32 @@ MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 """Defaults that follow from `--model`. Those of the original code, except that super-resolution models default to
 a super-resolution generator. A command has those of its options; segmentation is always tested with frozen statistics,
 because grey values tell its classes and a patch's own statistics would cancel them."""
+
+RECIPES: Mapping[str, Mapping[str, Any]] = {
+    "none": {},
+    "translate": {
+        "model": "feedforward",
+        "netG": "residual_unet",
+        "ngf": 32,
+        "norm": "none",
+        "init_type": "kaiming",
+        "no_dropout": False,
+        "keep_empty": True,
+        "patch_size": 128,
+        "regression_loss": "L2",
+        "lambda_ssim": 0.1,
+        "batch_size": 8,
+        "all_orientations": True,
+        "num_train": 800,
+        "niter": 12,
+        "niter_decay": 0,
+        "lr": 1e-3,
+        "beta1": 0.9,
+        "lr_policy": "cosine",
+        "ema": 0.99,
+    },
+}
+"""The options of each `--recipe`, over those of `MODEL_DEFAULTS`."""
 
 Command = TypeVar("Command")
 

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from txm2sem.config import GanMode, LearningRatePolicy
 
+SSIM_WINDOW = 7
+"""Side of the windows of the structural similarity [pixels]."""
+
 
 def regression_loss(
     prediction: Tensor, target: Tensor, kind: Literal["L1", "L2"], valid: Tensor | None = None
@@ -67,6 +70,37 @@ def laplace_loss(output: Tensor, target: Tensor, valid: Tensor | None = None) ->
     log_scale = laplace_log_scale(channel)
     terms = (target - image).abs() * torch.exp(-log_scale) + log_scale + math.log(2)
     return terms.mean() if valid is None else (terms * valid).sum() / valid.sum().clamp_min(1)
+
+
+def ssim_loss(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Return 1 - the mean structural similarity of two images of one shape, a scalar in [0, 2].
+
+    As `metrics.ssim` scores it (Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861: uniform windows of 7 x 7
+    pixels inside the image, sample covariance), without its rounding to 8 bits. A mean difference alone is smallest for
+    a blurred prediction; this term asks for the contrast of the target, too. At least float32 is used, since variances
+    are differences of like numbers.
+
+    Args:
+        prediction: (N, C, H, W), H and W at least 7.
+        target: (N, C, H, W).
+        valid: pixels that count, bool (N, 1, H, W); then the mean is over the windows that lie in them whole, and 0
+            where there is none.
+    """
+    side, samples = SSIM_WINDOW, SSIM_WINDOW**2
+    # The luminance is counted from black, and grey values reach over 2 from there.
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    x, y = (image.to(torch.promote_types(image.dtype, torch.float32)) + 1 for image in (prediction, target))
+    with torch.autocast(x.device.type, enabled=False):
+        mean_x, mean_y, xx, yy, xy = (F.avg_pool2d(image, side, 1) for image in (x, y, x * x, y * y, x * y))
+    unbiased = samples / (samples - 1)
+    variances = unbiased * (xx - mean_x**2 + yy - mean_y**2)
+    covariance = unbiased * (xy - mean_x * mean_y)
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity = similarity / ((mean_x**2 + mean_y**2 + c1) * (variances + c2))
+    if valid is None:
+        return 1 - similarity.mean()
+    windows = (F.max_pool2d((~valid).float(), side, 1) == 0).expand_as(similarity)
+    return torch.where(windows, 1 - similarity, 0).sum() / windows.sum().clamp_min(1)
 
 
 def segmentation_loss(logits: Tensor, target: Tensor, weights: Tensor, *, ignored: int) -> Tensor:

@@ -112,7 +112,7 @@ def test_what_it_cannot_compute_is_refused(trained: Program) -> None:
     own = "--model srgan --netG sr_resnet_6blocks --ngf 4 --downsample_factor 2 --norm instance --name own"
     assert "--norm instance takes those of the volume" in error(trained, volume, own)
     filters = "--model feedforward --netG linearfilt --name filter"
-    assert "single convolution" in error(trained, volume, filters)
+    assert "fast as it is" in error(trained, volume, filters)
 
 
 def test_a_damaged_file_is_named(trained: Program) -> None:

@@ -147,6 +147,9 @@ CHANGES_TRAINING: dict[str, str | tuple[str, str]] = {
     "txm_range": "--txm_range 10,200",
     "sem_range": "--sem_range 10,200",
     "ignore_charged": "--ignore_charged",
+    "all_orientations": "--all_orientations",
+    "lambda_ssim": (TRANSLATION, "--lambda_ssim 1"),
+    "ema": "--ema 0.9",
 }
 
 
@@ -400,6 +403,38 @@ def _(bench: Bench) -> None:
     assert len((folder / "loss_log.txt").read_text().splitlines()) == 1
     assert len((folder / "timed_metrics.txt").read_text().splitlines()) == 2
     assert "has used up its time budget" in bench.program("train --name timed --continue_train").out
+
+
+@row("patience")
+def _(bench: Bench) -> None:
+    # A learning rate of 0 makes nothing better after the first epoch.
+    folder = bench.train("--lr 0 --norm none --niter 4 --patience 1", TRANSLATION, name="patient")
+    assert len((folder / "patient_metrics.txt").read_text().splitlines()) == 3
+    assert "has not become better in 1 epochs" in bench.program("train --name patient --continue_train").out
+
+
+@row("recipe")
+def _(bench: Bench) -> None:
+    folder = bench.train("--recipe translate", f"{TINY_TRAINING} --ngf 2", name="recipe")
+    options = (folder / "options.yaml").read_text()
+    assert "recipe: translate" in options
+    assert "netG: residual_unet" in options
+    assert "ngf: 2" in options
+    bench.test("--epoch best --eval", name="recipe")
+
+
+@row("keep_empty")
+def _(bench: Bench) -> None:
+    for path in bench.images.glob("*/*/*.tif"):
+        image = tifffile.imread(path)
+        image[:, :24] = 0
+        tifffile.imwrite(path, image)
+    for options in ("", "--keep_empty"):
+        bench.train(options, TRANSLATION)
+        results = bench.test("--full_slice", name=f"run{bench.runs}")
+        black = png(results / "sem_fake_fullslice/000.png") == 0
+        assert black[:, :24].all() == bool(options)
+        assert not black[:, 24:].all()
 
 
 @row("print_freq")

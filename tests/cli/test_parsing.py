@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from cli.calls import Program
-from txm2sem.cli.parsing import parse, parse_model_command
+from txm2sem.cli.parsing import UsageError, parse, parse_model_command
 from txm2sem.config import (
     MODEL_DEFAULTS,
+    RECIPES,
     PhantomCommand,
     TestCommand,
     TrainCommand,
@@ -71,6 +72,20 @@ def test_a_models_defaults_are_those_of_the_table_and_the_user_overrides_them(mo
     options = {option: value for option, value in MODEL_DEFAULTS[model].items() if option in to_mapping(command)}
     assert to_mapping(command).items() >= options.items()
     assert parse_model_command(TrainCommand(), ["--model", model, "--ngf", "7"], "train.py").model.ngf == 7
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_a_set_of_options_that_the_user_overrides(recipe: str) -> None:
+    command = parse_model_command(TrainCommand(), ["--recipe", recipe], "train.py")
+    assert to_mapping(command).items() >= RECIPES[recipe].items()
+    words = ["--recipe", recipe, "--ngf", "7", "--model", "srcnn", "--all_orientations", "False"]
+    changed = parse_model_command(TrainCommand(), words, "train.py")
+    assert (changed.model.ngf, changed.model.model, changed.sampling.all_orientations) == (7, "srcnn", False)
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(UsageError, match="--recipe translat: expected one of none, translate; did you mean translate"):
+        parse_model_command(TrainCommand(), ["--recipe", "translat"], "train.py")
 
 
 def test_a_flag_that_is_on_by_default_can_still_be_passed() -> None:

@@ -118,7 +118,9 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(program: Pr
         assert_equal_weights(Path("checkpoints/one"), Path("checkpoints/three"))
 
 
-@pytest.mark.parametrize("choice", ["--lr_policy linear --batch_size 2 --accumulate 2", "--lr_policy plateau"])
+@pytest.mark.parametrize(
+    "choice", ["--lr_policy linear --batch_size 2 --accumulate 2", "--lr_policy plateau --ema 0.9"]
+)
 def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(program: Program, images: Path, choice: str) -> None:
     options = f"{SRGAN} --pool_size 2 --lambda_img_grad 1e-4 --jacobian_interval 3 {choice}"
     assert program("train --name whole --niter 2 --niter_decay 2", options, _without_length(TINY_TRAINING)).status == 0

@@ -78,6 +78,15 @@ def test_source_and_target_are_flipped_together(tmp_path: Path) -> None:
     assert all(still[0, index]["source"].diff().min() > 0 for index in range(20))
 
 
+def test_all_orientations_are_eight(tmp_path: Path) -> None:
+    root = write_data_root(tmp_path, slices=1, size=(16, 16), splits=("train",), masks=False)
+    slices = AlignedSlices.open(root, "train", OPTIONS)
+    sampling = SamplingOptions(all_orientations=True)
+    patches = TrainingPatches(slices, DataOptions(patch_size=16), seed=0, sampling=sampling)
+    seen = {tuple(patches[0, index]["source"].flatten().tolist()) for index in range(60)}
+    assert len(seen) == 8
+
+
 def test_evaluation_patches(slices: AlignedSlices) -> None:
     patches = EvaluationPatches(slices, OPTIONS)
     assert len(patches) == len(list(patches)) == 4

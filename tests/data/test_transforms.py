@@ -10,7 +10,14 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from txm2sem.config import DataOptions, Preprocessing
-from txm2sem.data import downsample, random_horizontal_flip, size_option, to_uint8
+from txm2sem.data import (
+    downsample,
+    keep_empty,
+    random_horizontal_flip,
+    random_quarter_turns,
+    size_option,
+    to_uint8,
+)
 from txm2sem.data.transforms import adjust_contrast, preprocess
 from txm2sem.errors import UserError
 
@@ -25,6 +32,30 @@ def test_flip_is_one_decision_for_all_images(seed: int, channels: int, batched: 
         assert torch.equal(after, before[..., torch.arange(4, -1, -1)] if decision else before)
     again = random_horizontal_flip(flipped, np.random.default_rng(seed))
     assert all(torch.equal(before, after) for before, after in zip(images, again, strict=True))
+
+
+def test_quarter_turns_are_the_same_for_all_images_and_as_frequent() -> None:
+    rng = np.random.default_rng(0)
+    images = torch.arange(6.0).reshape(1, 2, 3), torch.arange(6.0).reshape(1, 2, 3) + 7
+    counts = [0, 0, 0, 0]
+    for _ in range(400):
+        one, other = random_quarter_turns(images, rng)
+        assert torch.equal(one + 7, other)
+        counts[next(turns for turns in range(4) if torch.equal(one, images[0].rot90(turns, (1, 2))))] += 1
+    assert min(counts) > 70
+
+
+def test_areas_that_are_not_imaged_stay_black_and_dark_pixels_do_not() -> None:
+    source = torch.full((1, 3, 20, 30), 0.2)
+    source[:, 1, :, 22:] = -1.0
+    source[:, 1, 2:8, 2:8] = -1.0
+    source[:, 0] = -1.0
+    output = torch.rand(1, 2, 20, 30)
+    kept = keep_empty(output, source)
+    assert (kept[:, 0, :, 22:] == -1).all()
+    # A square of 6 x 6 pixels is smaller than what counts as an area.
+    assert torch.equal(kept[:, 0, :, :22], output[:, 0, :, :22])
+    assert torch.equal(kept[:, 1], output[:, 1])
 
 
 def test_flips_are_as_frequent_as_not() -> None:

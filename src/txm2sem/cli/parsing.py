@@ -15,6 +15,7 @@ import tyro
 
 from txm2sem.config import (
     MODEL_DEFAULTS,
+    RECIPES,
     ModelOptions,
     RepairCommand,
     TestCommand,
@@ -90,8 +91,10 @@ def parse_model_command(base: ModelCommand, words: Sequence[str], program: str) 
 
     One line on the console says so where the device does not compute in the number format asked for.
     """
-    model = _value_of(words, "model") or base.model.model
-    command = _with_channels(parse(override(base, MODEL_DEFAULTS.get(model, {})), words, program), words)
+    recipe = RECIPES.get(_value_of(words, "recipe") or "none", {}) if isinstance(base, TrainCommand) else {}
+    model = _value_of(words, "model") or recipe.get("model", base.model.model)
+    defaults = {**MODEL_DEFAULTS.get(model, {}), **recipe}
+    command = _with_channels(parse(override(base, defaults), words, program), words)
     saved = _saved_options(command)
     if saved:
         # The split that a model was trained on is not the one to test it on.

@@ -22,7 +22,14 @@ from txm2sem.data.sampling import (
 )
 from txm2sem.data.slices import AlignedSlices, has_split
 from txm2sem.data.stacks import TiffStack, find_slices
-from txm2sem.data.transforms import downsample, middle_channel, random_horizontal_flip, size_option
+from txm2sem.data.transforms import (
+    downsample,
+    keep_empty,
+    middle_channel,
+    random_horizontal_flip,
+    random_quarter_turns,
+    size_option,
+)
 from txm2sem.data.volumes import Cube, choose_cube, open_full_stack, open_truth
 
 __all__ = [
@@ -53,12 +60,14 @@ __all__ = [
     "evaluation_locations",
     "find_slices",
     "has_split",
+    "keep_empty",
     "measure_range",
     "middle_channel",
     "open_full_stack",
     "open_truth",
     "patch_shares",
     "random_horizontal_flip",
+    "random_quarter_turns",
     "repair_source",
     "resolve_ranges",
     "resolve_stack_range",

@@ -13,7 +13,7 @@ from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data.grey import GreyRange, resolve_ranges
 from txm2sem.data.sampling import PatchLocation, draw_training_location, evaluation_locations
 from txm2sem.data.slices import MASK_NAMES, AlignedSlices
-from txm2sem.data.transforms import adjust_contrast, preprocess, random_horizontal_flip
+from txm2sem.data.transforms import adjust_contrast, preprocess, random_horizontal_flip, random_quarter_turns
 
 
 class TrainingPatches(Dataset[dict[str, Tensor]]):
@@ -56,9 +56,7 @@ class TrainingPatches(Dataset[dict[str, Tensor]]):
         patch = self.read(self.locate(key, rng))
         if not self.sampling.aligned:
             patch |= {name: image for name, image in self.read(self.locate(key, rng)).items() if name != "source"}
-        if not self.sampling.no_flip:
-            patch = dict(zip(patch, random_horizontal_flip(tuple(patch.values()), rng), strict=True))
-        return preprocess(patch, self.options, rng)
+        return preprocess(self.orient(patch, rng), self.options, rng)
 
     def generator(self, key: tuple[int, int]) -> np.random.Generator:
         """Return the generator that everything random about an item is drawn from."""
@@ -70,6 +68,15 @@ class TrainingPatches(Dataset[dict[str, Tensor]]):
         if self._fixed:
             return self._fixed[key[1] % len(self._fixed)]
         return draw_training_location(self.slices, self.options.patch_size, rng)
+
+    def orient(self, patch: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        """Return the images of a patch mirrored and turned at random, all alike, as far as the options want it."""
+        images = tuple(patch.values())
+        if not self.sampling.no_flip:
+            images = random_horizontal_flip(images, rng)
+        if self.sampling.all_orientations:
+            images = random_quarter_turns(images, rng)
+        return dict(zip(patch, images, strict=True))
 
     def read(self, location: PatchLocation) -> dict[str, Tensor]:
         """Return the images of a patch, neither flipped nor preprocessed."""

@@ -13,7 +13,6 @@ from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data.datasets import EvaluationPatches, TrainingPatches
 from txm2sem.data.sampling import MAX_TRIES, PatchLocation, check_patch_fits, draw_training_location
 from txm2sem.data.slices import AlignedSlices
-from txm2sem.data.transforms import random_horizontal_flip
 from txm2sem.errors import UserError
 
 MIN_INTACT = 0.25
@@ -142,9 +141,7 @@ class RepairTrainingPatches(TrainingPatches):
         charge = torch.from_numpy(draw_charge(self.slices, location, rng))[None]
         patch = self.read(location)
         patch["source"] = repair_source(None if self.options.sem_only else patch["source"], patch["target"], charge)
-        if self.sampling.no_flip:
-            return patch
-        return dict(zip(patch, random_horizontal_flip(tuple(patch.values()), rng), strict=True))
+        return self.orient(patch, rng)
 
 
 class RepairEvaluationPatches(EvaluationPatches):

@@ -17,12 +17,39 @@ def random_horizontal_flip(images: tuple[Tensor, ...], rng: np.random.Generator)
     return tuple(image.flip(-1) for image in images) if rng.random() < 0.5 else images
 
 
+def random_quarter_turns(images: tuple[Tensor, ...], rng: np.random.Generator) -> tuple[Tensor, ...]:
+    """Turn all images (..., H, W) by the same number of quarter turns; takes one draw of `rng`."""
+    turns = int(rng.integers(4))
+    return tuple(image.rot90(turns, (-2, -1)) for image in images)
+
+
 def middle_channel(source: Tensor) -> Tensor:
     """Return the slice itself, (..., H, W), of what a translation network sees: the middle one of (..., C, H, W).
 
     The other channels are its neighbours, with `--context_slices`. What shows or scores the source takes this one.
     """
     return source[..., source.shape[-3] // 2, :, :]
+
+
+EMPTY_SIDE = 7
+"""Side of the squares that an area without grey values is made of [pixels]: single black pixels are dark rock."""
+
+
+def keep_empty(output: Tensor, source: Tensor) -> Tensor:
+    """Return a network's output, its prediction black, -1, where the source is black over an area: nothing is imaged.
+
+    Such areas are the union of all squares of `EMPTY_SIDE` pixels that are black throughout (a morphological opening);
+    beyond the image's edges everything is taken for black.
+
+    Args:
+        output: (N, C, H, W); its first channel is the prediction, in [-1, 1], others stay as they are.
+        source: what the network saw, (N, C, H, W) at the same resolution; its middle channel counts.
+    """
+    imaged = (middle_channel(source)[:, None] > -1).to(output)
+    margin = EMPTY_SIDE // 2
+    centres = 1 - F.max_pool2d(imaged, EMPTY_SIDE, stride=1, padding=margin)
+    empty = F.max_pool2d(centres, EMPTY_SIDE, stride=1, padding=margin)
+    return torch.cat([torch.where(empty > 0, -1.0, output[:, :1]), output[:, 1:]], dim=1)
 
 
 def downsample(source: Tensor, factor: int) -> Tensor:

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from txm2sem.checkpoints import load_network
 from txm2sem.config import ModelOptions
-from txm2sem.data.transforms import downsample
+from txm2sem.data.transforms import downsample, keep_empty
 from txm2sem.devices import move_images, move_network
 from txm2sem.networks import build_generator, size_multiple
 from txm2sem.runs import RunPaths
@@ -46,6 +47,7 @@ class Predictor:
         self.factor = options.downsample_factor
         self.multiple = size_multiple(options)
         self.predicts_scale = options.predicts_scale
+        self.keeps_empty = options.keep_empty
         self.frozen = frozen
         self.device = torch.device(device)
         self.dtype = dtype
@@ -108,8 +110,9 @@ class Predictor:
     def _compute(self, source: Tensor) -> Tensor:
         mixed = self.dtype != torch.float32
         with torch.autocast(self.device.type, dtype=self.dtype if mixed else torch.bfloat16, enabled=mixed):
-            prediction: Tensor = self.generator(self.generator_input(source))
-        return prediction.float().cpu()
+            output: Tensor = self.generator(self.generator_input(source))
+        output = output.float().cpu()
+        return keep_empty(output, source) if self.keeps_empty else output
 
     def generator_input(self, source: Tensor) -> Tensor:
         """Return what the generator sees of a source (N, C, H, W): the same, downsampled for super-resolution."""
@@ -154,9 +157,9 @@ def dropout(network: nn.Module) -> Iterator[None]:
             layer.train(mode)
 
 
-def dropout_layers(network: nn.Module) -> list[nn.Dropout]:
+def dropout_layers(network: nn.Module) -> list[_DropoutNd]:
     """Return the layers of a network that are dropout."""
-    return [module for module in network.modules() if isinstance(module, nn.Dropout)]
+    return [module for module in network.modules() if isinstance(module, _DropoutNd)]
 
 
 @contextmanager

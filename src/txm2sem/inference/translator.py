@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from txm2sem.checkpoints import load_network
 from txm2sem.config import MODEL_DEFAULTS, DataOptions, ModelOptions, TrainCommand, override
-from txm2sem.data import DATASET_MODES, downsample
+from txm2sem.data import DATASET_MODES, downsample, keep_empty
 from txm2sem.errors import UserError
 from txm2sem.networks import build_generator, size_multiple
 from txm2sem.runs import RunPaths, read_options
@@ -30,6 +30,7 @@ class Translator(nn.Module):
         super().__init__()
         self.generator = generator.requires_grad_(False)
         self.factor = options.downsample_factor
+        self.keeps_empty = options.keep_empty
         self.train(False)
 
     def train(self, mode: bool = True) -> Translator:
@@ -41,6 +42,7 @@ class Translator(nn.Module):
     def forward(self, source: Tensor) -> Tensor:
         """Translate TXM (N, 1, H, W) in [-1, 1] to SEM of the same size and range, float32."""
         output: Tensor = self.generator(downsample(source, self.factor))
+        output = keep_empty(output, source) if self.keeps_empty else output
         return output[:, :1].float()
 
 

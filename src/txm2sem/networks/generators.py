@@ -25,6 +25,7 @@ from txm2sem.networks.blocks import (
     output_bound,
 )
 from txm2sem.networks.convolutions import FewChannelsConv2d, StridedConv2d, StridedConvTranspose2d
+from txm2sem.networks.residual_unet import REDUCTION, ResidualUnetGenerator
 
 
 class ResnetGenerator(nn.Module):
@@ -204,12 +205,14 @@ class GeneratorBuilder:
         input_multiple: the sides of the network's input must be multiples of this [pixels].
         smallest_input: and at least this, for its reflections at the border [pixels].
         factors: the downsample factors that it can undo.
+        pixels: of an image's channel that are channels of the first convolution's input.
     """
 
     construct: Callable[..., nn.Module]
     input_multiple: int = 1
     smallest_input: int = 1
     factors: tuple[int, ...] = (1,)
+    pixels: int = 1
 
     def check_factor(self, options: ModelOptions) -> None:
         """Check that the architecture can undo the downsampling.
@@ -238,6 +241,7 @@ GENERATORS: dict[str, GeneratorBuilder] = {
     ),
     "unet_256": GeneratorBuilder(partial(UnetGenerator, levels=8), input_multiple=256),
     "unet_128": GeneratorBuilder(partial(UnetGenerator, levels=7), input_multiple=128),
+    "residual_unet": GeneratorBuilder(ResidualUnetGenerator, input_multiple=16, smallest_input=32, pixels=REDUCTION**2),
     "linearfilt": GeneratorBuilder(LinearFilter),
     "gammafilt": GeneratorBuilder(GammaFilter),
 }

@@ -104,6 +104,11 @@ class Checkpoints(Checkpoint):
         if not self.module.epoch_ends:
             self._stop_if_requested(trainer)
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the best model after an epoch whose validation no earlier one reaches."""
+        if not trainer.sanity_checking and self.module.note_score() and trainer.is_global_zero:
+            self._save_networks("best")
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the latest model after every epoch, and one that is kept every `--save_epoch_freq` epochs."""
         finished = self.module.epoch - 1
@@ -142,7 +147,7 @@ class Checkpoints(Checkpoint):
         self._save_networks("latest")
 
     def _save_networks(self, label: str) -> None:
-        for name, network in self.module.networks.items():
+        for name, network in self.module.results.items():
             save_network(network, self.paths.network(label, name))
 
 

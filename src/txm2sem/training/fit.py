@@ -78,6 +78,9 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
 
 def how_finished(module: TranslationModule) -> str:
     """Say what a finished run has had, and how to train it further."""
+    if module.is_patient_no_more:
+        patience = module.command.schedule.patience
+        return f"has not become better in {patience} epochs; a larger --patience, or 0, trains it further"
     if module.has_budget:
         budget = module.command.schedule.time_budget
         return f"has used up its time budget of {budget:g} minutes; a larger --time_budget trains it further"
@@ -230,6 +233,8 @@ def resume(module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
         return
     for name, network in module.networks.items():
         load_network(network, paths.network("latest", name), module.command.model)
+    if module.average is not None:
+        module.average.load_state_dict(module.generator.state_dict())
     echo(f"{paths.state} is not there: going on from the weights alone, at epoch {module.epoch}")
 
 

@@ -7,8 +7,10 @@ options (see `txm2sem.config.MODEL_DEFAULTS`).
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import abstractmethod
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +25,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from txm2sem.config import TrainCommand
-from txm2sem.data import AlignedSlices, downsample, middle_channel, resolve_ranges, size_option, to_uint8
+from txm2sem.data import AlignedSlices, downsample, keep_empty, middle_channel, resolve_ranges, size_option, to_uint8
 from txm2sem.devices import move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, psnr, ssim
@@ -37,6 +39,7 @@ from txm2sem.objectives import (
     learning_rate_factor,
     mix_samples,
     regression_loss,
+    ssim_loss,
 )
 from txm2sem.training.accumulation import GeneratorPass, Part, split
 from txm2sem.training.stopwatch import CLOCK, Clock, Stopwatch
@@ -58,6 +61,8 @@ class Position:
         iteration: patches seen in all.
         step: batches seen in all.
         seconds: time taken in all, on the main process's clock.
+        best: the best validation score so far.
+        waited: epochs since then.
     """
 
     epoch: int = 0
@@ -65,6 +70,8 @@ class Position:
     iteration: int = 0
     step: int = 0
     seconds: float = 0.0
+    best: float = -math.inf
+    waited: int = 0
 
 
 class TranslationModule(pl.LightningModule):
@@ -93,6 +100,7 @@ class TranslationModule(pl.LightningModule):
         self.random = torch.Generator().manual_seed(command.run.seed)
         self.generator = build_generator(command.model, bounded=self.bounded)
         self._initialise(self.generator)
+        self.average = deepcopy(self.generator).requires_grad_(False) if command.schedule.ema > 0 else None
         self._resumed: dict[str, Any] | None = None
 
     @classmethod
@@ -108,6 +116,11 @@ class TranslationModule(pl.LightningModule):
     def networks(self) -> dict[str, nn.Module]:
         """The networks by the name that their checkpoints carry."""
         return {"G": self.generator}
+
+    @property
+    def results(self) -> dict[str, nn.Module]:
+        """The networks as they are saved, shown and validated: with `--ema` the generator is the running average."""
+        return {**self.networks, "G": self.generator if self.average is None else self.average}
 
     @property
     def epoch(self) -> int:
@@ -137,8 +150,14 @@ class TranslationModule(pl.LightningModule):
 
     @property
     def finished(self) -> bool:
-        """Whether the run has had all its epochs, or all its time."""
-        return self.progress >= 1 if self.has_budget else self.position.epoch >= self.epochs_in_all
+        """Whether the run has had all its epochs, or all its time, or has waited for a better score long enough."""
+        reached_end = self.progress >= 1 if self.has_budget else self.position.epoch >= self.epochs_in_all
+        return reached_end or self.is_patient_no_more
+
+    @property
+    def is_patient_no_more(self) -> bool:
+        """Whether as many epochs as `--patience` says have not improved the validation score."""
+        return 0 < self.command.schedule.patience <= self.position.waited
 
     @property
     def epoch_ends(self) -> bool:
@@ -152,15 +171,15 @@ class TranslationModule(pl.LightningModule):
 
     def forward(self, source: Tensor) -> Tensor:
         """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range."""
-        return self.finish(self.generator(self.reduced(source)), source)
+        return self.finish(self.results["G"](self.reduced(source)), source)
 
     def reduced(self, source: Tensor) -> Tensor:
         """Return a source (N, C, H, W) as the generator sees it: downsampled for super-resolution."""
         return move_images(downsample(source, self.command.model.downsample_factor), source.device)
 
     def finish(self, output: Tensor, source: Tensor) -> Tensor:
-        """Return the prediction that a generator's output stands for; here the output itself."""
-        return output
+        """Return what a generator's output (N, C, H, W) stands for, the prediction first: see `--keep_empty`."""
+        return keep_empty(output, source) if self.command.model.keep_empty else output
 
     def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
         """Update the networks from one batch, `--accumulate` parts one after the other, and return the losses by name.
@@ -218,7 +237,24 @@ class TranslationModule(pl.LightningModule):
         place.patch += self.batch_patches
         place.iteration += self.batch_patches
         place.step += 1
+        self.update_average()
         self.watch_budget()
+
+    def update_average(self) -> None:
+        """Move the running average towards the generator, where there is one.
+
+        The share that is kept rises to `--ema` over the first steps, (1 + n) / (10 + n), so that the average soon
+        forgets where it began. Normalisation statistics are averages already, and are taken over.
+        """
+        if self.average is None:
+            return
+        step = self.position.step
+        kept = min(self.command.schedule.ema, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for average, weight in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+                average.lerp_(weight, 1 - kept)
+            for gathered, statistic in zip(self.average.buffers(), self.generator.buffers(), strict=True):
+                gathered.copy_(statistic)
 
     def watch_budget(self) -> None:
         """Read the clock where there is a time budget, and stop the training when that is used up.
@@ -347,6 +383,8 @@ class TranslationModule(pl.LightningModule):
         self.position.epoch += 1
         self.position.patch = 0
         self.watch_budget()
+        if self.is_patient_no_more:
+            self.trainer.should_stop = True
 
     # -- validation -------------------------------------------------------------------------------------------------
 
@@ -371,6 +409,14 @@ class TranslationModule(pl.LightningModule):
         patches = self.validation_scores
         return {name: Summary.of([scores[name] for scores in patches]) for name in patches[0]}
 
+    def note_score(self) -> bool:
+        """Take note of the latest validation, after an epoch; say whether it is the best so far."""
+        score = next(iter(self.validation_summary().values())).mean
+        better = score > self.position.best
+        self.position.best = score if better else self.position.best
+        self.position.waited = 0 if better else self.position.waited + 1
+        return better
+
     def pictures(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, NDArray[np.uint8]]:
         """Return what to show of one prediction (C, H, W) beside its patch, by name: 8-bit images (H, W)."""
         images = {"txm": middle_channel(patch["source"]), "prediction": prediction[0], "sem": patch["target"][0]}
@@ -385,6 +431,7 @@ class TranslationModule(pl.LightningModule):
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "optimizers": {name: item.optimizer.state_dict() for name, item in self.named_optimizers().items()},
             "plateaus": {name: plateau.state_dict() for name, plateau in self.plateaus.items()},
+            "average": None if self.average is None else self.average.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -393,6 +440,8 @@ class TranslationModule(pl.LightningModule):
         self.stopwatch.earlier = self.position.seconds
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self._resumed = state
 
     def _initialise(self, network: nn.Module) -> None:
@@ -447,13 +496,15 @@ class RegressionModule(TranslationModule):
         return super().forward(source)[:, :1]
 
     def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
-        """Return lambda_regression * L(G(T), S) and lambda_img_grad * R of a part, by name."""
+        """Return the weighted regression loss, 1 - SSIM and Jacobian penalty of a part, by name."""
         objective = self.command.objective
         if objective.regression_loss == "laplace":
             similarity = laplace_loss(prediction, part.target, part.valid)
         else:
             similarity = regression_loss(prediction, part.target, objective.regression_loss, part.valid)
         losses = {f"G_{objective.regression_loss}": objective.lambda_regression * similarity}
+        if objective.lambda_ssim > 0:
+            losses["G_SSIM"] = objective.lambda_ssim * ssim_loss(prediction[:, :1], part.target, part.valid)
         return losses | self.continuity_losses(prediction[:, :1], image)
 
 

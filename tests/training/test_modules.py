@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.data import to_uint8
 from txm2sem.runs import RunPaths
+from txm2sem.training.accumulation import Part
 from txm2sem.training.fit import build_trainer
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import AdversarialModule, TranslationModule, total
@@ -317,3 +318,17 @@ def test_pixels_that_do_not_count_take_no_part_in_the_training(model: str, tmp_p
     assert loss == other_loss
     # Running sums over the windows of SSIM carry the last digits of the pixels before.
     assert scores == pytest.approx(other_scores, rel=1e-12)
+
+
+def test_the_scale_of_the_error_is_seen_by_its_loss_alone() -> None:
+    module = MODELS["feedforward"](command("feedforward", regression_loss="laplace", output_nc=2, lambda_img_grad=1.0))
+    module.generator = torch.nn.Conv2d(1, 2, 1, bias=False)
+    with torch.no_grad():
+        module.generator.weight.copy_(torch.tensor([0.5, 30.0]).reshape(2, 1, 1, 1))
+    source = torch.rand(1, 1, SIZE, SIZE) * 2 - 1
+    assert torch.equal(module(source), 0.5 * source)
+    part = Part(source, source, None, 1.0)
+    losses = module.generator_losses(part, *module.translate(part))
+    # Of a map that multiplies by a half, the Jacobian has a quarter of the number of pixels as its squared norm.
+    assert losses["G_jacobian"].item() == pytest.approx(0.5 * 0.25 * SIZE**2, rel=1e-4)
+    assert set(losses) == {"G_laplace", "G_jacobian"}

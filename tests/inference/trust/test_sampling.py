@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from txm2sem.checkpoints import save_network
-from txm2sem.config import ModelOptions, TrustOptions
+from txm2sem.config import DataOptions, ModelOptions, TrustOptions
+from txm2sem.data import GreyRange
 from txm2sem.errors import UserError
 from txm2sem.inference import Predictor
 from txm2sem.inference.trust.sampling import Sampler, choose_method, drawn_from, ensemble_labels
+from txm2sem.inference.volume.planes import PlaneTranslator
 from txm2sem.networks import build_generator, initialise
 from txm2sem.objectives import laplace_variance
 from txm2sem.runs import RunPaths
+from txm2sem.tiling import Tiling
 
 OPTIONS = ModelOptions(model="srgan", netG="sr_resnet_6blocks", ngf=2, norm="batch", downsample_factor=2)
 SOURCE = torch.rand(1, 1, 31, 20, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -57,6 +61,24 @@ def test_an_ensemble_differs_as_its_members_do() -> None:
     prediction, variance = Sampler(members[0], "checkpoints", 3, members[1:])(SOURCE, ())
     assert torch.equal(prediction, members[0].any_size(SOURCE))
     torch.testing.assert_close(variance, torch.stack([one.any_size(SOURCE) for one in members]).var(dim=0))
+
+
+def test_a_plane_in_tiles_is_drawn_from_its_own_numbers() -> None:
+    one = predictor()
+    translator, sampler = PlaneTranslator(one, GreyRange(0, 255), DataOptions()), Sampler(one, "dropout", 2)
+    plane = torch.rand(1, 64, 128, generator=torch.Generator().manual_seed(1)).numpy() * 2 - 1
+    tiling = Tiling((64, 128), (1, 2), halo=8, multiple=2)
+    first = translator.sample(plane, tiling, sampler, (0, 5))
+    # As a worker does that has this plane alone, or after others.
+    translator.sample(plane, tiling, sampler, (0, 4))
+    assert np.array_equal(translator.sample(plane, tiling, sampler, (0, 5)), first)
+    assert np.array_equal(first[0], translator.translate(plane, tiling))
+    assert not np.array_equal(translator.sample(plane, tiling, sampler, (1, 5))[1], first[1])
+    # Both tiles see the same, as their borders are 56 pixels apart, but are not drawn alike.
+    same = np.concatenate([plane[..., :56]] * 3, axis=2)[..., :128]
+    spreads = translator.sample(same, Tiling((64, 128), (1, 2), halo=0, multiple=2), sampler, (0, 5))
+    assert np.allclose(spreads[0, :, 17:55], spreads[0, :, 73:111])
+    assert not np.allclose(spreads[1, :, 17:55], spreads[1, :, 73:111])
 
 
 def test_a_model_that_predicts_its_scale_needs_one_pass_and_others_add_to_it() -> None:

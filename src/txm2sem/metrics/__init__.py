@@ -3,6 +3,7 @@
 from txm2sem.metrics.bootstrap import LEVEL, RESAMPLES, Interval, Resampling, weighted_mean
 from txm2sem.metrics.continuity import Continuity, ContinuitySums, adjacent_difference, autocorrelation
 from txm2sem.metrics.image import MIN_REGION, Summary, ms_ssim, pearson, psnr, scales_of, similarity, ssim
+from txm2sem.metrics.masked import gaussian, gaussian_over
 from txm2sem.metrics.overlap import CommonArea, Sketch, common_area, likely_shifts, refine_shift
 from txm2sem.metrics.perceptual import feature_distance
 from txm2sem.metrics.registration import Agreement, Displacement, Edges, edges
@@ -31,6 +32,7 @@ from txm2sem.metrics.spectra import (
     REFERENCE_THRESHOLD,
     RESOLUTION_THRESHOLD,
     Spectrum,
+    compare_spectra,
     deviation_db,
     fourier_ring_correlation,
     grid_power,
@@ -64,6 +66,7 @@ __all__ = [
     "chord_lengths",
     "class_summaries",
     "common_area",
+    "compare_spectra",
     "confusion_matrix",
     "deviation_db",
     "dice",
@@ -71,6 +74,8 @@ __all__ = [
     "euler_density",
     "feature_distance",
     "fourier_ring_correlation",
+    "gaussian",
+    "gaussian_over",
     "grid_power",
     "iou",
     "likely_shifts",

@@ -48,7 +48,7 @@ check: .venv/installed-dev
 
 # A process that has computed with OpenVINO may crash when it trains with loader processes later, which fork it.
 test: check
-	$(BIN)/pytest --numprocesses 2 -m 'not openvino'
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup -m 'not openvino'
 	$(BIN)/pytest -m openvino
 
 bench: .venv/installed

@@ -266,22 +266,23 @@ class CheckPaths:
 
 
 def json_text(content: Any) -> str:
-    """Return JSON of mappings, lists, dataclasses, arrays and plain values; numbers have 7 digits.
+    """Return JSON of mappings, lists, dataclasses, arrays and plain values, see `json_values`."""
+    return json.dumps(json_values(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
-    Those that are not finite are null, as JSON has neither infinity nor NaN.
+
+def json_values(value: Any) -> Any:
+    """Return mappings, lists, dataclasses, arrays and plain values as JSON has them; numbers have 7 digits.
+
+    Those that are not finite are None, as JSON has neither infinity nor NaN.
     """
-    return json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): json_values(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [json_values(part) for part in value]
     if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
+        return json_values(asdict(value))
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return json_values(value.tolist())
     if isinstance(value, float):
         return float(f"{value:.7g}") if math.isfinite(value) else None
     return value

@@ -17,6 +17,8 @@ from txm2sem.config import DataOptions, PhantomOptions
 from txm2sem.errors import UserError
 from txm2sem.phantom import write_phantom
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")  # tests/cli/test_check.py looks at them
+
 OPTIONS = DataOptions(patch_size=64, num_test=4)
 
 

@@ -20,3 +20,4 @@ class Outcome:
 
 
 Program = Callable[..., Outcome]
+TrainOnce = Callable[..., None]

@@ -47,12 +47,6 @@ def differ(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
     return bool(gap.any())
 
 
-@pytest.fixture
-def trained(program: Program, images: Path) -> Program:
-    train(program)
-    return program
-
-
 def test_patches_slices_and_cubes_are_predicted_nearly_as_by_torch(trained: Program, images: Path) -> None:
     write_stack(images / "test" / "txm_full_stack", rock((40, 48, 48)))
     cube = "--dataset_mode txm2sem3d --x_ind 0 --y_ind 0"

@@ -165,18 +165,17 @@ def test_an_option_that_would_do_nothing_is_refused(program: Program) -> None:
 
 
 @pytest.fixture
-def trained(program: Program, images: Path) -> Path:
-    """Return the checkpoint of a model trained as `made`, of which only the weights are left, as others' have them."""
-    assert program("train --name made", SRGAN, TINY_TRAINING).status == 0
-    checkpoint = Path("checkpoints/made/latest_net_G.pth")
+def checkpoint(trained: Program) -> Path:
+    """Return the checkpoint of `run`, of which only the weights are left, as others' have them."""
+    checkpoint = Path("checkpoints/run/latest_net_G.pth")
     for path in checkpoint.parent.iterdir():
         if path.is_file() and path != checkpoint:
             path.unlink()
     return checkpoint
 
 
-def test_a_missing_checkpoint_lists_what_is_there(program: Program, trained: Path) -> None:
-    outcome = program("test --name made --epoch 7", SRGAN, TINY)
+def test_a_missing_checkpoint_lists_what_is_there(program: Program, checkpoint: Path) -> None:
+    outcome = program("test --name run --epoch 7", SRGAN, TINY)
     assert outcome.status == 1
     assert "7_net_G.pth" in outcome.err
     assert "holds latest_net_G.pth" in outcome.err
@@ -185,9 +184,9 @@ def test_a_missing_checkpoint_lists_what_is_there(program: Program, trained: Pat
     assert "--name" in outcome.err
 
 
-def test_a_truncated_checkpoint_is_called_damaged(program: Program, trained: Path) -> None:
-    trained.write_bytes(trained.read_bytes()[:2000])
-    outcome = program("test --name made", SRGAN, TINY)
+def test_a_truncated_checkpoint_is_called_damaged(program: Program, checkpoint: Path) -> None:
+    checkpoint.write_bytes(checkpoint.read_bytes()[:2000])
+    outcome = program("test --name run", SRGAN, TINY)
     assert outcome.status == 1
     assert "latest_net_G.pth" in outcome.err
     assert "damaged" in outcome.err
@@ -204,9 +203,9 @@ def test_a_truncated_checkpoint_is_called_damaged(program: Program, trained: Pat
     ],
 )
 def test_a_checkpoint_of_another_architecture_names_the_first_key_and_the_option(
-    program: Program, trained: Path, options: str, key: str, advice: str
+    program: Program, checkpoint: Path, options: str, key: str, advice: str
 ) -> None:
-    outcome = program("test --name made", TINY, options)
+    outcome = program("test --name run", TINY, options)
     assert outcome.status == 1
     assert key in outcome.err
     assert advice in outcome.err
@@ -221,48 +220,44 @@ class Malicious:
 
 @pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
 def test_a_pickle_that_is_not_weights_is_refused_and_not_executed(
-    program: Program, trained: Path, protocol: int
+    program: Program, checkpoint: Path, protocol: int
 ) -> None:
     for write in (
-        lambda: torch.save(Malicious(), trained),
-        lambda: trained.write_bytes(pickle.dumps(Malicious(), protocol)),
+        lambda: torch.save(Malicious(), checkpoint),
+        lambda: checkpoint.write_bytes(pickle.dumps(Malicious(), protocol)),
     ):
         write()
-        outcome = program("test --name made", SRGAN, TINY)
+        outcome = program("test --name run", SRGAN, TINY)
         assert outcome.status == 1
         assert "not" in outcome.err
         assert "weights" in outcome.err
         assert not Path("executed").exists()
 
 
-def test_weights_in_another_wrapping_are_refused(program: Program, trained: Path) -> None:
-    torch.save({"state_dict": {"weight": torch.zeros(1)}, "epoch": 3}, trained)
-    outcome = program("test --name made", SRGAN, TINY)
+def test_weights_in_another_wrapping_are_refused(program: Program, checkpoint: Path) -> None:
+    torch.save({"state_dict": {"weight": torch.zeros(1)}, "epoch": 3}, checkpoint)
+    outcome = program("test --name run", SRGAN, TINY)
     assert outcome.status == 1
     assert "expected a mapping of names to tensors, found 'state_dict': dict" in outcome.err
 
 
-def test_an_option_that_contradicts_the_checkpoint_is_refused_with_both_values(program: Program, images: Path) -> None:
-    assert program("train --name made", SRGAN, TINY_TRAINING).status == 0
+def test_an_option_that_contradicts_the_checkpoint_is_refused_with_both_values(trained: Program) -> None:
     for options, found in (("--ngf 8", "--ngf 4"), ("--model pix2pix", "--model srgan"), ("--txm_range 0,9", "0,255")):
-        outcome = program("test --name made", options)
+        outcome = trained("test --name run", options)
         assert outcome.status == 1
         assert options in outcome.err
         assert found in outcome.err
 
 
-def test_a_full_disk_leaves_the_previous_checkpoint_whole(
-    program: Program, images: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert program("train", SRGAN, TINY_TRAINING).status == 0
-    folder = Path("checkpoints/experiment_name")
+def test_a_full_disk_leaves_the_previous_checkpoint_whole(trained: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path("checkpoints/run")
     before = {path: path.read_bytes() for path in folder.glob("*.pth")}
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    outcome = program("train --continue_train --niter 2", SRGAN)
+    outcome = trained("train --name run --continue_train --niter 2", SRGAN)
     assert outcome.status == 1
     assert "No space left on device" in outcome.err
     assert "untouched" in outcome.err
@@ -278,9 +273,8 @@ def test_a_folder_that_cannot_be_written_stops_training_before_it_starts(program
     assert Path("file").read_text() == "not a folder"
 
 
-def test_damaged_options_of_a_run_are_named(program: Program, images: Path) -> None:
-    assert program("train", SRGAN, TINY_TRAINING).status == 0
-    Path("checkpoints/experiment_name/options.yaml").write_text("[broken")
-    outcome = program("test")
+def test_damaged_options_of_a_run_are_named(trained: Program) -> None:
+    Path("checkpoints/run/options.yaml").write_text("[broken")
+    outcome = trained("test --name run")
     assert outcome.status == 1
     assert "options.yaml" in outcome.err

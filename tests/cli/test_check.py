@@ -18,6 +18,7 @@ from txm2sem.runs import CheckPaths
 FAST = "--num_test 2 --patch_size 32"
 
 
+@pytest.mark.draws
 def test_it_prints_a_verdict_and_writes_a_report(program: Program, images: Path) -> None:
     outcome = program("check images", FAST)
     assert outcome.status == 0, outcome.err

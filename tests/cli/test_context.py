@@ -140,8 +140,8 @@ def test_another_number_of_neighbours_contradicts_the_checkpoint(program: Progra
             assert "trained with --context_slices 1" in outcome.err
 
 
-def test_runs_that_are_older_than_the_option_go_on_without_neighbours(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
+@pytest.mark.usefixtures("trained")
+def test_runs_that_are_older_than_the_option_go_on_without_neighbours(program: Program) -> None:
     path = Path("checkpoints/run/options.yaml")
     saved = yaml.safe_load(path.read_text())
     del saved["context_slices"]

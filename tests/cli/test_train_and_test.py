@@ -45,6 +45,7 @@ def assert_equal_weights(one: Path, other: Path) -> None:
         assert torch.equal(value, second[key]), key
 
 
+@pytest.mark.draws
 @pytest.mark.parametrize("model", MODELS)
 def test_each_model_trains_and_tests(program: Program, images: Path, model: str) -> None:
     outcome = program(f"train --name run --save_epoch_freq 1 {MODELS[model]}", TINY_TRAINING)
@@ -64,8 +65,8 @@ def test_each_model_trains_and_tests(program: Program, images: Path, model: str)
     assert "results/run/overview.png" in outcome.out
 
 
-def test_results_lie_where_the_original_code_puts_them(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
+@pytest.mark.usefixtures("trained")
+def test_results_lie_where_the_original_code_puts_them(program: Program) -> None:
     assert program("test --name run").status == 0
     results = Path("results/run")
     for folder in ("txm", "sem", "sem_fake", "charge", "lowdensity", "highdensity"):
@@ -82,8 +83,8 @@ def test_results_lie_where_the_original_code_puts_them(program: Program, images:
         assert re.search(rf"^{name}.*±.*±", text, re.MULTILINE), name
 
 
-def test_the_scores_are_those_of_the_saved_images(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
+@pytest.mark.usefixtures("trained")
+def test_the_scores_are_those_of_the_saved_images(program: Program) -> None:
     assert program("test --name run --eval").status == 0
     results = Path("results/run")
     pairs = [
@@ -96,8 +97,8 @@ def test_the_scores_are_those_of_the_saved_images(program: Program, images: Path
     assert float(found[1]) == pytest.approx(expected)
 
 
-def test_without_eval_a_note_says_so_and_the_prediction_depends_on_the_patch(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
+@pytest.mark.usefixtures("trained")
+def test_without_eval_a_note_says_so_and_the_prediction_depends_on_the_patch(program: Program) -> None:
     before = weights(Path("checkpoints/run"))
     plain = program("test --name run --results_dir plain")
     frozen = program("test --name run --results_dir frozen --eval")
@@ -163,7 +164,7 @@ def test_ctrl_c_leaves_a_run_that_resumes_in_the_middle_of_an_epoch(tmp_path: Pa
 
 def test_ctrl_c_in_the_first_validation_leaves_a_run_that_resumes(tmp_path: Path, program: Program) -> None:
     write_data_root(tmp_path / "images")
-    options = f"{SRGAN} {TINY_TRAINING} --num_test 400"
+    options = f"{SRGAN} {TINY_TRAINING} --niter_decay 0 --num_test 400"
     assert program("train --name whole", options).status == 0
 
     words = [sys.executable, "-c", "import sys; from txm2sem.cli.main import main; sys.exit(main())"]
@@ -183,8 +184,8 @@ def test_ctrl_c_in_the_first_validation_leaves_a_run_that_resumes(tmp_path: Path
     assert_equal_weights(tmp_path / "checkpoints/whole", tmp_path / "checkpoints/parts")
 
 
-def test_weights_of_the_original_code_can_be_trained_further(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
+@pytest.mark.usefixtures("trained")
+def test_weights_of_the_original_code_can_be_trained_further(program: Program) -> None:
     folder = Path("checkpoints/run")
     for path in folder.iterdir():
         if path.is_file() and not path.name.startswith("latest_net_"):
@@ -194,15 +195,15 @@ def test_weights_of_the_original_code_can_be_trained_further(program: Program, i
     assert "from the weights alone, at epoch 2" in outcome.out
 
 
-def test_continuing_a_finished_run_says_so(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
+@pytest.mark.usefixtures("trained")
+def test_continuing_a_finished_run_says_so(program: Program) -> None:
     outcome = program("train --name run --continue_train")
     assert outcome.status == 0
     assert "trained for all its 2 epochs" in outcome.out
 
 
-def test_an_earlier_run_of_the_name_is_moved_aside_whole(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
+@pytest.mark.usefixtures("trained")
+def test_an_earlier_run_of_the_name_is_moved_aside_whole(program: Program) -> None:
     assert program("test --name run").status == 0
     before = {path.name for path in Path("checkpoints/run").iterdir()}
     outcome = program("train --name run", SRGAN, TINY_TRAINING)
@@ -214,8 +215,8 @@ def test_an_earlier_run_of_the_name_is_moved_aside_whole(program: Program, image
     assert str(kept_results) in outcome.out
 
 
-def test_a_second_test_keeps_the_first_and_everything_else_in_the_folder(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
+@pytest.mark.usefixtures("trained")
+def test_a_second_test_keeps_the_first_and_everything_else_in_the_folder(program: Program) -> None:
     assert program("test --name run").status == 0
     Path("results/run/mine.txt").write_text("my notes")
     outcome = program("test --name run --num_test 2")
@@ -296,8 +297,8 @@ def test_without_instructions_for_bf16_every_command_computes_in_fp32_and_says_s
     assert note in program("repair", images / "test/sem", "repaired --name run --precision bf16").out
 
 
+@pytest.mark.usefixtures("trained")
 def test_testing_without_a_training_split_leaves_out_what_needs_it(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
     (images / "train").rename(images / "elsewhere")
     outcome = program("test --name run")
     assert outcome.status == 0
@@ -316,6 +317,6 @@ def test_the_root_scripts_are_the_same_commands(images: Path, tmp_path: Path) ->
     assert "overview: results/run/overview.png" in done.stdout
 
 
-def test_testing_a_validation_split_by_phase(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
+@pytest.mark.usefixtures("trained")
+def test_testing_a_validation_split_by_phase(program: Program) -> None:
     assert "split val" in program("test --name run --phase val", TINY).out

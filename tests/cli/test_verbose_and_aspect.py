@@ -39,8 +39,8 @@ def test_verbose_prints_networks_device_and_images(program: Program, images: Pat
     assert "images/test: 2 charge" in outcome.out
 
 
-def test_the_aspect_ratio_stretches_saved_images_and_no_score(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
+@pytest.mark.usefixtures("trained")
+def test_the_aspect_ratio_stretches_saved_images_and_no_score(program: Program) -> None:
     scores = []
     for ratio, shape in ((1, (32, 32)), (2, (64, 32)), (0.5, (32, 64))):
         assert program(f"test --name run --eval --aspect_ratio {ratio}").status == 0

@@ -89,6 +89,7 @@ def test_saved_slices_are_stretched_to_the_aspect_ratio_and_the_tiff_file_is_not
     assert tifffile.imread("results/identity/volume_pred_test.tif").shape == (SIZE, SIZE, SIZE)
 
 
+@pytest.mark.draws
 def test_the_files_of_a_test_and_no_others(program: Program, stack: Path) -> None:
     out = run(program, "--x_ind 0 --y_ind 0")
     results = Path("results/identity")
@@ -140,6 +141,7 @@ def test_continuity_is_that_of_the_saved_volumes(program: Program, stack: Path) 
     assert not re.search("PSNR|SSIM", text)
 
 
+@pytest.mark.draws
 def test_the_truth_is_measured_too_where_it_is_known(program: Program, stack: Path) -> None:
     noise = np.random.default_rng(0).integers(1, 256, (DEPTH, ROWS, COLUMNS), np.uint8)
     write_stack(Path("images/test/sem_full_stack"), noise)
@@ -162,6 +164,7 @@ def test_voxels_outside_the_field_of_view_take_no_part(program: Program, stack: 
     assert "50.00% of the voxels are 0" in out
 
 
+@pytest.mark.draws
 def test_a_volume_without_contrast_has_numbers_that_are_not_defined(program: Program, stack: Path) -> None:
     write_stack(stack, np.full((DEPTH, ROWS, COLUMNS), 9, np.uint8))
     assert "–" in run(program)
@@ -238,8 +241,8 @@ def test_a_second_test_of_the_name_keeps_the_first_and_everything_else(program: 
     assert Path("results/identity/mine.txt").read_text() == "my notes"
 
 
+@pytest.mark.usefixtures("trained")
 def test_a_trained_model_needs_only_its_name(program: Program, images: Path) -> None:
-    assert program("train --name run", SRGAN, TINY_TRAINING).status == 0
     write_stack(images / "test/txm_full_stack", np.random.default_rng(0).integers(1, 256, (32, 40, 40), np.uint8))
     outcome = program("test --name run", MODE)
     assert outcome.status == 0, outcome.err

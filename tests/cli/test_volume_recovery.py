@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ DEPTH = 200
 """Slices: seven blocks of 32."""
 
 SIZE = "--voxel_size 32"
+COMMAND = f"scan out.ome.zarr {NETWORK} {SIZE}"
 WORK = Path("out.ome.zarr.partial")
 
 
@@ -46,43 +48,64 @@ def scan(program: Program) -> Path:
     return write_scan(rock((DEPTH, 72, 72)))
 
 
-def test_a_killed_translation_goes_on_and_ends_with_the_same_voxels(program: Program, scan: Path) -> None:
-    command = f"scan out.ome.zarr {NETWORK} {SIZE}"
-    process = start(command, OMP_NUM_THREADS="1")
-    wait_for(lambda: blocks_done() >= 2, process)
-    process.kill()  # SIGKILL: nothing can be tidied up
-    process.communicate()
+in_one_process = pytest.mark.xdist_group("killed")
+"""Of tests that share a translation that was killed, so that only one is."""
+
+
+@pytest.fixture(scope="module")
+def killed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with `scan`, `checkpoints`, and what is left of the translation of one by the other."""
+    folder = tmp_path_factory.mktemp("killed")
+    with chdir(folder):
+        write_network()
+        write_scan(rock((DEPTH, 72, 72)))
+        process = start(COMMAND, OMP_NUM_THREADS="1")
+        wait_for(lambda: blocks_done() >= 2, process)
+        process.kill()  # SIGKILL: nothing can be tidied up
+        process.communicate()
+    return folder
+
+
+@pytest.fixture
+def killed(program: Program, killed_folder: Path, tmp_path: Path) -> Program:
+    """Return the program in a copy of this folder."""
+    shutil.copytree(killed_folder, tmp_path, dirs_exist_ok=True)
+    return program
+
+
+@in_one_process
+def test_a_killed_translation_goes_on_and_ends_with_the_same_voxels(killed: Program) -> None:
     assert not Path("out.ome.zarr").exists()
     done = {path: path.stat().st_mtime_ns for path in (WORK / "blocks").glob("*.json")}
     assert 2 <= len(done) < 7
-    resumed = program(f"volume {command}")
+    resumed = killed(f"volume {COMMAND}")
     assert resumed.status == 0, resumed.err
     assert "going on with" in resumed.out
     assert f"{7 - len(done)} of them missing" in resumed.out
-    program(f"volume scan whole.ome.zarr {NETWORK} {SIZE}")
+    killed(f"volume scan whole.ome.zarr {NETWORK} {SIZE}")
     np.testing.assert_array_equal(voxels("out.ome.zarr"), voxels("whole.ome.zarr"))
     scores = [json.loads(Path(f"{name}_report.json").read_text())["scores"] for name in ("out", "whole")]
     assert scores[0]["continuity"] == scores[1]["continuity"]
 
 
 def test_ctrl_c_says_how_to_go_on(program: Program, scan: Path) -> None:
-    process = start(f"scan out.ome.zarr {NETWORK} {SIZE}", OMP_NUM_THREADS="1")
+    process = start(COMMAND, OMP_NUM_THREADS="1")
     wait_for(lambda: blocks_done() >= 1, process)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the same command goes on" in err
     assert "Traceback" not in err
-    assert program(f"volume scan out.ome.zarr {NETWORK} {SIZE}").status == 0
+    assert program(f"volume {COMMAND}").status == 0
 
 
 def test_a_full_disk_stops_with_a_message_and_keeps_what_was_done(program: Program, scan: Path) -> None:
     """A limit on the size of files stands for a disk that is full: the TIFF file is larger than a block."""
-    write_scan(rock((64, 400, 400)), "large")
+    write_scan(rock((64, 200, 200)), "large")
     command = f"large out.ome.tif {NETWORK} {SIZE}"
     code = (
         f"import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, (7_000_000, 7_000_000)); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, (1_800_000, 1_800_000)); "
         f"from txm2sem.cli.main import main; sys.exit(main({['volume', *command.split()]!r}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
@@ -116,11 +139,11 @@ def test_a_block_that_cannot_be_written_is_named(program: Program, scan: Path, m
 
     with monkeypatch.context() as patch:
         patch.setattr(BlockTranslator, "__init__", with_full_disk)
-        done = program(f"volume scan out.ome.zarr {NETWORK} {SIZE}")
+        done = program(f"volume {COMMAND}")
     assert done.status == 1
     assert "block 2 (slices 64 to 95) cannot be written: No space left on device" in done.err
     assert blocks_done() == 2
-    assert program(f"volume scan out.ome.zarr {NETWORK} {SIZE}").status == 0
+    assert program(f"volume {COMMAND}").status == 0
 
 
 def test_a_bad_slice_stops_with_its_name_and_can_be_replaced(program: Program, scan: Path) -> None:
@@ -142,9 +165,8 @@ def test_a_bad_slice_stops_with_its_name_and_can_be_replaced(program: Program, s
     np.testing.assert_allclose(voxels("out.ome.zarr") / 255, good, atol=0.01)
 
 
-def test_a_part_of_another_translation_is_refused(program: Program, scan: Path) -> None:
-    with stopped_after_a_block(scan):
-        pass
+@in_one_process
+def test_a_part_of_another_translation_is_refused(killed: Program) -> None:
     kept = blocks_done()
     for words, message in (
         (f"{NETWORK} {SIZE} --dtype uint16", "its output is uint8"),
@@ -152,7 +174,7 @@ def test_a_part_of_another_translation_is_refused(program: Program, scan: Path) 
         (f"{NETWORK} {SIZE} --roi :150,:,:", "its input is"),
         (f"{NETWORK} {SIZE} --z_blend", "its z_blend is False"),
     ):
-        done = program(f"volume scan out.ome.zarr {words}")
+        done = killed(f"volume scan out.ome.zarr {words}")
         assert done.status == 1
         assert "holds a part of another translation" in done.err
         assert message in done.err
@@ -160,30 +182,21 @@ def test_a_part_of_another_translation_is_refused(program: Program, scan: Path) 
     write_network()
     checkpoint = Path("checkpoints/network/latest_net_G.pth")
     checkpoint.write_bytes(checkpoint.read_bytes() + b" ")
-    assert "its model is" in program(f"volume scan out.ome.zarr {NETWORK} {SIZE}").err
+    assert "its model is" in killed(f"volume {COMMAND}").err
     assert blocks_done() == kept
 
 
-def test_changed_slices_of_finished_blocks_are_refused(program: Program, scan: Path) -> None:
-    with stopped_after_a_block(scan):
-        write_scan(rock((1, 72, 72)))
-    done = program(f"volume scan out.ome.zarr {NETWORK} {SIZE}")
+@in_one_process
+def test_changed_slices_of_finished_blocks_are_refused(killed: Program) -> None:
+    write_scan(rock((1, 72, 72)))
+    done = killed(f"volume {COMMAND}")
     assert done.status == 1
     assert "the input of block 0 (slices 0 to 31) is not the one" in done.err
 
 
-@contextmanager
-def stopped_after_a_block(scan: Path) -> Iterator[None]:
-    process = start(f"{scan} out.ome.zarr {NETWORK} {SIZE}", OMP_NUM_THREADS="1")
-    wait_for(lambda: blocks_done() >= 1, process)
-    process.kill()
-    process.communicate()
-    yield
-
-
 def test_two_workers_one_of_them_killed(program: Program, scan: Path) -> None:
     """A real scheduler and two worker processes: the death of one costs a retry, not the run."""
-    process = start(f"scan out.ome.zarr {NETWORK} {SIZE} --workers 2")
+    process = start(f"{COMMAND} --workers 2")
 
     def workers() -> list[psutil.Process]:
         children = psutil.Process(process.pid).children(recursive=True)
@@ -203,7 +216,7 @@ def test_a_scheduler_elsewhere_shares_the_work(program: Program, scan: Path) -> 
     with LocalCluster(
         n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
     ) as cluster:
-        done = program(f"volume scan out.ome.zarr {NETWORK} {SIZE} --scheduler {cluster.scheduler_address}")
+        done = program(f"volume {COMMAND} --scheduler {cluster.scheduler_address}")
         assert done.status == 0, done.err
     program(f"volume scan whole.ome.zarr {NETWORK} {SIZE}")
     assert np.abs(voxels("out.ome.zarr").astype(int) - voxels("whole.ome.zarr")).max() <= 1
@@ -213,6 +226,6 @@ def test_a_scheduler_that_does_not_answer_is_an_error(
     program: Program, scan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("txm2sem.inference.volume.cluster.CONNECT_SECONDS", 1)
-    done = program(f"volume scan out.ome.zarr {NETWORK} {SIZE} --scheduler tcp://127.0.0.1:9")
+    done = program(f"volume {COMMAND} --scheduler tcp://127.0.0.1:9")
     assert done.status == 1
     assert "no dask scheduler answers there" in done.err

@@ -41,6 +41,7 @@ def test_every_voxel_arrives_at_its_place_and_the_result_opens_elsewhere(program
     assert not Path("out.ome.zarr.partial").exists()
 
 
+@pytest.mark.draws
 def test_a_tiff_stack_has_the_same_voxels_and_their_size(program: Program, scan: Path) -> None:
     assert program("volume scan out.ome.tif", IDENTITY, "--voxel_size 32,30,28").status == 0
     with tifffile.TiffFile("out.ome.tif") as file:
@@ -49,6 +50,7 @@ def test_a_tiff_stack_has_the_same_voxels_and_their_size(program: Program, scan:
     assert not Path("out.ome.tif.partial").exists()
 
 
+@pytest.mark.draws
 def test_the_report_has_continuity_and_a_picture_and_the_file_its_origin(program: Program, scan: Path) -> None:
     done = program("volume scan out.ome.zarr", IDENTITY, SIZE, "--truth scan")
     assert "ratio to TXM" in done.out
@@ -163,6 +165,7 @@ def test_tiles_give_what_whole_planes_give(
     assert expected.std() > 1
 
 
+@pytest.mark.draws
 def test_seams_are_measured_and_a_narrow_halo_shows_in_them(
     program: Program, monkeypatch: pytest.MonkeyPatch, scan: Path
 ) -> None:

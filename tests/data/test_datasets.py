@@ -105,6 +105,20 @@ def test_evaluation_patches(slices: AlignedSlices) -> None:
         assert item["index"] == index
 
 
+def test_masks_that_nobody_asks_for_are_not_read(tmp_path: Path) -> None:
+    root = write_data_root(tmp_path, splits=("val",))
+    opened = AlignedSlices.open(root, "val", OPTIONS)
+    full, bare = (EvaluationPatches(opened, OPTIONS, with_masks=choice) for choice in (True, False))
+    expected = [full[index] for index in range(len(full))]
+    for name in ("charge", "lowdensity", "highdensity"):
+        for path in (root / "val" / name).iterdir():
+            path.unlink()
+    for index, patch in enumerate(expected):
+        item = bare[index]
+        assert set(item) == {"source", "target", "index"}
+        assert all(torch.equal(value, patch[name]) for name, value in item.items())
+
+
 def test_evaluation_patches_without_masks(tmp_path: Path) -> None:
     root = write_data_root(tmp_path, splits=("val",), masks=False)
     patches = EvaluationPatches(AlignedSlices.open(root, "val", OPTIONS), OPTIONS)

@@ -1,27 +1,28 @@
-"""Checkpoints of the original code reproduce their recorded scores and pictures through `test.py`."""
+"""Checkpoints of the original code reproduce their recorded scores and pictures through `txm2sem test`."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
+from txm2sem.cli.main import main
 
 
+@pytest.mark.usefixtures("blank_pictures", "no_perceptual_distance")
 @pytest.mark.parametrize("name", ["feedforward", "srcnn", "pix2pix", "srgan"])
-def test_recorded_checkpoints_reproduce_their_scores(name: str, reference: Path, shale: Path, tmp_path: Path) -> None:
+def test_recorded_checkpoints_reproduce_their_scores(
+    name: str, reference: Path, shale: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recorded = json.loads((reference / "evaluation" / "metrics.json").read_text())[name]
-    words = [sys.executable, str(ROOT / "test.py"), "--name", name, *recorded["arguments"].split()]
+    words = ["test", "--name", name, *recorded["arguments"].split()]
     words += ["--dataroot", str(shale), "--checkpoints_dir", str(reference / "evaluation"), "--gpu_ids", "-1"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 0
 
     line = (tmp_path / "results" / name / "eval_metrics.txt").read_text().splitlines()[0]
     psnr, psnr_error, ssim, ssim_error = map(float, re.findall(r"\d+\.\d+", line))

@@ -50,9 +50,9 @@ def images(tmp_path: Path) -> Path:
     return write_data_root(tmp_path / "images")
 
 
-@pytest.mark.parametrize("model", ["feedforward", "pix2pix"])
-def test_two_processes_end_with_equal_weights(model: str, images: Path, tmp_path: Path) -> None:
-    first, second = train_two(tmp_path / "two", images, model, lambda_img_grad=1e-4)
+def test_two_processes_end_with_equal_weights(images: Path, tmp_path: Path) -> None:
+    """With everything in which they differ: dropout, statistics of batches, projections of the Jacobian."""
+    first, second = train_two(tmp_path / "two", images, "pix2pix", lambda_img_grad=1e-4)
     assert_equal_weights(first, second)
     saved = torch.load(tmp_path / "two" / "run" / "latest_net_G.pth", weights_only=True)
     assert all(torch.equal(saved[key], first["weights"]["G"][key]) for key in saved)
@@ -70,7 +70,8 @@ def test_two_processes_learn_what_one_learns_from_their_patches_together(
     (tmp_path / "one").mkdir()
     processes.train(model, images, tmp_path / "one", 1, plain | {"batch_size": 2 * parts})
     one = ending(tmp_path / "one", 0)
-    two, _ = train_two(tmp_path / "two", images, model, **plain, batch_size=parts, accumulate=parts)
+    two, second = train_two(tmp_path / "two", images, model, **plain, batch_size=parts, accumulate=parts)
+    assert_equal_weights(two, second)
     assert one["batches"] == two["batches"]
     for network, weights in one["weights"].items():
         for key, value in weights.items():

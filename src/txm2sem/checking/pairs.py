@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from txm2sem.checking.sources import SlicePixels
-from txm2sem.metrics import Agreement, Displacement, Spectrum, edges, fourier_ring_correlation, power_spectrum
+from txm2sem.metrics import Agreement, Displacement, Spectrum, compare_spectra, edges, gaussian_over
 
 TXM_SMOOTHING, SEM_SMOOTHING = 1.5, 2.5
 """Standard deviations by which TXM and SEM are smoothed before their edges are compared: the SEM, which is sharper,
@@ -22,6 +21,9 @@ TILE_SIDES = (128, 96, 64, 48, 32)
 
 MOST_TILES = 256
 """Tiles of a slice that are compared at most, in rows and columns."""
+
+FILLING = 8.0
+"""Standard deviation of the Gaussian that fills charged and empty pixels with what is around them [pixels]."""
 
 LARGEST_SHIFT = 16
 """Displacements are searched up to this, or an eighth of a tile if that is less [pixels]."""
@@ -101,7 +103,8 @@ def measure_pair(pixels: SlicePixels, side: int) -> PairMeasures:
     largest = min(LARGEST_SHIFT, max(side // 8, 4))
     tiles: list[TileShift] = []
     total: Agreement | None = None
-    correlations, spectra = [], []
+    correlations: list[float] = []
+    spectra: list[tuple[Spectrum, Spectrum, Spectrum]] = []
     filled: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
     for window in tile_windows(txm.shape, side):
         if counts[window].mean() < MIN_VALID:
@@ -115,17 +118,16 @@ def measure_pair(pixels: SlicePixels, side: int) -> PairMeasures:
         if valid[window].mean() >= MIN_WHOLE:
             if filled is None:
                 filled = _filled(txm, valid), _filled(sem, valid)
-            spectra.append((filled[0][window], filled[1][window]))
+            spectra.append(compare_spectra(filled[0][window], filled[1][window]))
     defined = [value for value in correlations if np.isfinite(value)]
-    powers = [_mean_spectrum([power_spectrum(pair[index]) for pair in spectra]) for index in (0, 1)]
     return PairMeasures(
         tiles=tuple(tiles),
         whole=total.displacement() if total is not None else None,
         correlation=float(np.mean(defined)) if defined else float("nan"),
         correlation_error=float(np.std(defined, ddof=1) / np.sqrt(len(defined))) if len(defined) > 1 else float("inf"),
-        txm_power=powers[0],
-        sem_power=powers[1],
-        coherence=_mean_spectrum([fourier_ring_correlation(*pair) for pair in spectra]),
+        txm_power=_mean_spectrum([txm_power for txm_power, _, _ in spectra]),
+        sem_power=_mean_spectrum([sem_power for _, sem_power, _ in spectra]),
+        coherence=_mean_spectrum([coherence for _, _, coherence in spectra]),
         spectral_tiles=len(spectra),
         charge_contrast=_charge_contrast(pixels),
         phase_contrast=_phase_contrast(pixels, valid),
@@ -147,10 +149,8 @@ def tile_windows(shape: tuple[int, ...], side: int) -> Iterator[tuple[slice, sli
 
 def _filled(image: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return an image with what is around them in place of charged and empty pixels, which would be all sharp edges."""
-    weight = valid.astype(np.float32)
-    grey = image.astype(np.float32)
-    around = gaussian_filter(grey * weight, 8.0) / np.maximum(gaussian_filter(weight, 8.0), np.float32(1e-3))
-    return np.where(valid, grey, around)
+    around, _ = gaussian_over(image, valid, FILLING)
+    return np.where(valid, image.astype(np.float32), around)
 
 
 def _correlation(one: NDArray[Any], other: NDArray[Any]) -> float:

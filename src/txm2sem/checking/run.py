@@ -113,9 +113,12 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
     largest = (max(rows for rows, _ in shapes), max(columns for _, columns in shapes)) if shapes else (0, 0)
     factor = sketch_factor(largest)
     sketches: dict[Place, dict[Literal["txm", "sem"], Sketch]] = {}
+    findings: list[Finding] = []
     for done, place in enumerate(list(sources.files)):
         tell(0.4 * done / len(sources.files), f"slice {place}")
-        pixels = shifted(read_slice(sources, place), options)
+        unshifted, faults = read_slice(sources, place)
+        findings += faults
+        pixels = shifted(unshifted, options)
         if not pixels.images:
             continue
         measures.contents[place] = measure_content(pixels)
@@ -133,11 +136,9 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
     judged = {place: pair for place, pair in measures.pairs.items() if place not in _blank(measures.contents)}
     measures.resolution = measure_resolution(list(judged.values()))
 
-    known = len(sources.findings)
-
     @lru_cache(maxsize=KEPT_SLICES)
     def load_slice(place: Place) -> tuple[SlicePixels, NDArray[np.bool_]]:
-        pixels = shifted(read_slice(sources, place), options)
+        pixels = shifted(read_slice(sources, place)[0], options)
         return pixels, pixels.valid()
 
     def load(place: Place, name: Literal["txm", "sem"]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -148,9 +149,7 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
         tell(0.4 + 0.3 * share, "slices with each other")
         measures.compared += 1
         measures.shared += [shared] if shared else []
-    # A slice that is read a second time is not to be reported a second time.
-    del sources.findings[known:]
-    findings = [
+    findings += [
         *judge_shared_areas(measures.shared),
         *judge_content(measures.contents),
         *judge_pairs(judged),

@@ -99,18 +99,22 @@ def open_sources(dataroot: Path, options: DataOptions) -> Sources:
     return sources
 
 
-def read_slice(sources: Sources, place: Place) -> SlicePixels:
-    """Read one slice; what cannot be read, or does not fit the TXM's size, is left out and reported in `sources`."""
+def read_slice(sources: Sources, place: Place) -> tuple[SlicePixels, list[Finding]]:
+    """Read one slice, and return what is wrong with its files.
+
+    What cannot be read, or does not fit the TXM's size, is left out.
+    """
     found: dict[Kind, NDArray[Any]] = {}
+    findings: list[Finding] = []
     for kind, file in sources.files[place].items():
         try:
             found[kind] = sources.read(place, kind)
         except UserError as error:
-            sources.findings.append(_unreadable(place, error))
+            findings.append(_unreadable(place, error))
             continue
         bad = int(np.count_nonzero(~np.isfinite(found[kind]))) if found[kind].dtype.kind == "f" else 0
         if bad:
-            sources.findings.append(
+            findings.append(
                 Finding(
                     "problem",
                     "not_finite",
@@ -123,7 +127,7 @@ def read_slice(sources: Sources, place: Place) -> SlicePixels:
     expected = next((image.shape for image in found.values()), (0, 0))
     for kind in [kind for kind, image in found.items() if image.shape != expected]:
         rows, columns = found.pop(kind).shape
-        sources.findings.append(
+        findings.append(
             Finding(
                 "problem",
                 "size",
@@ -132,10 +136,11 @@ def read_slice(sources: Sources, place: Place) -> SlicePixels:
                 "All images and masks of a slice must show the same pixels: register and crop them first.",
             )
         )
-    return SlicePixels(
+    pixels = SlicePixels(
         images={kind: found[kind] for kind in IMAGES if kind in found},
         masks={kind: found[kind] > 0 for kind in MASK_NAMES if kind in found},
     )
+    return pixels, findings
 
 
 def _open_split(sources: Sources, dataroot: Path, phase: Phase, options: DataOptions) -> None:

@@ -88,16 +88,16 @@ class TrainingPatches(Dataset[dict[str, Tensor]]):
 class EvaluationPatches(Dataset[dict[str, Tensor]]):
     """The fixed patches of a split, see `evaluation_locations`.
 
-    Items are `source`, `target` and `valid` as in `TrainingPatches`, never flipped; the masks `charge`, `lowdensity`
-    and `highdensity`, bool (1, H, W), False where there is no mask; `usable`, bool (1, H, W), see
-    `AlignedSlices.valid`, whether or not losses and scores count other pixels too; and `index`, the number of the
-    patch, int64 ().
+    Items are `source`, `target` and `valid` as in `TrainingPatches`, never flipped; `index`, the number of the patch,
+    int64 (); and, with masks, `charge`, `lowdensity` and `highdensity`, bool (1, H, W), False where there is no mask,
+    and `usable`, bool (1, H, W), see `AlignedSlices.valid`, whether or not losses and scores count other pixels too.
 
     Args:
         slices: the split.
         options: what a patch is, and number of patches; ranges that are `auto` are measured on `slices`, so to
             evaluate a trained model pass those it was trained with.
         locations: other places to evaluate.
+        with_masks: read the masks, too.
 
     Attributes:
         locations: where each patch is.
@@ -107,10 +107,16 @@ class EvaluationPatches(Dataset[dict[str, Tensor]]):
     """
 
     def __init__(
-        self, slices: AlignedSlices, options: DataOptions, locations: Sequence[PatchLocation] | None = None
+        self,
+        slices: AlignedSlices,
+        options: DataOptions,
+        locations: Sequence[PatchLocation] | None = None,
+        *,
+        with_masks: bool = True,
     ) -> None:
         self.slices = slices
         self.options = resolve_ranges(options, slices)
+        self.with_masks = with_masks
         if locations is None:
             locations = evaluation_locations(slices, options.patch_size, options.num_test)
         self.locations = locations
@@ -127,9 +133,10 @@ class EvaluationPatches(Dataset[dict[str, Tensor]]):
         window = self.window(index)
         source, target = self._pairs.read(*window)
         patch = {"source": source, "target": target}
-        for name in MASK_NAMES:
-            patch[name] = torch.from_numpy(self.slices.mask(name, *window))[None]
-        patch["usable"] = torch.from_numpy(self.slices.valid(*window))[None]
+        if self.with_masks:
+            for name in MASK_NAMES:
+                patch[name] = torch.from_numpy(self.slices.mask(name, *window))[None]
+            patch["usable"] = torch.from_numpy(self.slices.valid(*window))[None]
         return patch | self._pairs.validity(*window)
 
     def window(self, index: int) -> tuple[int, slice, slice]:

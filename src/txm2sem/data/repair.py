@@ -158,9 +158,14 @@ class RepairEvaluationPatches(EvaluationPatches):
     """
 
     def __init__(
-        self, slices: AlignedSlices, options: DataOptions, locations: Sequence[PatchLocation] | None = None
+        self,
+        slices: AlignedSlices,
+        options: DataOptions,
+        locations: Sequence[PatchLocation] | None = None,
+        *,
+        with_masks: bool = True,
     ) -> None:
-        super().__init__(slices, options, locations)
+        super().__init__(slices, options, locations, with_masks=with_masks)
         self.painted = [
             draw_charge(slices, location, np.random.default_rng([EVALUATION_CHARGE_SEED, index]))
             for index, location in enumerate(self.locations)

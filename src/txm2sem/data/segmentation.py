@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -52,9 +54,16 @@ class SegmentationEvaluationPatches(EvaluationPatches):
         UserError: as `EvaluationPatches`, or the masks that tell the classes are missing.
     """
 
-    def __init__(self, slices: AlignedSlices, options: DataOptions) -> None:
+    def __init__(
+        self,
+        slices: AlignedSlices,
+        options: DataOptions,
+        locations: Sequence[PatchLocation] | None = None,
+        *,
+        with_masks: bool = True,
+    ) -> None:
         check_masks(slices, options)
-        super().__init__(slices, options)
+        super().__init__(slices, options, locations, with_masks=with_masks)
 
     def read(self, index: int) -> dict[str, Tensor]:
         """Return the image, the classes and the masks of a patch, not preprocessed."""

@@ -176,7 +176,7 @@ def _patches(roots: list[Path], data: DataOptions, known: Calibration | None, ke
             "that the model was trained on, this once; or leave --backend out"
         )
     slices = AlignedSlices.open(root, "train", data)
-    return EvaluationPatches(slices, dataclasses.replace(data, num_test=EXAMPLES + CHECKS))
+    return EvaluationPatches(slices, dataclasses.replace(data, num_test=EXAMPLES + CHECKS), with_masks=False)
 
 
 @torch.inference_mode()

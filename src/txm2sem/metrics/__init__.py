@@ -11,6 +11,7 @@ from txm2sem.metrics.calibration import (
 from txm2sem.metrics.continuity import Continuity, ContinuitySums, adjacent_difference, autocorrelation
 from txm2sem.metrics.degradation import TERMS, RidgeSums, blur, degradation_terms
 from txm2sem.metrics.image import MIN_REGION, Summary, ms_ssim, pearson, psnr, scales_of, similarity, ssim
+from txm2sem.metrics.masked import gaussian, gaussian_over
 from txm2sem.metrics.outliers import Normality
 from txm2sem.metrics.overlap import CommonArea, Sketch, common_area, likely_shifts, refine_shift
 from txm2sem.metrics.perceptual import feature_distance
@@ -40,6 +41,7 @@ from txm2sem.metrics.spectra import (
     REFERENCE_THRESHOLD,
     RESOLUTION_THRESHOLD,
     Spectrum,
+    compare_spectra,
     deviation_db,
     fourier_ring_correlation,
     grid_power,
@@ -84,6 +86,7 @@ __all__ = [
     "chord_lengths",
     "class_summaries",
     "common_area",
+    "compare_spectra",
     "confusion_matrix",
     "degradation_terms",
     "deviation_db",
@@ -92,6 +95,8 @@ __all__ = [
     "euler_density",
     "feature_distance",
     "fourier_ring_correlation",
+    "gaussian",
+    "gaussian_over",
     "grid_power",
     "iou",
     "likely_shifts",

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2, rfftfreq
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
+
+from txm2sem.metrics.masked import gaussian, gaussian_over
 
 MIN_PEAK = 8.0
 """A place is looked at if its phase correlation is so many standard deviations above 0; noise reaches 5."""
@@ -62,11 +65,10 @@ class Sketch:
         weight = valid.astype(np.float32)
         known = _blocks(weight, factor)
         grey = _blocks(image.astype(np.float32) * weight, factor) / np.maximum(known, np.float32(1e-6))
-        counts = (known > 0.5).astype(np.float32)
-        around = np.maximum(gaussian_filter(counts, 4.0), np.float32(1e-6))
-        grey = (grey - gaussian_filter(grey * counts, 4.0) / around) * counts
-        contrast = np.sqrt(gaussian_filter(grey**2, 4.0) / around)
-        detail = np.clip(grey / np.maximum(contrast, np.float32(1e-6)), -4, 4)
+        counts = known > 0.5
+        grey = np.where(counts, grey - gaussian_over(grey, counts, 4.0)[0], np.float32(0))
+        contrast = np.sqrt(gaussian_over(grey**2, counts, 4.0)[0])
+        detail: NDArray[np.float32] = np.clip(grey / np.maximum(contrast, np.float32(1e-6)), -4, 4)
         rows, columns = (next_fast_len(2 * side, real=True) for side in shape)
         return cls(detail, rfft2(detail, (rows, columns)).astype(np.complex64), (rows, columns), factor)
 
@@ -84,10 +86,8 @@ def likely_shifts(one: Sketch, other: Sketch, most: int = 2) -> list[tuple[int, 
     cross = one.spectrum * other.spectrum.conj()
     size = np.abs(cross)
     rows, columns = one.padded
-    down, right = np.fft.fftfreq(rows)[:, None], rfftfreq(columns)
-    # The finest structure does not survive a shift by a fraction of the sketch's pixels.
-    weight = np.exp(-(np.pi**2) * (down**2 + right**2)).astype(np.float32)
-    surface = irfft2(np.divide(cross, size, out=np.zeros_like(cross), where=size > 0) * weight, (rows, columns))
+    phases = np.divide(cross, size, out=np.zeros_like(cross), where=size > 0)
+    surface = irfft2(phases * _survival(one.padded), one.padded)
     spread = float(surface.std())
     # Beyond these shifts hardly anything overlaps, and the borders decide.
     for axis, side in enumerate(one.detail.shape):
@@ -137,20 +137,20 @@ def common_area(
         shift: place p of `other` is place p + shift of `one` [pixels].
         threshold: correlation from which a window is the same in both.
     """
-    same, compared = [], 0
-    for window, moved in _windows(one.shape, other.shape, shift):
-        counts = valid[0][window] & valid[1][moved]
-        if counts.mean() < 0.5:
-            continue
-        compared += 1
-        found = _correlation(_detail(one[window], counts)[counts], _detail(other[moved], counts)[counts])
-        if found >= threshold:
-            same.append(found)
+    windows = list(_windows(one.shape, other.shape, shift))
+    counts = np.array([valid[0][window] & valid[1][moved] for window, moved in windows]).reshape(-1, WINDOW, WINDOW)
+    chosen = np.flatnonzero(counts.mean(axis=(1, 2)) >= 0.5)
+    found = np.zeros(0)
+    if chosen.size:
+        counts = counts[chosen]
+        parts = np.array([(one[windows[index][0]], other[windows[index][1]]) for index in chosen], np.float32)
+        found = _correlations(_details(parts[:, 0], counts), _details(parts[:, 1], counts), counts)
+    same = found[found >= threshold]
     rows, columns = shift
     overlap = _overlap(one.shape, other.shape, shift)
     known = max(int(np.count_nonzero(valid[0])), 1)
-    share = len(same) / max(compared, 1) * np.count_nonzero(valid[0][overlap]) / known
-    return CommonArea(rows, columns, float(np.median(same)) if same else 0.0, float(share), len(same))
+    share = same.size / max(chosen.size, 1) * np.count_nonzero(valid[0][overlap]) / known
+    return CommonArea(rows, columns, float(np.median(same)) if same.size else 0.0, float(share), same.size)
 
 
 def refine_shift(
@@ -171,7 +171,7 @@ def refine_shift(
     """
     factor = sketches[0].factor
     here, there = _overlap_pair(sketches[0].detail.shape, sketches[1].detail.shape, shift)
-    alike = gaussian_filter(sketches[0].detail[here] * sketches[1].detail[there], 6.0)
+    alike = gaussian(sketches[0].detail[here] * sketches[1].detail[there], 6.0)
     middle = np.unravel_index(int(np.argmax(alike)), alike.shape)
     rough = (shift[0] * factor, shift[1] * factor)
     ours, theirs = _overlap_pair(one.shape, other.shape, rough)
@@ -184,7 +184,7 @@ def refine_shift(
     ]
     window = tuple(slice(start, start + side) for start in starts)
     parts = [part[window].astype(np.float32) for part in (first, second)]
-    spectra = [rfft2(part - gaussian_filter(part, DETAIL_SIGMA)) for part in parts]
+    spectra = [rfft2(part - gaussian(part, DETAIL_SIGMA)) for part in parts]
     cross = spectra[0] * spectra[1].conj()
     size = np.abs(cross)
     surface = irfft2(np.divide(cross, size, out=np.zeros_like(cross), where=size > 0), parts[0].shape)
@@ -193,6 +193,14 @@ def refine_shift(
     near = surface[np.ix_(*(np.arange(-reach, reach + 1),) * 2)]
     row, column = (int(index) for index in np.unravel_index(int(np.argmax(near)), near.shape))
     return rough[0] + row - reach, rough[1] + column - reach
+
+
+@lru_cache(maxsize=2)
+def _survival(padded: tuple[int, int]) -> NDArray[np.float32]:
+    """Return what is left of each frequency in a shift by a fraction of the sketch's pixels, of the finest least."""
+    down, right = np.fft.fftfreq(padded[0])[:, None], rfftfreq(padded[1])
+    left: NDArray[np.float64] = np.exp(-(np.pi**2) * (down**2 + right**2))
+    return left.astype(np.float32)
 
 
 def _blocks(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
@@ -236,16 +244,32 @@ def _windows(
             )
 
 
-def _detail(image: NDArray[Any], counts: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _details(windows: NDArray[np.float32], counts: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return what is left of windows (K, h, w) when the Gaussian mean over the pixels that count is taken away.
+
+    Each window is smoothed on its own. As they are small, a matrix product does it for all at once.
+    """
+    smoothing = gaussian_filter1d(np.eye(WINDOW, dtype=np.float32), DETAIL_SIGMA, axis=0)
     weight = counts.astype(np.float32)
-    grey = image.astype(np.float32) * weight
-    around = gaussian_filter(grey, DETAIL_SIGMA) / np.maximum(gaussian_filter(weight, DETAIL_SIGMA), np.float32(1e-6))
-    detail: NDArray[np.float32] = grey - around * weight
+    grey = windows * weight
+    around = smoothing @ grey @ smoothing.T
+    if not counts.all():
+        around /= np.maximum(smoothing @ weight @ smoothing.T, np.float32(1e-6))
+    details: NDArray[np.float32] = grey - around * weight
     # Windows without detail, such as black or saturated ones, are the same everywhere and say nothing.
-    return detail if detail.std() > 1e-4 * np.abs(grey).max() else np.zeros_like(detail)
+    flat = details.std(axis=(1, 2)) <= 1e-4 * np.abs(grey).max(axis=(1, 2))
+    details[flat] = 0
+    return details
 
 
-def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    one, other = one - one.mean(), other - other.mean()
-    size = float(np.sqrt(np.sum(one**2) * np.sum(other**2)))
-    return float(np.sum(one * other)) / size if size > 0 else 0.0
+def _correlations(
+    one: NDArray[np.float32], other: NDArray[np.float32], counts: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the correlation of each of two times K windows (K, h, w) over the pixels that count; 0 without detail."""
+    number = counts.sum(axis=(1, 2), keepdims=True)
+    # Details are 0 where pixels do not count.
+    one, other = ((part - part.sum(axis=(1, 2), keepdims=True) / number) * counts for part in (one, other))
+    products = [np.einsum("khw,khw->k", *pair) for pair in ((one, other), (one, one), (other, other))]
+    size = np.sqrt(products[1] * products[2])
+    correlations: NDArray[np.float64] = np.divide(products[0], size, out=np.zeros_like(size), where=size > 0)
+    return correlations

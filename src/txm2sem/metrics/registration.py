@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import fft2, ifft2, next_fast_len
-from scipy.ndimage import gaussian_filter
+from scipy.fft import irfft2, next_fast_len, rfft2
+
+from txm2sem.metrics.masked import gaussian_over
 
 MIN_SUPPORT = 0.98
 """A gradient counts where this share of the weights that smoothed it lies on valid pixels."""
@@ -32,6 +33,11 @@ together reached 5.8.
 
 CONFIDENT_RATIO = 1.3
 """... and is so many times as high as the next one."""
+
+
+BAND = 64
+"""Rows whose gradients are computed at a time: arrays of a whole slice would cost more time than what is done with
+them."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +96,21 @@ def edges(image: NDArray[Any], valid: NDArray[np.bool_], sigma: float) -> Edges:
         valid: pixels that take part (H, W).
         sigma: standard deviation of the Gaussian that smooths [pixels].
     """
-    weight = valid.astype(np.float32)
-    support = gaussian_filter(weight, sigma)
-    smoothed = gaussian_filter(image.astype(np.float32) * weight, sigma) / np.maximum(support, np.float32(1e-6))
+    smoothed, support = gaussian_over(image, valid, sigma)
     counts = (support > MIN_SUPPORT) & valid
     # The gradient of the outermost pixels would be one-sided.
     counts[[0, -1]] = counts[:, [0, -1]] = False
-    down, right = np.gradient(smoothed)
-    gradient = right + 1j * down
-    magnitude = np.abs(gradient)
-    doubled = np.divide(gradient**2, magnitude, out=np.zeros_like(gradient), where=magnitude > 0)
-    return Edges(np.where(counts, doubled, 0).astype(np.complex64), counts, smoothed)
+    directions = np.zeros(smoothed.shape, np.complex64)
+    for first in range(0, max(len(smoothed) - 2, 0), BAND):
+        band = smoothed[first : first + BAND + 2]
+        inside = slice(first + 1, first + len(band) - 1), slice(1, -1)
+        down, right = (band[2:, 1:-1] - band[:-2, 1:-1]) / 2, (band[1:-1, 2:] - band[1:-1, :-2]) / 2
+        magnitude = np.sqrt(down**2 + right**2)
+        scale = np.divide(counts[inside], magnitude, out=np.zeros_like(magnitude), where=magnitude > 0)
+        # The square of the complex number that the gradient is has twice its angle.
+        directions[inside].real = (right + down) * (right - down) * scale
+        directions[inside].imag = 2 * right * down * scale
+    return Edges(directions, counts, smoothed)
 
 
 @dataclass(frozen=True)
@@ -131,17 +141,24 @@ class Agreement:
         reach = np.arange(-largest, largest + 1)
 
         def transform(part: NDArray[Any]) -> NDArray[np.complex64]:
-            transformed: NDArray[np.complex64] = fft2(part.astype(np.complex64), shape)
+            transformed: NDArray[np.complex64] = rfft2(part.astype(np.float32), shape)
             return transformed
 
-        def correlate(left: NDArray[np.complex64], right: NDArray[np.complex64]) -> NDArray[np.float64]:
-            surface: NDArray[np.float64] = ifft2(left * right.conj()).real[np.ix_(reach, reach)].astype(np.float64)
-            return surface
+        def surface(product: NDArray[np.complex64]) -> NDArray[np.float64]:
+            found: NDArray[np.float64] = irfft2(product, shape)[np.ix_(reach, reach)].astype(np.float64)
+            return found
 
+        def squares(directions: NDArray[np.complex64]) -> NDArray[np.float32]:
+            return directions.real**2 + directions.imag**2
+
+        ours, theirs = one.directions, other.directions
         return cls(
-            product=correlate(transform(one.directions), transform(other.directions)),
-            first=correlate(transform(np.abs(one.directions) ** 2), transform(other.counts)),
-            second=correlate(transform(one.counts), transform(np.abs(other.directions) ** 2)),
+            product=surface(
+                transform(ours.real) * transform(theirs.real).conj()
+                + transform(ours.imag) * transform(theirs.imag).conj()
+            ),
+            first=surface(transform(squares(ours)) * transform(other.counts).conj()),
+            second=surface(transform(one.counts) * transform(squares(theirs)).conj()),
         )
 
     def __add__(self, other: Agreement) -> Agreement:

@@ -76,16 +76,33 @@ def fourier_ring_correlation(one: NDArray[Any], other: NDArray[Any]) -> Spectrum
     Raises:
         ValueError: the images are smaller, or of different shapes.
     """
+    return compare_spectra(one, other)[2]
+
+
+def compare_spectra(one: NDArray[Any], other: NDArray[Any]) -> tuple[Spectrum, Spectrum, Spectrum]:
+    """Return the `power_spectrum` of two images of one shape and their `fourier_ring_correlation`.
+
+    Args:
+        one: (H, W), any grey values; at least 8 pixels on each side.
+        other: (H, W).
+
+    Raises:
+        ValueError: the images are smaller, or of different shapes.
+    """
     if one.shape != other.shape:
-        raise ValueError(
-            f"fourier_ring_correlation: expected two images of one shape, found {one.shape}, {other.shape}"
-        )
-    (first, _), (second, _) = _transform(one), _transform(other)
+        raise ValueError(f"compare_spectra: expected two images of one shape, found {one.shape}, {other.shape}")
+    (first, window), (second, _) = _transform(one), _transform(other)
     rings = _rings(one.shape)
     cross = rings.mean((first * second.conj()).real)
-    powers = rings.mean(np.abs(first) ** 2) * rings.mean(np.abs(second) ** 2)
-    values = np.divide(cross, np.sqrt(powers), out=np.zeros_like(cross), where=powers > 0)
-    return Spectrum(rings.frequencies, values)
+    powers = [rings.mean(np.abs(transformed) ** 2) for transformed in (first, second)]
+    product = powers[0] * powers[1]
+    values = np.divide(cross, np.sqrt(product), out=np.zeros_like(cross), where=product > 0)
+    size = np.sum(window**2)
+    return (
+        Spectrum(rings.frequencies, powers[0] / size),
+        Spectrum(rings.frequencies, powers[1] / size),
+        Spectrum(rings.frequencies, values),
+    )
 
 
 def resolution(correlation: Spectrum, threshold: float = RESOLUTION_THRESHOLD) -> float:

@@ -38,21 +38,17 @@ def continuity_table(measured: Mapping[str, Continuity]) -> str:
 
 
 def continuity_values(measured: Mapping[str, Continuity]) -> dict[str, dict[str, Any]]:
-    """Return the continuity of volumes as plain values by the names in `KEYS`; None where a number is not defined."""
+    """Return the continuity of volumes for programs, by the names in `KEYS`."""
     txm = measured[TXM]
     return {
         KEYS[name]: {
-            "adjacent_difference": _defined(values.difference),
-            "adjacent_difference_of_txm": _defined(values.ratio_to(txm)),
-            "autocorrelation_along_z": [_defined(value) for value in values.along_z],
-            "autocorrelation_in_plane": [_defined(value) for value in values.in_plane],
+            "adjacent_difference": values.difference,
+            "adjacent_difference_of_txm": values.ratio_to(txm),
+            "autocorrelation_along_z": list(values.along_z),
+            "autocorrelation_in_plane": list(values.in_plane),
         }
         for name, values in measured.items()
     }
-
-
-def _defined(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _number(value: float, digits: int) -> str:

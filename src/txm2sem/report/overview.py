@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from txm2sem.evaluation import PatchResult
 from txm2sem.metrics import psnr, ssim
@@ -90,7 +91,9 @@ def draw_overview(patches: Sequence[PatchResult], title: str, source: str = "TXM
 def save_figure(figure: Figure, path: Path, dpi: int = 100) -> None:
     """Save a figure as PNG, whole or not at all."""
 
-    def write(buffer: BytesIO) -> None:
-        FigureCanvasAgg(figure).print_figure(buffer, dpi=dpi, format="png")
-
-    write_whole(path, write)
+    # Printing would draw the figure once for the layout and once more for the file; drawing lays it out, too.
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
+    write_whole(path, partial(picture.save, format="png", dpi=(dpi, dpi)))

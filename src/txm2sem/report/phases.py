@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_multiotsu
 from torch import Tensor
 
 from txm2sem.data import to_uint8
 from txm2sem.data.segmentation import classes_of_masks
 from txm2sem.evaluation import BLUR_SIGMAS
+from txm2sem.metrics import gaussian_over
 from txm2sem.report.thresholds import Classes
 
 PHASES = {"low_density": 1, "high_density": 2}
@@ -92,17 +92,7 @@ def fit_phases(training: Iterable[dict[str, Tensor]]) -> Phases | None:
 
 def smooth(image: NDArray[np.uint8], valid: NDArray[np.bool_], sigma: float) -> NDArray[np.uint8]:
     """Return an 8-bit image (H, W) blurred by a Gaussian over its valid pixels; sigma in pixels, 0 for none."""
-    if sigma == 0:
-        return image
-    if valid.all():
-        return _rounded(gaussian_filter(image.astype(np.float32), sigma))
-    weight = gaussian_filter(valid.astype(np.float32), sigma)
-    sums = gaussian_filter(np.where(valid, image, 0).astype(np.float32), sigma)
-    return _rounded(np.divide(sums, weight, out=np.zeros_like(sums), where=weight > 1e-6))
-
-
-def _rounded(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return np.rint(grey).astype(np.uint8)
+    return image if sigma == 0 else np.rint(gaussian_over(image, valid, sigma)[0]).astype(np.uint8)
 
 
 def _best(counts: NDArray[np.int64], sigma: float) -> Phases:

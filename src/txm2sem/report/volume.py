@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +44,7 @@ from txm2sem.report.results import (
     write_png,
     write_test_options,
 )
-from txm2sem.runs import set_aside, write_text, write_whole
+from txm2sem.runs import json_text, set_aside, write_text, write_whole
 
 LAGS = 16
 """Largest lag of the autocorrelations [pixels]."""
@@ -247,18 +246,14 @@ def notes_on_volume(command: TestCommand, inside: NDArray[np.bool_]) -> list[str
 def continuity_json(measured: Mapping[str, Continuity], source: Source, label: str, inside: NDArray[np.bool_]) -> str:
     """Return the continuity of volumes for programs; null stands where a number is not defined."""
     cube, txm = source.cube, measured[TXM]
-    return (
-        json.dumps(
-            {
-                "epoch": label,
-                "stack": str(source.txm.folder),
-                "size": cube.size,
-                "first": {"z": cube.z, "row": cube.row, "column": cube.column},
-                "share_in_field_of_view": float(inside.mean()),
-                "lags": list(range(1, len(txm.along_z) + 1)),
-                "volumes": continuity_values(measured),
-            },
-            indent=2,
-        )
-        + "\n"
+    return json_text(
+        {
+            "epoch": label,
+            "stack": str(source.txm.folder),
+            "size": cube.size,
+            "first": {"z": cube.z, "row": cube.row, "column": cube.column},
+            "share_in_field_of_view": inside.mean(),
+            "lags": list(range(1, len(txm.along_z) + 1)),
+            "volumes": continuity_values(measured),
+        }
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from txm2sem.metrics import Summary
 from txm2sem.report.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
 from txm2sem.report.cuts import Cuts, draw_cuts
 from txm2sem.report.overview import save_figure
-from txm2sem.runs import write_text
+from txm2sem.runs import json_text, json_values, write_text
 
 MEASURED = {"txm": TXM, "prediction": PREDICTION, "truth": TRUTH}
 
@@ -58,17 +57,16 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
     share = (measures.network_seconds - before) / seconds if missing and not run.is_shared else math.nan
     continuity = {MEASURED[name]: sums.continuity() for name, sums in measures.continuity.items()}
     inside = measures.inside / run.passes[-1].voxels()
-    scores = {
-        "seams": {f"across_{axis}": _defined(sums.score) for axis, sums in measures.seams.items()},
-        "continuity": continuity_values(continuity),
-        "share_in_field_of_view": inside,
-        "network_share_of_time": _defined(share),
-        **{
-            name: {key: _defined(value) for key, value in vars(Summary.of(values)).items()}
-            for name, values in _fidelity(measures).items()
-        },
-        **_trust_values(measures.trust),
-    }
+    scores = json_values(
+        {
+            "seams": {f"across_{axis}": sums.score for axis, sums in measures.seams.items()},
+            "continuity": continuity_values(continuity),
+            "share_in_field_of_view": inside,
+            "network_share_of_time": share,
+            **{name: Summary.of(values) for name, values in _fidelity(measures).items()},
+            **_trust_values(measures.trust),
+        }
+    )
     lines = [
         *_seam_lines(measures),
         continuity_table(continuity),
@@ -85,7 +83,7 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
     title = f"{run.opened.model_name} on {run.opened.reader.name}"
     save_figure(draw_cuts(_cuts(run), continuity, title, run.voxel_size), picture)
     write_text(run.paths.report(".txt"), "\n".join([title, *lines]) + "\n")
-    write_text(run.paths.report(".json"), json.dumps(run.provenance() | {"scores": scores}, indent=2) + "\n")
+    write_text(run.paths.report(".json"), json_text(run.provenance() | {"scores": scores}))
     run.finish(scores)
     return VolumeReport(lines, run.paths.output, picture)
 
@@ -160,7 +158,3 @@ def _cuts(run: VolumeRun) -> dict[str, Cuts]:
     if truth is not None:
         volumes[TRUTH] = lambda window: to_uint8(grey.model.normalise(truth.read(*window)))
     return {name: Cuts.through(read, shape, opened.reader.offset) for name, read in volumes.items()}
-
-
-def _defined(value: float) -> float | None:
-    return value if math.isfinite(value) else None

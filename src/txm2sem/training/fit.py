@@ -127,7 +127,7 @@ class PatchData(pl.LightningDataModule):
         self.command = module.command
         mode = DATASET_MODES[self.command.data.dataset_mode]
         self.training = mode.training(training, self.command.data, self.command.run.seed, self.command.sampling)
-        self.validation = mode.evaluation(validation, self.command.data)
+        self.validation = mode.evaluation(validation, self.command.data, with_masks=False)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Return the rest of the epoch that the run stands in; called anew for every epoch."""

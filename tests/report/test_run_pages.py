@@ -114,8 +114,8 @@ def test_patches_are_the_worst_the_middle_and_the_best() -> None:
 def test_whole_slices_that_are_large_become_jpegs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = write_run(tmp_path)
     assert "data:image/jpeg" not in report_run(paths).path.read_text()
-    monkeypatch.setattr("txm2sem.report.html.patches.LOSSLESS_PIXELS", 10)
-    monkeypatch.setattr("txm2sem.report.html.patches.MOST_PIXELS", 3 * PATCHES * SIDE * SIDE // 3)
+    monkeypatch.setattr("txm2sem.report.html.images.LOSSLESS_PIXELS", 10)
+    monkeypatch.setattr("txm2sem.report.html.images.MOST_PIXELS", 3 * PATCHES * SIDE * SIDE // 3)
     text = report_run(paths).path.read_text()
     assert "data:image/jpeg" in text
     assert "means of 2 × 2 pixels" in text
@@ -174,6 +174,7 @@ def test_classes_are_shown_in_their_colours(tmp_path: Path) -> None:
             write_png(paths.image(folder, index), np.full((SIDE, SIDE), index, np.uint8))
     page = page_of(paths)
     assert "mean Dice 1.000" in page.text
+    assert "high density" in page.text
     assert "predicted classes" in page.text
 
 
@@ -331,6 +332,12 @@ def test_runs_tested_on_other_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"tested on different images.*14 patches of 32 pixels, split test"):
         compare_runs([one, other], tmp_path / "compare.html")
     assert not (tmp_path / "compare.html").exists()
+
+
+def test_runs_of_different_kinds_are_refused(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, "one"), write_run(tmp_path, "other", model="repair", tested=False)]
+    with pytest.raises(UserError, match="one is of translation, other is of repair"):
+        compare_runs(runs, tmp_path / "compare.html")
 
 
 def test_a_run_that_was_not_tested_is_compared_with_what_it_has(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ what can be moved. The styles and scripts are in `static`.
 
 from txm2sem.pages.cuts import Layer, volume_viewer
 from txm2sem.pages.frame import page, section
-from txm2sem.pages.pictures import COLOUR_MAPS, ColourMap, figure, file_data, jpeg, png, scale
+from txm2sem.pages.pictures import COLOUR_MAPS, ColourMap, figure, file_data, jpeg, png, scale, swatch
 from txm2sem.pages.plots import Line, Mark, legend, plot
 from txm2sem.pages.tables import Html, facts, interval_cell, table
 from txm2sem.pages.wipe import Picture, WipeCard, gallery
@@ -32,6 +32,7 @@ __all__ = [
     "png",
     "scale",
     "section",
+    "swatch",
     "table",
     "volume_viewer",
 ]

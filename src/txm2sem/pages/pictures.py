@@ -84,6 +84,13 @@ def scale(colours: ColourMap, low: str, high: str, title: str = "") -> str:
     )
 
 
+def swatch(colour: tuple[int, int, int], title: str) -> str:
+    """Return a colour, (red, green, blue) of 0 to 255, and what has it."""
+    red, green, blue = colour
+    square = f'<span class="swatch" style="background: rgb({red} {green} {blue})"></span>'
+    return f'<span class="scale">{square} {escape(title)}</span>'
+
+
 def _encoded(image: Image.Image, kind: str, **options: Any) -> str:
     buffer = BytesIO()
     image.save(buffer, format=kind, **options)

@@ -16,7 +16,8 @@ from txm2sem.report.html.commands import next_test
 from txm2sem.report.html.comparison import Comparison
 from txm2sem.report.html.evaluation import evaluation_tables
 from txm2sem.report.html.front import front_html
-from txm2sem.report.html.patches import Layout, Overlay, gallery_html, overlays_of, scores_of
+from txm2sem.report.html.layouts import Layout, Overlay, overlays_of, scores_of
+from txm2sem.report.html.patches import gallery_html
 from txm2sem.report.html.record import RunRecord, TestRecord, number_of
 from txm2sem.report.html.run_page import WrittenPage, check_output, write_page
 from txm2sem.report.html.scorecard import similarity_table

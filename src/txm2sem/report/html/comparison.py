@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from txm2sem.config import PlaceOptions, RunOptions, TrainCommand, fields_of
+from txm2sem.config import TRANSLATION_MODELS, PlaceOptions, RunOptions, TrainCommand, fields_of
 from txm2sem.errors import UserError, listed
-from txm2sem.report.html.patches import Layout, layout_of
+from txm2sem.report.html.layouts import Layout, layout_of
 from txm2sem.report.html.record import RunRecord, TestRecord
 from txm2sem.report.html.verdict import MEASURES, Judged, best_of, difference_of
 from txm2sem.runs import RunPaths
@@ -39,12 +39,17 @@ class Comparison:
         """Read runs and check that they can be compared.
 
         Raises:
-            UserError: there is one run only, one is named twice or not there, or they were tested on other images.
+            UserError: there is one run only, one is named twice or not there, they are of different kinds, or they were
+                tested on different images.
         """
         names = [paths.name for paths in runs]
         if len(set(names)) < max(2, len(names)):
             raise UserError(f"expected the names of two runs or more, each once; found {listed(names)}")
         records = [RunRecord.read(paths) for paths in runs]
+        kinds = {record.paths.name: _kind(record) for record in records}
+        if len(set(kinds.values())) > 1:
+            described = ", ".join(f"{name} is of {kind}" for name, kind in kinds.items())
+            raise UserError(f"expected runs of one kind, found several: {described}; compare those of one kind")
         layouts = {record.paths.name: layout for record in records if (layout := layout_of(record))}
         _check_same_images([record for record in records if record.paths.name in layouts], layouts)
         tested = {record.paths.name: record.tested for record in records if record.tested}
@@ -108,6 +113,10 @@ def front_of(points: Mapping[str, tuple[float, float]]) -> list[str]:
         if not beaten:
             front.append(name)
     return sorted(front, key=lambda name: points[name])
+
+
+def _kind(record: RunRecord) -> str:
+    return "translation" if record.model in ("", *TRANSLATION_MODELS) else record.model
 
 
 def _check_same_images(records: Sequence[RunRecord], layouts: Mapping[str, Layout]) -> None:

@@ -32,7 +32,9 @@ def evaluation_tables(text: str) -> list[EvaluationTable]:
             if not MEAN.search(previous) and len(head) == len(means):
                 tables.append(EvaluationTable(head, {}))
             if tables and len(tables[-1].head) == len(means):
-                tables[-1].rows[re.split(r"\s{2,}", line.strip())[0]] = means
+                kind = re.split(r"\s{2,}", line.strip())[0]
+                # "the same, not from black pixels" is read beside the row before it, here not.
+                tables[-1].rows[kind.replace("the same", next(reversed(tables[-1].rows), ""))] = means
         previous = line
     return tables
 

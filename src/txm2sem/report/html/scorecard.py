@@ -47,7 +47,9 @@ def evaluation_html(text: str) -> str:
     for found in evaluation_tables(text):
         rows = [[kind, *(f"{mean:.4g} ± {error:.2g}" for mean, error in means)] for kind, means in found.rows.items()]
         parts.append(table("Mean ± standard error over patches", ["", *found.head], rows, marked=1))
-    return "\n".join([*parts, notes_list(notes_of(text))]) if parts else f"<pre>{escape(text)}</pre>"
+    written = f'<pre tabindex="0">{escape(text)}</pre>'
+    whole = f"<details>\n<summary>All that the test has written</summary>\n{written}\n</details>"
+    return "\n".join([*parts, notes_list(notes_of(text)), whole])
 
 
 def similarity_table(rows: Mapping[str, Mapping[str, Any]], marked: int = 1) -> str:

@@ -21,7 +21,7 @@ from txm2sem.data.readers.base import StoredVolume, readable
 from txm2sem.data.readers.ome_zarr import ZarrVolume, is_zarr
 from txm2sem.data.readers.tiff_stack import TiffStackVolume
 from txm2sem.errors import UserError
-from txm2sem.report.html.patches import reduced
+from txm2sem.report.html.images import reduced
 from txm2sem.runs import VolumePaths
 
 SHOWN_SIDE = 160

@@ -15,6 +15,7 @@ from txm2sem.metrics import Interval, Resampling
 from txm2sem.report.html.evaluation import evaluation_tables
 from txm2sem.report.html.record import RunRecord, TestRecord, VolumeRecord, number_of
 from txm2sem.report.measuring import TRUTH
+from txm2sem.report.scores import FEW_SLICES
 
 Judgement = Literal["better", "worse", "unclear", "said"]
 
@@ -45,7 +46,7 @@ def judge(record: RunRecord) -> tuple[str, list[Judged]]:
     if record.tested is None:
         return "Not tested yet: how good the model is, is not known.", list(_continuity(record.volumes))
     found = judge_scores(record.tested) if record.tested.rows else _judge_tables(record.tested.evaluation)
-    return _headline(found), [*found, *_rock(record.tested), *_continuity(record.volumes)]
+    return _headline(found), [*found, *_few(record.tested), *_rock(record.tested), *_continuity(record.volumes)]
 
 
 def judge_scores(tested: TestRecord) -> list[Judged]:
@@ -144,6 +145,14 @@ def _headline(judged: Sequence[Judged]) -> str:
     ]
     start = "Beside the best without a model" if names["better"] else "Not better than predictions without a model"
     return f"{start}: {'; '.join(parts)}."
+
+
+def _few(tested: TestRecord) -> list[Judged]:
+    count = len(set(tested.slices))
+    if not 1 < count < FEW_SLICES:
+        return []
+    text = f"The brackets rest on {count} slices alone: they are rough, and rather too narrow"
+    return [Judged("said", "intervals", text)]
 
 
 def _rock(tested: TestRecord) -> list[Judged]:

@@ -78,11 +78,12 @@ def play(page: Path, folder: Path, script: str) -> list[str]:
         "addEventListener('unhandledrejection', event => say(`error: ${event.reason}`));</script>"
     )
     ending = (
-        f"<script>setTimeout(async () => {{ try {{ {script} }} catch (error) {{ say(`error: ${{error}}`); }}"
+        f"<script id='play'>addEventListener('load', async () => {{ try {{ {script} }}"
+        "catch (error) { say(`error: ${error}`); }"
         "for (const entry of performance.getEntriesByType('resource')) if (!entry.name.startsWith('data:'))"
         " say(`asked for ${entry.name}`);"
         "const lines = document.createElement('pre'); lines.id = 'said'; lines.textContent = said.join('\\n');"
-        "document.body.append(lines); }, 1500);</script>"
+        "document.body.append(lines); });</script>"
     )
     copy = folder / "played.html"
     text = page.read_text(encoding="utf-8")

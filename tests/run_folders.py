@@ -80,9 +80,9 @@ def write_png(path: Path, image: Images) -> None:
 
 
 def write_cube(paths: RunPaths, *, change: float = 2.0, side: int = 12) -> Images:
-    """Write what a test on a cube leaves; the TXM is 10 z + y + x, and the prediction, returned, `change` times it."""
+    """Write what a test on a cube leaves; the TXM is 8 z + 3 y + x, and the prediction, returned, `change` times it."""
     z, y, x = np.indices((side, side, side))
-    txm = (10 * z + y + x).astype(np.uint8)
+    txm = (8 * z + 3 * y + x).astype(np.uint8)
     predicted: Images = np.clip(change * txm, 0, 255).astype(np.uint8)
     for content, volume in (("pred", predicted), ("txm", txm)):
         path = paths.volume_stack(content, "test")

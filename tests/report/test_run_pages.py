@@ -19,6 +19,7 @@ from run_folders import PATCHES, SIDE, write_cube, write_png, write_run, write_t
 from txm2sem.cli.parsing import parse_model_command
 from txm2sem.config import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.errors import UserError
+from txm2sem.metrics import Interval
 from txm2sem.pages.cuts import sprite
 from txm2sem.report.html import compare_runs, report_run
 from txm2sem.report.html.commands import test_command as command_of_test
@@ -28,7 +29,7 @@ from txm2sem.report.html.evaluation import evaluation_tables
 from txm2sem.report.html.patches import places_of
 from txm2sem.report.html.record import RunRecord, read_options_text
 from txm2sem.report.html.stored import factor_for, open_display, shrink, shrunk_shape
-from txm2sem.report.html.verdict import judge
+from txm2sem.report.html.verdict import judge, judge_difference
 from txm2sem.runs import RunPaths, options_text, write_options, write_text
 
 
@@ -130,6 +131,23 @@ def test_the_verdict_is_honest(tmp_path: Path, noise: float, judgement: str) -> 
     assert ("worse in PSNR" in headline) == (judgement == "worse")
 
 
+@pytest.mark.parametrize(
+    ("sign", "interval", "judgement", "shown"),
+    [
+        (1, Interval(0.5, 0.2, 0.8), "better", "+0.50 [+0.20, +0.80]"),
+        (-1, Interval(0.5, 0.2, 0.8), "better", "-0.50 [-0.80, -0.20]"),
+        (1, Interval(0.5, -0.1, 0.8), "unclear", "+0.50 [-0.10, +0.80]"),
+        (-1, Interval(-0.5, -0.8, -0.2), "worse", "+0.50 [+0.20, +0.80]"),
+    ],
+)
+def test_a_difference_counts_where_its_interval_leaves_out_none(
+    sign: int, interval: Interval, judgement: str, shown: str
+) -> None:
+    found = judge_difference("distance", "", 2, sign, "linear fit", interval)
+    assert found.judgement == judgement
+    assert shown in found.text
+
+
 def test_with_one_slice_nobody_knows_how_sure(tmp_path: Path) -> None:
     paths = write_run(tmp_path)
     table = paths.scores(".csv")
@@ -189,7 +207,7 @@ def test_damaged_files_are_named(tmp_path: Path, damage: str) -> None:
 # -- commands -------------------------------------------------------------------------------------------------------
 
 TRAINED: dict[str, dict[str, Any]] = {
-    "pix2pix": {"name": "it's $HOME & co", "dataroot": "my images", "aligned": False, "num_train": 7, "lr": 1e-5},
+    "pix2pix": {"name": "-it's $HOME & co", "dataroot": "my images", "aligned": False, "num_train": 7, "lr": 1e-5},
     "srgan": {"downsample_factor": 2, "x_misalign": -3, "txm_range": "-5,200", "context_slices": 1, "input_nc": 3},
     "srcnn": {"no_dropout": False, "norm": "none", "suffix": "{netG}"},
     "repair": {"sem_only": True, "input_nc": 2},

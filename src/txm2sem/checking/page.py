@@ -138,7 +138,7 @@ def _slices(measures: Measures) -> str:
         (
             str(place),
             TITLES[name],
-            f"{image.rows} × {image.columns}",
+            f"{image.rows}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{image.columns}",
             image.dtype,
             f"{image.low:g} – {image.high:g}",
             f"{image.first:.4g} – {image.last:.4g}",

@@ -122,7 +122,7 @@ def plot(
         places = list(zip(right(line.x).tolist(), down(line.y).tolist(), strict=True))
         if len(places) > 1:
             parts.append(f'<polyline class="line {line.css}" points="{points(line.x, line.y)}"/>')
-        if len(places) <= MOST_DOTS and line.style >= 0:
+        if _is_dotted(line):
             parts += [_dot(line, x, y) for x, y in places]
         for text, (x, y) in zip(line.labels, places, strict=False):
             # Towards the middle, where there is room, and not over another one.
@@ -136,6 +136,10 @@ def plot(
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">\n{drawing}\n</svg>'
 
 
+def _is_dotted(line: Line) -> bool:
+    return line.style >= 0 and len(line.y) <= MOST_DOTS
+
+
 def _dot(line: Line, x: float, y: float) -> str:
     shape = SHAPES[line.style % len(SHAPES)]
     if not shape:
@@ -147,7 +151,7 @@ def legend(lines: Sequence[Line]) -> str:
     """Return what belongs to which line."""
     items = "".join(
         f'<li><svg class="key" viewBox="0 0 34 10" aria-hidden="true"><path class="line {line.css}" d="M1 5H33"/>'
-        f"{_dot(line, 17, 5) if line.style >= 0 else ''}</svg>{escape(line.name)}</li>"
+        f"{_dot(line, 17, 5) if _is_dotted(line) else ''}</svg>{escape(line.name)}</li>"
         for line in lines
     )
     return f'<ul class="legend">{items}</ul>'

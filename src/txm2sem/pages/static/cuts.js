@@ -8,10 +8,9 @@ for (const viewer of document.querySelectorAll(".volume")) {
   const volumes = [];
 
   // The voxels (z, y, x) of a layer, from the picture that has all its slices.
-  const voxelsOf = async number => {
+  const voxelsOf = number => {
     if (volumes[number]) return volumes[number];
     const [depth, height, width] = shape;
-    await sprites[number].decode();
     const canvas = document.createElement("canvas");
     [canvas.width, canvas.height] = [width, height];
     const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -37,9 +36,9 @@ for (const viewer of document.querySelectorAll(".volume")) {
     });
   };
 
-  const draw = async () => {
+  const draw = () => {
     const number = Number(viewer.querySelector("[type=radio]:checked").value);
-    const voxels = await voxelsOf(number);
+    const voxels = voxelsOf(number);
     const palette = paletteOf(number);
     const at = Object.fromEntries(axes.map(axis => [axis, Number(sliders[axis].value)]));
     const size = Object.fromEntries(axes.map(axis => [axis, shape[index[axis]]]));
@@ -78,5 +77,6 @@ for (const viewer of document.querySelectorAll(".volume")) {
     box.addEventListener("pointermove", event => { if (event.buttons) follow(event); });
   }
   viewer.addEventListener("input", draw);
-  draw();
+  // The pictures of the slices are there when the page is.
+  addEventListener("load", draw);
 }

@@ -62,7 +62,7 @@ def judge_scores(tested: TestRecord) -> list[Judged]:
         if best is None or not np.isfinite(values[model]).any():
             continue
         difference = difference_of(values[model], values[best], tested.slices)
-        judged.append(_judged(name, unit, digits, sign, best, difference))
+        judged.append(judge_difference(name, unit, digits, sign, best, difference))
     return judged
 
 
@@ -93,7 +93,15 @@ def verdict_html(record: RunRecord) -> str:
     return f'<p class="verdict">{escape(headline)}</p>\n{findings_html(judged)}'
 
 
-def _judged(name: str, unit: str, digits: int, sign: int, best: str, difference: Interval) -> Judged:
+def judge_difference(name: str, unit: str, digits: int, sign: int, best: str, difference: Interval) -> Judged:
+    """Return the finding on one measure.
+
+    Args:
+        name, unit, digits, sign: of the measure, see `MEASURES`.
+        best: the best prediction without a model.
+        difference: model - best, times `sign`: above 0 where the model is better.
+    """
+
     def shown(value: float) -> str:
         return f"{sign * value:+.{digits}f}"
 

@@ -1,4 +1,4 @@
-# make demo   install, write a phantom, train a small model, test it        (DATA=folder uses your own slices)
+# make demo   install, write a phantom, train a small model, test it, report on it   (DATA=folder: your own slices)
 # make test   install the test tools too; lint, types, tests
 # make check  lint and types only
 # make bench  speed of training, translation and whole volumes, beside the plain way; an hour on a quiet machine
@@ -40,6 +40,7 @@ demo: .venv/installed | $(DATA)
 	  --model srgan --netG sr_resnet_6blocks --ngf 32 --downsample_factor 2 --patch_size 128 \
 	  --lambda_img_grad 1e-4 --num_train 300 --niter 2 --niter_decay 2
 	$(BIN)/txm2sem test --name demo --checkpoints_dir demo/checkpoints --results_dir demo/results --eval
+	$(BIN)/txm2sem report demo --checkpoints_dir demo/checkpoints --results_dir demo/results
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

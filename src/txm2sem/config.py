@@ -75,7 +75,17 @@ def _of_modes(default: Any, *modes: str, at_least: float | None = None) -> Any:
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class PlaceOptions:
+    """Where runs are."""
+
+    checkpoints_dir: Path = Path("./checkpoints")
+    """models are saved here, in a folder of the experiment's name"""
+    results_dir: Path = Path("./results")
+    """test results are saved here, in a folder of the experiment's name"""
+
+
+@dataclass(frozen=True)
+class RunOptions(PlaceOptions):
     """Where things are and which machine does the work."""
 
     dataroot: Path = Path("./images")
@@ -84,10 +94,6 @@ class RunOptions:
     """name of the experiment; decides where models and results are stored"""
     suffix: str = ""
     """appended to the name as _SUFFIX; may hold options in braces, e.g. {model}_{netG}_patch{patch_size}"""
-    checkpoints_dir: Path = Path("./checkpoints")
-    """models are saved here, in a folder of the experiment's name"""
-    results_dir: Path = Path("./results")
-    """test results are saved here, in a folder of the experiment's name"""
     gpu_ids: str = "auto"
     """GPUs to use, e.g. 0 or 0,1; -1 for the CPU; auto takes GPU 0 where there is one"""
     precision: Precision = "fp32"
@@ -448,6 +454,26 @@ class CheckOptions:
 
 
 @dataclass(frozen=True)
+class ReportOptions:
+    """What the page about a run shows besides, and where it goes."""
+
+    volume: tuple[Path, ...] = ()
+    """translated volumes (OME-Zarr, OME-TIFF) to cut along xy, xz and yz, beside the TXM where it is still there"""
+    output: str = ""
+    """the page, a name that ends with .html; results_dir/NAME/report.html where absent. An earlier one is kept in a
+    dated folder beside it"""
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """Where the page about several runs goes."""
+
+    output: str = ""
+    """the page, a name that ends with .html; compare.html in the current folder where absent. An earlier one is kept in
+    a dated folder beside it"""
+
+
+@dataclass(frozen=True)
 class PhantomOptions:
     """A synthetic shale: the rock and how its TXM and SEM images come out."""
 
@@ -546,6 +572,22 @@ class CheckCommand:
 
 
 @dataclass(frozen=True)
+class ReportCommand:
+    """Write a page about a run: what it is, its scores and images, how to do it again."""
+
+    report: ReportOptions = ReportOptions()
+    places: PlaceOptions = PlaceOptions()
+
+
+@dataclass(frozen=True)
+class CompareCommand:
+    """Write a page about several runs, side by side."""
+
+    compare: CompareOptions = CompareOptions()
+    places: PlaceOptions = PlaceOptions()
+
+
+@dataclass(frozen=True)
 class PhantomCommand:
     """Write a synthetic shale data set, to try things with and to know the truth of."""
 
@@ -611,6 +653,11 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """The options of each `--recipe`, over those of `MODEL_DEFAULTS`."""
+
+IDENTITY = frozenset(
+    {"name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_threads", "continue_train", "verbose"}
+)
+"""Options that say which run and which machine; they are never taken from the run's saved options."""
 
 Command = TypeVar("Command")
 

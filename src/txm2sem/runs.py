@@ -116,6 +116,25 @@ class RunPaths:
         """Return the scorecard of the latest test: to look at (`.png`), for programs (`.json`, `.csv`)."""
         return self.results / f"scores{suffix}"
 
+    @property
+    def report(self) -> Path:
+        """The page about the run."""
+        return self.results / "report.html"
+
+    @property
+    def trust(self) -> Path:
+        """How far predictions can be trusted, for programs."""
+        return self.results / "trust.json"
+
+    @property
+    def calibration_figure(self) -> Path:
+        """The picture of how true the stated uncertainty is."""
+        return self.results / "calibration.png"
+
+    def trust_map(self, name: str, index: int) -> Path:
+        """Return the map of evaluation patch `index`: `uncertainty` or `contradiction`."""
+        return self.results / name / f"{index:03d}.tif"
+
     def image(self, folder: str, index: int) -> Path:
         """Return the file of evaluation patch `index` in one of `IMAGE_FOLDERS`."""
         return self.results / folder / f"{index:03d}.png"
@@ -174,7 +193,7 @@ class RunPaths:
     def test_outputs(self) -> list[Path]:
         """Return what a test writes and an earlier one has left here."""
         outputs = [self.results / f"{folder}{kind}" for folder in IMAGE_FOLDERS for kind in ("", "_fullslice")]
-        outputs += [self.evaluation, self.overview, self.test_options_text]
+        outputs += [self.evaluation, self.overview, self.test_options_text, self.report]
         outputs += [self.scores(suffix) for suffix in (".png", ".json", ".csv")]
         outputs += [self.trust_report, self.trust_figure, self.calibration_figure]
         return [path for path in outputs if path.exists()]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 import torch
+from browser import Page, browse, needs_browser
 from data_roots import write_data_root
 from PIL import Image
 
@@ -72,44 +70,6 @@ def train(folder: Path, **options: Any) -> tuple[RunPaths, list[str]]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     """Return a finished run with a page."""
     return train(tmp_path_factory.mktemp("run"))[0]
-
-
-class Page(HTMLParser):
-    """A page as elements, checked: every element is closed in its place, identities are unique."""
-
-    VOID = frozenset({"meta", "link", "img", "br"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        assert text.startswith("<!DOCTYPE html>\n<html lang=")
-        self.feed(text)
-        self.close()
-        assert not self.open
-        identities = [attributes["id"] for _, attributes in self.elements if "id" in attributes]
-        assert len(identities) == len(set(identities))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len(dict(attrs)) == len(attrs), f"{tag} has an attribute twice"
-        self.elements.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert "svg" in self.open, f"<{tag}/> is not HTML"
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("style", "script"):
-            self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def read_page(paths: RunPaths) -> Page:
@@ -384,19 +344,12 @@ def _displays(command: TrainCommand, lines: list[str]) -> list[Any]:
 
 # -- a browser ------------------------------------------------------------------------------------------------------
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
 
-
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium to look at the page with")
+@needs_browser
 @pytest.mark.parametrize("width", [500, 1280])
 def test_a_browser_shows_the_page(run: RunPaths, tmp_path: Path, width: int) -> None:
     picture = tmp_path / "page.png"
-    words = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    words += [f"--window-size={width},2600", f"--screenshot={picture}", run.web_page.resolve().as_uri()]
-    environment = os.environ | {"HOME": str(tmp_path)}
-    subprocess.run(words, env=environment, capture_output=True, check=True, timeout=120)
+    browse(run.web_page, tmp_path, f"--window-size={width},2600", f"--screenshot={picture}")
     with Image.open(picture) as opened:
         shown = np.asarray(opened.convert("RGB")).astype(int)
     assert shown.shape[1] == width

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -14,7 +13,7 @@ from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.scores import ExpectedScores
 from txm2sem.checking.sources import TITLES
 from txm2sem.metrics import Summary
-from txm2sem.pages import PAGE, STYLE, section
+from txm2sem.pages import figure, file_data, page, section, table
 from txm2sem.runs import CheckPaths, write_text
 
 MARKS = {"problem": "✕", "warning": "!", "note": "i"}
@@ -54,8 +53,8 @@ def write_page(
         section("Areas in two slices", _shared(measures)),
         "</main>",
     ]
-    title = f"{escape(measures.dataroot.resolve().name)}: check"
-    write_text(paths.page, PAGE.format(title=title, style=STYLE + OWN_STYLE, body="\n".join(body)))
+    title = f"{measures.dataroot.resolve().name}: check"
+    write_text(paths.page, page(title, "\n".join(body), "findings.css"))
 
 
 def _verdict(verdict: str) -> str:
@@ -97,7 +96,7 @@ def _scores(scores: ExpectedScores | None) -> str:
         f"Predictions without a model, fitted on train, on the {count} fixed patches of {scores.patch_size} pixels of "
         f"{scores.phase}; mean ± standard error. A model is worth its name if it does better."
     )
-    return f'<p class="note">{note}</p>\n' + _table("Scores", ("prediction", "PSNR [dB]", "SSIM"), rows)
+    return f'<p class="note">{note}</p>\n' + table("Scores", ("prediction", "PSNR [dB]", "SSIM"), rows)
 
 
 def _resolution(picture: str | None) -> str:
@@ -119,8 +118,8 @@ def _registration(measures: Measures, pictures: Sequence[str]) -> str:
     )
     rows = [(str(place), *_registration_row(pair)) for place, pair in measures.pairs.items()]
     head = ("slice", "down, right [pixels]", "length", "median length of clear tiles", "clear tiles", "correlation")
-    table = _table("Displacement of the TXM and its correlation with the SEM", head, rows)
-    return f'<p class="note">{note}</p>\n{table}\n<div class="tiles">\n' + "\n".join(pictures) + "\n</div>"
+    shifts = table("Displacement of the TXM and its correlation with the SEM", head, rows)
+    return f'<p class="note">{note}</p>\n{shifts}\n<div class="tiles">\n' + "\n".join(pictures) + "\n</div>"
 
 
 def _registration_row(pair: PairMeasures) -> tuple[str, ...]:
@@ -139,7 +138,7 @@ def _slices(measures: Measures) -> str:
         (
             str(place),
             TITLES[name],
-            f"{image.rows} × {image.columns}",
+            f"{image.rows}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{image.columns}",
             image.dtype,
             f"{image.low:g} – {image.high:g}",
             f"{image.first:.4g} – {image.last:.4g}",
@@ -154,9 +153,9 @@ def _slices(measures: Measures) -> str:
             "at the largest value", "empty (0)")  # fmt: skip
     phases = [(str(place), *_phases(content)) for place, content in measures.contents.items()]
     return (
-        _table("Grey values; percentiles and shares are of uncharged pixels that are not 0", head, images)
+        table("Grey values; percentiles and shares are of uncharged pixels that are not 0", head, images)
         + "\n"
-        + _table(
+        + table(
             "Charging and phases; phases are shares of uncharged, imaged pixels",
             ("slice", "charged", "usable", "low density", "high density", "rest", "low and high"),
             phases,
@@ -183,45 +182,8 @@ def _shared(measures: Measures) -> str:
         for shared in measures.shared
     ]
     head = ("slices", "in", "shift down, right [pixels]", "correlation of detail", "share of the first slice")
-    return _table(f"Of {measures.compared} pairs of slices", head, rows)
-
-
-def _table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    lines = "\n".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:]) + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">\n<table>\n<caption>'
-        f"{escape(caption)}</caption>\n<thead><tr>{columns}</tr></thead>\n<tbody>\n{lines}\n</tbody>\n</table>\n</div>"
-    )
+    return table(f"Of {measures.compared} pairs of slices", head, rows)
 
 
 def _picture(paths: CheckPaths, name: str, text: str) -> str:
-    data = b64encode(paths.figure(name).read_bytes()).decode()
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{escape(text)}"></figure>'
-
-
-OWN_STYLE = """
-:root { --problem: #d55e00; --warning: #e69f00; --note: #0072b2; }
-.verdict { font-size: 1.15rem; font-weight: 600; }
-pre { background: color-mix(in srgb, var(--ink) 8%, transparent); padding: .6rem .8rem; white-space: pre-wrap;
-  overflow-wrap: anywhere; }
-.findings { list-style: none; margin: 0; padding: 0; }
-.findings li { border-left: .35rem solid var(--note); padding: .2rem 0 .2rem .7rem; margin: .5rem 0;
-  overflow-wrap: anywhere; break-inside: avoid; }
-.findings .is-problem { border-color: var(--problem); border-left-style: double; border-left-width: .5rem; }
-.findings .is-warning { border-color: var(--warning); }
-.level { font-weight: 700; text-transform: uppercase; font-size: .8rem; margin-right: .4rem; }
-.advice { color: var(--pale); }
-.wide { overflow-x: auto; margin: .6rem 0 1rem; }
-td, thead th { padding: .1rem .9rem .1rem 0; text-align: right; white-space: nowrap; }
-thead th { white-space: normal; vertical-align: bottom; }
-th:first-child { text-align: left; white-space: nowrap; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); gap: .8rem; }
-figure img { display: block; max-width: 100%; height: auto; background: #fff; }
-.wide:focus-visible, pre:focus-visible { outline: 3px solid var(--line); outline-offset: 2px; }
-@media print { .wide { overflow: visible; } td, thead th { white-space: normal; padding-right: .4rem; }
-  table { font-size: 8pt; } .tiles { grid-template-columns: repeat(3, 1fr); } }
-"""
+    return figure(file_data(paths.figure(name).read_bytes()), text)

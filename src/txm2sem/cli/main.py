@@ -18,6 +18,8 @@ COMMANDS = {
     "check": "look at your slices before any training, and know what to trust",
     "train": "train a model on aligned TXM and FIB-SEM slices",
     "test": "predict and score a split with a trained model",
+    "report": "write a page about a run: images, scores, curves, how to do it again",
+    "compare": "write a page about several runs, side by side",
     "volume": "translate a whole TXM volume of any size and format with a trained model",
     "repair": "fill charged regions of your own SEM slices with a trained model",
     "phantom": "write a synthetic shale data set to try things with",

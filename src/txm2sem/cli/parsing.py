@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import tyro
 
 from txm2sem.config import (
+    IDENTITY,
     MODEL_DEFAULTS,
     RECIPES,
     ModelOptions,
@@ -31,11 +32,6 @@ from txm2sem.runs import RunPaths, read_options
 
 Command = TypeVar("Command")
 ModelCommand = TypeVar("ModelCommand", TrainCommand, TestCommand, VolumeCommand, RepairCommand)
-
-IDENTITY = frozenset(
-    {"name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_threads", "continue_train", "verbose"}
-)
-"""Options that say which run and which machine; they are never taken from the run's saved options."""
 
 FIXED_BY_CHECKPOINT = frozenset(field.name for field in dataclasses.fields(ModelOptions)) | {
     "txm_range",

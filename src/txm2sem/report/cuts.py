@@ -12,14 +12,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from txm2sem.metrics import Continuity
+from txm2sem.pages.cuts import AXES, CUTS
 
 CELL_INCHES = 2.9
 COLOURS = ("tab:gray", "tab:blue", "tab:orange")
 """Of the TXM, the prediction and the truth."""
-
-AXES = "zyx"
-CUTS = (("x", "y", "z"), ("x", "z", "y"), ("y", "z", "x"))
-"""The axes of each cut: across, down, and the one that it is perpendicular to."""
 
 Triple = tuple[int, int, int]
 

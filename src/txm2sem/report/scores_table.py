@@ -39,7 +39,7 @@ def _similarity(scores: Scores) -> str:
         columns["perceptual"] = ("perceptual", 3)
     rows = [["", *(heading for heading, _ in columns.values())]]
     rows += [
-        [kind, *(_interval(intervals[name], digits) for name, (_, digits) in columns.items())]
+        [kind, *(interval_text(intervals[name], digits) for name, (_, digits) in columns.items())]
         for kind, intervals in found.items()
     ]
     return _aligned(rows)
@@ -52,7 +52,7 @@ def _regions(scores: Scores) -> str:
     found = {kind: scores.similarity(kind) for kind in scores.kinds}
     rows = [["", *(f"{REGION_NAMES[region]}" for region in regions), *(REGION_NAMES[region] for region in regions)]]
     for kind, intervals in found.items():
-        cells = [_number(intervals[region][name].value, 2) for name in ("psnr", "pearson") for region in regions]
+        cells = [number_text(intervals[region][name].value, 2) for name in ("psnr", "pearson") for region in regions]
         rows.append([kind, *cells])
     rows[0][1:] = [
         f"{heading}: {name}" if place == 0 else name
@@ -70,12 +70,12 @@ def _spectra(scores: Scores) -> str:
         if kind != TRUTH:
             found = scores.spectrum(kind)
             cells = [
-                _number(found["spectrum_mean_db"].value, 1),
-                _number(found["spectrum_largest_db"].value, 1, signed=True),
-                _number(found["resolution_half_px"].value, 1),
-                _number(found["resolution_seventh_px"].value, 1),
+                number_text(found["spectrum_mean_db"].value, 1),
+                number_text(found["spectrum_largest_db"].value, 1, signed=True),
+                number_text(found["resolution_half_px"].value, 1),
+                number_text(found["resolution_seventh_px"].value, 1),
             ]
-        grids = [_number(max(values.values()), 1, signed=True) for values in scores.grid(kind).values()]
+        grids = [number_text(max(values.values()), 1, signed=True) for values in scores.grid(kind).values()]
         rows.append([kind, *cells, *grids])
     return _aligned(rows)
 
@@ -87,9 +87,9 @@ def _phase(scores: Scores, phase: str) -> str:
     measures = {kind: scores.rock(kind)[phase] for kind in (model, *others)}
     for name, (heading, factor, digits) in ROCK.items():
         found = measures[model][name]
-        cells = [_number(factor * value.value, digits) for value in (found.true, found.predicted)]
-        cells.append(_interval(_scaled(found, factor), digits, signed=True))
-        cells += [_number(factor * measures[kind][name].error.value, digits, signed=True) for kind in others]
+        cells = [number_text(factor * value.value, digits) for value in (found.true, found.predicted)]
+        cells.append(interval_text(_scaled(found, factor), digits, signed=True))
+        cells += [number_text(factor * measures[kind][name].error.value, digits, signed=True) for kind in others]
         rows.append([heading, *cells])
     errors = [scores.s2_error(kind, phase) for kind in (model, *others)]
     rows.append(
@@ -97,7 +97,7 @@ def _phase(scores: Scores, phase: str) -> str:
             "two-point correlation: mean |error| [%]",
             "",
             "",
-            *(_number(100 * error.value, 3) for error in errors),
+            *(number_text(100 * error.value, 3) for error in errors),
         ]
     )
     return _aligned(rows)
@@ -108,14 +108,18 @@ def _scaled(found: Comparison, factor: float) -> Interval:
     return Interval(factor * error.value, factor * error.low, factor * error.high)
 
 
-def _interval(found: Interval, digits: int, *, signed: bool = False) -> str:
-    value = _number(found.value, digits, signed=signed)
+def interval_text(found: Interval, digits: int, *, signed: bool = False) -> str:
+    """Return a number with its interval, for people."""
+    value = number_text(found.value, digits, signed=signed)
     if not math.isfinite(found.low):
         return value
-    return f"{value} [{_number(found.low, digits, signed=signed)}, {_number(found.high, digits, signed=signed)}]"
+    return (
+        f"{value} [{number_text(found.low, digits, signed=signed)}, {number_text(found.high, digits, signed=signed)}]"
+    )
 
 
-def _number(value: float, digits: int, *, signed: bool = False) -> str:
+def number_text(value: float, digits: int, *, signed: bool = False) -> str:
+    """Return a number for people: – where it is not defined, none where it is infinite."""
     if math.isnan(value):
         return "–"
     if math.isinf(value):

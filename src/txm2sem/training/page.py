@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 
 from txm2sem.config import MODEL_DEFAULTS, DisplayOptions, TrainCommand, to_mapping
-from txm2sem.pages import PAGE, STYLE, section
+from txm2sem.pages import Line, facts, page, plot, section
 from txm2sem.runs import RunPaths, read_options, write_text, write_whole
 from txm2sem.training.curves import Curve, condense, read_losses, read_scores
 
@@ -37,6 +36,8 @@ CAPTIONS = {
 
 IMAGE_NAME = re.compile(r"epoch(\d+)_iter(\d+)_(\w+)\.png")
 SECONDS_BETWEEN_RELOADS = 30
+
+ABOUT_SCORES = "Mean over the validation patches; the band is ± one standard error."
 
 Entries = dict[tuple[int, int], dict[str, Path]]
 """Image files by name, by (epoch, patches of that epoch)."""
@@ -96,19 +97,18 @@ def render(
     """Return the page as HTML."""
     losses, scores = list(losses), [curve.finite() for curve in scores]
     end = float(max([curve.epochs[-1] for curve in [*losses, *scores] if len(curve.epochs)], default=0)) or 1e-9
-    about_scores = "Mean over the validation patches; the band is ± one standard error."
     width = int(options.get("display_winsize", DisplayOptions.display_winsize))
     body = [
         f"<header>\n<h1>{escape(name)}</h1>\n<p>{_state(options, end, running)}</p>\n</header>",
         "<main>",
-        section("Validation", _curves(scores, end, about_scores)),
-        section("Losses", _curves([condense(curve) for curve in losses], end, _how_condensed(losses))),
+        section("Validation", curve_figures(scores, end, ABOUT_SCORES)),
+        section("Losses", curve_figures(map(condense, losses), end, how_condensed(losses))),
         section("Images", _images(entries, scores, width)),
-        section("Options", _options(options)),
+        section("Options", option_tables(options)),
         "</main>",
         SCRIPT if running else "",
     ]
-    return PAGE.format(title=f"{escape(name)}: training", style=STYLE, body="\n".join(part for part in body if part))
+    return page(f"{name}: training", "\n".join(part for part in body if part), "images.css")
 
 
 def _state(options: Mapping[str, Any], reached: float, running: bool) -> str:
@@ -132,11 +132,9 @@ def _state(options: Mapping[str, Any], reached: float, running: bool) -> str:
 
 # -- curves ---------------------------------------------------------------------------------------------------------
 
-WIDTH, HEIGHT = 320, 160
-LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 34
 
-
-def _curves(curves: list[Curve], end: float, note: str) -> str:
+def curve_figures(curves: Iterable[Curve], end: float, note: str) -> str:
+    """Return a drawing of each curve, from epoch 0 to `end`, and a note below them."""
     drawn = [curve for curve in curves if len(curve.values)]
     if not drawn:
         return "<p>Nothing yet.</p>"
@@ -151,56 +149,12 @@ def _figure(curve: Curve, end: float) -> str:
     )
     label = f"{curve.name} by epoch: first {first}, smallest {smallest}, largest {largest}, latest {last}"
     caption = f"<figcaption><b>{escape(curve.name)}</b> latest {last}</figcaption>"
-    return f"<figure>\n{caption}\n{_drawing(curve, end, label)}\n</figure>"
+    line = Line(curve.name, curve.epochs, curve.values, curve.low, curve.high)
+    return f"<figure>\n{caption}\n{plot([line], label, 'epochs', x_range=(0.0, end))}\n</figure>"
 
 
-def _drawing(curve: Curve, end: float, label: str) -> str:
-    """Return a curve with its band and axes as SVG; the band may leave the frame, the curve does not."""
-    spread = float(np.ptp(curve.values)) or abs(float(curve.values[0])) * 0.1 or 1.0
-    low = max(float(curve.values.min()) - 0.25 * spread, float(curve.low.min()))
-    high = min(float(curve.values.max()) + 0.25 * spread, float(curve.high.max()))
-    if high - low < 1e-9 * max(abs(high), 1e-12):
-        low, high = low - 0.5 * spread, high + 0.5 * spread
-
-    def across(epochs: NDArray[np.float64]) -> NDArray[np.float64]:
-        return LEFT + epochs / end * (WIDTH - LEFT - RIGHT)
-
-    def down(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return TOP + (high - np.clip(values, low, high)) / (high - low) * (HEIGHT - TOP - BOTTOM)
-
-    def points(epochs: NDArray[np.float64], values: NDArray[np.float64]) -> str:
-        return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(across(epochs), down(values), strict=True))
-
-    parts = []
-    floor = HEIGHT - BOTTOM
-    for value in _ticks(low, high):
-        y = float(down(np.array(value)))
-        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>')
-    for value in _ticks(0.0, end):
-        x = float(across(np.array(value)))
-        parts.append(f'<path class="grid" d="M{x:.1f} {TOP}V{floor + 4}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{floor + 16}" text-anchor="middle">{value:.4g}</text>')
-    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">epochs</text>')
-    if (curve.high > curve.low).any():
-        outline = points(curve.epochs, curve.high) + " " + points(curve.epochs[::-1], curve.low[::-1])
-        parts.append(f'<polygon class="band" points="{outline}"/>')
-    parts.append(f'<polyline class="line" points="{points(curve.epochs, curve.values)}"/>')
-    if len(curve.values) <= 30:
-        dots = zip(across(curve.epochs), down(curve.values), strict=True)
-        parts += [f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in dots]
-    drawing = "\n".join(parts)
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">\n{drawing}\n</svg>'
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    # Rounded, lest a tick be labelled -5.551e-17.
-    step = 1e-6 * (high - low)
-    ticks = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high)
-    return [0.0 if abs(tick) < step else float(tick) for tick in ticks if low - step <= tick <= high + step]
-
-
-def _how_condensed(losses: list[Curve]) -> str:
+def how_condensed(losses: list[Curve]) -> str:
+    """Say how many lines of the log a point of a condensed curve is the mean of."""
     lines = max((len(curve.values) for curve in losses), default=0)
     points = max((len(condense(curve).values) for curve in losses), default=0)
     if points == lines:
@@ -248,20 +202,14 @@ def _entry(epoch: int, patch: int, images: Mapping[str, Path], width: int) -> st
     return f'<article>\n{title}\n<div class="images" style="{columns}">\n' + "\n".join(figures) + "\n</div>\n</article>"
 
 
-def _options(options: Mapping[str, Any]) -> str:
+def option_tables(options: Mapping[str, Any]) -> str:
+    """Return the options that differ from the defaults of their model, and all of them to be opened."""
     if not options:
         return "<p>The run's folder has no options.yaml.</p>"
     defaults = {**to_mapping(TrainCommand()), **MODEL_DEFAULTS.get(str(options.get("model")), {})}
     changed = {name: value for name, value in options.items() if name in defaults and value != defaults[name]}
-    named = _table("Options that differ from their defaults", changed) if changed else "<p>All have their defaults.</p>"
-    return f"{named}\n<details>\n<summary>All options</summary>\n{_table('All options', options)}\n</details>"
-
-
-def _table(caption: str, options: Mapping[str, Any]) -> str:
-    rows = "\n".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(str(value))}</td></tr>' for name, value in options.items()
-    )
-    return f"<table>\n<caption>{caption}</caption>\n<tbody>\n{rows}\n</tbody>\n</table>"
+    named = facts("Options that differ from their defaults", changed) if changed else "<p>All have their defaults.</p>"
+    return f"{named}\n<details>\n<summary>All options</summary>\n{facts('All options', options)}\n</details>"
 
 
 SCRIPT = f"""<script>

@@ -1,0 +1,27 @@
+"""`txm2sem compare RUN RUN ...`: write a page about several runs, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from txm2sem.cli.parsing import UsageError, parse, take_places
+from txm2sem.config import CompareCommand
+
+
+def main(words: Sequence[str], program: str) -> int:
+    """Write the page, say where it is, and return the exit status."""
+    names, options = take_places(words)
+    command = parse(CompareCommand(), options, f"{program} RUN RUN ...")
+    if len(names) < 2:
+        raise UsageError(f"expected the names of two runs or more, as in: {program} srgan_no_reg srgan_imgreg")
+
+    from txm2sem.report.html import compare_runs
+    from txm2sem.runs import RunPaths
+
+    places = command.places
+    runs = [RunPaths.of(name, places.checkpoints_dir, places.results_dir) for name in names]
+    written = compare_runs(runs, command.compare.output)
+    if written.earlier is not None:
+        print(f"earlier: {written.earlier}")
+    print(f"page:    {written.path}")
+    return 0

@@ -1,0 +1,26 @@
+"""`txm2sem report RUN`: write a page about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from txm2sem.cli.parsing import UsageError, parse, take_places
+from txm2sem.config import ReportCommand
+
+
+def main(words: Sequence[str], program: str) -> int:
+    """Write the page, say where it is, and return the exit status."""
+    names, options = take_places(words)
+    command = parse(ReportCommand(), options, f"{program} RUN")
+    if len(names) != 1:
+        raise UsageError(f"expected the name of a run, as in: {program} srgan_imgreg")
+
+    from txm2sem.report.html import report_run
+    from txm2sem.runs import RunPaths
+
+    paths = RunPaths.of(names[0], command.places.checkpoints_dir, command.places.results_dir)
+    written = report_run(paths, command.report.volume, command.report.output)
+    if written.earlier is not None:
+        print(f"earlier: {written.earlier}")
+    print(f"report:  {written.path}")
+    return 0

@@ -1,0 +1,102 @@
+"""Pictures inside pages: grey images and maps in colours, as data in the page itself."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from io import BytesIO
+from typing import Any
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Bytes = NDArray[np.uint8]
+
+LEVELS = 48
+"""Colours of a map in a page: more cannot be told apart, fewer take less room."""
+
+STOPS = 9
+"""Colours between which a scale, and a viewer of volumes, goes straight."""
+
+
+@dataclass(frozen=True)
+class ColourMap:
+    """Colours for numbers, from dark for the smallest to light for the largest, for any colour vision.
+
+    Attributes:
+        name: as matplotlib calls it.
+    """
+
+    name: str
+
+    @cached_property
+    def stops(self) -> list[str]:
+        """Colours at equal distances, as `#rrggbb`."""
+        return [_hexadecimal(colour) for colour in self._colours(STOPS)]
+
+    def png(self, values: NDArray[Any], low: float, high: float) -> str:
+        """Return a picture of numbers (H, W) as data; those beyond `low` and `high` have the colours of these."""
+        scaled = np.clip((np.nan_to_num(values.astype(np.float64)) - low) / max(high - low, 1e-12), 0, 1)
+        image = Image.fromarray(np.rint(scaled * (LEVELS - 1)).astype(np.uint8))
+        image.putpalette(self._colours(LEVELS).tobytes())
+        return _encoded(image, "PNG", optimize=True)
+
+    def _colours(self, count: int) -> Bytes:
+        colours = matplotlib.colormaps[self.name](np.linspace(0, 1, count))[:, :3]
+        rounded: Bytes = np.rint(255 * colours).astype(np.uint8)
+        return rounded
+
+
+COLOUR_MAPS = {name: ColourMap(name) for name in ("cividis", "viridis", "inferno")}
+
+
+def png(pixels: Bytes) -> str:
+    """Return a grey (H, W) or coloured (H, W, 3) image as data, every pixel as it is."""
+    return _encoded(Image.fromarray(pixels), "PNG", optimize=True)
+
+
+def jpeg(pixels: Bytes, quality: int = 88) -> str:
+    """Return a grey image (H, W) as data of a quarter of the size or less, its pixels off by some grey levels."""
+    return _encoded(Image.fromarray(pixels), "JPEG", quality=quality)
+
+
+def file_data(content: bytes, kind: str = "png") -> str:
+    """Return a picture's file as data."""
+    return f"data:image/{kind};base64,{b64encode(content).decode()}"
+
+
+def figure(data: str, text: str, caption: str = "") -> str:
+    """Return a picture with the words that stand for it, and a caption."""
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><img src="{data}" alt="{escape(text)}">{below}</figure>'
+
+
+def scale(colours: ColourMap, low: str, high: str, title: str = "") -> str:
+    """Return the scale of a map, with the numbers at its ends, and what it is of."""
+    gradient = ", ".join(colours.stops)
+    return (
+        f'<span class="scale"><span>{escape(title)}</span> {escape(low)} '
+        f'<span class="ramp" style="background: linear-gradient(to right, {gradient})"></span> {escape(high)}</span>'
+    )
+
+
+def swatch(colour: tuple[int, int, int], title: str) -> str:
+    """Return a colour, (red, green, blue) of 0 to 255, and what has it."""
+    red, green, blue = colour
+    square = f'<span class="swatch" style="background: rgb({red} {green} {blue})"></span>'
+    return f'<span class="scale">{square} {escape(title)}</span>'
+
+
+def _encoded(image: Image.Image, kind: str, **options: Any) -> str:
+    buffer = BytesIO()
+    image.save(buffer, format=kind, **options)
+    return file_data(buffer.getvalue(), kind.lower())
+
+
+def _hexadecimal(colour: Bytes) -> str:
+    red, green, blue = colour.tolist()
+    return f"#{red:02x}{green:02x}{blue:02x}"

@@ -1,0 +1,69 @@
+"""The commands that give a run again, as a shell takes them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from txm2sem.config import IDENTITY, MODEL_DEFAULTS, RunOptions, TestCommand, TrainCommand, override, to_mapping
+from txm2sem.runs import RunPaths
+
+
+def train_command(options: Mapping[str, Any]) -> str:
+    """Return the command that trains with these options; those that a model has by default are left out.
+
+    A run that was resumed ends as an uninterrupted one, so that `--continue_train` is left out, too.
+    """
+    model = str(options.get("model"))
+    base = to_mapping(override(TrainCommand(), MODEL_DEFAULTS.get(model, {})))
+    return _command("train", {**options, "continue_train": False}, base, always=("model",))
+
+
+def test_command(options: Mapping[str, str], trained: Mapping[str, Any]) -> str:
+    """Return the command of a test with these options.
+
+    Args:
+        options: of the test, as text.
+        trained: the run's saved options, which a test takes over; empty where there are none.
+    """
+    model = str(trained.get("model", options.get("model")))
+    inherited = {name: value for name, value in trained.items() if name not in IDENTITY | {"phase"}}
+    base = to_mapping(override(TestCommand(), {**MODEL_DEFAULTS.get(model, {}), **inherited}))
+    return _command("test", options, base, always=("name",) if trained else ("name", "model"))
+
+
+def next_test(paths: RunPaths, options: str = "--eval") -> str:
+    """Return the command that tests a run, with options as they are given."""
+    return " ".join(part for part in (f"txm2sem test --name {shlex.quote(paths.name)}", options, places(paths)) if part)
+
+
+def places(paths: RunPaths) -> str:
+    """Return the options that say where a run is; empty where it is in the usual place."""
+    defaults = RunOptions()
+    found = {"checkpoints_dir": paths.checkpoints.parent, "results_dir": paths.results.parent}
+    return " ".join(
+        f"--{name} {shlex.quote(str(place))}" for name, place in found.items() if place != getattr(defaults, name)
+    )
+
+
+def _command(name: str, options: Mapping[str, Any], base: Mapping[str, Any], always: Iterable[str]) -> str:
+    """Return a command with the options that differ from those in `base`; names that it lacks are left out."""
+    words = ["txm2sem", name]
+    for option, value in options.items():
+        if option in base and (option in always or str(value) != str(base[option])):
+            words += _words(option, str(value), switch=isinstance(base[option], bool))
+    # The channels of neighbouring slices add themselves.
+    added = 2 * (int(options.get("context_slices", 0)) - int(base["context_slices"]))
+    channels = f"{int(base['input_nc']) + added}"
+    if added and words.count("--input_nc") and words[words.index("--input_nc") + 1] == channels:
+        place = words.index("--input_nc")
+        del words[place : place + 2]
+    return shlex.join(words)
+
+
+def _words(option: str, value: str, *, switch: bool) -> list[str]:
+    if switch and value == "True":
+        return [f"--{option}"]
+    # A value with a minus would pass for an option.
+    return [f"--{option}={value}"] if value.startswith("-") else [f"--{option}", value]

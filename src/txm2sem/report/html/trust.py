@@ -1,0 +1,50 @@
+"""How far predictions can be trusted, where a test has measured it: what a stated uncertainty is worth, and guards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from txm2sem.errors import UserError
+from txm2sem.pages import facts, figure
+from txm2sem.pages.pictures import file_data
+from txm2sem.report.html.record import RunRecord
+
+
+def trust_html(record: RunRecord) -> str:
+    """Return the numbers of `trust.json`, by their parts, and the picture of the calibration.
+
+    Raises:
+        UserError: the picture cannot be read.
+    """
+    parts = []
+    for name, values in record.trust.items():
+        found = dict(_flat(values)) if isinstance(values, Mapping) else {}
+        if found:
+            parts.append("<div>" + facts(name.replace("_", " ").capitalize(), found) + "</div>")
+    path = record.paths.calibration_figure
+    try:
+        if path.exists():
+            words = "How large errors are where the model states how uncertain it is"
+            parts.append(figure(file_data(path.read_bytes()), words, words))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; test again, or remove it") from error
+    return '<div class="figures">\n' + "\n".join(parts) + "\n</div>"
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield names and values of nested mappings; of long lists, how long they are."""
+    for key, value in values.items():
+        name = f"{above}{key.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}: ")
+        elif isinstance(value, list):
+            yield name, ", ".join(map(_text, value)) if 0 < len(value) <= 12 else f"{len(value)} values"
+        else:
+            yield name, _text(value)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

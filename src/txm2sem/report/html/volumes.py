@@ -1,0 +1,168 @@
+"""Orthogonal views of the cubes that a run was tested on, and of whole volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.config import TestCommand, fields_of, override
+from txm2sem.errors import UserError
+from txm2sem.pages import COLOUR_MAPS, ColourMap, Layer, table, volume_viewer
+from txm2sem.report.continuity import KEYS, PREDICTION, TRUTH, TXM
+from txm2sem.report.html.record import RunRecord, VolumeRecord, number_of
+from txm2sem.report.html.stored import DisplayVolume, factor_for, open_display, open_input, shrink, shrunk_shape
+from txm2sem.report.scores_table import number_text
+from txm2sem.report.volume import Source
+
+MOST_VOXELS = 24_000_000
+"""Voxels of all layers of a page: a byte each or less, as JPEG."""
+
+MOST_CUBES = 3
+"""Cubes that are shown, the latest first; the others are named."""
+
+SHOWN_LAGS = (1, 4, 16)
+
+COLOURS = {"uncertainty": "viridis", "contradiction": "cividis", "novelty": "inferno"}
+UNITS = {"uncertainty": "grey levels", "contradiction": "σ"}
+
+ORDER = (PREDICTION, TXM, TRUTH)
+
+
+def volumes_html(record: RunRecord, volumes: Sequence[Path]) -> str:
+    """Return the viewers of a run's cubes, and of whole volumes; nothing where there are none.
+
+    Raises:
+        UserError: a volume cannot be read.
+    """
+    cubes = record.volumes[:MOST_CUBES]
+    each = MOST_VOXELS // max(1, len(cubes) + len(volumes))
+    parts = [whole_volume_html(path, number, each) for number, path in enumerate(volumes)]
+    parts += [_cube_html(record, cube, each) for cube in cubes]
+    left = record.volumes[MOST_CUBES:]
+    if left:
+        parts.append(f'<p class="note">Not shown: {escape(", ".join(cube.name for cube in left))}.</p>')
+    return "\n".join(parts)
+
+
+def whole_volume_html(path: Path, number: int, most: int) -> str:
+    """Return the viewer of a translated volume, beside its TXM where that is still there.
+
+    Args:
+        path: an OME-Zarr or a TIFF file.
+        number: of the viewer in the page.
+        most: voxels to show of it.
+    """
+    opened = open_display(path)
+    factor = factor_for(opened.shape, most // (len(opened.channels) + 1))
+    shape = shrunk_shape(opened.shape, factor)
+    layers = [_channel(name, shrink(read, shape, factor), opened) for name, read in opened.channels.items()]
+    z, y, x = (side * opened.scale for side in opened.shape)
+    txm = open_input(path, (z, y, x))
+    if txm is not None:
+        layers.insert(1, Layer(TXM, as_bytes(shrink(txm, shape, factor, opened.scale))))
+    step = factor * opened.scale
+    viewer = volume_viewer(f"whole-{number}", layers, step=step, voxel_size=opened.voxel_size)
+    size = None if opened.voxel_size is None else [side / opened.scale for side in opened.voxel_size]
+    return f"<h3>{escape(path.name)}</h3>\n{_about((z, y, x), step, size)}\n{viewer}"
+
+
+def continuity_html(volumes: Mapping[str, Any]) -> str:
+    """Return the table of a `continuity_SAVENAME.json`; nothing where it has no numbers."""
+    found = {name: volumes[key] for name, key in KEYS.items() if key in volumes}
+    if not found:
+        return ""
+    lags = [lag for lag in SHOWN_LAGS if lag <= len(next(iter(found.values()))["autocorrelation_along_z"])]
+    head = ["", "adjacent slices: |difference| [grey levels]", "ratio to the TXM"]
+    head += [f"{words}, lag {lag}" for words in ("along z", "in-plane") for lag in lags]
+    rows = []
+    for name, values in found.items():
+        changes = (number_of(values, key) for key in ("adjacent_difference", "adjacent_difference_of_txm"))
+        correlations = (
+            number_of(dict(enumerate(values[direction], 1)), lag)
+            for direction in ("autocorrelation_along_z", "autocorrelation_in_plane")
+            for lag in lags
+        )
+        rows.append([name, *(number_text(one, 2) for one in changes), *(number_text(one, 3) for one in correlations)])
+    return table("Continuity: change from slice to slice, and autocorrelation", head, rows)
+
+
+def as_bytes(volume: NDArray[Any], low: float | None = None, high: float | None = None) -> NDArray[np.uint8]:
+    """Return a volume with 0 (black) to 255 (white): 8 bits as they are, others from `low` to `high`.
+
+    Where these are absent, they are the percentiles 0.5 and 99.5 of what is not 0.
+    """
+    if volume.dtype == np.uint8:
+        return volume
+    if low is None or high is None:
+        inside = volume[volume != 0]
+        low, high = np.percentile(inside, (0.5, 99.5)).tolist() if inside.size else (0.0, 1.0)
+    scaled = (np.nan_to_num(volume.astype(np.float32)) - low) / max(high - low, 1e-12)
+    return np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
+
+
+def _cube_html(record: RunRecord, cube: VolumeRecord, most: int) -> str:
+    opened = open_display(record.paths.volume_stack("pred", cube.name))
+    known, note = _known_volumes(record, cube)
+    reads = {PREDICTION: next(iter(opened.channels.values()))} | {
+        name: volume.__getitem__ for name, volume in known.items() if volume.shape == opened.shape
+    }
+    factor = factor_for(opened.shape, most // len(reads))
+    shape = shrunk_shape(opened.shape, factor)
+    layers = [Layer(name, as_bytes(shrink(reads[name], shape, factor))) for name in ORDER if name in reads]
+    start = cube.continuity.get("first", {})
+    first = (int(start.get("z", 0)), int(start.get("row", 0)), int(start.get("column", 0)))
+    viewer = volume_viewer(f"cube-{cube.name}", layers, first, factor)
+    numbers = continuity_html(cube.continuity.get("volumes", {}))
+    return f"<h3>Cube {escape(cube.name)}</h3>\n{_about(opened.shape, factor, None, note)}\n{viewer}\n{numbers}"
+
+
+def _known_volumes(record: RunRecord, cube: VolumeRecord) -> tuple[dict[str, NDArray[np.uint8]], str]:
+    """Return TXM and truth of a cube from the full stacks, where these are still there, and where they are from."""
+    try:
+        source = Source.open(_test_of(cube))
+        return source.known_volumes(), f"TXM and truth are those that {source.txm.folder.parent} has now."
+    except UserError:
+        saved = record.paths.volume_stack("txm", cube.name)
+        if not saved.exists():
+            return {}, "The stack of the TXM is not there now, and the test had no --save_txm."
+        opened = open_display(saved)
+        return {TXM: shrink(next(iter(opened.channels.values())), opened.shape, 1)}, ""
+
+
+def _test_of(cube: VolumeRecord) -> TestCommand:
+    """Return the test of a cube with its options, which are text."""
+    values: dict[str, Any] = {}
+    for _, option, value in fields_of(TestCommand()):
+        text = cube.options.get(option.name)
+        if text is not None:
+            values[option.name] = text == "True" if isinstance(value, bool) else type(value)(text)
+    first = cube.continuity.get("first", {})
+    places = {"x_ind": "column", "y_ind": "row", "z_ind": "z"}
+    values |= {name: int(first[place]) for name, place in places.items() if place in first}
+    return override(TestCommand(), values)
+
+
+def _channel(name: str, volume: NDArray[Any], opened: DisplayVolume) -> Layer:
+    kind = next((kind for kind in COLOURS if kind in name.lower()), None)
+    if kind is None:
+        low, high = opened.window or (None, None)
+        return Layer(name, as_bytes(volume, low, high))
+    colours: ColourMap = COLOUR_MAPS[COLOURS[kind]]
+    finite = volume[np.isfinite(volume)]
+    top = float(np.percentile(finite, 99.5)) if finite.size else 1.0
+    scaled = as_bytes(volume.astype(np.float32), 0.0, top)
+    return Layer(name, scaled, colours, "0", f"{top:.3g} {UNITS.get(kind, '')}".strip())
+
+
+def _about(shape: Sequence[int], step: int, voxel_size: Sequence[float] | None, note: str = "") -> str:
+    z, y, x = shape
+    words = [f"{z} × {y} × {x} voxels (z, y, x)"]
+    if voxel_size:
+        words.append("of " + " × ".join(f"{size:.4g}" for size in voxel_size) + " nm")
+    shown = f"shown at a resolution {step} times coarser" if step > 1 else "all of them shown"
+    return f'<p class="note">{escape(" ".join(words))}, {shown}, as JPEG. {escape(note)}</p>'

@@ -1,0 +1,366 @@
+"""The pages about runs: what they show, what they say where something is missing, and the commands in them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from browser import Page
+from run_folders import PATCHES, SIDE, write_cube, write_png, write_run, write_trust
+
+from txm2sem.cli.parsing import parse_model_command
+from txm2sem.config import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
+from txm2sem.errors import UserError
+from txm2sem.metrics import Interval
+from txm2sem.pages.cuts import sprite
+from txm2sem.report.html import compare_runs, report_run
+from txm2sem.report.html.commands import test_command as command_of_test
+from txm2sem.report.html.commands import train_command as command_of_training
+from txm2sem.report.html.comparison import front_of
+from txm2sem.report.html.evaluation import evaluation_tables
+from txm2sem.report.html.patches import places_of
+from txm2sem.report.html.record import RunRecord, read_options_text
+from txm2sem.report.html.stored import factor_for, open_display, shrink, shrunk_shape
+from txm2sem.report.html.verdict import judge, judge_difference
+from txm2sem.runs import RunPaths, options_text, write_options, write_text
+
+
+def page_of(paths: RunPaths, *volumes: Path) -> Page:
+    return Page(report_run(paths, volumes).path.read_text(encoding="utf-8"))
+
+
+# -- one run --------------------------------------------------------------------------------------------------------
+
+
+def test_a_page_shows_all_that_a_run_has_left(tmp_path: Path) -> None:
+    paths = write_run(tmp_path)
+    write_cube(paths)
+    write_trust(paths)
+    page = page_of(paths)
+    headings = [heading for heading in page.elements if heading[0] == "h2"]
+    assert [heading["id"] for _, heading in headings] == [
+        "verdict", "images", "volumes", "scores", "trust", "training", "the-run", "do-it-again"
+    ]  # fmt: skip
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    for words in ("PSNR: better than", "Rock: low density", "dropout", "unlike the training images", "Cube test"):
+        assert words in page.text, words
+    assert {"error", "uncertainty", "contradiction"} <= {str(one.get("data-layer")) for one in page.all("figure")}
+    assert all(image.get("alt") is not None for image in page.all("img"))
+
+
+def test_a_page_needs_no_network_and_stays_small(tmp_path: Path) -> None:
+    paths = write_run(tmp_path)
+    write_cube(paths)
+    text = report_run(paths).path.read_text(encoding="utf-8")
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttp", text)
+    assert len(text) < 1_000_000
+
+
+def test_a_run_without_results_says_how_to_test_it(tmp_path: Path) -> None:
+    paths = write_run(tmp_path, tested=False)
+    page = page_of(paths)
+    places = f"--checkpoints_dir {tmp_path / 'checkpoints'} --results_dir {tmp_path / 'results'}"
+    assert f"txm2sem test --name run --eval {places}" in page.text
+    assert "Not tested yet" in page.text
+    assert "PSNR latest 17 dB" in page.text
+
+
+def test_a_run_of_which_nothing_but_results_is_left(tmp_path: Path) -> None:
+    paths = write_run(tmp_path)
+    for path in sorted(paths.checkpoints.iterdir()):
+        path.unlink()
+    paths.checkpoints.rmdir()
+    page = page_of(paths)
+    assert "no options.yaml" in page.text
+    assert "better than" in page.text
+
+
+def test_an_earlier_page_is_kept_and_a_test_takes_its_page_along(tmp_path: Path) -> None:
+    paths = write_run(tmp_path)
+    first = report_run(paths)
+    before = first.path.read_bytes()
+    second = report_run(paths)
+    assert first.earlier is None
+    assert second.earlier is not None
+    assert (second.earlier / "report.html").read_bytes() == before
+    assert paths.report in paths.test_outputs()
+
+
+def test_patches_are_the_worst_the_middle_and_the_best() -> None:
+    scores = {"psnr": np.arange(20.0), "ssim": -np.arange(20.0)}
+    places = places_of(scores)
+    assert {index: place["psnr"] for index, place in places.items() if place["psnr"][0] == "worst"} == {
+        index: ("worst", index) for index in range(4)
+    }
+    assert places[19]["psnr"] == ("best", 0)
+    assert places[19]["ssim"] == ("worst", 0)
+    assert {index for index, place in places.items() if place["psnr"][0] == "middle"} == {8, 9, 10, 11}
+    for count in (1, 2, 3, 5):
+        found = places_of({"psnr": np.arange(float(count))})
+        assert set(found) <= set(range(count))
+        assert ("psnr", ("worst", 0)) in found[0].items()
+    assert places_of({"psnr": np.array([np.nan, 1.0])}) == {1: {"psnr": ("worst", 0)}}
+
+
+def test_whole_slices_that_are_large_become_jpegs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = write_run(tmp_path)
+    assert "data:image/jpeg" not in report_run(paths).path.read_text()
+    monkeypatch.setattr("txm2sem.report.html.images.LOSSLESS_PIXELS", 10)
+    monkeypatch.setattr("txm2sem.report.html.images.MOST_PIXELS", 3 * PATCHES * SIDE * SIDE // 3)
+    text = report_run(paths).path.read_text()
+    assert "data:image/jpeg" in text
+    assert "means of 2 × 2 pixels" in text
+
+
+@pytest.mark.parametrize(("noise", "judgement"), [(10.0, "better"), (160.0, "worse")])
+def test_the_verdict_is_honest(tmp_path: Path, noise: float, judgement: str) -> None:
+    headline, judged = judge(RunRecord.read(write_run(tmp_path, noise=noise)))
+    (psnr,) = [one for one in judged if one.measure == "PSNR"]
+    assert psnr.judgement == judgement
+    assert headline.startswith("Better than every prediction") == (judgement == "better")
+    assert ("worse in PSNR" in headline) == (judgement == "worse")
+
+
+@pytest.mark.parametrize(
+    ("sign", "interval", "judgement", "shown"),
+    [
+        (1, Interval(0.5, 0.2, 0.8), "better", "+0.50 [+0.20, +0.80]"),
+        (-1, Interval(0.5, 0.2, 0.8), "better", "-0.50 [-0.80, -0.20]"),
+        (1, Interval(0.5, -0.1, 0.8), "unclear", "+0.50 [-0.10, +0.80]"),
+        (-1, Interval(-0.5, -0.8, -0.2), "worse", "+0.50 [+0.20, +0.80]"),
+    ],
+)
+def test_a_difference_counts_where_its_interval_leaves_out_none(
+    sign: int, interval: Interval, judgement: str, shown: str
+) -> None:
+    found = judge_difference("distance", "", 2, sign, "linear fit", interval)
+    assert found.judgement == judgement
+    assert shown in found.text
+
+
+def test_with_one_slice_nobody_knows_how_sure(tmp_path: Path) -> None:
+    paths = write_run(tmp_path)
+    table = paths.scores(".csv")
+    table.write_text(re.sub(r"^(\d+),\d+,", r"\1,8,", table.read_text(), flags=re.MULTILINE))
+    _, judged = judge(RunRecord.read(paths))
+    assert {one.judgement for one in judged if one.measure == "PSNR"} == {"unclear"}
+
+
+REPAIR = """(epoch: latest) PSNR_inside=12.00±0.30, PSNR=20.00±0.40, SSIM=0.8000±0.0100
+
+3 patches of 32 x 32 pixels, split test; mean ± standard error
+                                inside [dB]       PSNR [dB]              SSIM
+model run                       12.00 ±  0.30   20.00 ±  0.40   0.8000 ± 0.0100
+Telea inpainting (radius 3)     15.00 ±  0.30   22.00 ±  0.40   0.8050 ± 0.0100
+note: read this
+"""
+
+
+def test_runs_without_a_scorecard_show_their_tables(tmp_path: Path) -> None:
+    paths = write_run(tmp_path, model="repair", tested=False)
+    write_text(paths.evaluation, REPAIR)
+    rng = np.random.default_rng(0)
+    for index in range(3):
+        image = rng.integers(1, 255, (SIDE, SIDE), np.uint8)
+        for folder in ("txm", "charged", "sem_fake", "sem", "mask"):
+            write_png(paths.image(folder, index), image)
+    (table,) = evaluation_tables(REPAIR)
+    assert table.head == ["inside [dB]", "PSNR [dB]", "SSIM"]
+    assert table.rows["Telea inpainting (radius 3)"][0] == (15.0, 0.3)
+    page = page_of(paths)
+    assert "Not better than predictions without a model: worse in inside and PSNR; not to be told apart in SSIM" in (
+        page.text
+    )
+    assert {"charged", "sem_fake", "sem"} <= {str(one.get("data-layer")) for one in page.all("figure")}
+    assert "read this" in page.text
+
+
+def test_classes_are_shown_in_their_colours(tmp_path: Path) -> None:
+    paths = write_run(tmp_path, model="segmentation", tested=False)
+    for index in range(3):
+        for folder in ("labels", "labels_fake", "sem"):
+            write_png(paths.image(folder, index), np.full((SIDE, SIDE), index, np.uint8))
+    page = page_of(paths)
+    assert "mean Dice 1.000" in page.text
+    assert "high density" in page.text
+    assert "predicted classes" in page.text
+
+
+@pytest.mark.parametrize("damage", ["scores.json", "sem/000.png"])
+def test_damaged_files_are_named(tmp_path: Path, damage: str) -> None:
+    paths = write_run(tmp_path)
+    (paths.results / damage).write_text("[]")
+    with pytest.raises(UserError, match=damage):
+        report_run(paths)
+
+
+# -- commands -------------------------------------------------------------------------------------------------------
+
+TRAINED: dict[str, dict[str, Any]] = {
+    "pix2pix": {"name": "-it's $HOME & co", "dataroot": "my images", "aligned": False, "num_train": 7, "lr": 1e-5},
+    "srgan": {"downsample_factor": 2, "x_misalign": -3, "txm_range": "-5,200", "context_slices": 1, "input_nc": 3},
+    "srcnn": {"no_dropout": False, "norm": "none", "suffix": "{netG}"},
+    "repair": {"sem_only": True, "input_nc": 2},
+    "segmentation": {"class_weights": "1,2,3", "seg_mode": "txm"},
+}
+
+
+@pytest.mark.parametrize("model", TRAINED)
+def test_the_printed_command_trains_with_the_same_options(model: str) -> None:
+    trained = override(TrainCommand(), {**MODEL_DEFAULTS[model], "model": model, **TRAINED[model]})
+    words = shlex.split(command_of_training({**to_mapping(trained), "continue_train": True}))
+    assert words[:2] == ["txm2sem", "train"]
+    assert parse_model_command(TrainCommand(), words[2:], "train") == trained
+    assert len(words) < 20
+    assert "--input_nc" not in words or model == "repair"
+
+
+def test_the_printed_command_tests_with_the_same_options(tmp_path: Path) -> None:
+    places = {"checkpoints_dir": tmp_path / "of runs", "results_dir": tmp_path / "results"}
+    for model, options in TRAINED.items():
+        values = {**MODEL_DEFAULTS[model], "model": model, **options, **places, "suffix": "", "name": f"a {model}"}
+        trained = to_mapping(override(TrainCommand(), values))
+        paths = RunPaths.of(f"a {model}", places["checkpoints_dir"], places["results_dir"])
+        write_options(paths.options, trained)
+        tested = override(TestCommand(), {**trained, "phase": "val", "eval": True, "ntest": 3, "num_test": 5})
+        write_text(paths.test_options_text, options_text(to_mapping(tested), to_mapping(TestCommand())))
+        words = shlex.split(command_of_test(read_options_text(paths.test_options_text), trained))
+        assert words[:2] == ["txm2sem", "test"]
+        assert parse_model_command(TestCommand(), words[2:], "test") == tested
+        assert "--netG" not in words
+
+
+# -- volumes --------------------------------------------------------------------------------------------------------
+
+
+def test_all_slices_of_a_volume_lie_in_one_picture() -> None:
+    volume = np.random.default_rng(0).integers(0, 255, (5, 9, 17), np.uint8)
+    picture = sprite(volume, 3)
+    assert picture.shape == (2 * 16, 3 * 24)
+    for z, image in enumerate(volume):
+        row, column = divmod(z, 3)
+        assert np.array_equal(picture[16 * row : 16 * row + 9, 24 * column : 24 * column + 17], image)
+
+
+def test_large_volumes_are_means_over_squares_of_some_slices() -> None:
+    volume = np.arange(6 * 6 * 8, dtype=np.float32).reshape(6, 6, 8)
+    assert factor_for(volume.shape, 36) == 2
+    shape = shrunk_shape((6, 6, 8), 2)
+    small = shrink(lambda z: volume[z], shape, 2)
+    assert small.shape == shape == (3, 3, 4)
+    assert small[1, 2, 3] == volume[2, 4:6, 6:8].mean()
+
+
+def write_pyramid(path: Path, voxels: np.ndarray) -> Path:
+    """Write an OME-Zarr image (c, z, y, x) with two levels."""
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    datasets = []
+    for level, content in enumerate((voxels, voxels[:, ::2, ::2, ::2])):
+        array = group.create_array(str(level), shape=content.shape, dtype=content.dtype)
+        array[:] = content
+        scale = {"type": "scale", "scale": [1.0, *[32.0 * 2**level] * 3]}
+        datasets.append({"path": str(level), "coordinateTransformations": [scale]})
+    axes = [{"name": "c", "type": "channel"}]
+    axes += [{"name": axis, "type": "space", "unit": "nanometer"} for axis in "zyx"]
+    window = {"start": 0.0, "end": 9.0, "min": 0.0, "max": 9.0}
+    labels = [{"label": name, "color": "FFFFFF", "window": window} for name in ("predicted SEM", "uncertainty")]
+    ome: Any = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}], "omero": {"channels": labels}}
+    group.attrs["ome"] = ome
+    return path
+
+
+def test_a_volume_is_read_at_the_coarsest_level_that_is_large_enough(tmp_path: Path) -> None:
+    voxels = np.zeros((2, 4, 330, 20), np.float32)
+    voxels[1] = 7
+    opened = open_display(write_pyramid(tmp_path / "v.ome.zarr", voxels))
+    assert (opened.shape, opened.scale, opened.voxel_size) == ((2, 165, 10), 2, (64.0, 64.0, 64.0))
+    assert list(opened.channels) == ["predicted SEM", "uncertainty"]
+    assert [read(0).max() for read in opened.channels.values()] == [0, 7]
+    small = open_display(write_pyramid(tmp_path / "w.ome.zarr", voxels[:, :, :300]))
+    assert (small.shape, small.scale) == ((4, 300, 20), 1)
+
+
+def test_a_whole_volume_stands_beside_its_txm(tmp_path: Path) -> None:
+    paths = write_run(tmp_path)
+    volume = write_pyramid(tmp_path / "v.ome.zarr", np.ones((2, 6, 20, 20), np.float32))
+    tifffile.imwrite(tmp_path / "txm.tif", np.ones((6, 20, 20), np.uint8), photometric="minisblack")
+    known = {"input": str(tmp_path / "txm.tif"), "options": {"dataset": "", "axes": "", "roi": ""}}
+    (tmp_path / "v_report.json").write_text(json.dumps(known))
+    page = page_of(paths, volume)
+    assert "6 × 20 × 20 voxels (z, y, x) of 32 × 32 × 32 nm" in page.text
+    values = [str(radio["name"]) for radio in page.all("input") if radio["type"] == "radio"]
+    assert values == ["whole-0"] * 3
+    assert "TXM (input)" in page.text
+    (tmp_path / "txm.tif").unlink()
+    assert "TXM (input)" not in page_of(paths, volume).text.partition("v.ome.zarr")[2].partition("Scores")[0]
+
+
+def test_a_volume_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="expected a volume that txm2sem volume has written"):
+        report_run(write_run(tmp_path), [tmp_path])
+
+
+# -- several runs ---------------------------------------------------------------------------------------------------
+
+
+def test_runs_are_compared_side_by_side(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path, f"run{number}", noise=10.0 + 20 * number, lambda_img_grad=weight)
+        for number, weight in enumerate((0.0, 1e-4, 1e-2))
+    ]
+    for paths, change in zip(runs, (2.0, 1.5, 1.8), strict=True):
+        write_cube(paths, change=change)
+    page = Page(compare_runs(runs, tmp_path / "compare.html").path.read_text())
+    assert "PSNR: run0 is best; beside it run1" in page.text
+    assert re.search(r"lambda_img_grad\s*0.0\s*0.0001\s*0.01", page.text)
+    assert (
+        "num_train" not in page.text.partition("Do it again")[0].partition("What differs")[2].partition("Fidelity")[0]
+    )
+    (front,) = [
+        str(svg["aria-label"]) for svg in page.all("svg") if "PSNR [dB] by change" in str(svg.get("aria-label"))
+    ]
+    assert re.search(r"run0 [\d.]+ at 2; run1 [\d.]+ at 1\.5; run2 [\d.]+ at 1\.8", front)
+    # Run 2 is beaten by run 1: less like the truth, and less continuous.
+    assert "not beaten: run1, run0" in page.text
+    assert "λ 0.0001" in page.text
+    layers = [str(option["value"]) for option in page.all("option")]
+    assert {"txm", "run-0", "run-1", "run-2", "sem", "error-2"} <= set(layers)
+    assert page.text.count("txm2sem train") == 3
+
+
+def test_the_front_has_the_runs_that_no_other_beats() -> None:
+    points = {"a": (1.0, 1.0), "b": (2.0, 3.0), "c": (2.5, 3.0), "d": (0.5, 0.5), "e": (1.5, 0.9)}
+    assert front_of(points) == ["d", "a", "b"]
+    assert front_of({"a": (1.0, 1.0), "b": (1.0, 1.0)}) == ["a", "b"]
+
+
+def test_runs_tested_on_other_images_are_refused(tmp_path: Path) -> None:
+    one, other = write_run(tmp_path, "one"), write_run(tmp_path, "other")
+    write_png(other.image("sem", 3), np.ones((SIDE, SIDE), np.uint8))
+    with pytest.raises(UserError, match=r"tested on different images.*14 patches of 32 pixels, split test"):
+        compare_runs([one, other], tmp_path / "compare.html")
+    assert not (tmp_path / "compare.html").exists()
+
+
+def test_runs_of_different_kinds_are_refused(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, "one"), write_run(tmp_path, "other", model="repair", tested=False)]
+    with pytest.raises(UserError, match="one is of translation, other is of repair"):
+        compare_runs(runs, tmp_path / "compare.html")
+
+
+def test_a_run_that_was_not_tested_is_compared_with_what_it_has(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, "one"), write_run(tmp_path, "other", tested=False)]
+    page = Page(compare_runs(runs, tmp_path / "compare.html").path.read_text())
+    assert "Not tested yet" in page.text
+    assert "txm2sem test --name other --eval" in page.text
+    assert "txm2sem test --name other --eval --dataset_mode txm2sem3d" in page.text

@@ -1,0 +1,112 @@
+"""Folders of runs that are done, written without training anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from txm2sem.config import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
+from txm2sem.metrics import Continuity
+from txm2sem.report.continuity import PREDICTION, TRUTH, TXM, continuity_values
+from txm2sem.report.phases import Phases
+from txm2sem.report.scorecard import scorecard
+from txm2sem.report.scores_files import scores_csv, scores_json
+from txm2sem.runs import RunPaths, options_text, write_options, write_text
+
+PATCHES, SIDE = 14, 32
+
+Images = NDArray[np.uint8]
+
+
+def write_run(root: Path, name: str = "run", *, noise: float = 10.0, tested: bool = True, **options: Any) -> RunPaths:
+    """Write the folders of a translation run below `root`; `noise` is the error of its predictions [grey levels]."""
+    paths = RunPaths.of(name, root / "checkpoints", root / "results")
+    places = {"checkpoints_dir": root / "checkpoints", "results_dir": root / "results"}
+    values = {**MODEL_DEFAULTS["srgan"], "model": "srgan", "ngf": 4, "patch_size": SIDE, "name": name, "niter": 1}
+    values |= {"dataroot": root / "images", "num_train": 4, **places, **options}
+    trained = override(TrainCommand(), values)
+    write_options(paths.options, to_mapping(trained))
+    losses = [f"(epoch: {epoch}, iters: {i}) G_L1: {9 - epoch}.5 D_real: 0.5" for epoch in (1, 2) for i in (2, 4)]
+    write_text(paths.loss_log, "\n".join(losses) + "\n")
+    write_text(
+        paths.metrics_log, "".join(f"(epoch: {epoch}) PSNR={15 + epoch}.0±0.5, SSIM=0.3±0.01\n" for epoch in range(3))
+    )
+    write_text(paths.network("latest", "G"), "")
+    if tested:
+        command = override(TestCommand(), {**to_mapping(trained), "phase": "test", "eval": True})
+        write_text(paths.test_options_text, options_text(to_mapping(command), to_mapping(TestCommand())))
+        write_test(paths, noise)
+    return paths
+
+
+def images(noise: float) -> tuple[Images, Images, Images]:
+    """Return TXM, SEM and predictions, (N, H, W); patch 0 is predicted best."""
+    rng = np.random.default_rng(0)
+    rock = gaussian_filter(rng.standard_normal((PATCHES, SIDE, SIDE)), (0, 2, 2))
+    sem = np.clip(120 + 200 * rock + rng.normal(0, 5, rock.shape), 1, 255).astype(np.uint8)
+    txm = np.clip(120 - 40 * gaussian_filter(rock, (0, 2, 2)), 1, 255).astype(np.uint8)
+    errors = noise * (1 + np.arange(PATCHES))[:, None, None] / PATCHES * rng.standard_normal(rock.shape)
+    return txm, sem, np.clip(sem + errors, 0, 255).astype(np.uint8)
+
+
+def write_test(paths: RunPaths, noise: float) -> None:
+    """Write what a test of patches leaves: images, and the scorecard over two slices."""
+    txm, sem, predicted = images(noise)
+    for folder, stack in (("txm", txm), ("sem", sem), ("sem_fake", predicted)):
+        for index, image in enumerate(stack):
+            write_png(paths.image(folder, index), image)
+    kinds = {f"model {paths.name}": predicted, "raw TXM": txm, "constant": np.full_like(sem, 120)}
+    kinds["linear fit"] = np.clip(240 - txm.astype(int), 0, 255).astype(np.uint8)
+    slices = [8 + index % 2 for index in range(PATCHES)]
+    phases = Phases((1, 0, 2), (90.0, 150.0), 0.0, 0.9)
+    scores = scorecard(kinds, sem, slices=slices, phases=phases)
+    about = {"model": paths.name, "epoch": "latest", "split": "test"}
+    write_text(paths.scores(".json"), scores_json(scores, about, ["a note"]))
+    write_text(paths.scores(".csv"), scores_csv(scores))
+    write_text(paths.evaluation, "(epoch: latest) PSNR=20.0±0.1, SSIM=0.5±0.01\n")
+
+
+def write_png(path: Path, image: Images) -> None:
+    """Write a PNG file, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+
+
+def write_cube(paths: RunPaths, *, change: float = 2.0, side: int = 12) -> Images:
+    """Write what a test on a cube leaves; the TXM is 8 z + 3 y + x, and the prediction, returned, `change` times it."""
+    z, y, x = np.indices((side, side, side))
+    txm = (8 * z + 3 * y + x).astype(np.uint8)
+    predicted: Images = np.clip(change * txm, 0, 255).astype(np.uint8)
+    for content, volume in (("pred", predicted), ("txm", txm)):
+        path = paths.volume_stack(content, "test")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(path, volume, imagej=True, metadata={"axes": "ZYX"})
+    measured = {name: Continuity.of(volume, 4) for name, volume in ((TXM, txm), (PREDICTION, predicted), (TRUTH, txm))}
+    first = {"z": 3, "row": 20, "column": 40}
+    values = {"epoch": "latest", "size": side, "first": first, "volumes": continuity_values(measured)}
+    write_text(paths.continuity("test", ".json"), json.dumps(values))
+    return predicted
+
+
+def write_trust(paths: RunPaths) -> None:
+    """Write what a test leaves that measures how far predictions can be trusted."""
+    for index in range(PATCHES):
+        for name in ("uncertainty", "contradiction"):
+            path = paths.trust_map(name, index)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(path, np.full((SIDE, SIDE), 4.0, np.float32))
+    write_png(paths.calibration_figure, np.zeros((8, 8), np.uint8))
+    content = {
+        "format": 1,
+        "uncertainty": {"method": "dropout", "samples": 8, "validation": {"coverage": 0.68}},
+        "guard": {"threshold": 3.5},
+        "novelty": {"threshold": 2.0, "distances": [1.0] * PATCHES, "flagged": [PATCHES - 1]},
+    }
+    write_text(paths.trust, json.dumps(content))

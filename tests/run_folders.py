@@ -99,7 +99,7 @@ def write_trust(paths: RunPaths) -> None:
     """Write what a test leaves that measures how far predictions can be trusted."""
     for index in range(PATCHES):
         for name in ("uncertainty", "contradiction"):
-            path = paths.trust_map(name, index)
+            path = paths.numbers(name, index)
             path.parent.mkdir(parents=True, exist_ok=True)
             tifffile.imwrite(path, np.full((SIDE, SIDE), 4.0, np.float32))
     write_png(paths.calibration_figure, np.zeros((8, 8), np.uint8))
@@ -109,4 +109,4 @@ def write_trust(paths: RunPaths) -> None:
         "guard": {"threshold": 3.5},
         "novelty": {"threshold": 2.0, "distances": [1.0] * PATCHES, "flagged": [PATCHES - 1]},
     }
-    write_text(paths.trust, json.dumps(content))
+    write_text(paths.trust_report, json.dumps(content))

@@ -121,20 +121,6 @@ class RunPaths:
         """The page about the run."""
         return self.results / "report.html"
 
-    @property
-    def trust(self) -> Path:
-        """How far predictions can be trusted, for programs."""
-        return self.results / "trust.json"
-
-    @property
-    def calibration_figure(self) -> Path:
-        """The picture of how true the stated uncertainty is."""
-        return self.results / "calibration.png"
-
-    def trust_map(self, name: str, index: int) -> Path:
-        """Return the map of evaluation patch `index`: `uncertainty` or `contradiction`."""
-        return self.results / name / f"{index:03d}.tif"
-
     def image(self, folder: str, index: int) -> Path:
         """Return the file of evaluation patch `index` in one of `IMAGE_FOLDERS`."""
         return self.results / folder / f"{index:03d}.png"

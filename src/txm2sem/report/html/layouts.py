@@ -113,7 +113,7 @@ def overlays_of(record: RunRecord, layout: Layout) -> dict[str, Overlay]:
 
     def trust(name: str) -> Callable[[int], NDArray[Any] | None]:
         def values(index: int) -> NDArray[Any] | None:
-            path = record.paths.trust_map(name, index)
+            path = record.paths.numbers(name, index)
             return np.asarray(tifffile.imread(path)) if path.exists() else None
 
         return values

@@ -108,7 +108,7 @@ class RunRecord:
         options = read_options(paths.options) if paths.options.exists() else {}
         losses = read_losses(paths.loss_log, int(options.get("num_train", TrainCommand().sampling.num_train)))
         scores = [curve.finite() for curve in read_scores(paths.metrics_log)]
-        trust = _read_json(paths.trust)
+        trust = _read_json(paths.trust_report)
         return cls(paths, options, losses, scores, _read_test(paths), _read_volumes(paths), trust)
 
     @property

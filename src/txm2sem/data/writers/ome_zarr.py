@@ -124,18 +124,21 @@ def build_pyramid(path: Path, depth: int, description: Description, progress: Ca
         progress: is told how many voxels of the level before have been done.
     """
     finer, levels = open_array(path, 0), 1
-    leading = finer.shape[:-3]
-    channels = [(slice(channel, channel + 1),) for channel in range(leading[0])] if leading else [()]
     while max(finer.shape[-3:]) > SMALLEST_LEVEL:
         z, y, x = (-(-side // 2) for side in finer.shape[-3:])
-        coarser = _create_level(path, levels, (*leading, z, y, x), finer.dtype, depth)
-        for channel, window in product(channels, _windows((z, y, x), (depth, SHARD, SHARD))):
+        coarser = _create_level(path, levels, (*finer.shape[:-3], z, y, x), finer.dtype, depth)
+        for channel, window in product(channel_windows(finer), _windows((z, y, x), (depth, SHARD, SHARD))):
             part = finer[*channel, *(slice(2 * side.start, 2 * side.stop) for side in window)]
             coarser[*channel, *window] = halve(part)
             progress(part.size)
         finer, levels = coarser, levels + 1
     group = zarr.open_group(path, mode="r+")
     group.attrs.update({"ome": _ome_attributes(levels, description), PROVENANCE: description.provenance})
+
+
+def channel_windows(array: VoxelArray) -> list[tuple[slice, ...]]:
+    """Return the first part of a window for each channel of an array: nothing where it has no axis for them."""
+    return [(slice(one, one + 1),) for one in range(array.shape[0])] if array.ndim == 4 else [()]
 
 
 def halve(volume: NDArray[Any]) -> NDArray[Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.config import TrustOptions, VolumeCommand, to_mapping
 from txm2sem.data import OutputGrey
 from txm2sem.data.writers import Channel
 from txm2sem.inference.trust import Judgement, Trust
@@ -51,6 +52,11 @@ class TrustChannels:
         return whole.astype(self.grey.dtype)
 
     @property
+    def texts(self) -> dict[str, str]:
+        """What the values of each channel mean, by its name."""
+        return {NAMES[0]: str(self.grey)} | {channel.name: channel.text for channel in self.descriptions}
+
+    @property
     def descriptions(self) -> tuple[Channel, ...]:
         """What is said of the channels in the file, and the values that viewers show as black and white."""
         largest = self.grey.window[1] if self.grey.dtype.kind != "f" else np.inf
@@ -83,3 +89,9 @@ class TrustChannels:
             largest / LARGEST_CONTRADICTION,
             largest / LARGEST_NOVELTY,
         )
+
+
+def options_without_trust(command: VolumeCommand) -> dict[str, Any]:
+    """Return the options by name, without those that say nothing of a volume which has only its prediction."""
+    unsaid = {option.name for option in fields(TrustOptions)}
+    return {name: value for name, value in to_mapping(command).items() if name not in unsaid}

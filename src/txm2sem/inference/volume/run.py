@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from txm2sem import __version__, checkpoints
-from txm2sem.config import TrustOptions, VolumeCommand, to_mapping
+from txm2sem.config import VolumeCommand, to_mapping
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume
-from txm2sem.data.writers import Description, build_pyramid, open_array, write_ome_tiff
+from txm2sem.data.writers import Description, build_pyramid, channel_windows, open_array, write_ome_tiff
 from txm2sem.errors import UserError
 from txm2sem.inference.statistics import estimate_statistics, fix_statistics
 from txm2sem.inference.volume.blocks import BlockResult, BlockTranslator
-from txm2sem.inference.volume.channels import NAMES
+from txm2sem.inference.volume.channels import NAMES, options_without_trust
 from txm2sem.inference.volume.measures import Measures
 from txm2sem.inference.volume.opening import OpenVolume
 from txm2sem.inference.volume.passes import AXES, Block, Pass
@@ -31,10 +31,6 @@ from txm2sem.runs import VOLUME_SUFFIXES, VolumePaths
 
 MOST_ANISOTROPIC = 1.01
 """Voxels whose sides differ by no more than this factor are as long as wide."""
-
-
-TRUST_OPTIONS = tuple(field.name for field in dataclasses.fields(TrustOptions))
-"""Options that say nothing of a volume without the channels that they ask for."""
 
 
 class VolumeRun:
@@ -220,21 +216,14 @@ class VolumeRun:
     def slices(self, progress: Callable[[int], Any] = lambda voxels: None) -> Iterator[NDArray[Any]]:
         """Yield the slices (y, x) of the result, in z order, channel by channel, as they are written."""
         array = open_array(self.paths.image, 0)
-        channels = [(slice(one, one + 1),) for one in range(array.shape[0])] if array.ndim == 4 else [()]
-        for channel, block in product(channels, self.passes[-1].blocks):
+        for channel, block in product(channel_windows(array), self.passes[-1].blocks):
             for image in array[*channel, *block.window()].reshape(-1, *array.shape[-2:]):
                 yield image
                 progress(image.size)
 
     def provenance(self) -> dict[str, Any]:
         """Return where the result comes from: program, model, options and input, as plain values by name."""
-        opened, options = self.opened, to_mapping(self.command)
-        judged: dict[str, Any] = {}
-        if opened.channels is None:
-            options = {name: value for name, value in options.items() if name not in TRUST_OPTIONS}
-        else:
-            texts = {channel.name: channel.text for channel in opened.channels.descriptions}
-            judged = {"channels": {"prediction": str(opened.grey)} | texts}
+        opened = self.opened
         return {
             "version": __version__,
             "model": opened.model_name,
@@ -244,8 +233,11 @@ class VolumeRun:
             "input_sha256_of_metadata": opened.reader.fingerprint(),
             "input_shape": list(opened.reader.shape),
             "input_offset": list(opened.reader.offset),
-            "options": options,
-            **judged,
+            **(
+                {"options": options_without_trust(self.command)}
+                if opened.channels is None
+                else {"options": to_mapping(self.command), "channels": opened.channels.texts}
+            ),
         }
 
     def _check_places(self) -> None:

@@ -164,6 +164,10 @@ class RunPaths:
         """Return all options of a test on a volume, for people."""
         return self.results / f"volume_opt_{save_name}.txt"
 
+    def volume_scores(self, save_name: str, suffix: str) -> Path:
+        """Return the scorecard of a volume: to look at (`.png`), for programs (`.json`, `.csv`)."""
+        return self.results / f"scores_{save_name}{suffix}"
+
     def continuity(self, save_name: str, suffix: str) -> Path:
         """Return the continuity of a volume along z: for people (`.txt`) or for programs (`.json`)."""
         return self.results / f"continuity_{save_name}{suffix}"
@@ -172,6 +176,7 @@ class RunPaths:
         """Return what a test on a volume writes and an earlier one of that name has left here."""
         outputs = [self.volume_figure(save_name), self.volume_options_text(save_name)]
         outputs += [self.continuity(save_name, suffix) for suffix in (".txt", ".json")]
+        outputs += [self.volume_scores(save_name, suffix) for suffix in (".png", ".json", ".csv")]
         for content in ("pred", "txm"):
             outputs += [self.volume(content, save_name), self.volume_stack(content, save_name)]
         return [path for path in outputs if path.exists()]

@@ -385,19 +385,19 @@ def _labels(folder: Path) -> set[str]:
 
 @row("save_epoch_freq")
 def _(bench: Bench) -> None:
-    assert _labels(bench.train("--save_epoch_freq 1")) == {"1", "2", "latest"}
-    assert _labels(bench.train("--save_epoch_freq 2")) == {"2", "latest"}
+    assert _labels(bench.train("--save_epoch_freq 1")) == {"1", "2", "latest", "best"}
+    assert _labels(bench.train("--save_epoch_freq 2")) == {"2", "latest", "best"}
 
 
 @row("save_by_iter")
 def _(bench: Bench) -> None:
-    assert _labels(bench.train("--save_latest_freq 4 --save_by_iter")) == {"iter_4", "iter_8", "latest"}
-    assert _labels(bench.train("--save_latest_freq 4")) == {"latest"}
+    assert _labels(bench.train("--save_latest_freq 4 --save_by_iter")) == {"iter_4", "iter_8", "latest", "best"}
+    assert _labels(bench.train("--save_latest_freq 4")) == {"latest", "best"}
 
 
 @row("save_latest_freq")
 def _(bench: Bench) -> None:
-    assert _labels(bench.train("--save_latest_freq 3 --save_by_iter")) == {"iter_3", "iter_6", "latest"}
+    assert _labels(bench.train("--save_latest_freq 3 --save_by_iter")) == {"iter_3", "iter_6", "latest", "best"}
 
 
 @row("epoch")

@@ -52,7 +52,7 @@ def test_each_input_trains_and_tests(program: Program, images: Path, seg_mode: s
     outcome = program(f"train --name run --seg_mode {seg_mode} {source}", SEGMENTATION)
     assert outcome.status == 0, outcome.err
     checkpoints = {path.name for path in Path("checkpoints/run").glob("*_net_*.pth")}
-    assert checkpoints == {"latest_net_G.pth"}
+    assert checkpoints == {"latest_net_G.pth", "best_net_G.pth"}
     lines = Path("checkpoints/run/run_metrics.txt").read_text().splitlines()
     scores = ", ".join(rf"{name}=\S+±\S+" for name in ("Dice", "Dice_neither", "Dice_low_density", "Dice_high_density"))
     assert [re.fullmatch(rf"\(epoch: {epoch}\) {scores}", line) is not None for epoch, line in enumerate(lines)] == [

@@ -232,7 +232,7 @@ def test_checkpoints_by_iteration_and_by_epoch_can_be_tested(program: Program, i
     options = "--name run --save_by_iter --save_latest_freq 3 --save_epoch_freq 2 --niter_decay 2"
     assert program("train", SRGAN, TINY_TRAINING, options).status == 0
     labels = {path.name.removesuffix("_net_G.pth") for path in Path("checkpoints/run").glob("*_net_G.pth")}
-    assert labels == {"latest", "2", "iter_3", "iter_6", "iter_9", "iter_12"}
+    assert labels == {"latest", "best", "2", "iter_3", "iter_6", "iter_9", "iter_12"}
     for choice, label in (("--load_iter 6", "iter_6"), ("--epoch 2", "2")):
         assert program("test --name run", choice).status == 0
         assert Path("results/run/eval_metrics.txt").read_text().startswith(f"(epoch: {label}) ")

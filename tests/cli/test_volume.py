@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Callable
@@ -150,6 +151,67 @@ def test_the_truth_is_measured_too_where_it_is_known(program: Program, stack: Pa
     expected = np.abs(np.diff(noise[2 : 2 + SIZE, 5 : 5 + SIZE, 7 : 7 + SIZE].astype(float), axis=0)).mean()
     assert found["volumes"]["truth"]["adjacent_difference"] == pytest.approx(expected)
     assert f"SEM (truth)         {expected:.2f}" in out
+
+
+def test_without_truth_there_are_no_scores_and_with_it_those_of_the_saved_slices(program: Program, stack: Path) -> None:
+    run(program)
+    assert not list(Path("results/identity").glob("scores_*"))
+    truth = np.clip(made_stack().astype(int) + np.random.default_rng(0).integers(-9, 9, (DEPTH, ROWS, COLUMNS)), 1, 255)
+    truth[6, 5:10, 7:15] = 0  # not imaged
+    write_stack(Path("images/test/sem_full_stack"), truth.astype(np.uint8))
+    out = run(program, "--x_ind 7 --y_ind 5 --z_ind 2 --eval")
+    found = json.loads(Path("results/identity/scores_test.json").read_text())
+    cube = truth[2 : 2 + SIZE, 5 : 5 + SIZE, 7 : 7 + SIZE]
+    assert (found["model"], found["images"], found["slices"], found["interval"]) == ("identity", SIZE, SIZE, None)
+    assert found["valid_share"] == pytest.approx(np.mean(cube > 0))
+    assert "neighbouring slices of one cube are alike" in out
+    assert "images has no training split" in out
+    assert found["similarity"]["model identity"] == found["similarity"]["raw TXM"]
+    assert (found["rock"], list(found["similarity"])) == ({}, ["model identity", "raw TXM"])
+    predicted = slices_of(Path("results/identity/volume_pred_test"))
+    psnr = [
+        10 * np.log10(255**2 / np.mean((one.astype(float) - other)[other > 0] ** 2))
+        for one, other in zip(predicted, cube, strict=True)
+    ]
+    assert found["similarity"]["model identity"]["all"]["psnr"]["value"] == pytest.approx(np.mean(psnr))
+    with Path("results/identity/scores_test.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "model identity"]
+    assert [int(row["slice"]) for row in rows] == list(range(2, 2 + SIZE))
+    assert [float(row["psnr_all"]) for row in rows] == pytest.approx(psnr, rel=1e-5)
+    assert "scores_test: results/identity/scores_test.png" in out
+    run(program, "--x_ind 0 --y_ind 0")
+    kept = [path.name for path in Path("results").glob("identity_*/scores_test.*")]
+    assert sorted(kept) == ["scores_test.csv", "scores_test.json", "scores_test.png"]
+
+
+@pytest.mark.draws
+def test_a_cube_is_scored_beside_what_its_training_slices_tell(trained: Program, images: Path) -> None:
+    txm, sem = (np.stack([tifffile.imread(images / "train" / name / "000.tif")] * 40) for name in ("txm", "sem"))
+    write_stack(images / "test/txm_full_stack", txm)
+    write_stack(images / "test/sem_full_stack", sem)
+    assert trained("test --name run --eval", MODE, "--x_ind 10 --y_ind 20").status == 0
+    found = json.loads(Path("results/run/scores_test.json").read_text())
+    assert list(found["similarity"])[:4] == ["model run", "raw TXM", "constant", "linear fit"]
+    assert found["phases"]["dice"] > 0.7
+    assert found["rock"]["model run"]["high_density"]["fraction"]["true"]["value"] > 0
+    assert (
+        found["similarity"]["linear fit"]["all"]["psnr"]["value"]
+        > found["similarity"]["constant"]["all"]["psnr"]["value"]
+    )
+    with Image.open("results/run/scores_test.png") as picture:
+        assert picture.width > 1000
+
+
+def test_a_training_split_that_cannot_be_used_is_told_and_no_obstacle(trained: Program, images: Path) -> None:
+    rock = np.random.default_rng(0).integers(1, 255, (40, 48, 48), np.uint8)
+    for name in ("txm", "sem"):
+        write_stack(images / f"test/{name}_full_stack", rock)
+    next((images / "train" / "sem").iterdir()).unlink()
+    outcome = trained("test --name run --eval", MODE)
+    assert outcome.status == 0, outcome.err
+    assert "the training split cannot be used" in outcome.out
+    assert "the phases of the rock, are left out: " in outcome.out
+    assert "images/train/sem" in outcome.out
 
 
 def test_voxels_outside_the_field_of_view_take_no_part(program: Program, stack: Path) -> None:

@@ -60,11 +60,13 @@ class Scorecard:
         phases: how phases of the rock are told by grey value; None: they are not measured.
         perceptual: the distance in features; None: it is left out.
         seed: of the bootstrap.
+        one_volume: the images are the slices of one volume, of which neighbours are alike; so there are no intervals.
     """
 
     phases: Phases | None = None
     perceptual: PerceptualDistance | None = None
     seed: int = 0
+    one_volume: bool = False
     measured: list[dict[str, Measured]] = field(default_factory=list, init=False)
     slices: list[int] = field(default_factory=list, init=False)
     shape: tuple[int, ...] = field(default=(), init=False)
@@ -109,7 +111,8 @@ class Scorecard:
         """
         if not self.measured:
             raise ValueError("there are no scores yet: add an image first")
-        return Scores(self, Resampling(self.slices, np.random.default_rng(self.seed)))
+        groups = [0] * len(self.slices) if self.one_volume else self.slices
+        return Scores(self, Resampling(groups, np.random.default_rng(self.seed)))
 
 
 class Scores:
@@ -119,13 +122,15 @@ class Scores:
         card: what they were measured on.
         kinds: names of the predictions, the model first.
         slices: different slices among the images.
+        has_intervals: there are slices that intervals can be over.
         regions: names of the regions that are scored apart.
     """
 
     def __init__(self, card: Scorecard, resampling: Resampling) -> None:
         self.card = card
         self.kinds = [name for name in card.measured[0] if name != TRUTH]
-        self.slices = resampling.slices
+        self.slices = len(set(card.slices))
+        self.has_intervals = resampling.slices > 1
         known = card.measured[0][self.kinds[0]].values
         self.regions = [region for region in REGIONS if f"psnr_{region}" in known]
         self._resampling = resampling

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from txm2sem.report.scorecard import Scorecard, Scores
 from txm2sem.report.scores_figure import draw_scores
 from txm2sem.report.scores_files import scores_csv, scores_json
 from txm2sem.report.scores_table import scores_table
-from txm2sem.runs import RunPaths, write_text
+from txm2sem.runs import write_text
 
 FEW_SLICES = 6
 """With fewer slices than this, intervals are said to be rough."""
@@ -24,12 +25,12 @@ MUCH_UNCOUNTED = 0.1
 
 
 def write_scores(
-    paths: RunPaths, card: Scorecard, about: Mapping[str, Any], target: str, *, has_masks: bool
+    place: Callable[[str], Path], card: Scorecard, about: Mapping[str, Any], target: str, *, has_masks: bool
 ) -> list[str]:
     """Write the scorecard of a test into the run's results, and return it for the console.
 
     Args:
-        paths: of the run.
+        place: where the scorecard with a suffix is.
         card: to which all images were added.
         about: what was tested: `model`, `epoch`, `split`.
         target: what the images show: SEM, or TXM.
@@ -39,16 +40,16 @@ def write_scores(
     notes = notes_on_scores(scores, target, has_masks=has_masks)
     lines = ["", headline(scores), "", *scores_table(scores).splitlines(), "", *(f"note: {note}" for note in notes)]
     title = f"{about['model']} (epoch {about['epoch']}) on split {about['split']}: {headline(scores)}"
-    save_figure(draw_scores(scores, title), paths.scores(".png"), dpi=120)
-    write_text(paths.scores(".json"), scores_json(scores, about, notes))
-    write_text(paths.scores(".csv"), scores_csv(scores))
+    save_figure(draw_scores(scores, title), place(".png"), dpi=120)
+    write_text(place(".json"), scores_json(scores, about, notes))
+    write_text(place(".csv"), scores_csv(scores))
     return lines
 
 
 def headline(scores: Scores) -> str:
     """Say what the scores are over."""
     slices = f"{scores.slices} slices" if scores.slices > 1 else "1 slice"
-    interval = "; [95 % interval over slices]" if scores.slices > 1 else ""
+    interval = "; [95 % interval over slices]" if scores.has_intervals else ""
     share = f"{100 * scores.valid_share:.1f} %"
     return f"scores over the {share} of pixels that are uncharged and imaged, of {slices}{interval}"
 
@@ -56,7 +57,11 @@ def headline(scores: Scores) -> str:
 def notes_on_scores(scores: Scores, target: str, *, has_masks: bool) -> list[str]:
     """Return what one must know to read the scores."""
     card, notes = scores.card, []
-    if scores.slices == 1:
+    if card.one_volume:
+        notes.append(
+            "neighbouring slices of one cube are alike, so there are no intervals: how others score is not known"
+        )
+    elif scores.slices == 1:
         notes.append("all images are of one slice, so there are no intervals: how other slices score is not known")
     elif scores.slices < FEW_SLICES:
         notes.append(f"intervals from {scores.slices} slices are rough, and rather too narrow")

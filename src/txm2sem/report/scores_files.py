@@ -58,7 +58,7 @@ def scores_json(scores: Scores, about: Mapping[str, Any], notes: Sequence[str]) 
         "width_px": width,
         "valid_share": scores.valid_share,
         "ms_ssim_scales": scales_of(card.shape),
-        "interval": {"level": LEVEL, "resamples": RESAMPLES, "over": "slices"} if scores.slices > 1 else None,
+        "interval": {"level": LEVEL, "resamples": RESAMPLES, "over": "slices"} if scores.has_intervals else None,
         "units": UNITS,
         "phases": phases,
         "similarity": {kind: scores.similarity(kind) for kind in scores.kinds},

@@ -116,7 +116,7 @@ def test_translation(command: TestCommand) -> TestReport:
     ]
     write_text(paths.evaluation, "\n".join([f"(epoch: {label}) {evaluation.model}", "", *lines]) + "\n")
     about = {"model": paths.name, "epoch": label, "split": command.test.phase}
-    lines += write_scores(paths, card, about, target, has_masks=slices.has_densities)
+    lines += write_scores(paths.scores, card, about, target, has_masks=slices.has_densities)
     said, drawn = write_trust(command, paths, trust, patches, about)
     write_test_options(command)
     return TestReport(paths, lines + said, [paths.overview, paths.scores(".png"), *drawn], earlier)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,12 @@ from txm2sem.data import (
     to_uint8,
 )
 from txm2sem.data.transforms import adjust_contrast
+from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.metrics import Continuity
 from txm2sem.networks import check_patch_size
 from txm2sem.report.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
+from txm2sem.report.cube_scores import FromTraining, score_cube
 from txm2sem.report.cuts import Cuts, draw_cuts
 from txm2sem.report.overview import save_figure
 from txm2sem.report.results import (
@@ -44,6 +48,7 @@ from txm2sem.report.results import (
     write_png,
     write_test_options,
 )
+from txm2sem.report.scores import perceptual_or_none, write_scores
 from txm2sem.runs import json_text, set_aside, write_text, write_whole
 
 LAGS = 16
@@ -95,8 +100,33 @@ def test_volume(command: TestCommand) -> TestReport:
     ]
     write_text(paths.continuity(name, ".txt"), "\n".join([f"{paths.name} (epoch: {label})", *lines[:-1]]) + "\n")
     write_text(paths.continuity(name, ".json"), continuity_json(measured, source, label, inside))
+    pictures = [paths.volume_figure(name)]
+    if TRUTH in volumes:
+        lines += write_cube_scores(command, source, volumes, inside)
+        pictures.append(paths.volume_scores(name, ".png"))
     write_test_options(command, paths.volume_options_text(name))
-    return TestReport(paths, lines, [paths.volume_figure(name)], earlier)
+    return TestReport(paths, lines, pictures, earlier)
+
+
+def write_cube_scores(
+    command: TestCommand, source: Source, volumes: Mapping[str, Volume], inside: NDArray[np.bool_]
+) -> list[str]:
+    """Score the slices of a cube whose truth is known, write that, and return it for the console."""
+    paths, name = paths_of(command), command.volume.save_name
+    data = dataclasses.replace(command.data, txm_range=str(source.txm_range), sem_range=str(source.sem_range))
+    known = FromTraining.fit(command.run.dataroot, data)
+    card = score_cube(
+        {f"model {paths.name}": volumes[PREDICTION], "raw TXM": volumes[TXM]},
+        source.grey_volume(),
+        volumes[TRUTH],
+        inside,
+        known,
+        perceptual=perceptual_or_none(device_of(command.run.gpu_ids)),
+        first=source.cube.z,
+    )
+    about = {"model": paths.name, "epoch": checkpoint_label(command), "split": command.test.phase}
+    lines = write_scores(partial(paths.volume_scores, name), card, about, "SEM", has_masks=False)
+    return lines + [f"note: {note}" for note in known.notes]
 
 
 def check_save_name(name: str) -> None:
@@ -166,13 +196,17 @@ class Source:
         Raises:
             UserError: a slice is damaged.
         """
-        volumes = {TXM: self._cube_of(lambda index: to_uint8(middle_channel(self.network_input(index))[0]), np.uint8)}
+        volumes = {TXM: to_uint8(self.grey_volume())}
         truth, grey = self.truth, self.sem_range
         if truth is not None and grey is not None:
             volumes[TRUTH] = self._cube_of(
                 lambda index: to_uint8(grey.normalise(self.cube.slice_of(truth, index))), np.uint8
             )
         return volumes
+
+    def grey_volume(self) -> NDArray[np.float32]:
+        """Return the TXM as a network sees it, (z, y, x) in [-1, 1]."""
+        return self._cube_of(lambda index: middle_channel(self.network_input(index))[0].numpy(), np.float32)
 
     def inside(self) -> NDArray[np.bool_]:
         """Return which voxels (z, y, x) are in the field of view: not 0 in the TXM, nor in the truth.

@@ -75,8 +75,9 @@ class Bench:
 
     def train(self, options: str = "", base: str = DEFAULT, name: str | None = None) -> Path:
         """Train and return the folder of checkpoints."""
-        self.runs += 1
-        name = name or f"run{self.runs}"
+        if name is None:
+            self.runs += 1
+            name = f"run{self.runs}"
         outcome = self.program(f"train --name {name} --no_html", base, options)
         assert outcome.status == 0, outcome.err
         self.outcome = outcome

@@ -26,7 +26,9 @@ def main(words: Sequence[str], program: str) -> int:
     from tqdm import tqdm
 
     from txm2sem.checking import check_data_root
+    from txm2sem.devices import keep_freed_memory
 
+    keep_freed_memory()
     with tqdm(total=1.0, bar_format="{desc:<24} {bar} {elapsed}<{remaining}", disable=None) as bar:
 
         def show(done: float, task: str) -> None:

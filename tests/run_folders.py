@@ -95,13 +95,13 @@ def write_cube(paths: RunPaths, *, change: float = 2.0, side: int = 12) -> Image
     return predicted
 
 
-def write_trust(paths: RunPaths) -> None:
-    """Write what a test leaves that measures how far predictions can be trusted."""
+def write_trust(paths: RunPaths, suffix: str = "") -> None:
+    """Write what a test leaves that measures how far predictions can be trusted; the TXM is darker than predicted."""
     for index in range(PATCHES):
-        for name in ("uncertainty", "contradiction"):
-            path = paths.numbers(name, index)
+        for name, value in (("uncertainty", 4.0), ("contradiction", -5.0)):
+            path = paths.numbers(f"{name}{suffix}", index)
             path.parent.mkdir(parents=True, exist_ok=True)
-            tifffile.imwrite(path, np.full((SIDE, SIDE), 4.0, np.float32))
+            tifffile.imwrite(path, np.full((SIDE, SIDE), value, np.float32))
     write_png(paths.calibration_figure, np.zeros((8, 8), np.uint8))
     content = {
         "format": 1,

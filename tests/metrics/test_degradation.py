@@ -1,4 +1,4 @@
-"""The model that makes TXM from SEM: its blur, its fit, and what pixels that do not count do to them."""
+"""The model that makes TXM from SEM: what its fit explains."""
 
 from __future__ import annotations
 
@@ -6,27 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from txm2sem.metrics import TERMS, RidgeSums, blur, degradation_terms
+from txm2sem.metrics import TERMS, RidgeSums, degradation_terms
 
 RNG = np.random.default_rng(0)
-IMAGE = RNG.uniform(-1, 1, (96, 80)).astype(np.float32)
-
-
-def test_the_blur_is_a_gaussian_in_pixels() -> None:
-    for sigma in (1.0, 4.0):
-        np.testing.assert_allclose(blur(IMAGE, sigma), gaussian_filter(IMAGE, sigma, mode="mirror"), atol=2e-3)
-    assert blur(IMAGE, 0) is IMAGE
-
-
-def test_pixels_that_do_not_count_change_nothing_and_none_near_is_zero() -> None:
-    valid = np.ones(IMAGE.shape, np.bool_)
-    np.testing.assert_allclose(blur(IMAGE, 2, valid), blur(IMAGE, 2), atol=1e-6)
-    valid[20:60] = False
-    other = np.where(valid, IMAGE, np.float32(50))
-    np.testing.assert_array_equal(blur(IMAGE, 2, valid), blur(other, 2, valid))
-    assert (blur(IMAGE, 2, valid)[38:42] == 0).all()
-    flat = np.full_like(IMAGE, 0.5)
-    np.testing.assert_allclose(blur(flat, 2, valid)[valid], 0.5, atol=1e-5)
 
 
 def test_the_fit_explains_blurs_and_squares_whatever_the_brightness_of_each_image() -> None:

@@ -30,6 +30,7 @@ from txm2sem.report.html.patches import places_of
 from txm2sem.report.html.record import RunRecord, read_options_text
 from txm2sem.report.html.stored import factor_for, open_display, shrink, shrunk_shape
 from txm2sem.report.html.verdict import judge, judge_difference
+from txm2sem.report.html.volumes import whole_volume_html
 from txm2sem.runs import RunPaths, options_text, write_options, write_text
 
 
@@ -54,7 +55,18 @@ def test_a_page_shows_all_that_a_run_has_left(tmp_path: Path) -> None:
     for words in ("PSNR: better than", "Rock: low density", "dropout", "unlike the training images", "Cube test"):
         assert words in page.text, words
     assert {"error", "uncertainty", "contradiction"} <= {str(one.get("data-layer")) for one in page.all("figure")}
+    # The contradiction is -5 all over: its size is shown.
+    assert re.search(r"(?<![\d.])5 σ", page.text)
     assert all(image.get("alt") is not None for image in page.all("img"))
+
+
+def test_maps_of_whole_slices_are_those_of_the_slices(tmp_path: Path) -> None:
+    paths = write_run(tmp_path)
+    for folder in ("txm", "sem", "sem_fake"):
+        (paths.results / folder).rename(paths.results / f"{folder}_fullslice")
+    write_trust(paths, "_fullslice")
+    shown = {str(one.get("data-layer")) for one in page_of(paths).all("figure")}
+    assert {"error", "uncertainty", "contradiction"} <= shown
 
 
 def test_a_page_needs_no_network_and_stays_small(tmp_path: Path) -> None:
@@ -277,6 +289,16 @@ def write_pyramid(path: Path, voxels: np.ndarray) -> Path:
     ome: Any = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}], "omero": {"channels": labels}}
     group.attrs["ome"] = ome
     return path
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_maps_of_volumes_have_the_scale_of_what_they_mean(tmp_path: Path, dtype: type) -> None:
+    # Integers span 10 standard deviations.
+    stored = 4 if dtype is np.float32 else 0.4 * np.iinfo(dtype).max
+    path = tmp_path / "v.tif"
+    channels = np.stack([np.full((3, 8, 9), value) for value in (7, 1, stored, 0)], axis=1)
+    tifffile.imwrite(path, channels.astype(dtype), imagej=True, metadata={"axes": "ZCYX"})
+    assert re.search(r"(?<![\d.+])4 σ", whole_volume_html(path, 0, 10_000))
 
 
 def test_a_volume_is_read_at_the_coarsest_level_that_is_large_enough(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from txm2sem.metrics.calibration import (
     VarianceCalibration,
 )
 from txm2sem.metrics.continuity import Continuity, ContinuitySums, adjacent_difference, autocorrelation
-from txm2sem.metrics.degradation import TERMS, RidgeSums, blur, degradation_terms
+from txm2sem.metrics.degradation import TERMS, RidgeSums, degradation_terms
 from txm2sem.metrics.image import MIN_REGION, Summary, ms_ssim, pearson, psnr, scales_of, similarity, ssim
 from txm2sem.metrics.masked import gaussian, gaussian_over
 from txm2sem.metrics.outliers import Normality
@@ -82,7 +82,6 @@ __all__ = [
     "accuracy",
     "adjacent_difference",
     "autocorrelation",
-    "blur",
     "chord_lengths",
     "class_summaries",
     "common_area",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from txm2sem.metrics.masked import gaussian_over
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -21,30 +22,6 @@ RIDGE = 1e-3
 """Weight of the penalty on coefficients of standardised terms: neighbouring widths say nearly the same."""
 
 
-def blur(image: Image, sigma: float, valid: Mask | None = None) -> Image:
-    """Return a Gaussian-blurred image (H, W); sigma in pixels, 0 for none.
-
-    Args:
-        image: (H, W), continued by reflection.
-        sigma: of the Gaussian, which is cut off at four of them.
-        valid: pixels that count, (H, W): the mean is over those. Where there are none near, the result is 0. All where
-            absent.
-    """
-    if valid is None:
-        return _gaussian(image, sigma)
-    weights = _gaussian(valid.astype(np.float32), sigma)
-    sums = _gaussian(np.where(valid, image, np.float32(0)), sigma)
-    return np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 1e-3)
-
-
-def _gaussian(image: Image, sigma: float) -> Image:
-    if sigma == 0:
-        return image
-    # The default of OpenCV cuts narrow Gaussians off earlier in 8 bits; here it is always at four sigma.
-    side = 2 * round(4 * sigma) + 1
-    return cv2.GaussianBlur(image, (side, side), sigma).astype(np.float32, copy=False)
-
-
 def degradation_terms(sem: Image, valid: Mask | None = None) -> Iterator[Image]:
     """Yield the `TERMS` of the model, (H, W) each: the SEM (H, W) in [-1, 1], blurred by each width, and its square.
 
@@ -52,7 +29,7 @@ def degradation_terms(sem: Image, valid: Mask | None = None) -> Iterator[Image]:
     the latter would see as a difference.
     """
     for sigma in WIDTHS:
-        blurred = blur(sem, sigma, valid)
+        blurred = gaussian_over(sem, valid, sigma)[0] if sigma else sem
         yield blurred
         yield blurred**2
 

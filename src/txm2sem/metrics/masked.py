@@ -29,7 +29,7 @@ def gaussian(image: NDArray[Any], sigma: float) -> NDArray[np.float32]:
 
 
 def gaussian_over(
-    image: NDArray[Any], valid: NDArray[np.bool_], sigma: float
+    image: NDArray[Any], valid: NDArray[np.bool_] | None, sigma: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return an image smoothed by a Gaussian over its valid pixels only, and the share of the weights that lie on them.
 
@@ -38,14 +38,14 @@ def gaussian_over(
 
     Args:
         image: (H, W), any grey values; those of pixels that are not valid change nothing.
-        valid: pixels that count, (H, W).
+        valid: pixels that count, (H, W); all where absent.
         sigma: standard deviation [pixels], above 0.
 
     Returns:
         the smoothed image, also beside valid pixels, and 0 where the share is below `MIN_SUPPORT`; and the share, 0 to
         1. Both (H, W).
     """
-    if valid.all():
+    if valid is None or valid.all():
         return gaussian(image, sigma), np.ones(image.shape, np.float32)
     support = gaussian(valid, sigma)
     sums = gaussian(np.where(valid, image, 0), sigma)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import abstractmethod
 from functools import lru_cache
@@ -14,14 +15,15 @@ from txm2sem.data.readers.base import CACHE_BYTES, StoredVolume
 
 
 class PagedVolume(StoredVolume):
-    """A volume whose first axis runs over pages of (rows, columns)."""
+    """A volume whose axes but the last two run over pages of (rows, columns), the last of them fastest."""
 
     def load(self, where: tuple[slice, ...]) -> NDArray[Any]:
         """Return a copy of a part of some pages."""
-        pages, rows, columns = (range(length)[part] for length, part in zip(self.shape, where, strict=True))
-        block = np.empty((len(pages), len(rows), len(columns)), self.dtype)
-        for image, page in zip(block, pages, strict=True):
-            image[:] = self._part(page, *where[1:])
+        wanted = [range(length)[part] for length, part in zip(self.shape, where, strict=True)]
+        pages = np.arange(math.prod(self.shape[:-2])).reshape(self.shape[:-2])[where[:-2]]
+        block = np.empty([len(part) for part in wanted], self.dtype)
+        for place, page in np.ndenumerate(pages):
+            block[place] = self._part(int(page), *where[-2:])
         return block
 
     @abstractmethod

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.metrics import TERMS, RidgeSums, blur, degradation_terms
+from txm2sem.metrics import TERMS, RidgeSums, degradation_terms, gaussian, gaussian_over
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -138,7 +138,8 @@ def _difference(pair: Pair, coefficients: Sequence[float]) -> Image:
 
 def _smoothed(image: Image, smoothing: float, valid: Mask | None) -> Image:
     """Return an image (H, W) smoothed, less its background."""
-    return blur(image, smoothing, valid) - blur(image, BACKGROUND * smoothing, valid)
+    near, background = (gaussian_over(image, valid, sigma)[0] for sigma in (smoothing, BACKGROUND * smoothing))
+    return near - background
 
 
 def _others(pairs: Sequence[Pair]) -> list[Image]:
@@ -150,7 +151,7 @@ def _planted(pair: Pair, other: Image) -> tuple[Pair, Mask]:
     """Return a pair with a disc of another SEM in its middle, and where that can be noticed."""
     rows, columns = (np.arange(side) - (side - 1) / 2 for side in pair.sem.shape)
     disc = np.hypot(rows[:, None], columns[None]) < min(PLANTED_RADIUS, *(side / 4 for side in pair.sem.shape))
-    differs = np.abs(blur(other - pair.sem, PLANTED_BLUR)) >= PLANTED_DIFFERENCE
+    differs = np.abs(gaussian(other - pair.sem, PLANTED_BLUR)) >= PLANTED_DIFFERENCE
     place = disc & differs if pair.valid is None else disc & differs & pair.valid
     return pair._replace(sem=np.where(disc, other, pair.sem)), place
 

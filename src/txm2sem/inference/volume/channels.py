@@ -16,11 +16,16 @@ from txm2sem.inference.trust import Judgement, Trust
 NAMES = ("prediction", "uncertainty", "contradiction", "novelty")
 """The channels, in their order."""
 
-LARGEST_CONTRADICTION = 10.0
-"""Size of the score that becomes the largest integer."""
+LARGEST = {"contradiction": 10.0, "novelty": 5.0}
+"""Size of the score, and distance in thresholds, that become the largest integer."""
 
-LARGEST_NOVELTY = 5.0
-"""Distance, in thresholds, that becomes the largest integer."""
+
+def value_of_step(name: str, dtype: np.dtype[Any]) -> float:
+    """Return what a step of a stored channel is: standard deviations of contradiction, thresholds of novelty.
+
+    1 for the other channels, whose steps are grey values of the prediction, and in float32.
+    """
+    return LARGEST[name] / np.iinfo(dtype).max if name in LARGEST and dtype.kind != "f" else 1.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class TrustChannels:
     - novelty: distance of the tile from those of training, in thresholds: above 1 it is unlike them.
 
     float32 volumes have these numbers themselves. In integers the uncertainty has the steps of the prediction, and the
-    others span 0 to `LARGEST_CONTRADICTION` and 0 to `LARGEST_NOVELTY`; what is larger is cut off.
+    others span 0 to their `LARGEST`; what is larger is cut off.
 
     Attributes:
         trust: what judges.
@@ -80,15 +85,11 @@ class TrustChannels:
     def _steps(self) -> tuple[float, float, float]:
         """What a level of 255, a standard deviation and a threshold become."""
         of_level = (self.grey.model.high - self.grey.model.low) / 255
-        if self.grey.dtype.kind == "f":
-            return of_level, 1.0, 1.0
-        largest = float(np.iinfo(self.grey.dtype).max)
-        written = self.grey.written
-        return (
-            of_level * largest / (written.high - written.low),
-            largest / LARGEST_CONTRADICTION,
-            largest / LARGEST_NOVELTY,
-        )
+        others = [1 / value_of_step(name, self.grey.dtype) for name in NAMES[2:]]
+        if self.grey.dtype.kind != "f":
+            written = self.grey.written
+            of_level *= float(np.iinfo(self.grey.dtype).max) / (written.high - written.low)
+        return of_level, others[0], others[1]
 
 
 def options_without_trust(command: VolumeCommand) -> dict[str, Any]:

@@ -113,8 +113,9 @@ def overlays_of(record: RunRecord, layout: Layout) -> dict[str, Overlay]:
 
     def trust(name: str) -> Callable[[int], NDArray[Any] | None]:
         def values(index: int) -> NDArray[Any] | None:
-            path = record.paths.numbers(name, index)
-            return np.asarray(tifffile.imread(path)) if path.exists() else None
+            path = record.paths.numbers(f"{name}{suffix}", index)
+            # A contradiction has a sign: the TXM is darker or brighter than the prediction would give.
+            return np.abs(tifffile.imread(path)) if path.exists() else None
 
         return values
 
@@ -126,7 +127,7 @@ def overlays_of(record: RunRecord, layout: Layout) -> dict[str, Overlay]:
     )
     threshold = float(record.trust.get("guard", {}).get("threshold", None) or 1.0)
     overlays["contradiction"] = Overlay(
-        "contradiction", "contradiction", trust("contradiction"), COLOUR_MAPS["cividis"], "σ", threshold
+        "size of the contradiction", "contradiction", trust("contradiction"), COLOUR_MAPS["cividis"], "σ", threshold
     )
     return overlays
 

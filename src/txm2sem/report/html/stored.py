@@ -21,14 +21,12 @@ from txm2sem.data.readers.base import StoredVolume, readable
 from txm2sem.data.readers.ome_zarr import ZarrVolume, is_zarr
 from txm2sem.data.readers.tiff_stack import TiffStackVolume
 from txm2sem.errors import UserError
+from txm2sem.inference.volume.channels import NAMES
 from txm2sem.report.html.images import reduced
 from txm2sem.runs import VolumePaths
 
 SHOWN_SIDE = 160
 """The coarsest level of a pyramid is taken whose longest side is still this long [voxels]."""
-
-CHANNELS = ("prediction", "uncertainty", "contradiction", "novelty")
-"""Names of channels where the file has none."""
 
 Shape = tuple[int, int, int]
 ReadSlice = Callable[[int], NDArray[Any]]
@@ -140,7 +138,7 @@ def _open_tiff(path: Path) -> DisplayVolume:
 def _display(stored: StoredVolume, labels: list[str], window: Any, scale: int) -> DisplayVolume:
     axes = stored.axes or ("z", "y", "x")
     count = stored.shape[axes.index("c")] if "c" in axes else 1
-    names = labels if len(set(labels)) == count else [*CHANNELS, *map(str, range(len(CHANNELS), count))][:count]
+    names = labels if len(set(labels)) == count else [*NAMES, *map(str, range(len(NAMES), count))][:count]
     steps = stored.steps or (None,) * len(axes)
     sizes = [steps[axes.index(axis)] for axis in "zyx"]
     known = [size for size in sizes if size is not None]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from txm2sem.config import TestCommand, fields_of, override
 from txm2sem.errors import UserError
+from txm2sem.inference.volume.channels import value_of_step
 from txm2sem.pages import COLOUR_MAPS, ColourMap, Layer, table, volume_viewer
 from txm2sem.report.continuity import KEYS, PREDICTION, TRUTH, TXM
 from txm2sem.report.html.record import RunRecord, VolumeRecord, number_of
@@ -28,7 +29,7 @@ MOST_CUBES = 3
 SHOWN_LAGS = (1, 4, 16)
 
 COLOURS = {"uncertainty": "viridis", "contradiction": "cividis", "novelty": "inferno"}
-UNITS = {"uncertainty": "grey levels", "contradiction": "σ"}
+UNITS = {"uncertainty": "grey values of the prediction", "contradiction": "σ", "novelty": "× threshold"}
 
 ORDER = (PREDICTION, TXM, TRUTH)
 
@@ -156,7 +157,7 @@ def _channel(name: str, volume: NDArray[Any], opened: DisplayVolume) -> Layer:
     finite = volume[np.isfinite(volume)]
     top = float(np.percentile(finite, 99.5)) if finite.size else 1.0
     scaled = as_bytes(volume.astype(np.float32), 0.0, top)
-    return Layer(name, scaled, colours, "0", f"{top:.3g} {UNITS.get(kind, '')}".strip())
+    return Layer(name, scaled, colours, "0", f"{top * value_of_step(kind, volume.dtype):.3g} {UNITS[kind]}")
 
 
 def _about(shape: Sequence[int], step: int, voxel_size: Sequence[float] | None, note: str = "") -> str:

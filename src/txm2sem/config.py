@@ -427,7 +427,8 @@ class RepairOptions:
     """Slices to repair, and how their charged regions are found where no masks are given."""
 
     txm: Path | None = None
-    """folder of the aligned TXM slices; needed unless the model was trained with --sem_only"""
+    """folder of the aligned TXM slices; kriging does without where there are none, and so does a model that was trained
+    with --sem_only"""
     charge: Path | None = None
     """folder of masks of the charged regions (above 0 is charged); without it they are found by the options below"""
     saturation: str = "auto"
@@ -436,6 +437,9 @@ class RepairOptions:
     """saturated regions with fewer pixels than this are left as they are [pixels]"""
     dilation: int = _at_least(0, 2)
     """how far the mask reaches beyond a saturated region [pixels]"""
+    texture: bool = False
+    """kriging: fill with the noise and texture that the rest of the slice has, not with the smooth expectation: better
+    to look at, further from the truth"""
     epoch: str = "latest"
     """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
     load_iter: int = _at_least(0, 0)
@@ -555,9 +559,9 @@ class VolumeCommand:
 
 @dataclass(frozen=True)
 class RepairCommand:
-    """Repair charged SEM slices with a trained model."""
+    """Repair charged SEM slices by kriging, or with the trained model that --name names."""
 
-    run: RunOptions = RunOptions()
+    run: RunOptions = RunOptions(name="")
     model: ModelOptions = ModelOptions(model="repair")
     data: DataOptions = DataOptions()
     repair: RepairOptions = RepairOptions()

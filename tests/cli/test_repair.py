@@ -61,7 +61,7 @@ def test_train_and_test(program: Program, images: Path) -> None:
     assert "results/run/overview.png" in outcome.out
     text = (results / "eval_metrics.txt").read_text()
     assert text.startswith("(epoch: latest) PSNR_inside=")
-    for name in ("model run", "constant", "Telea inpainting (radius 5)", "the same, not from black pixels"):
+    for name in ("model run", "constant", "Telea inpainting (radius 5)", "the same, not from black pixels", "kriging"):
         assert re.search(rf"^{re.escape(name)} .*±.*±.*±", text, re.MULTILINE), name
     (kept,) = [path for path in Path("results").iterdir() if path.name != "run"]
     for folder in ("txm", "sem", "sem_fake", "charged", "mask"):
@@ -302,6 +302,62 @@ def test_the_meaning_of_black_and_the_pixel_size_are_kept(program: Program, trai
         assert (page.photometric.name, page.resolution, int(page.resolutionunit)) == ("MINISWHITE", (2e5, 2e5), 3)
 
 
+@pytest.mark.draws
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("options", ["", "--txm images/test/txm", "--texture --seed 3"])
+def test_slices_are_repaired_without_a_model(program: Program, tmp_path: Path, dtype: str, options: str) -> None:
+    write_repair_root(tmp_path / "images", dtype=dtype)
+    outcome = program("repair images/test/sem repaired --charge images/test/charge", options)
+    assert outcome.status == 0, outcome.err
+    assert Path("repaired/before_after.png").exists()
+    for name, (before, after) in zip(("000.tif", "001.tif"), repaired_pairs(), strict=True):
+        mask = (tifffile.imread(f"images/test/charge/{name}") > 0) & (before != 0)
+        assert after.dtype == before.dtype == np.dtype(dtype)
+        np.testing.assert_array_equal(after[~mask], before[~mask])
+        assert (after[mask] < before[mask]).mean() > 0.9
+    assert program("repair images/test/sem again --charge images/test/charge", options).status == 0
+    for one, other in zip(repaired_pairs(), repaired_pairs(out="again"), strict=True):
+        np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_texture_is_another_in_every_slice_and_with_every_seed(program: Program, images: Path) -> None:
+    for number in (0, 1):
+        sem = tifffile.imread("images/test/sem/000.tif")
+        write_slice(Path(f"same/sem/{number}.tif"), sem)
+        write_slice(Path(f"same/charge/{number}.tif"), tifffile.imread("images/test/charge/000.tif"))
+    for out, options in (("smooth", ""), ("one", "--texture"), ("two", "--texture --seed 1")):
+        assert program(f"repair same/sem {out} --charge same/charge", options).status == 0
+    (_, first), (_, second) = repaired_pairs("same/sem", "smooth")
+    np.testing.assert_array_equal(first, second)
+    (_, first), (_, second) = repaired_pairs("same/sem", "one")
+    assert (first != second).any()
+    assert (first != repaired_pairs("same/sem", "two")[0][1]).any()
+
+
+def test_a_slice_without_an_intact_pixel_is_named(program: Program, images: Path) -> None:
+    write_slice(images / "test/charge/001.tif", np.full((96, 96), 255, np.uint8))
+    outcome = program("repair images/test/sem repaired --charge images/test/charge")
+    assert outcome.status == 1
+    assert "images/test/sem/001.tif: every pixel of the SEM is charged or 0" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--patch_size 32", ["--patch_size does nothing in a repair by kriging", "--name"]),
+        ("--epoch best", ["--epoch does nothing in a repair by kriging"]),
+        ("--name run --texture --txm images/test/txm", ["--texture belongs to kriging", "--name"]),
+    ],
+)
+@pytest.mark.usefixtures("trained")
+def test_options_of_the_other_method_are_refused(program: Program, words: str, expected: list[str]) -> None:
+    outcome = program("repair images/test/sem repaired", words)
+    assert outcome.status == 1
+    for part in expected:
+        assert part in outcome.err
+    assert not Path("repaired").exists()
+
+
 def test_a_model_without_txm_repairs_without(program: Program, images: Path) -> None:
     assert program("train --name alone --sem_only", REPAIR, TINY_TRAINING).status == 0
     outcome = program("repair images/test/sem repaired --name alone --charge images/test/charge --gpu_ids -1")
@@ -403,6 +459,6 @@ def test_words_that_are_not_understood(program: Program, words: str, expected: s
 def test_the_help_lists_the_options_of_the_search(program: Program) -> None:
     outcome = program("repair --help")
     assert outcome.status == 0
-    for option in ("--txm", "--charge", "--saturation", "--min_area", "--dilation", "--name"):
+    for option in ("--txm", "--charge", "--saturation", "--min_area", "--dilation", "--texture", "--name"):
         assert f"{option} " in outcome.out
     assert "repair" in program("--help").out

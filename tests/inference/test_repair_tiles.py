@@ -13,7 +13,10 @@ from torch import Tensor
 
 from txm2sem.config import DataOptions
 from txm2sem.inference import Predictor
-from txm2sem.inference.repair import fill, find_charge, tile_starts, tile_weights, to_dtype
+from txm2sem.inference.repair import fill
+from txm2sem.inference.repair.charge import find_charge
+from txm2sem.inference.repair.folder import to_dtype
+from txm2sem.inference.repair.tiles import tile_starts, tile_weights
 
 
 @dataclass
@@ -41,7 +44,7 @@ def test_tiles_cover_a_side_and_overlap_by_half(length: int, size: int) -> None:
 
 
 def test_weights_add_up_at_half_overlap_and_are_above_zero() -> None:
-    weights = tile_weights(16)
+    weights = tile_weights((16, 16))
     assert weights.min() > 0
     np.testing.assert_allclose(weights[:8, :8] + weights[8:, :8] + weights[:8, 8:] + weights[8:, 8:], 1)
 

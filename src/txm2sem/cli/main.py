@@ -21,7 +21,7 @@ COMMANDS = {
     "report": "write a page about a run: images, scores, curves, how to do it again",
     "compare": "write a page about several runs, side by side",
     "volume": "translate a whole TXM volume of any size and format with a trained model",
-    "repair": "fill charged regions of your own SEM slices with a trained model",
+    "repair": "fill charged regions of your own SEM slices, by kriging or with a trained model",
     "phantom": "write a synthetic shale data set to try things with",
 }
 """Commands with their one-line help; each is the module of the same name in `txm2sem.cli`."""

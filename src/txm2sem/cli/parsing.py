@@ -143,7 +143,7 @@ def _with_usable_precision(command: ModelCommand) -> ModelCommand:
 
 
 def _saved_options(command: TrainCommand | TestCommand | VolumeCommand | RepairCommand) -> dict[str, Any]:
-    if isinstance(command, TrainCommand) and not command.schedule.continue_train:
+    if not command.run.name or (isinstance(command, TrainCommand) and not command.schedule.continue_train):
         return {}
     path = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir).options
     return read_options(path) if path.exists() else {}

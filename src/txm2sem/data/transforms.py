@@ -38,18 +38,31 @@ EMPTY_SIDE = 7
 def keep_empty(output: Tensor, source: Tensor) -> Tensor:
     """Return a network's output, its prediction black, -1, where the source is black over an area: nothing is imaged.
 
-    Such areas are the union of all squares of `EMPTY_SIDE` pixels that are black throughout (a morphological opening);
-    beyond the image's edges everything is taken for black.
+    See `empty_areas`.
 
     Args:
         output: (N, C, H, W); its first channel is the prediction, in [-1, 1], others stay as they are.
         source: what the network saw, (N, C, H, W) at the same resolution; its middle channel counts.
     """
-    imaged = (middle_channel(source)[:, None] > -1).to(output)
+    empty = empty_areas(middle_channel(source)[:, None] <= -1)
+    return torch.cat([torch.where(empty, -1.0, output[:, :1]), output[:, 1:]], dim=1)
+
+
+def empty_areas(black: Tensor) -> Tensor:
+    """Return the areas of black pixels that are no dark rock: nothing was imaged there.
+
+    They are the union of all squares of `EMPTY_SIDE` pixels that are black throughout (a morphological opening); beyond
+    the image's edges everything is taken for black.
+
+    Args:
+        black: bool (N, 1, H, W), True where a pixel is black.
+
+    Returns:
+        bool (N, 1, H, W).
+    """
     margin = EMPTY_SIDE // 2
-    centres = 1 - F.max_pool2d(imaged, EMPTY_SIDE, stride=1, padding=margin)
-    empty = F.max_pool2d(centres, EMPTY_SIDE, stride=1, padding=margin)
-    return torch.cat([torch.where(empty > 0, -1.0, output[:, :1]), output[:, 1:]], dim=1)
+    centres = 1 - F.max_pool2d((~black).float(), EMPTY_SIDE, stride=1, padding=margin)
+    return F.max_pool2d(centres, EMPTY_SIDE, stride=1, padding=margin) > 0
 
 
 def downsample(source: Tensor, factor: int) -> Tensor:

@@ -59,7 +59,7 @@ def power_spectrum(image: NDArray[Any]) -> Spectrum:
     """
     transformed, window = _transform(image)
     power = np.abs(transformed) ** 2 / np.sum(window**2)
-    rings = _rings(image.shape)
+    rings = rings_of(image.shape)
     return Spectrum(rings.frequencies, rings.mean(power))
 
 
@@ -92,7 +92,7 @@ def compare_spectra(one: NDArray[Any], other: NDArray[Any]) -> tuple[Spectrum, S
     if one.shape != other.shape:
         raise ValueError(f"compare_spectra: expected two images of one shape, found {one.shape}, {other.shape}")
     (first, window), (second, _) = _transform(one), _transform(other)
-    rings = _rings(one.shape)
+    rings = rings_of(one.shape)
     cross = rings.mean((first * second.conj()).real)
     powers = [rings.mean(np.abs(transformed) ** 2) for transformed in (first, second)]
     product = powers[0] * powers[1]
@@ -208,11 +208,12 @@ def _windowed(image: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 
 @lru_cache(maxsize=8)
-def _rings(shape: tuple[int, ...]) -> _Rings:
-    return _Rings(shape)
+def rings_of(shape: tuple[int, ...]) -> Rings:
+    """Return the rings of images of a shape (H, W)."""
+    return Rings(shape)
 
 
-class _Rings:
+class Rings:
     """The rings of equal frequency in half a Fourier transform, from the lowest frequency to Nyquist.
 
     The corners beyond it are left out: there, only diagonals are resolved.

@@ -25,7 +25,8 @@ from txm2sem.data import (
 )
 from txm2sem.data.repair import SEM_CHANNEL
 from txm2sem.inference import Predictor
-from txm2sem.inference.inpainting import TELEA_RADIUS, telea
+from txm2sem.inference.repair import krige, telea
+from txm2sem.inference.repair.telea import TELEA_RADIUS
 from txm2sem.metrics import Summary, psnr, ssim
 from txm2sem.networks import check_patch_size
 from txm2sem.report.overview import (
@@ -49,7 +50,8 @@ from txm2sem.runs import set_aside, write_text
 
 TELEA = f"Telea inpainting (radius {TELEA_RADIUS})"
 TELEA_WITHOUT_BLACK = "the same, not from black pixels"
-COLUMNS = ("charged (input)", "repaired", "Telea, not from black", "SEM (truth)", "|repaired - SEM|")
+KRIGING = "kriging"
+COLUMNS = ("charged (input)", "repaired", KRIGING, "SEM (truth)", "|repaired - SEM|")
 
 
 @dataclass
@@ -85,7 +87,7 @@ class RepairResult:
     txm: NDArray[np.uint8]
     charged: NDArray[np.uint8]
     repaired: NDArray[np.uint8]
-    inpainted: NDArray[np.uint8]
+    kriged: NDArray[np.uint8]
     sem: NDArray[np.uint8]
     mask: NDArray[np.bool_]
 
@@ -167,7 +169,7 @@ def repair_patches(
         patches: the fixed patches.
         name: of the model, in the scores.
         constant: grey value to fill with for comparison, in [-1, 1], or None.
-        scores: receives the scores of the model, of the constant and of Telea inpainting, by name.
+        scores: receives the scores of the model, of the constant, of Telea inpainting and of kriging, by name.
     """
     for index in range(len(patches)):
         patch = patches[index]
@@ -177,11 +179,26 @@ def repair_patches(
         repairs = {name: repaired}
         if constant is not None:
             repairs["constant"] = np.where(mask, to_uint8(np.array(constant)), sem)
-        repairs |= {TELEA: telea(charged, mask), TELEA_WITHOUT_BLACK: telea(charged, mask, from_black=False)}
+        repairs |= {
+            TELEA: telea(charged, mask),
+            TELEA_WITHOUT_BLACK: telea(charged, mask, from_black=False),
+            KRIGING: kriged(charged, mask, None if patches.options.sem_only else to_uint8(patch["txm"][0])),
+        }
         valid = patch["valid"][0].numpy() if "valid" in patch else None
         for kind, image in repairs.items():
             scores.setdefault(kind, RepairScores()).add(image, sem, mask, valid)
-        yield RepairResult(index, to_uint8(patch["txm"][0]), charged, repaired, repairs[TELEA_WITHOUT_BLACK], sem, mask)
+        yield RepairResult(index, to_uint8(patch["txm"][0]), charged, repaired, repairs[KRIGING], sem, mask)
+
+
+def kriged(
+    charged: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    txm: NDArray[np.uint8] | None = None,
+    texture: np.random.Generator | None = None,
+) -> NDArray[np.uint8]:
+    """Return a charged 8-bit SEM (H, W) with its mask filled by kriging, see `krige`."""
+    filled = krige(charged, mask, txm, texture)
+    return np.where(mask, np.rint(filled).clip(0, 255).astype(np.uint8), charged)
 
 
 def repair_table(rows: dict[str, RepairScores]) -> str:
@@ -199,14 +216,14 @@ def repair_table(rows: dict[str, RepairScores]) -> str:
 
 
 def draw_repairs(patches: list[RepairResult], title: str) -> Figure:
-    """Draw charged, repaired and inpainted image, truth and absolute error of patches."""
+    """Draw charged, repaired and kriged image, truth and absolute error of patches."""
     errors = [np.abs(patch.repaired.astype(np.int16) - patch.sem.astype(np.int16)) for patch in patches]
     colours = error_colours(np.concatenate([error[patch.mask] for patch, error in zip(patches, errors, strict=True)]))
     rows = []
     for patch, error in zip(patches, errors, strict=True):
-        model, telea = (psnr(image[patch.mask], patch.sem[patch.mask]) for image in (patch.repaired, patch.inpainted))
-        label = f"patch {patch.index:03d}\ninside mask:\n{model:.2f} dB\nTelea {telea:.2f}"
-        pictures = (patch.charged, patch.repaired, patch.inpainted, patch.sem, colours.to_rgba(error))
+        model, other = (psnr(image[patch.mask], patch.sem[patch.mask]) for image in (patch.repaired, patch.kriged))
+        label = f"patch {patch.index:03d}\ninside mask:\n{model:.2f} dB\nkriging {other:.2f}"
+        pictures = (patch.charged, patch.repaired, patch.kriged, patch.sem, colours.to_rgba(error))
         rows.append(OverviewRow(label, pictures))
     figure = draw_rows(rows, COLUMNS, title)
     add_error_bar(figure, colours)

@@ -50,7 +50,7 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
         if index in wanted:
             shown.append(_thinned(repaired))
     picture = out / "before_after.png"
-    save_figure(draw_before_after(shown, f"{folder}, repaired by {command.run.name}"), picture)
+    save_figure(draw_before_after(shown, f"{folder}, repaired by {command.run.name or 'kriging'}"), picture)
     untouched = sum(share == 0 for share in shares)
     lines = [f"{len(repair)} slices, {np.mean(shares):.2%} of their pixels repaired, at most {max(shares):.2%} of one"]
     if untouched:

@@ -56,7 +56,7 @@ def commands_html(record: RunRecord, prefix: str = "") -> str:
         commands["Test"] = test_command(record.tested.options, record.options)
     for volume in record.volumes:
         if volume.options:
-            commands[f"Test on the cube {volume.name}"] = test_command(volume.options, record.options)
+            commands[f"Test on a cube: {volume.name}"] = test_command(volume.options, record.options)
     note = (
         "With the same version on the same machine, training ends with the same weights, and tests with these scores."
     )

@@ -22,24 +22,26 @@ def trust_html(record: RunRecord) -> str:
         found = dict(_flat(values)) if isinstance(values, Mapping) else {}
         if found:
             parts.append("<div>" + facts(name.replace("_", " ").capitalize(), found) + "</div>")
+    html = '<div class="figures">\n' + "\n".join(parts) + "\n</div>"
     path = record.paths.calibration_figure
     try:
         if path.exists():
             words = "How large errors are where the model states how uncertain it is"
-            parts.append(figure(file_data(path.read_bytes()), words, words))
+            html += "\n" + figure(file_data(path.read_bytes()), words, words)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; test again, or remove it") from error
-    return '<div class="figures">\n' + "\n".join(parts) + "\n</div>"
+    return html
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Yield names and values of nested mappings; of long lists, how long they are."""
+    """Yield names and values of nested mappings, without the points of curves, which the picture shows."""
     for key, value in values.items():
         name = f"{above}{key.replace('_', ' ')}"
         if isinstance(value, Mapping):
             yield from _flat(value, f"{name}: ")
         elif isinstance(value, list):
-            yield name, ", ".join(map(_text, value)) if 0 < len(value) <= 12 else f"{len(value)} values"
+            if not any(isinstance(item, float) for item in value):
+                yield name, ", ".join(map(_text, value)) or "none"
         else:
             yield name, _text(value)
 

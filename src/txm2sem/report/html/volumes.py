@@ -119,7 +119,7 @@ def _cube_html(record: RunRecord, cube: VolumeRecord, most: int) -> str:
     first = (int(start.get("z", 0)), int(start.get("row", 0)), int(start.get("column", 0)))
     viewer = volume_viewer(f"cube-{cube.name}", layers, first, factor)
     numbers = continuity_html(cube.continuity.get("volumes", {}))
-    return f"<h3>Cube {escape(cube.name)}</h3>\n{_about(opened.shape, factor, None, note)}\n{viewer}\n{numbers}"
+    return f"<h3>Cube: {escape(cube.name)}</h3>\n{_about(opened.shape, factor, None, note)}\n{viewer}\n{numbers}"
 
 
 def _known_volumes(record: RunRecord, cube: VolumeRecord) -> tuple[dict[str, NDArray[np.uint8]], str]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from txm2sem.inference.inpainting import telea
+from txm2sem.inference.repair import telea
 
 
 def test_a_hole_is_filled_from_around_it_and_nothing_else_changes() -> None:

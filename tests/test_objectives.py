@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import jacrev
 
 from txm2sem.config import GanMode, LearningRatePolicy
-from txm2sem.metrics import ssim
+from txm2sem.metrics import power_spectrum, ssim
 from txm2sem.objectives import (
     ImagePool,
     gan_loss,
@@ -26,6 +26,7 @@ from txm2sem.objectives import (
     learning_rate_factor,
     mix_samples,
     regression_loss,
+    spectrum_loss,
     ssim_loss,
 )
 
@@ -54,6 +55,41 @@ class TestRegressionLoss:
         prediction = torch.tensor([1.0, -2.0]).reshape(1, 1, 1, 2)
         target = torch.tensor([2.0, 2.0]).reshape(1, 1, 1, 2)
         assert regression_loss(prediction, target, kind).item() == pytest.approx(expected, rel=ROUNDING)
+
+
+class TestSpectrumLoss:
+    @untimed
+    @given(seeds, st.integers(8, 30), st.integers(8, 30))
+    def test_is_the_distance_of_the_power_spectra_that_are_scored(self, seed: int, rows: int, columns: int) -> None:
+        # Noise that is strong beside that of rounding, which the loss adds.
+        prediction, target = (
+            noise(1, 1, rows, columns, seed=seed).double(),
+            noise(1, 1, rows, columns, seed=seed + 1).double(),
+        )
+        one, other = (power_spectrum(image[0, 0].numpy()).values for image in (prediction, target))
+        expected = np.mean(np.log10(one / other) ** 2)
+        assert spectrum_loss(prediction, target).item() == pytest.approx(expected, rel=1e-2, abs=1e-4)
+
+    def test_knows_the_strength_of_grain_and_not_its_place(self) -> None:
+        target = noise(2, 1, 16, 16)
+        assert spectrum_loss(target.flip(3), target).item() == pytest.approx(0, abs=1e-6)
+        # Ten times the amplitude is 20 dB, at every frequency.
+        assert spectrum_loss(10 * target, target).item() == pytest.approx(4, rel=1e-3)
+
+    def test_is_the_mean_over_images(self) -> None:
+        one, other = noise(1, 1, 16, 16), noise(1, 1, 16, 16, seed=1)
+        both = spectrum_loss(torch.cat([one, 3 * other]), torch.cat([other, one]))
+        assert both.item() == pytest.approx((spectrum_loss(one, other) + spectrum_loss(3 * other, one)).item() / 2)
+
+    def test_has_a_gradient_where_images_are_flat_or_in_half_precision(self) -> None:
+        prediction = torch.zeros(1, 1, 8, 8, dtype=torch.bfloat16, requires_grad=True)
+        torch.autograd.backward(
+            spectrum_loss(prediction + 0.1 * noise(1, 1, 8, 8).bfloat16(), noise(1, 1, 8, 8, seed=1))
+        )
+        assert prediction.grad is not None
+        assert prediction.grad.isfinite().all()
+        assert prediction.grad.abs().sum() > 0
+        assert spectrum_loss(torch.zeros(1, 1, 8, 8), noise(1, 1, 8, 8)).isfinite()
 
 
 class TestSsimLoss:

@@ -157,6 +157,9 @@ class ObjectiveOptions:
     """weight of the regression loss (feedforward, srcnn)"""
     lambda_ssim: float = _of_models(0.0, "feedforward", "srcnn", at_least=0)
     """weight of 1 - SSIM, which keeps contrast that a mean difference alone blurs (feedforward, srcnn)"""
+    lambda_spectrum: float = _of_models(0.0, *TRANSLATION_MODELS, at_least=0)
+    """weight of the squared distance of the power spectra of prediction and SEM [(10 dB)^2], which asks for the SEM's
+    grain wherever it lies (feedforward, srcnn, pix2pix, srgan)"""
     gan_mode: GanMode = _of_models("lsgan", "pix2pix", "srgan", "repair")
     """the adversarial objective (pix2pix, srgan, repair)"""
     lambda_L1: float = _of_models(100.0, "pix2pix", "srgan", "repair", at_least=0)  # noqa: N815

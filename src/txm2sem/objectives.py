@@ -14,9 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from txm2sem.config import GanMode, LearningRatePolicy
+from txm2sem.metrics.spectra import rings_of
 
 SSIM_WINDOW = 7
 """Side of the windows of the structural similarity [pixels]."""
+
+ROUNDING_POWER = (2 / 255) ** 2 / 12
+"""Variance of the error of rounding to 256 grey levels in [-1, 1]."""
 
 
 def regression_loss(
@@ -101,6 +105,43 @@ def ssim_loss(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -
         return 1 - similarity.mean()
     windows = (F.max_pool2d((~valid).float(), side, 1) == 0).expand_as(similarity)
     return torch.where(windows, 1 - similarity, 0).sum() / windows.sum().clamp_min(1)
+
+
+def spectrum_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the mean over images and frequencies of log10(P_prediction / P_target)^2, a scalar; 0.01 is 1 dB.
+
+    P is an image's radially averaged power spectrum, see `metrics.power_spectrum`. No pixel is compared with another:
+    what is asked for is grain as strong and as fine as the target's, wherever in the image it lies. Images are not
+    averaged before, since one with an edge of the field of view has more power than all others. The noise of rounding
+    to 8 bits is added to both, so that frequencies without power have a logarithm. At least float32 is used.
+
+    Args:
+        prediction: (N, C, H, W), H and W at least 8.
+        target: (N, C, H, W).
+    """
+    ratio = _radial_power(prediction) / _radial_power(target)
+    return torch.log10(ratio).square().mean()
+
+
+def _radial_power(images: Tensor) -> Tensor:
+    """Return the power spectrum of images (N, C, H, W) and of their rounding, averaged over rings, (N C, K)."""
+    images = images.to(torch.promote_types(images.dtype, torch.float32))
+    rows, columns = images.shape[-2:]
+    window = torch.outer(*(_hann(side, images) for side in (rows, columns)))
+    mean = (images * window).sum((-2, -1), keepdim=True) / window.sum()
+    transformed = torch.fft.rfft2((images - mean) * window)
+    power = (transformed.real**2 + transformed.imag**2).flatten(0, 1).flatten(1) / window.square().sum()
+    rings = rings_of((rows, columns))
+    numbers = torch.from_numpy(rings.numbers).to(power.device)
+    weights = torch.from_numpy(rings.weights).to(power)
+    sums = power.new_zeros(len(power), rings.count + 1).index_add(1, numbers, weights * power)[:, 1:]
+    averaged: Tensor = sums / torch.from_numpy(rings.sums).to(power)
+    return averaged + ROUNDING_POWER
+
+
+def _hann(side: int, like: Tensor) -> Tensor:
+    """Return a Hann window without the zeros at its ends, (side,)."""
+    return torch.hann_window(side + 2, periodic=False, dtype=like.dtype, device=like.device)[1:-1]
 
 
 def segmentation_loss(logits: Tensor, target: Tensor, weights: Tensor, *, ignored: int) -> Tensor:

@@ -176,6 +176,7 @@ CHANGES_TRAINING: dict[str, str | tuple[str, str]] = {
     "ignore_charged": "--ignore_charged",
     "all_orientations": "--all_orientations",
     "lambda_ssim": (TRANSLATION, "--lambda_ssim 1"),
+    "lambda_spectrum": (TRANSLATION, "--lambda_spectrum 1"),
     "ema": "--ema 0.9",
 }
 

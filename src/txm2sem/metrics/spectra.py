@@ -217,6 +217,13 @@ class Rings:
     """The rings of equal frequency in half a Fourier transform, from the lowest frequency to Nyquist.
 
     The corners beyond it are left out: there, only diagonals are resolved.
+
+    Attributes:
+        count: K, how many there are.
+        numbers: the ring, from 1, of each value of a flattened half transform, (H (W // 2 + 1),); 0 is none.
+        weights: what each value counts in the mean over its ring.
+        sums: the sum of the weights of each ring, (K,).
+        frequencies: the mean frequency of each ring, (K,) [cycles per pixel].
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -231,13 +238,13 @@ class Rings:
         weight[:, 0] = 1
         if columns % 2 == 0:
             weight[:, -1] = 1
-        self._numbers = np.where(inside, numbers, 0).ravel()
-        self._weight = np.where(inside, weight, 0.0).ravel()
-        self._sums = np.bincount(self._numbers, self._weight, self.count + 1)[1:]
+        self.numbers = np.where(inside, numbers, 0).ravel()
+        self.weights = np.where(inside, weight, 0.0).ravel()
+        self.sums = np.bincount(self.numbers, self.weights, self.count + 1)[1:]
         self.frequencies = self.mean(frequency)
 
     def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean of values (H, W // 2 + 1) over each ring, (K,)."""
-        sums = np.bincount(self._numbers, self._weight * values.ravel(), self.count + 1)[1:]
-        means: NDArray[np.float64] = sums / self._sums
+        sums = np.bincount(self.numbers, self.weights * values.ravel(), self.count + 1)[1:]
+        means: NDArray[np.float64] = sums / self.sums
         return means

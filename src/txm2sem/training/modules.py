@@ -39,6 +39,7 @@ from txm2sem.objectives import (
     learning_rate_factor,
     mix_samples,
     regression_loss,
+    spectrum_loss,
     ssim_loss,
 )
 from txm2sem.training.accumulation import GeneratorPass, Part, split
@@ -288,6 +289,11 @@ class TranslationModule(pl.LightningModule):
         weight = objective.lambda_img_grad * objective.jacobian_interval
         return {JACOBIAN: weight * jacobian_penalty(prediction, image)}
 
+    def grain_losses(self, prediction: Tensor, part: Part) -> dict[str, Tensor]:
+        """Return the weighted distance of the power spectra by its name; nothing where it has no weight."""
+        weight = self.command.objective.lambda_spectrum
+        return {"G_spectrum": weight * spectrum_loss(prediction, blank(part.target, part.valid))} if weight > 0 else {}
+
     def update(self, network: str, parts: Iterable[tuple[float, dict[str, Tensor]]]) -> dict[str, Tensor]:
         """Take one optimiser step of one network (`G`, `D`), and return the mean losses over the parts, by name.
 
@@ -505,7 +511,7 @@ class RegressionModule(TranslationModule):
         losses = {f"G_{objective.regression_loss}": objective.lambda_regression * similarity}
         if objective.lambda_ssim > 0:
             losses["G_SSIM"] = objective.lambda_ssim * ssim_loss(prediction[:, :1], part.target, part.valid)
-        return losses | self.continuity_losses(prediction[:, :1], image)
+        return losses | self.grain_losses(prediction[:, :1], part) | self.continuity_losses(prediction[:, :1], image)
 
 
 class AdversarialModule(TranslationModule):
@@ -571,7 +577,7 @@ class AdversarialModule(TranslationModule):
             "G_GAN": gan_loss(logits, True, objective.gan_mode),
             "G_L1": objective.lambda_L1 * regression_loss(prediction, part.target, "L1", part.valid),
         }
-        return losses | self.continuity_losses(prediction, image)
+        return losses | self.grain_losses(prediction, part) | self.continuity_losses(prediction, image)
 
     def discriminator_losses(self, part: Part, prediction: Tensor) -> dict[str, Tensor]:
         """Return the discriminator's losses on real and predicted images and its weighted gradient penalty, by name."""

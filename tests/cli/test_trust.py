@@ -224,3 +224,34 @@ def test_a_volume_has_further_channels_and_the_same_prediction(trained: Program)
     np.testing.assert_allclose(numbers[3].clip(0, 5) * 51, found[3], atol=0.51)
     array = translate_array(rock((5, 64, 300)), "run", uncertainty=2, voxel_size="32", gpu_ids="-1", dtype="float32")
     assert np.array_equal(array, numbers)
+
+
+def test_a_model_that_sees_neighbours_is_judged_like_any_other(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "PATCHES", 8)
+    succeeds(program, "phantom images --size 64 --depth 40 --train_slices 2 --test_slices 2")
+    succeeds(program, "train --name run --no_html --context_slices 1", SRGAN, TINY_TRAINING)
+    assert "uncertainty" in succeeds(program, TEST, "--uncertainty 2")
+    stack = "volume images/test/txm_full_stack {} --name run --voxel_size 32 --gpu_ids -1"
+    succeeds(program, stack.format("plain.ome.zarr"))
+    succeeds(program, stack.format("judged.ome.zarr"), "--uncertainty 2")
+    found = voxels("judged.ome.zarr")
+    assert found.shape == (4, 40, 64, 64)
+    assert np.array_equal(found[0], voxels("plain.ome.zarr"))
+    assert found[1].any()
+
+
+def test_arrays_of_16_bits_are_judged_in_their_own_grey_values(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "PATCHES", 8)
+    write_data_root(Path("images"), slices=3, dtype="uint16")
+    succeeds(program, "train --name run --no_html", SRGAN, TINY_TRAINING)
+    options: dict[str, Any] = {"voxel_size": "32", "gpu_ids": "-1", "dtype": "float32"}
+    scan = rock((2, 64, 64), "uint16")
+    plain = translate_array(scan, "run", **options)
+    judged = translate_array(scan, "run", uncertainty=2, **options)
+    assert np.array_equal(judged[0], plain)
+    # A standard deviation in steps of 16 bits, not of 8.
+    assert np.median(judged[1]) > 255

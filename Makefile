@@ -1,8 +1,10 @@
 # make demo   install, write a phantom, train a small model, test it, report on it   (DATA=folder: your own slices)
+# make demo-translate  install, and translate a phantom's TXM with the model that comes along: no training
 # make test   install the test tools too; lint, types, tests
 # make check  lint and types only
 # make bench  speed of training, translation and whole volumes, beside the plain way; an hour on a quiet machine
 # make visdom install what `--display_id` needs
+# make models SHALE=folder  train the model that comes along anew, from the slices that its card names
 # make clean  remove what the demo has written
 
 PYTHON ?= python3
@@ -10,7 +12,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 DATA ?= demo/images
 
-.PHONY: demo test check bench visdom clean
+.PHONY: demo demo-translate test check bench visdom models clean
 
 # torch comes first and alone, so that no other package chooses a build of it.
 .venv/installed: pyproject.toml constraints.txt
@@ -42,6 +44,10 @@ demo: .venv/installed | $(DATA)
 	$(BIN)/txm2sem test --name demo --checkpoints_dir demo/checkpoints --results_dir demo/results --eval
 	$(BIN)/txm2sem report demo --checkpoints_dir demo/checkpoints --results_dir demo/results
 
+demo-translate: .venv/installed | demo/images
+	rm -rf demo/predicted demo/predicted_report.png
+	$(BIN)/txm2sem translate demo/images/test/txm demo/predicted
+
 check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,6 +63,17 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/overheads.py --json benchmarks/results.json
 	$(BIN)/python benchmarks/throughput.py --json benchmarks/results.json
 	$(BIN)/python benchmarks/volume.py
+
+# The options that are shipped say SHALE, wherever that is here.
+models: .venv/installed
+	@test -d '$(SHALE)/train' || { echo 'make models: expected SHALE=folder, with train, val and test in it' >&2; exit 1; }
+	rm -rf demo/models && mkdir -p demo/models
+	ln -s '$(abspath $(SHALE))' demo/models/SHALE
+	cd demo/models && ../../$(BIN)/txm2sem train --recipe translate --dataroot SHALE --name translate --seed 0
+	cd demo/models && ../../$(BIN)/txm2sem test --name translate --eval
+	cd demo/models && ../../$(BIN)/txm2sem translate SHALE/test/txm predicted --name translate --grey match
+	cd demo/models/checkpoints/translate && cp latest_net_G.pth options.yaml txm_contrast.json \
+	  $(abspath src/txm2sem/models/translate)/
 
 clean:
 	rm -rf demo

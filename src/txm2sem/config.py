@@ -44,6 +44,7 @@ Statistics = Literal["frozen", "volume"]
 BackendName = Literal["torch", "openvino"]
 SpreadName = Literal["auto", "dropout", "checkpoints", "scale"]
 RecipeName = Literal["none", "translate"]
+GreyMatching = Literal["auto", "match", "as_is"]
 
 TRANSLATION_MODELS = ("feedforward", "srcnn", "pix2pix", "srgan")
 """Models that predict the SEM from the TXM."""
@@ -414,6 +415,22 @@ class WholeVolumeOptions:
 
 
 @dataclass(frozen=True)
+class TranslateOptions:
+    """How single TXM images are translated."""
+
+    grey: GreyMatching = "auto"
+    """match: the contrast of the images is brought to that of the TXM that the model was trained on; as_is: their grey
+    values are the ones it was trained with; auto: match for the model that comes along, as_is for yours"""
+    memory: str = "auto"
+    """memory to use in all, e.g. 8GB; auto: a quarter of the machine's. Larger images are cut into tiles, whose borders
+    cannot be seen"""
+    epoch: str = "latest"
+    """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
+    load_iter: int = _at_least(0, 0)
+    """load the checkpoint iter_N instead, where N > 0"""
+
+
+@dataclass(frozen=True)
 class TrustOptions:
     """Where not to believe the prediction: its uncertainty, contradictions to the TXM, and places unlike training."""
 
@@ -561,6 +578,16 @@ class VolumeCommand:
 
 
 @dataclass(frozen=True)
+class TranslateCommand:
+    """Translate single TXM images with the model that comes along, or with the trained model that --name names."""
+
+    run: RunOptions = RunOptions(name="")
+    model: ModelOptions = ModelOptions()
+    data: DataOptions = DataOptions()
+    translate: TranslateOptions = TranslateOptions()
+
+
+@dataclass(frozen=True)
 class RepairCommand:
     """Repair charged SEM slices by kriging, or with the trained model that --name names."""
 
@@ -693,7 +720,7 @@ def override(command: Command, values: Mapping[str, Any]) -> Command:
     return dataclasses.replace(command, **groups)  # type: ignore[type-var]
 
 
-def run_name(command: TrainCommand | TestCommand | VolumeCommand | RepairCommand) -> str:
+def run_name(command: TrainCommand | TestCommand | VolumeCommand | TranslateCommand | RepairCommand) -> str:
     """Return the experiment's name with its suffix filled in.
 
     Raises:

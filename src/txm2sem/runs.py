@@ -27,6 +27,16 @@ IMAGE_FOLDERS = (
 segmentation, and of where not to believe a prediction. With `_fullslice` behind the name they hold whole slices."""
 
 
+SHIPPED_MODELS = Path(__file__).with_name("models")
+"""Trained models that come with the program, each in a folder as a run has: a `checkpoints_dir` that is only read."""
+
+SHIPPED_TRANSLATION = "translate"
+"""The one of them that translates TXM to SEM."""
+
+MODEL_CARD = "MODEL_CARD.md"
+"""What such a model is, what it was trained on, and what it can do."""
+
+
 @dataclass(frozen=True)
 class RunPaths:
     """The files of one run, laid out and named as in the original code.
@@ -57,6 +67,11 @@ class RunPaths:
     def trust(self, label: str) -> Path:
         """Return what is known of where predictions of the generator at a label can be believed."""
         return self.checkpoints / f"{label}_net_G.trust.json"
+
+    @property
+    def txm_contrast(self) -> Path:
+        """Which grey values the TXM has that the model was trained on."""
+        return self.checkpoints / "txm_contrast.json"
 
     @property
     def state(self) -> Path:
@@ -248,6 +263,38 @@ class VolumePaths:
     def report(self, suffix: str) -> Path:
         """Return the report on the volume, beside it: `.txt` for people, `.json` for programs, `.png` to look at."""
         return self.output.with_name(f"{self.output.name[: -len(self.suffix)]}_report{suffix}")
+
+
+@dataclass(frozen=True)
+class ImagePaths:
+    """The files of a translation of single images.
+
+    Args:
+        output: the translated image, or the folder of the translated images.
+        folder: whether it is a folder. Until all images are translated, they are in the folder `work` beside it.
+    """
+
+    output: Path
+    folder: bool
+
+    @property
+    def work(self) -> Path:
+        """Folder of what is done so far."""
+        return self.output.with_name(f"{self.output.name}.partial")
+
+    @property
+    def state(self) -> Path:
+        """Which images, model and options the folder `work` belongs to."""
+        return self.work / "run.json"
+
+    @property
+    def picture(self) -> Path:
+        """The picture of the translation, beside the output."""
+        return self.output.with_name(f"{self.output.name if self.folder else self.output.stem}_report.png")
+
+    def translated(self, image: Path) -> Path:
+        """Return where the translation of an image is written."""
+        return self.work / f"{image.stem}.tif" if self.folder else self.output
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from txm2sem.config import (
     PhantomCommand,
     TestCommand,
     TrainCommand,
+    TranslateCommand,
     fields_of,
     override,
     run_name,
@@ -22,7 +23,7 @@ from txm2sem.config import (
 )
 from txm2sem.runs import RunPaths, write_options
 
-COMMANDS = [TrainCommand(), TestCommand(), PhantomCommand()]
+COMMANDS = [TrainCommand(), TestCommand(), PhantomCommand(), TranslateCommand()]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: type(command).__name__)
@@ -32,9 +33,9 @@ def test_options_travel_as_a_flat_mapping_because_their_names_are_unique(command
     assert override(command, to_mapping(command)) == command
 
 
-@pytest.mark.parametrize("name", ["train", "test", "phantom"])
+@pytest.mark.parametrize("name", ["train", "test", "phantom", "translate"])
 def test_help_lists_every_option(program: Program, name: str) -> None:
-    command = {"train": COMMANDS[0], "test": COMMANDS[1], "phantom": COMMANDS[2]}[name]
+    command = {"train": COMMANDS[0], "test": COMMANDS[1], "phantom": COMMANDS[2], "translate": COMMANDS[3]}[name]
     outcome = program(f"{name} --help")
     assert outcome.status == 0
     for _, option, _ in fields_of(command):

@@ -15,6 +15,7 @@ from txm2sem import __version__
 from txm2sem.errors import UserError
 
 COMMANDS = {
+    "translate": "predict the SEM of your own TXM images, with the model that comes along or a trained one",
     "check": "look at your slices before any training, and know what to trust",
     "train": "train a model on aligned TXM and FIB-SEM slices",
     "test": "predict and score a split with a trained model",

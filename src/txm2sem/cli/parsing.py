@@ -21,6 +21,7 @@ from txm2sem.config import (
     RepairCommand,
     TestCommand,
     TrainCommand,
+    TranslateCommand,
     VolumeCommand,
     fields_of,
     override,
@@ -31,7 +32,8 @@ from txm2sem.errors import UserError
 from txm2sem.runs import RunPaths, read_options
 
 Command = TypeVar("Command")
-ModelCommand = TypeVar("ModelCommand", TrainCommand, TestCommand, VolumeCommand, RepairCommand)
+AnyModelCommand = TrainCommand | TestCommand | VolumeCommand | TranslateCommand | RepairCommand
+ModelCommand = TypeVar("ModelCommand", TrainCommand, TestCommand, VolumeCommand, TranslateCommand, RepairCommand)
 
 FIXED_BY_CHECKPOINT = frozenset(field.name for field in dataclasses.fields(ModelOptions)) | {
     "txm_range",
@@ -142,16 +144,14 @@ def _with_usable_precision(command: ModelCommand) -> ModelCommand:
     return override(command, {"precision": usable})
 
 
-def _saved_options(command: TrainCommand | TestCommand | VolumeCommand | RepairCommand) -> dict[str, Any]:
+def _saved_options(command: AnyModelCommand) -> dict[str, Any]:
     if not command.run.name or (isinstance(command, TrainCommand) and not command.schedule.continue_train):
         return {}
     path = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir).options
     return read_options(path) if path.exists() else {}
 
 
-def _check_contradictions(
-    command: TrainCommand | TestCommand | VolumeCommand | RepairCommand, trained: Mapping[str, Any]
-) -> None:
+def _check_contradictions(command: AnyModelCommand, trained: Mapping[str, Any]) -> None:
     for name, value in to_mapping(command).items():
         if name in FIXED_BY_CHECKPOINT and value != trained[name]:
             raise UserError(
@@ -160,9 +160,7 @@ def _check_contradictions(
             )
 
 
-def _check_applicable(
-    command: TrainCommand | TestCommand | VolumeCommand | RepairCommand, words: Sequence[str]
-) -> None:
+def _check_applicable(command: AnyModelCommand, words: Sequence[str]) -> None:
     given = given_options(words)
     for _, option, _ in fields_of(command):
         models = option.metadata.get("models")

@@ -166,6 +166,26 @@ def check_grey_values(values: NDArray[Any], grey: GreyRange, name: ImageName, wh
         )
 
 
+def trained_txm_range(text: str, dtype: np.dtype[Any], where: str, model: str) -> GreyRange:
+    """Return the range of the TXM that a model was trained with; checkpoints of the original code know 8 bits only.
+
+    Args:
+        text: `--txm_range`; `auto` where the model's run says nothing.
+        dtype: of the images that are to be translated.
+        where: they are, for the error.
+        model: its name, for the error.
+
+    Raises:
+        UserError: the model does not say it, and the images do not have 8 bits.
+    """
+    if text == "auto" and dtype != np.uint8:
+        raise UserError(
+            f"{where} has {dtype} grey values, and the model {model} does not say which it was trained with; pass "
+            "--txm_range LOW,HIGH, those that were black and white then"
+        )
+    return GreyRange.parse("0,255" if text == "auto" else text, "--txm_range")
+
+
 def to_uint8(image: Tensor | NDArray[Any]) -> NDArray[np.uint8]:
     """Return an image in [-1, 1], of any shape, as 8 bits 0 to 255: rounded, and clipped beyond the range."""
     values = image.detach().float().cpu().numpy() if isinstance(image, Tensor) else image
@@ -216,10 +236,20 @@ def measured_windows(slices: int, shape: tuple[int, int]) -> Iterator[tuple[int,
         slices: of the stack; at most 16 of them are used.
         shape: (rows, columns) of a slice; every n-th row is used, so that about 2 ** 18 pixels are.
     """
+    for index in measured_slices(slices):
+        yield index, measured_rows(shape), slice(0, shape[1])
+
+
+def measured_slices(count: int) -> list[int]:
+    """Return which of `count` slices are enough to measure them all: at most 16, evenly spread."""
+    indices: list[int] = np.linspace(0, count - 1, min(count, _MEASURED_SLICES)).round().astype(int).tolist()
+    return indices
+
+
+def measured_rows(shape: tuple[int, int]) -> slice:
+    """Return which rows of a slice (rows, columns) are enough to measure it: every n-th, about 2 ** 18 pixels."""
     rows, columns = shape
-    every = slice(0, rows, max(1, rows * columns // _MEASURED_PIXELS))
-    for index in np.linspace(0, slices - 1, min(slices, _MEASURED_SLICES)).round().astype(int).tolist():
-        yield index, every, slice(0, columns)
+    return slice(0, rows, max(1, rows * columns // _MEASURED_PIXELS))
 
 
 def resolve_ranges(options: DataOptions, slices: AlignedSlices) -> DataOptions:

@@ -183,20 +183,28 @@ class TiffStack(TiffSlices):
 
     def _check_pixels(self, index: int, image: NDArray[Any]) -> None:
         header = self._headers[index]
-        if np.issubdtype(image.dtype, np.floating):
-            finite = np.isfinite(image)
-            if not finite.all():
-                row, column = np.unravel_index(np.argmin(finite), finite.shape)
-                found = "NaN" if np.isnan(image[row, column]) else image[row, column]
-                raise UserError(
-                    f"{header.path} has the value {found} at row {row}, column {column}; expected finite "
-                    "grey values: replace such pixels, with 0 where nothing was imaged"
-                )
+        check_finite(image, header.path)
         if not self.mask and not header.grey(image).any():
             raise UserError(
                 f"{header.path} is black: all its pixels are 0; export it again, or remove slice "
                 f"{self.numbers[index]} from all folders"
             )
+
+
+def check_finite(image: NDArray[Any], where: object) -> None:
+    """Check that every pixel of an image (rows, columns) is a number; `where` names it in the error.
+
+    Raises:
+        UserError: one is not.
+    """
+    finite = np.isfinite(image)
+    if not finite.all():
+        row, column = np.unravel_index(np.argmin(finite), finite.shape)
+        found = "NaN" if np.isnan(image[row, column]) else image[row, column]
+        raise UserError(
+            f"{where} has the value {found} at row {row}, column {column}; expected finite grey values: replace such "
+            "pixels, with 0 where nothing was imaged"
+        )
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,15 @@ import psutil
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from txm2sem.config import MODEL_DEFAULTS, VolumeCommand, fields_of, override
+from txm2sem.config import VolumeCommand
 from txm2sem.data.readers import open_volume
 from txm2sem.data.writers import VoxelArray
-from txm2sem.errors import UserError
+from txm2sem.inference.calls import command_of
 from txm2sem.inference.statistics import estimate_statistics
 from txm2sem.inference.volume.blocks import BlockTranslator
 from txm2sem.inference.volume.channels import NAMES
 from txm2sem.inference.volume.opening import OpenVolume
 from txm2sem.inference.volume.plan import memory_limit
-from txm2sem.runs import RunPaths, read_options
 
 
 def translate_array(
@@ -41,19 +40,7 @@ def translate_array(
     Raises:
         UserError: the model is missing or does not fit the volume, or an option has no such value.
     """
-    known = [option.name for _, option, _ in fields_of(VolumeCommand())]
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise UserError(
-            f"there is no option {', '.join(unknown)}; expected those of txm2sem volume: {', '.join(known)}"
-        )
-    saved = RunPaths.of(name, Path(checkpoints_dir), Path(checkpoints_dir)).options
-    trained = read_options(saved) if saved.exists() else {}
-    defaults = MODEL_DEFAULTS.get(trained.get("model", options.get("model", "")), {})
-    command = override(
-        VolumeCommand(),
-        {**defaults, **trained, **options, "name": name, "checkpoints_dir": checkpoints_dir, "suffix": ""},
-    )
+    command = command_of(VolumeCommand(), "txm2sem volume", name, checkpoints_dir, options)
     opened = OpenVolume(command, open_volume(txm))
     base = float(psutil.Process().memory_info().rss)
     axes = "yxz" if command.volume.z_blend else "z"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from txm2sem.checkpoints import label_of
 from txm2sem.config import VolumeCommand, run_name, to_mapping
 from txm2sem.data import GreyRange, OutputGrey, check_grey_values, check_translates_txm, context_indices
+from txm2sem.data.grey import trained_txm_range
 from txm2sem.data.readers import VolumeReader
 from txm2sem.errors import UserError
 from txm2sem.inference.backends import load_predictor
@@ -168,13 +169,9 @@ class OpenVolume:
             )
 
     def _txm_range(self) -> GreyRange:
-        text = self.command.data.txm_range
-        if text == "auto" and self.reader.dtype != np.uint8:
-            raise UserError(
-                f"{self.reader.name} has {self.reader.dtype} grey values, and the model {run_name(self.command)} does "
-                "not say which it was trained with; pass --txm_range LOW,HIGH, those that were black and white then"
-            )
-        grey = GreyRange.parse("0,255" if text == "auto" else text, "--txm_range")
+        grey = trained_txm_range(
+            self.command.data.txm_range, self.reader.dtype, self.reader.name, run_name(self.command)
+        )
         middle = self.reader.shape[0] // 2
         plane = self.reader.read(slice(middle, middle + 1), slice(None), slice(None))[0]
         check_grey_values(plane[plane != 0], grey, "txm", self.reader.describe(middle))

@@ -1,0 +1,70 @@
+"""`txm2sem translate INPUT OUTPUT`: predict the SEM of TXM images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from txm2sem.cli.parsing import UsageError, given_options, parse_model_command, take_places
+from txm2sem.config import TranslateCommand
+from txm2sem.errors import UserError
+from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION
+
+INTERRUPTED = 130
+
+OF_OWN_MODELS = ("checkpoints_dir", "suffix", "epoch", "load_iter")
+"""Options that say which checkpoint of a trained model is meant."""
+
+
+def main(words: Sequence[str], program: str) -> int:
+    """Translate, say how and where the result is, and return the exit status."""
+    places, options = take_places(words)
+    command = parse_model_command(TranslateCommand(), name_model(options), f"{program} INPUT OUTPUT")
+    if len(places) > 2:
+        raise UsageError(
+            f"expected the input and the output, found {len(places)} names; pass the folder of the images, as in: "
+            f"{program} scan predicted"
+        )
+    if len(places) < 2:
+        raise UsageError(
+            f"expected a TXM image and a file to write, as in: {program} txm.tif predicted.tif; or a folder of images "
+            f"and a new folder, as in: {program} scan predicted"
+        )
+
+    from txm2sem.details import device_line, generator_lines
+    from txm2sem.devices import keep_freed_memory
+    from txm2sem.inference.images import ImageRun
+    from txm2sem.report.translated_images import translate_images
+
+    keep_freed_memory()
+    run = ImageRun(command, *map(Path, places))
+    if command.run.verbose:
+        print(*generator_lines(command.model), device_line(command.run), sep="\n")
+    for line in run.lines:
+        print(line, flush=True)
+    try:
+        translate_images(run)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on with the images that are missing", file=sys.stderr)
+        return INTERRUPTED
+    print(f"output:  {run.paths.output}")
+    print(f"picture: {run.paths.picture}")
+    return 0
+
+
+def name_model(words: Sequence[str]) -> list[str]:
+    """Return the options with those that name the model that comes along, where the user names none.
+
+    Raises:
+        UserError: none is named, but a checkpoint of one is asked for.
+    """
+    given = given_options(words)
+    if "name" in given:
+        return list(words)
+    idle = [name for name in OF_OWN_MODELS if name in given]
+    if idle:
+        raise UserError(
+            f"--{idle[0]} belongs to a model that you have trained: name it with --name, or leave the option out"
+        )
+    return [*words, "--name", SHIPPED_TRANSLATION, "--checkpoints_dir", str(SHIPPED_MODELS)]

@@ -1,0 +1,115 @@
+"""Bring the contrast of TXM images to that of the TXM that a model was trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.config import TranslateCommand
+from txm2sem.data import AlignedSlices, GreyRange, has_split
+from txm2sem.data.grey import measured_rows, measured_windows
+from txm2sem.errors import UserError
+from txm2sem.runs import RunPaths, json_text, write_text
+
+PERCENTILES = (5, 95)
+"""Of the grey values of imaged pixels, those that are not 0; robust against hot pixels, cracks and pyrite."""
+
+DARKEST = 1 / 255
+"""Share of the trained range above black that imaged pixels have at least: black is what was not imaged."""
+
+
+@dataclass(frozen=True)
+class ContrastMatch:
+    """The line that takes the grey values of some images to those of the training.
+
+    Attributes:
+        here: `PERCENTILES` of the images.
+        training: the same of the TXM that the model was trained on.
+        trained: the grey values that were black and white then.
+    """
+
+    here: GreyRange
+    training: GreyRange
+    trained: GreyRange
+
+    def of(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Return an image (rows, columns) in grey values of the training, clipped to its range; 0 stays 0."""
+        values = self.training.denormalise(self.here.normalise(image))
+        darkest = self.trained.low + DARKEST * (self.trained.high - self.trained.low)
+        return np.where(image == 0, 0, np.clip(values, darkest, self.trained.high)).astype(np.float32)
+
+    def __str__(self) -> str:
+        """Say what is done, for people."""
+        low, high = PERCENTILES
+        return (
+            f"{low} and {high} % of the imaged pixels are below {self.here.low:g} and {self.here.high:g}; brought to "
+            f"{self.training.low:g} and {self.training.high:g}, those of the training, by a line (--grey as_is leaves "
+            "them)"
+        )
+
+
+def measure_contrast(images: Iterable[NDArray[Any]], where: object) -> GreyRange:
+    """Return `PERCENTILES` of the pixels that are not 0 of images (rows, columns) together; `where` names them.
+
+    Raises:
+        UserError: all those pixels are the same, or there are none.
+    """
+    values = np.concatenate([image[image != 0] for image in images])
+    low, high = np.percentile(values, PERCENTILES).tolist() if values.size else (0.0, 0.0)
+    if low == high:
+        found = f"nearly all are {low:g}" if values.size else "there are none"
+        raise UserError(
+            f"cannot measure the contrast of {where}: expected different grey values in pixels that are not 0, but "
+            f"{found}; check the images, or pass --grey as_is"
+        )
+    return GreyRange(low, high)
+
+
+def training_contrast(command: TranslateCommand, paths: RunPaths) -> GreyRange:
+    """Return `PERCENTILES` of the TXM that a model was trained on.
+
+    They are measured on its training split the first time, and kept beside the checkpoint.
+
+    Raises:
+        UserError: they are not there, nor is the training split; or the file is damaged.
+    """
+    kept = paths.txm_contrast
+    if kept.exists():
+        return _read(kept)
+    root = command.run.dataroot
+    if not has_split(root, "train"):
+        raise UserError(
+            f"--grey match needs the contrast of the TXM that {paths.name} was trained on: there is neither {kept} nor "
+            f"a training split in {root}. Pass --dataroot, the folder that it was trained on, this once; or leave "
+            "--grey out"
+        )
+    txm = AlignedSlices.open(root, "train", command.data).txm
+    contrast = measure_contrast((txm.read(*window) for window in measured_windows(len(txm), txm.shape)), txm.folder)
+    write_text(kept, json_text({"percentiles": PERCENTILES, "grey_values": [contrast.low, contrast.high]}))
+    return contrast
+
+
+def thinned(image: NDArray[Any]) -> NDArray[Any]:
+    """Return those rows of an image (rows, columns) that are enough to measure it."""
+    rows, columns = image.shape
+    return image[measured_rows((rows, columns))]
+
+
+def _read(path: Path) -> GreyRange:
+    try:
+        content = json.loads(path.read_text())
+        if tuple(content["percentiles"]) != PERCENTILES:
+            raise ValueError(f"percentiles {content['percentiles']}")
+        low, high = content["grey_values"]
+        return GreyRange(float(low), float(high))
+    except (OSError, ValueError, KeyError, TypeError, UserError) as error:
+        raise UserError(
+            f"{path} is damaged: expected percentiles {PERCENTILES} of the training TXM and their grey values "
+            f"({type(error).__name__}: {error}); remove it, and they are measured anew on the training split"
+        ) from error

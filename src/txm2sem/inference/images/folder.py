@@ -1,0 +1,158 @@
+"""Translate image files: one, or those of a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from txm2sem.config import TranslateCommand, to_mapping
+from txm2sem.data.grey import measured_slices
+from txm2sem.data.images import TIFF, GreyImage, find_images, open_image, write_image
+from txm2sem.data.readers.base import stamp
+from txm2sem.errors import UserError
+from txm2sem.inference.images.translator import ImageTranslator
+from txm2sem.runs import MODEL_CARD, SHIPPED_MODELS, SHIPPED_TRANSLATION, ImagePaths, json_text, write_text
+
+RESULT_OPTIONS = ("grey", "txm_range", "sem_range", "gamma", "hist_eq", "patch_size", "precision")
+"""Options that the result depends on, besides the checkpoint."""
+
+
+class ImageRun:
+    """The translation of an image, or of those of a folder, into files.
+
+    Opening checks everything and writes nothing, but for what `--grey match` keeps beside a checkpoint of the user's.
+
+    Args:
+        command: the options.
+        source: the TXM: a file, or a folder.
+        output: what to write: a TIFF file, or a folder of TIFF files of the same names.
+
+    Attributes:
+        source: as given.
+        paths: where everything goes.
+        images: the TXM.
+        translator: of the images.
+
+    Raises:
+        UserError: model and images do not fit each other, the output is there, or what there is of it belongs to
+            another translation.
+    """
+
+    def __init__(self, command: TranslateCommand, source: Path, output: Path) -> None:
+        self.source = source
+        files = find_images(source)
+        self.paths = ImagePaths(output, source.is_dir())
+        _check_places(self.paths, source)
+        self.images = [open_image(path) for path in files]
+        _check_one_dtype(self.images)
+        samples = [self.images[index].read() for index in measured_slices(len(self.images))]
+        self.translator = ImageTranslator(command, samples, str(source))
+        self._check_work()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the result depends on: plain values by name."""
+        options = to_mapping(self.translator.command)
+        return {
+            "images": [stamp(image.path) for image in self.images],
+            "model_sha256": self.translator.model_checksum,
+            "contrast": str(self.translator.match),
+            **{name: str(options[name]) for name in RESULT_OPTIONS},
+        }
+
+    @property
+    def lines(self) -> list[str]:
+        """What is translated and how, for people."""
+        translator, count = self.translator, len(self.images)
+        first = self.images[0]
+        size = f"{first.shape[0]} x {first.shape[1]} pixels"
+        done = count - len(self.missing)
+        card = SHIPPED_MODELS / SHIPPED_TRANSLATION / MODEL_CARD
+        return [
+            f"input:   {self.source}: {f'{count} images, the first of {size}' if self.paths.folder else size}, "
+            f"{first.dtype}{f'; {done} of them are done' if done else ''}",
+            f"model:   {translator.model_name}{f'; what it can do: {card}' if translator.is_shipped else ''}",
+            f"grey:    {translator.match or 'as they are, those that the model was trained with'}",
+        ]
+
+    @property
+    def missing(self) -> list[GreyImage]:
+        """The images that are not translated yet."""
+        return [image for image in self.images if not self.translated(image).exists()]
+
+    def translated(self, image: GreyImage) -> Path:
+        """Return where the translation of an image is, until `finish`."""
+        return self.paths.translated(image.path)
+
+    def run(self) -> Iterator[GreyImage]:
+        """Translate the images that are missing, yielding each as it is written.
+
+        Raises:
+            UserError: a file cannot be read or written; what was done stays, and the same call goes on there.
+        """
+        missing = self.missing
+        if self.paths.folder:
+            write_text(self.paths.state, json_text(self.identity))
+        for image in missing:
+            write_image(self.translated(image), self.translator(image.read()), image.pixel_size)
+            yield image
+
+    def finish(self) -> None:
+        """Move a folder of images, when all are translated, into its place.
+
+        Raises:
+            UserError: the disk is not writable.
+        """
+        if not self.paths.folder:
+            return
+        try:
+            self.paths.state.unlink()
+            self.paths.work.rename(self.paths.output)
+        except OSError as error:
+            raise UserError(
+                f"cannot move {self.paths.work} to {self.paths.output}: {error.strerror}; move it yourself: it is whole"
+            ) from error
+
+    def _check_work(self) -> None:
+        """Check that what is there of a folder has been made by the same call."""
+        state = self.paths.state
+        if not self.paths.folder or not self.paths.work.exists():
+            return
+        try:
+            found = json.loads(state.read_text())
+        except (OSError, ValueError):
+            found = None
+        if found != json.loads(json_text(self.identity)):
+            raise UserError(
+                f"{self.paths.work} holds a part of another translation, of other images, with another model or other "
+                "options; name another output, or remove it"
+            )
+
+
+def _check_places(paths: ImagePaths, source: Path) -> None:
+    if not paths.folder and paths.output.suffix.lower() not in TIFF:
+        raise UserError(
+            f"{paths.output}: expected a name that ends with one of {', '.join(TIFF)}, as {source} is one image; name "
+            "it such as predicted.tif"
+        )
+    if paths.folder and paths.output.suffix.lower() in TIFF:
+        raise UserError(
+            f"{paths.output}: expected the name of a new folder, as {source} is a folder of images; leave the "
+            "suffix out"
+        )
+    # A picture without the output is what an interruption at the very end has left.
+    picture = [] if paths.folder and paths.work.exists() else [paths.picture]
+    there = [path for path in (paths.output, *picture) if path.exists()]
+    if there:
+        raise UserError(f"{there[0]} exists and is not overwritten; name another output, or move it away")
+
+
+def _check_one_dtype(images: Sequence[GreyImage]) -> None:
+    other = next((image for image in images if image.dtype != images[0].dtype), None)
+    if other is not None:
+        raise UserError(
+            f"{other.path} has {other.dtype} pixels, but {images[0].path} has {images[0].dtype}; expected one type in "
+            "a folder, so that grey values mean the same: convert them, or translate them apart"
+        )

@@ -1,0 +1,79 @@
+"""Translate image files and show them beside their predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from tifffile import imread
+from tqdm import tqdm
+
+from txm2sem.inference.images import ImageRun
+from txm2sem.report.overview import rows_to_show, save_figure
+
+LONGEST_SIDE = 1000
+"""Images are shown with every n-th pixel, so that no side is longer than this."""
+
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class TranslatedImage:
+    """An image to show.
+
+    Attributes:
+        name: its file name.
+        txm: (rows, columns), in the file's grey values.
+        prediction: (rows, columns), 8 bits.
+    """
+
+    name: str
+    txm: NDArray[Any]
+    prediction: NDArray[np.uint8]
+
+
+def translate_images(run: ImageRun) -> None:
+    """Translate what is missing of some images, draw a few of them, and move all into their place.
+
+    Raises:
+        UserError: a file cannot be read, or the disk is full or not writable. What was done stays: the same call goes
+            on there.
+    """
+    done = len(run.images) - len(run.missing)
+    for _ in tqdm(run.run(), total=len(run.images), initial=done, desc="translating", unit="image", disable=None):
+        pass
+    rows = rows_to_show(len(run.images))
+    shown = [run.images[index] for index in rows[:: -(-len(rows) // SHOWN)]]
+    pairs = [
+        TranslatedImage(image.path.name, _thinned(image.read()), _thinned(imread(run.translated(image))))
+        for image in shown
+    ]
+    save_figure(draw_translated(pairs, f"SEM predicted by {run.translator.model_name}"), run.paths.picture)
+    run.finish()
+
+
+def draw_translated(images: list[TranslatedImage], title: str) -> Figure:
+    """Draw a row for each image: the TXM, from its darkest to its brightest pixels, and the prediction, 0 to 255."""
+    rows, columns = images[0].txm.shape
+    figure = Figure(figsize=(11.0, len(images) * 5.3 * rows / columns + 0.8), layout="constrained")
+    figure.suptitle(title, fontsize=13)
+    axes = figure.subplots(len(images), 2, squeeze=False)
+    for cells, item in zip(axes, images, strict=True):
+        imaged = item.txm[item.txm != 0]
+        low, high = np.percentile(imaged, (0.5, 99.5)) if imaged.size else (0, 1)
+        for cell, image, (black, white), heading in (
+            (cells[0], item.txm, (low, high), f"TXM ({item.name}), {low:g} to {high:g}"),
+            (cells[1], item.prediction, (0, 255), "prediction, 0 to 255"),
+        ):
+            cell.imshow(image, cmap="gray", vmin=black, vmax=white, interpolation="nearest")
+            cell.set_title(heading, fontsize=10)
+            cell.set_axis_off()
+    return figure
+
+
+def _thinned(image: NDArray[Any]) -> NDArray[Any]:
+    step = -(-max(image.shape) // LONGEST_SIDE)
+    return np.ascontiguousarray(image[::step, ::step])

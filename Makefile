@@ -68,12 +68,12 @@ bench: .venv/installed
 models: .venv/installed
 	@test -d '$(SHALE)/train' || { echo 'make models: expected SHALE=folder, with train, val and test in it' >&2; exit 1; }
 	rm -rf demo/models && mkdir -p demo/models
-	ln -s '$(abspath $(SHALE))' demo/models/SHALE
+	ln -s "$$(realpath '$(SHALE)')" demo/models/SHALE
 	cd demo/models && ../../$(BIN)/txm2sem train --recipe translate --dataroot SHALE --name translate --seed 0
 	cd demo/models && ../../$(BIN)/txm2sem test --name translate --eval
 	cd demo/models && ../../$(BIN)/txm2sem translate SHALE/test/txm predicted --name translate --grey match
-	cd demo/models/checkpoints/translate && cp latest_net_G.pth options.yaml txm_contrast.json \
-	  $(abspath src/txm2sem/models/translate)/
+	cd demo/models/checkpoints/translate && \
+	  cp latest_net_G.pth options.yaml txm_contrast.json ../../../../src/txm2sem/models/translate
 
 clean:
 	rm -rf demo

@@ -581,10 +581,10 @@ class VolumeCommand:
 class TranslateCommand:
     """Translate single TXM images with the model that comes along, or with the trained model that --name names."""
 
+    translate: TranslateOptions = TranslateOptions()
     run: RunOptions = RunOptions(name="")
     model: ModelOptions = ModelOptions()
     data: DataOptions = DataOptions()
-    translate: TranslateOptions = TranslateOptions()
 
 
 @dataclass(frozen=True)

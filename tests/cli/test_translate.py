@@ -186,6 +186,14 @@ def test_an_own_model_matches_the_contrast_of_its_training_slices(program: Progr
     assert "txm_contrast.json is damaged" in outcome.err
 
 
+@pytest.mark.parametrize("shape", [(1, 40), (5, 200), (33, 16)])
+def test_images_may_be_smaller_than_what_the_network_takes(program: Program, shape: tuple[int, int]) -> None:
+    write_slice(Path("txm.tif"), np.random.default_rng(0).integers(50, 200, shape).astype(np.uint8))
+    outcome = program("translate txm.tif predicted.tif")
+    assert outcome.status == 0, outcome.err
+    assert tifffile.imread("predicted.tif").shape == shape
+
+
 def test_tiles_cannot_be_seen(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     write_slice(Path("txm.tif"), txm((600, 700)))
     assert program("translate txm.tif whole.tif").status == 0
@@ -226,6 +234,8 @@ def _two_types() -> None:
 FAULTS = [
     pytest.param(lambda: None, "txm.tif out.tif", ["there is no txm.tif"], id="nothing there"),
     pytest.param(lambda: Path("scan").mkdir(), "scan out", ["scan has no images", "nothing"], id="empty folder"),
+    pytest.param(lambda: Path("v.zarr/0").mkdir(parents=True), "v.zarr out", ["no images", "txm2sem volume v.zarr"],
+                 id="volume in Zarr"),
     pytest.param(lambda: _write("v.tif", np.ones((3, 40, 40), np.uint8)), "v.tif out.tif",
                  ["has 3 pages", "txm2sem volume v.tif"], id="volume"),
     pytest.param(lambda: Path("v.h5").touch(), "v.h5 out.tif", ["v.h5", "txm2sem volume v.h5"], id="volume in HDF5"),
@@ -242,7 +252,7 @@ FAULTS = [
     pytest.param(lambda: _write("t.tif", txm()), "t.tif out.tif --name mine", ["checkpoints/mine"], id="no model"),
     pytest.param(lambda: _write("t.tif", txm()), "t.tif out.tif --epoch best", ["--epoch", "--name"], id="no name"),
     pytest.param(lambda: _write("t.tif", txm()), "t.tif out.tif --ngf 8", ["--ngf 8", "contradicts"], id="other net"),
-    pytest.param(lambda: _write("t.tif", txm()), "t.tif out.tif --memory 1kB", ["--memory", "too little"], id="memory"),
+    pytest.param(lambda: _write("t.tif", txm()), "t.tif out.tif --memory 1kB", ["too little", "crop"], id="memory"),
 ]  # fmt: skip
 
 

@@ -96,9 +96,9 @@ def training_contrast(command: TranslateCommand, paths: RunPaths) -> GreyRange:
 
 
 def thinned(image: NDArray[Any]) -> NDArray[Any]:
-    """Return those rows of an image (rows, columns) that are enough to measure it."""
+    """Return a copy of those rows of an image (rows, columns) that are enough to measure it."""
     rows, columns = image.shape
-    return image[measured_rows((rows, columns))]
+    return image[measured_rows((rows, columns))].copy()
 
 
 def _read(path: Path) -> GreyRange:

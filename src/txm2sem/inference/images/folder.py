@@ -47,7 +47,7 @@ class ImageRun:
         _check_places(self.paths, source)
         self.images = [open_image(path) for path in files]
         _check_one_dtype(self.images)
-        samples = [self.images[index].read() for index in measured_slices(len(self.images))]
+        samples = (self.images[index].read() for index in measured_slices(len(self.images)))
         self.translator = ImageTranslator(command, samples, str(source))
         self._check_work()
 

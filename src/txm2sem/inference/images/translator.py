@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -47,7 +47,7 @@ class ImageTranslator:
         UserError: model, options and images do not fit each other.
     """
 
-    def __init__(self, command: TranslateCommand, samples: Sequence[NDArray[Any]], where: str) -> None:
+    def __init__(self, command: TranslateCommand, samples: Iterable[NDArray[Any]], where: str) -> None:
         name = run_name(command)
         check_translates_txm(command.model, command.data)
         if command.data.context_slices:
@@ -70,8 +70,9 @@ class ImageTranslator:
         self.is_shipped = command.run.checkpoints_dir == SHIPPED_MODELS
         self.model_name = f"{name}, which comes with txm2sem" if self.is_shipped else f"{name} (epoch {label})"
         self.model_checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
-        trained = trained_txm_range(command.data.txm_range, samples[0].dtype, where, name)
-        self.match = self._match(samples, where, trained, paths)
+        measured = [thinned(sample) for sample in samples]
+        trained = trained_txm_range(command.data.txm_range, measured[0].dtype, where, name)
+        self.match = self._match(measured, where, trained, paths)
         self._planes = PlaneTranslator(predictor, trained, command.data)
         self._halo = receptive_field(command.model)
         self._base_memory = float(psutil.Process().memory_info().rss)
@@ -98,16 +99,16 @@ class ImageTranslator:
             input_bytes=dtype.itemsize,
             output_bytes=1,
             half_precision=self.command.run.precision == "bf16",
+            advice="pass a larger --memory, or crop the image",
         )
         return demand.plan("z", memory_limit(self.command.translate.memory), self._base_memory)[0].tiling
 
     def _match(
-        self, samples: Sequence[NDArray[Any]], where: str, trained: GreyRange, paths: RunPaths
+        self, measured: Sequence[NDArray[Any]], where: str, trained: GreyRange, paths: RunPaths
     ) -> ContrastMatch | None:
         asked = self.command.translate.grey
         if asked not in get_args(GreyMatching):
             raise UserError(f"--grey {asked}: expected one of {', '.join(get_args(GreyMatching))}")
-        measured = [thinned(sample) for sample in samples]
         if asked == "match" or (asked == "auto" and self.is_shipped):
             here = measure_contrast(measured, where)
             return ContrastMatch(here, training_contrast(self.command, paths), trained)

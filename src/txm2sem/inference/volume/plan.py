@@ -53,6 +53,7 @@ class Demand:
         output_bytes: per voxel of the result.
         half_precision: the network computes in 16 bits.
         judged: it is found where not to believe the prediction, too.
+        advice: what the user can do where the memory is too little.
     """
 
     shape: tuple[int, int, int]
@@ -63,6 +64,7 @@ class Demand:
     output_bytes: int
     half_precision: bool
     judged: bool = False
+    advice: str = "pass a larger --memory, fewer --workers, or a smaller --halo"
 
     def plan(self, axes: str, memory: float, base: float) -> list[Pass]:
         """Return the passes across `axes`, the last one to fuse the others, with blocks and tiles as large as fit.
@@ -93,8 +95,7 @@ class Demand:
                 return Pass(axis, self.shape, depth, tiling)
         raise UserError(
             f"--memory {format_bytes(memory)} is too little for planes of {padded[0]} x {padded[1]} pixels with a halo "
-            f"of {self.halo}: expected about {format_bytes(least)} for a process; pass a larger --memory, fewer "
-            "--workers, or a smaller --halo"
+            f"of {self.halo}: expected about {format_bytes(least)} for a process; {self.advice}"
         )
 
     def block_bytes(self, axis: str, depth: int, others: int) -> float:

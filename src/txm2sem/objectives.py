@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from txm2sem.config import GanMode, LearningRatePolicy
-from txm2sem.metrics.spectra import rings_of
 
 SSIM_WINDOW = 7
 """Side of the windows of the structural similarity [pixels]."""
@@ -127,15 +126,26 @@ def _radial_power(images: Tensor) -> Tensor:
     """Return the power spectrum of images (N, C, H, W) and of their rounding, averaged over rings, (N C, K)."""
     images = images.to(torch.promote_types(images.dtype, torch.float32))
     rows, columns = images.shape[-2:]
-    window = torch.outer(*(_hann(side, images) for side in (rows, columns)))
+    window = torch.outer(_hann(rows, images), _hann(columns, images))
     mean = (images * window).sum((-2, -1), keepdim=True) / window.sum()
     transformed = torch.fft.rfft2((images - mean) * window)
-    power = (transformed.real**2 + transformed.imag**2).flatten(0, 1).flatten(1) / window.square().sum()
-    rings = rings_of((rows, columns))
-    numbers = torch.from_numpy(rings.numbers).to(power.device)
-    weights = torch.from_numpy(rings.weights).to(power)
-    sums = power.new_zeros(len(power), rings.count + 1).index_add(1, numbers, weights * power)[:, 1:]
-    averaged: Tensor = sums / torch.from_numpy(rings.sums).to(power)
+    power = (transformed.real**2 + transformed.imag**2).flatten(0, 1) / window.square().sum()
+
+    rings = min(rows, columns) // 2
+    vertical, horizontal = (
+        torch.fft.fftfreq(rows, dtype=torch.float64),
+        torch.fft.rfftfreq(columns, dtype=torch.float64),
+    )
+    frequency = torch.hypot(vertical[:, None], horizontal[None])
+    ring = torch.round(frequency * 2 * rings).long()
+    # In half a transform, all but the first and (of an even side) last column stand for their mirror image, too.
+    weight = torch.full_like(frequency, 2)
+    weight[:, 0] = 1
+    if columns % 2 == 0:
+        weight[:, -1] = 1
+    members = F.one_hot(ring.clamp(max=rings + 1).flatten())[:, 1 : rings + 1] * weight.flatten()[:, None]
+    averaging = (members / members.sum(0)).to(power)
+    averaged: Tensor = power.flatten(1) @ averaging
     return averaged + ROUNDING_POWER
 
 

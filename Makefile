@@ -1,5 +1,5 @@
 # make demo   install, write a phantom, train a small model, test it, report on it   (DATA=folder: your own slices)
-# make demo-translate  install, and translate a phantom's TXM with the model that comes along: no training
+# make demo-untrained  install, translate a phantom's TXM with the model that comes along, and repair its charged SEM
 # make test   install the test tools too; lint, types, tests
 # make check  lint and types only
 # make bench  speed of training, translation and whole volumes, beside the plain way; an hour on a quiet machine
@@ -12,7 +12,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 DATA ?= demo/images
 
-.PHONY: demo demo-translate test check bench visdom models clean
+.PHONY: demo demo-untrained test check bench visdom models clean
 
 # torch comes first and alone, so that no other package chooses a build of it.
 .venv/installed: pyproject.toml constraints.txt
@@ -44,9 +44,11 @@ demo: .venv/installed | $(DATA)
 	$(BIN)/txm2sem test --name demo --checkpoints_dir demo/checkpoints --results_dir demo/results --eval
 	$(BIN)/txm2sem report demo --checkpoints_dir demo/checkpoints --results_dir demo/results
 
-demo-translate: .venv/installed | demo/images
-	rm -rf demo/predicted demo/predicted_report.png
+demo-untrained: .venv/installed | demo/images
+	rm -rf demo/predicted demo/predicted_report.png demo/repaired
 	$(BIN)/txm2sem translate demo/images/test/txm demo/predicted
+	$(BIN)/txm2sem repair demo/images/test/sem demo/repaired --txm demo/images/test/txm --charge demo/images/test/charge \
+	  --dilation 3
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

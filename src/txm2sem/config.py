@@ -455,8 +455,9 @@ class RepairOptions:
     """SEM grey value from which a pixel counts as saturated; auto: the largest one in the slices"""
     min_area: int = _at_least(1, 64)
     """saturated regions with fewer pixels than this are left as they are [pixels]"""
-    dilation: int = _at_least(0, 2)
-    """how far the mask reaches beyond a saturated region [pixels]"""
+    dilation: int = _at_least(-1, -1)
+    """how far what is repaired reaches beyond a mask, or a saturated region; -1: 2 beyond regions that are found, 0
+    beyond masks that are given [pixels]"""
     texture: bool = False
     """kriging: fill with the noise and texture that the rest of the slice has, not with the smooth expectation: better
     to look at, further from the truth"""

@@ -334,6 +334,25 @@ def test_texture_is_another_in_every_slice_and_with_every_seed(program: Program,
     assert (first != repaired_pairs("same/sem", "two")[0][1]).any()
 
 
+def test_charge_that_reaches_beyond_its_mask_is_noticed_and_taken_in(program: Program) -> None:
+    sem = np.random.default_rng(0).integers(90, 110, (64, 64)).astype(np.uint8)
+    sem[20:40, 20:40] = 250
+    mask = np.zeros_like(sem)
+    mask[22:38, 22:38] = 255
+    write_slice(Path("own/sem/000.tif"), sem)
+    write_slice(Path("own/charge/000.tif"), mask)
+    words = "repair own/sem {} --charge own/charge {}"
+    outcome = program(words.format("tight", ""))
+    assert "note: next to the repaired regions the slices are up to 100% on the way" in outcome.out
+    assert "--dilation, such as 3" in outcome.out
+    assert tifffile.imread("tight/000.tif")[30, 30] > 150
+    outcome = program(words.format("wide", "--dilation 3"))
+    assert "note" not in outcome.out
+    wide = tifffile.imread("wide/000.tif")
+    assert wide.max() < 130
+    np.testing.assert_array_equal(wide[:17], sem[:17])
+
+
 def test_a_slice_without_an_intact_pixel_is_named(program: Program, images: Path) -> None:
     write_slice(images / "test/charge/001.tif", np.full((96, 96), 255, np.uint8))
     outcome = program("repair images/test/sem repaired --charge images/test/charge")
@@ -447,6 +466,7 @@ def test_a_model_of_another_kind_does_not_repair(program: Program, tmp_path: Pat
         ("repair", "expected the folder of the SEM slices"),
         ("repair images/test/sem --name run", "expected the folder of the SEM slices"),
         ("repair a b --min_area 0", "--min_area 0: expected 1 or more"),
+        ("repair a b --dilation -2", "--dilation -2: expected -1 or more"),
         ("repair a b --tmx c", "--txm"),
     ],
 )

@@ -14,7 +14,7 @@ from torch import Tensor
 from txm2sem.config import DataOptions
 from txm2sem.inference import Predictor
 from txm2sem.inference.repair import fill
-from txm2sem.inference.repair.charge import find_charge
+from txm2sem.inference.repair.charge import dilated, find_charge
 from txm2sem.inference.repair.folder import to_dtype
 from txm2sem.inference.repair.tiles import tile_starts, tile_weights
 
@@ -87,9 +87,12 @@ def test_grey_values_are_rounded_and_clipped_for_integers_only() -> None:
 
 def test_saturated_pixels_that_touch_at_corners_are_one_region() -> None:
     sem = np.where(np.eye(20) > 0, 4095, 7).astype(np.uint16)
-    assert find_charge(sem, 4095, min_area=20, dilation=0).sum() == 20
-    assert not find_charge(sem, 4095, min_area=21, dilation=5).any()
-    assert find_charge(sem, 4095, min_area=20, dilation=1).sum() == 20 + 2 * 19
+    found = find_charge(sem, 4095, min_area=20)
+    assert found.sum() == 20
+    assert not find_charge(sem, 4095, min_area=21).any()
+    assert dilated(found, 1).sum() == 20 + 2 * 19
+    np.testing.assert_array_equal(dilated(found, 0), found)
+    assert not dilated(~found & found, 3).any()
 
 
 def test_the_network_sees_the_charge_painted_white() -> None:

@@ -19,6 +19,9 @@ LONGEST_SIDE = 1000
 
 SHOWN = 6
 
+BRIGHT_FRINGE = 0.2
+"""How bright the edges of repaired regions may be, see `RepairedSlice.fringe`."""
+
 
 @dataclass(frozen=True)
 class RepairReport:
@@ -41,12 +44,13 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
             written. Or a file cannot be read or written.
     """
     repair = FolderRepair(command, folder, out)
-    shares, shown = [], []
+    shares, fringes, shown = [], [], []
     wanted = set(rows_to_show(len(repair))[:: max(1, -(-len(rows_to_show(len(repair))) // SHOWN))])
     for index, repaired in enumerate(
         tqdm(repair.run(), total=len(repair), desc="repairing", unit="slice", disable=None)
     ):
         shares.append(float(repaired.mask.mean()))
+        fringes.append(repaired.fringe)
         if index in wanted:
             shown.append(_thinned(repaired))
     picture = out / "before_after.png"
@@ -59,7 +63,13 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
         options = command.repair
         lines.append(
             f"charged: {options.min_area} or more connected pixels of at least {repair.saturation:g}, and "
-            f"{options.dilation} pixels around them; masks in {out / 'charge'}"
+            f"{repair.dilation} pixels around them; masks in {out / 'charge'}"
+        )
+    if max(fringes) > BRIGHT_FRINGE:
+        lines.append(
+            f"note: next to the repaired regions the slices are up to {max(fringes):.0%} on the way from intact to "
+            "charged, so that their edges are charged, too, and what is filled in is too bright; pass a larger "
+            f"--dilation, such as {repair.dilation + 3}"
         )
     return RepairReport(lines, picture)
 

@@ -26,23 +26,27 @@ def saturation_of(stack: TiffStack, text: str) -> float:
         raise UserError(f"--saturation {text}: expected a grey value such as 255, or auto") from None
 
 
-def find_charge(sem: NDArray[Any], saturation: float, *, min_area: int, dilation: int) -> NDArray[np.bool_]:
-    """Find charged regions: saturated, large enough, and a margin around them.
+def find_charge(sem: NDArray[Any], saturation: float, *, min_area: int) -> NDArray[np.bool_]:
+    """Find charged regions: saturated and large enough.
 
     Bright grains that saturate are found, too, where they are large enough.
 
     Args:
-        sem: (H, W), any dtype; pixels of 0 are never charged.
+        sem: (H, W), any dtype.
         saturation: grey value from which a pixel counts.
         min_area: smallest number of connected pixels (sides and corners).
-        dilation: how far the mask reaches beyond them [pixels].
     """
     regions, count = label(sem >= saturation, np.ones((3, 3)))
     areas = np.bincount(regions.ravel(), minlength=count + 1)
     large = areas >= min_area
     large[0] = False
     charge: NDArray[np.bool_] = large[regions]
-    if charge.any() and dilation > 0:
-        charge = distance_transform_edt(~charge) <= dilation
-    charge &= sem != 0
     return charge
+
+
+def dilated(mask: NDArray[np.bool_], distance: int) -> NDArray[np.bool_]:
+    """Return a mask (H, W) that reaches `distance` pixels further, in all directions."""
+    if distance == 0 or not mask.any():
+        return mask
+    reached: NDArray[np.bool_] = distance_transform_edt(~mask) <= distance
+    return reached

@@ -15,10 +15,13 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, imwrite
 from txm2sem.config import RepairCommand
 from txm2sem.data import TiffStack
 from txm2sem.errors import UserError
-from txm2sem.inference.repair.charge import find_charge, saturation_of
+from txm2sem.inference.repair.charge import dilated, find_charge, saturation_of
 from txm2sem.inference.repair.kriging import KrigingFilling
 from txm2sem.inference.repair.network import NetworkFilling
 from txm2sem.runs import write_whole
+
+FOUND_DILATION = 2
+"""How far what is repaired reaches beyond saturated regions by default [pixels]: their edges are bright, too."""
 
 
 class Filling(Protocol):
@@ -52,6 +55,19 @@ class RepairedSlice:
     before: NDArray[Any]
     after: NDArray[Any]
     mask: NDArray[np.bool_]
+
+    @property
+    def fringe(self) -> float:
+        """Brightness of the pixels next to the mask: 0 is that of the other pixels, 1 that in the mask (medians).
+
+        Where it is well above 0, the charge reaches beyond the mask. 0 where nothing is repaired.
+        """
+        intact = ~self.mask & (self.before != 0)
+        next_to_it = dilated(self.mask, 1) & intact
+        if not next_to_it.any():
+            return 0.0
+        rest, edge, charge = (float(np.median(self.before[where])) for where in (intact, next_to_it, self.mask))
+        return (edge - rest) / (charge - rest) if charge > rest else 0.0
 
 
 class FolderRepair:
@@ -91,6 +107,13 @@ class FolderRepair:
     def __len__(self) -> int:
         return len(self.sem)
 
+    @property
+    def dilation(self) -> int:
+        """How far what is repaired reaches beyond the masks [pixels]."""
+        if self.options.dilation >= 0:
+            return self.options.dilation
+        return 0 if self.saturation is None else FOUND_DILATION
+
     def run(self) -> Iterator[RepairedSlice]:
         """Repair and write every slice, yielding each as it is done.
 
@@ -110,11 +133,13 @@ class FolderRepair:
 
     def _mask(self, index: int) -> NDArray[np.bool_]:
         sem = read(self.sem, index)
-        if self.charge is not None:
-            mask: NDArray[np.bool_] = (self._beside(self.charge, index) > 0) & (sem != 0)
-            return mask
-        assert self.saturation is not None
-        return find_charge(sem, self.saturation, min_area=self.options.min_area, dilation=self.options.dilation)
+        if self.saturation is None:
+            assert self.charge is not None
+            mask = self._beside(self.charge, index) > 0
+        else:
+            mask = find_charge(sem, self.saturation, min_area=self.options.min_area)
+        charged: NDArray[np.bool_] = dilated(mask, self.dilation) & (sem != 0)
+        return charged
 
     def _repair(self, index: int, sem: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
         repaired = sem.copy()

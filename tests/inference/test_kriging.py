@@ -149,3 +149,14 @@ def test_a_uniform_slice_is_filled_uniformly() -> None:
 def test_nothing_to_estimate_from_is_said() -> None:
     with pytest.raises(UserError, match="every pixel of the SEM is charged or 0"):
         krige(np.zeros((32, 32), np.uint8), np.ones((32, 32), bool))
+
+
+def test_texture_goes_on_from_the_intact_pixels() -> None:
+    steps, usual = [], []
+    for seed in range(6):
+        sem, mask = rock(seed).astype(float), hole()
+        filled = np.where(mask, krige(sem, mask, texture=np.random.default_rng(seed)), sem)
+        across = mask[:, 1:] != mask[:, :-1]
+        steps.append(np.abs(np.diff(filled, axis=1))[across].mean())
+        usual.append(np.abs(np.diff(sem, axis=1)).mean())
+    assert np.mean(steps) < 1.15 * np.mean(usual)

@@ -146,6 +146,16 @@ def test_a_uniform_slice_is_filled_uniformly() -> None:
     np.testing.assert_allclose(krige(np.full((64, 64), 90, np.uint8), hole(64))[hole(64)], 90, atol=1e-3)
 
 
+@pytest.mark.parametrize("side", [16, 64])
+def test_a_slope_is_filled_with_numbers(side: int) -> None:
+    sem = np.tile(np.linspace(1, 200, side), (side, 1))
+    mask = np.zeros(sem.shape, bool)
+    mask[4:9, 4:9] = True
+    filled = krige(sem, mask, texture=np.random.default_rng(0))
+    assert np.isfinite(filled).all()
+    np.testing.assert_allclose(krige(sem, mask)[mask], sem[mask], atol=12)
+
+
 def test_nothing_to_estimate_from_is_said() -> None:
     with pytest.raises(UserError, match="every pixel of the SEM is charged or 0"):
         krige(np.zeros((32, 32), np.uint8), np.ones((32, 32), bool))

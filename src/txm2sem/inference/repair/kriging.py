@@ -23,7 +23,7 @@ LEAST_PAIRS = 0.02
 """Lags are measured where the pairs of pixels are at least this share of the observed pixels."""
 
 LEAST_POWER = 1e-5
-"""Smallest power beside the largest: with less the equations are ill-conditioned."""
+"""Smallest power beside the largest, or that of white noise: with less the equations are ill-conditioned."""
 
 DRIFT_SIGMA = 1.5
 """The TXM is smoothed by a Gaussian of this standard deviation [pixels] first: its noise says nothing of the SEM."""
@@ -116,7 +116,7 @@ def covariance_spectrum(values: NDArray[np.float64], observed: NDArray[np.bool_]
 
     From the semivariances g(h), half the mean squared differences of observed pixels at lag h, which holes hardly
     disturb (Matheron 1963, https://doi.org/10.2113/gsecongeo.58.8.1246): the covariance is the variance minus g(h),
-    tapered to 0 at `LARGEST_LAG` by Parzen's window (Blackman-Tukey; Percival & Walden 1993, section 6.7), and its
+    tapered to 0 at `LARGEST_LAG` by Parzen's window (Blackman-Tukey; Percival & Walden 1993, chapter 6), and its
     Fourier transform is averaged over rings: the same in all directions.
 
     Args:
@@ -136,7 +136,8 @@ def covariance_spectrum(values: NDArray[np.float64], observed: NDArray[np.bool_]
 
     pairs = sums(np.abs(one) ** 2)
     semivariances = (sums((square * one.conj()).real) - sums(np.abs(image) ** 2)) / np.maximum(pairs, 1)
-    covariances = np.mean(values[observed] ** 2) - semivariances
+    variance = np.mean(values[observed] ** 2)
+    covariances = variance - semivariances
     measured = pairs >= LEAST_PAIRS * np.count_nonzero(observed)
     distance = np.hypot(lags[:, None], lags[None]) / LARGEST_LAG
     taper = np.where(distance < 0.5, 1 - 6 * distance**2 * (1 - distance), 2 * np.maximum(1 - distance, 0) ** 3)
@@ -144,7 +145,7 @@ def covariance_spectrum(values: NDArray[np.float64], observed: NDArray[np.bool_]
     torus[np.ix_(lags, lags)] = np.where(measured, covariances * taper, 0)
     rings = rings_of(torus.shape)
     power = rings.mean(fft.rfft2(torus).real)
-    return Spectrum(rings.frequencies, np.maximum(power, LEAST_POWER * power.max()))
+    return Spectrum(rings.frequencies, np.maximum(power, LEAST_POWER * max(power.max(), variance)))
 
 
 def _empty(sem: NDArray[Any], mask: NDArray[np.bool_], txm: NDArray[Any] | None) -> NDArray[np.bool_]:

@@ -162,12 +162,29 @@ def test_ctrl_c_leaves_a_run_that_resumes_in_the_middle_of_an_epoch(tmp_path: Pa
     assert losses[0] == losses[1]
 
 
+SLOW_VALIDATION = """
+import sys, time
+from txm2sem.cli.main import main
+from txm2sem.training.modules import TranslationModule
+
+validate = TranslationModule.validation_step
+
+def slowly(*arguments):
+    time.sleep(0.05)
+    validate(*arguments)
+
+TranslationModule.validation_step = slowly
+sys.exit(main())
+"""
+
+
 def test_ctrl_c_in_the_first_validation_leaves_a_run_that_resumes(tmp_path: Path, program: Program) -> None:
     write_data_root(tmp_path / "images")
-    options = f"{SRGAN} {TINY_TRAINING} --niter_decay 0 --num_test 400"
+    options = f"{SRGAN} {TINY_TRAINING} --niter_decay 0 --num_test 100"
     assert program("train --name whole", options).status == 0
 
-    words = [sys.executable, "-c", "import sys; from txm2sem.cli.main import main; sys.exit(main())"]
+    # However fast the machine, the signal comes while patches are validated.
+    words = [sys.executable, "-c", SLOW_VALIDATION]
     process = subprocess.Popen([*words, "train", "--name", "parts", *options.split()], cwd=tmp_path)
     started = tmp_path / "checkpoints/parts/tensorboard"
     deadline = time.monotonic() + 120

@@ -365,6 +365,7 @@ def test_a_slice_without_an_intact_pixel_is_named(program: Program, images: Path
     [
         ("--patch_size 32", ["--patch_size does nothing in a repair by kriging", "--name"]),
         ("--epoch best", ["--epoch does nothing in a repair by kriging"]),
+        ("--seed 1", ["--seed does nothing in a repair by kriging"]),
         ("--name run --texture --txm images/test/txm", ["--texture belongs to kriging", "--name"]),
     ],
 )

@@ -47,7 +47,8 @@ def check_method(command: RepairCommand, given: Sequence[str]) -> None:
         if command.repair.texture:
             raise UserError("--texture belongs to kriging; leave it out, or leave out --name")
         return
-    idle = [name for name in given if name not in OF_KRIGING]
+    drawn = OF_KRIGING if command.repair.texture else OF_KRIGING - {"seed"}
+    idle = [name for name in given if name not in drawn]
     if idle:
         raise UserError(
             f"--{idle[0]} does nothing in a repair by kriging; leave it out, or name a trained model with --name"

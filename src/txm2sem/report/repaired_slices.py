@@ -12,10 +12,7 @@ from tqdm import tqdm
 
 from txm2sem.config import RepairCommand
 from txm2sem.inference.repair import FolderRepair, RepairedSlice
-from txm2sem.report.overview import rows_to_show, save_figure
-
-LONGEST_SIDE = 1000
-"""Slices are shown with every n-th pixel, so that no side is longer than this."""
+from txm2sem.report.overview import rows_to_show, save_figure, thinned
 
 SHOWN = 6
 
@@ -102,8 +99,4 @@ def _limits(image: NDArray[np.generic], mask: NDArray[np.bool_]) -> tuple[float,
 
 
 def _thinned(item: RepairedSlice) -> RepairedSlice:
-    step = -(-max(item.before.shape) // LONGEST_SIDE)
-    return RepairedSlice(
-        item.name,
-        *(np.ascontiguousarray(image[::step, ::step]) for image in (item.before, item.after, item.mask)),
-    )
+    return RepairedSlice(item.name, *map(thinned, (item.before, item.after, item.mask)))

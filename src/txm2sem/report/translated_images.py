@@ -12,10 +12,7 @@ from tifffile import imread
 from tqdm import tqdm
 
 from txm2sem.inference.images import ImageRun
-from txm2sem.report.overview import rows_to_show, save_figure
-
-LONGEST_SIDE = 1000
-"""Images are shown with every n-th pixel, so that no side is longer than this."""
+from txm2sem.report.overview import rows_to_show, save_figure, thinned
 
 SHOWN = 4
 
@@ -48,7 +45,7 @@ def translate_images(run: ImageRun) -> None:
     rows = rows_to_show(len(run.images))
     shown = [run.images[index] for index in rows[:: -(-len(rows) // SHOWN)]]
     pairs = [
-        TranslatedImage(image.path.name, _thinned(image.read()), _thinned(imread(run.translated(image))))
+        TranslatedImage(image.path.name, thinned(image.read()), thinned(imread(run.translated(image))))
         for image in shown
     ]
     save_figure(draw_translated(pairs, f"SEM predicted by {run.translator.model_name}"), run.paths.picture)
@@ -72,8 +69,3 @@ def draw_translated(images: list[TranslatedImage], title: str) -> Figure:
             cell.set_title(heading, fontsize=10)
             cell.set_axis_off()
     return figure
-
-
-def _thinned(image: NDArray[Any]) -> NDArray[Any]:
-    step = -(-max(image.shape) // LONGEST_SIDE)
-    return np.ascontiguousarray(image[::step, ::step])

@@ -103,7 +103,7 @@ def krige(
         field = TEXTURE_AMPLITUDE * simulate(power, sem.shape, texture)
 
     def estimate(tile: Window) -> NDArray[np.float32]:
-        return simple_kriging(power, (rest - field)[tile], observed[tile])
+        return simple_kriging(power, rest[tile] - field[tile], observed[tile])
 
     rows, columns = (min(TILE, length) for length in sem.shape)
     estimated = blend_tiles(mask & ~empty, (rows, columns), lambda tiles: map(estimate, tiles))

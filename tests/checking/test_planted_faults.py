@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from txm2sem.checking import CheckReport, Finding, check_data_root
 from txm2sem.config import DataOptions, PhantomOptions
@@ -148,6 +149,16 @@ def _exchange(images: Path, splits: tuple[str, ...]) -> None:
         (images / split / "txm").rename(images / split / "was_txm")
         (images / split / "sem").rename(images / split / "txm")
         (images / split / "was_txm").rename(images / split / "sem")
+
+
+@pytest.mark.parametrize("folder", ["txm", "sem"])
+def test_a_slice_with_less_noise_than_the_others_is_warned_of(images: Path, folder: str) -> None:
+    path = slices(images, folder)[1]
+    where = change(path, lambda image: np.where(image, gaussian_filter(image, 1.0), 0))
+    finding = only(check(images), "warning", "noise")
+    assert not finding.where
+    assert f"the noise of the {folder.upper()}" in finding.text
+    assert where in finding.text
 
 
 @pytest.mark.parametrize("charge", [True, False])

@@ -22,6 +22,16 @@ SATURATED, MUCH_SATURATED = 0.01, 0.1
 """Share of uncharged pixels with the smallest or largest value of an image from which detail is lost, which is noted
 where it may be a few bright minerals, and warned of where it is more."""
 
+UNEVEN_NOISE = 2.0
+"""The noise of a folder's slices may differ by this factor, as that of a detector does with the brightness."""
+
+TRIMMED, TRIMMED_VARIANCE = 0.1, 0.623
+"""Share of the largest differences of neighbours that is left out of the noise, as edges have these, and the variance
+that a normal distribution of variance 1 has without them."""
+
+ROUNDING = 12**-0.5
+"""Standard deviation of the error of rounding to integers."""
+
 MOST_CONTRADICTION = 0.001
 """Share of a slice that may be of low and of high density at once: edges of hand-drawn masks."""
 
@@ -37,6 +47,7 @@ class ImageContent:
         mean: of the valid pixels.
         at_low, at_high: share of the imaged, uncharged pixels with the smallest and with the largest value.
         empty: share of pixels that are 0.
+        noise: standard deviation of the noise of the valid pixels, in grey values, see `noise_level`.
     """
 
     rows: int
@@ -50,6 +61,7 @@ class ImageContent:
     at_low: float
     at_high: float
     empty: float
+    noise: float
 
     @classmethod
     def of(cls, image: NDArray[Any], valid: NDArray[np.bool_]) -> ImageContent:
@@ -69,6 +81,7 @@ class ImageContent:
             at_low=_share(grey == grey.min()) if grey.size else 0.0,
             at_high=_share(grey == grey.max()) if grey.size else 0.0,
             empty=_share(image == 0),
+            noise=noise_level(image, valid),
         )
 
 
@@ -109,6 +122,30 @@ def measure_content(pixels: SlicePixels) -> SliceContent:
         rest=_share(~np.logical_or.reduce(phases)[valid]) if phases else None,
         both=_share((low & high)[valid]) if low is not None and high is not None else 0.0,
     )
+
+
+def noise_level(image: NDArray[Any], valid: NDArray[np.bool_]) -> float:
+    """Return the standard deviation of the noise of an image (H, W), in its grey values; 0 where nothing is valid.
+
+    From the finest diagonal differences of 2 x 2 pixels, (a - b - c + d) / 2, in which slopes cancel and white noise
+    keeps its variance (Donoho & Johnstone 1994, https://doi.org/10.1093/biomet/81.3.425, with the Haar wavelet); the
+    largest tenth, which edges have, is left out. (Their median would be 0 or 1 step of 8 bits.) Noise that was smoothed
+    counts with what is left of it. That of rounding is the least that integers have.
+
+    Args:
+        image: (H, W).
+        valid: pixels that count, (H, W).
+    """
+    rows, columns = (length // 2 * 2 for length in image.shape)
+    corners = [(row, column) for row in (0, 1) for column in (0, 1)]
+    whole = np.logical_and.reduce([valid[row:rows:2, column:columns:2] for row, column in corners])
+    a, b, c, d = (image[row:rows:2, column:columns:2][whole].astype(np.float64) for row, column in corners)
+    squares = np.sort(((a - b - c + d) / 2) ** 2)
+    kept = squares[: squares.size - int(TRIMMED * squares.size)]
+    if kept.size == 0:
+        return 0.0
+    least = ROUNDING if np.issubdtype(image.dtype, np.integer) else 0.0
+    return max(float(np.sqrt(kept.mean() / TRIMMED_VARIANCE)), least)
 
 
 def judge_content(contents: Mapping[Place, SliceContent]) -> list[Finding]:
@@ -161,9 +198,33 @@ def _judge_images(name: str, images: Mapping[Place, ImageContent]) -> list[Findi
         what = "black: all pixels are 0" if image.high == 0 else f"blank: grey values {image.low:g} to {image.high:g}"
         advice = "Export it again, or remove the slice from all folders."
         findings.append(Finding("problem", "blank", str(place), f"the {title} is {what}", advice))
+    showing = {place: image for place, image in images.items() if place not in blank}
     for end in ("black", "white"):
-        findings += _judge_saturation(name, {place: images[place] for place in images if place not in blank}, end)
-    return findings
+        findings += _judge_saturation(name, showing, end)
+    return findings + _judge_noise(name, {place: image.noise for place, image in showing.items() if image.noise > 0})
+
+
+def _judge_noise(name: str, levels: Mapping[Place, float]) -> list[Finding]:
+    if not levels:
+        return []
+    least, most = min(levels, key=lambda place: levels[place]), max(levels, key=lambda place: levels[place])
+    if levels[most] <= UNEVEN_NOISE * levels[least]:
+        return []
+    return [
+        Finding(
+            "warning",
+            "noise",
+            "",
+            f"the noise of the {TITLES[name]} is {levels[least]:.2g} grey values in {least} and {levels[most]:.2g} in "
+            f"{most}; expected to differ by a factor of {UNEVEN_NOISE:g} at most",
+            "Some slices were smoothed, resampled or taken otherwise: export all alike, as the microscope made them. "
+            + (
+                "The TXM does not tell how noisy a SEM slice is, so no model can be right about its texture."
+                if name == "sem"
+                else "A model takes what it has learned on noisy slices to smooth ones, or the other way round."
+            ),
+        )
+    ]
 
 
 def _judge_saturation(name: str, images: Mapping[Place, ImageContent], end: str) -> list[Finding]:

@@ -58,7 +58,7 @@ def write_figures(
         save_figure(draw_registration(previews[place], pairs[place], str(place)), paths.figure(name), dpi=110)
         texts[name] = registration_text(place, pairs[place])
     if resolution is not None:
-        save_figure(draw_resolution(resolution), paths.figure("resolution"), dpi=110)
+        save_figure(draw_resolution(resolution, list(pairs.values())), paths.figure("resolution"), dpi=110)
         texts["resolution"] = (
             f"Power spectra and correlation by frequency: TXM and SEM agree down to periods of "
             f"{resolution.coherent_period:.1f} pixels; the TXM meets its noise at {resolution.floor_period:.1f} pixels"
@@ -139,11 +139,18 @@ def draw_registration(preview: Preview, pair: PairMeasures, title: str) -> Figur
     return figure
 
 
-def draw_resolution(measured: Resolution) -> Figure:
-    """Draw the power spectra and the correlation of TXM and SEM by frequency, with what downsampling keeps."""
+def draw_resolution(measured: Resolution, pairs: Sequence[PairMeasures]) -> Figure:
+    """Draw the power spectra and the correlation of TXM and SEM by frequency, with what downsampling keeps.
+
+    Thin lines are single slices.
+    """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     power, common = figure.subplots(1, 2)
     frequencies = measured.txm_power.frequencies
+    for pair in pairs:
+        for single, colour in ((pair.txm_power, TXM_COLOUR), (pair.sem_power, SEM_COLOUR)):
+            if single is not None:
+                power.semilogy(single.frequencies, single.values, color=colour, linewidth=0.5, alpha=0.5)
     power.semilogy(frequencies, measured.txm_power.values, color=TXM_COLOUR, label="TXM")
     power.semilogy(frequencies, measured.sem_power.values, color=SEM_COLOUR, linestyle="--", label="SEM")
     power.plot(
@@ -166,7 +173,7 @@ def draw_resolution(measured: Resolution) -> Figure:
         axes.set_xlim(0, 0.5)
         axes.tick_params(labelsize=8)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, frameon=False, loc="center right")
+        axes.legend(fontsize=8, framealpha=0.8, loc="upper right", bbox_to_anchor=(1, 0.93))
     return figure
 
 

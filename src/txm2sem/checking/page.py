@@ -103,8 +103,8 @@ def _resolution(picture: str | None) -> str:
     if picture is None:
         return "<p>Nothing is whole enough to measure it.</p>"
     note = (
-        "Left: how much structure of each fineness the images have; right: how far TXM and SEM agree on it. Dashed: "
-        "the finest structure that a TXM downsampled by 4 and by 2 still has."
+        "Left: how much structure of each fineness the images have, with thin lines for single slices; right: how far "
+        "TXM and SEM agree on it. Dashed: the finest structure that a TXM downsampled by 4 and by 2 still has."
     )
     return f'<p class="note">{note}</p>\n{picture}'
 
@@ -142,6 +142,7 @@ def _slices(measures: Measures) -> str:
             image.dtype,
             f"{image.low:g} – {image.high:g}",
             f"{image.first:.4g} – {image.last:.4g}",
+            f"{image.noise:.2g}",
             f"{image.at_low:.2%}",
             f"{image.at_high:.2%}",
             f"{image.empty:.1%}",
@@ -149,11 +150,15 @@ def _slices(measures: Measures) -> str:
         for place, content in measures.contents.items()
         for name, image in content.images.items()
     ]
-    head = ("slice", "image", "pixels", "type", "grey values", "1st – 99th percentile", "at the smallest value",
-            "at the largest value", "empty (0)")  # fmt: skip
+    head = ("slice", "image", "pixels", "type", "grey values", "1st – 99th percentile", "noise",
+            "at the smallest value", "at the largest value", "empty (0)")  # fmt: skip
     phases = [(str(place), *_phases(content)) for place, content in measures.contents.items()]
     return (
-        table("Grey values; percentiles and shares are of uncharged pixels that are not 0", head, images)
+        table(
+            "Grey values; percentiles, noise (standard deviation) and shares are of uncharged pixels that are not 0",
+            head,
+            images,
+        )
         + "\n"
         + table(
             "Charging and phases; phases are shares of uncharged, imaged pixels",

@@ -101,9 +101,10 @@ def fitting_options(state: Mapping[str, Tensor]) -> ModelOptions | None:
         return None
     choices = itertools.product(get_args(GeneratorName), get_args(NormName), (False, True), (1, 2, 4))
     for name, norm, no_dropout, factor in choices:
+        builder = GENERATORS[name]
         candidate = ModelOptions(
             ngf=kernels[0].shape[0],
-            input_nc=max(kernels[0].shape[1] // GENERATORS[name].pixels, 1),
+            input_nc=max(kernels[0].shape[1] // builder.pixels - builder.own_channels, 1),
             output_nc=biases[-1].shape[0],
             netG=name,
             norm=norm,

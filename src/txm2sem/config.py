@@ -26,6 +26,7 @@ GeneratorName = Literal[
     "unet_256",
     "unet_128",
     "residual_unet",
+    "textured_unet",
     "linearfilt",
     "gammafilt",
 ]
@@ -43,7 +44,7 @@ OutputDtype = Literal["uint8", "uint16", "float32"]
 Statistics = Literal["frozen", "volume"]
 BackendName = Literal["torch", "openvino"]
 SpreadName = Literal["auto", "dropout", "checkpoints", "scale"]
-RecipeName = Literal["none", "translate"]
+RecipeName = Literal["none", "translate", "texture"]
 GreyMatching = Literal["auto", "match", "as_is"]
 
 TRANSLATION_MODELS = ("feedforward", "srcnn", "pix2pix", "srgan")
@@ -537,7 +538,8 @@ class RecipeOptions:
     """A set of options that has been measured; docs/results.md says how good it is."""
 
     recipe: RecipeName = "none"
-    """translate: a small U-Net for few slices, minutes of training. Options beside it override those of the recipe"""
+    """translate: a small U-Net for few slices, minutes of training; texture: the same as a GAN, which draws noise and
+    edges like a SEM's, at some cost of PSNR. Options beside it override those of the recipe"""
 
 
 @dataclass(frozen=True)
@@ -683,6 +685,30 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "niter_decay": 0,
         "lr": 1e-3,
         "beta1": 0.9,
+        "lr_policy": "cosine",
+        "ema": 0.99,
+    },
+    "texture": {
+        "model": "pix2pix",
+        "netG": "textured_unet",
+        "ngf": 32,
+        "netD": "n_layers",
+        "n_layers_D": 2,
+        "ndf": 32,
+        "norm": "none",
+        "init_type": "kaiming",
+        "no_dropout": True,
+        "keep_empty": True,
+        "patch_size": 128,
+        "gan_mode": "lsgan",
+        "lambda_L1": 20.0,
+        "lambda_spectrum": 3.0,
+        "batch_size": 4,
+        "all_orientations": True,
+        "num_train": 800,
+        "niter": 40,
+        "niter_decay": 0,
+        "lr": 5e-4,
         "lr_policy": "cosine",
         "ema": 0.99,
     },

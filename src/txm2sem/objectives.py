@@ -107,12 +107,12 @@ def ssim_loss(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -
 
 
 def spectrum_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """Return the mean over images and frequencies of log10(P_prediction / P_target)^2, a scalar; 0.01 is 1 dB.
+    """Return the mean over frequencies of log10(P_prediction / P_target)^2, a scalar; 0.01 is 1 dB.
 
-    P is an image's radially averaged power spectrum, see `metrics.power_spectrum`. No pixel is compared with another:
-    what is asked for is grain as strong and as fine as the target's, wherever in the image it lies. Images are not
-    averaged before, since one with an edge of the field of view has more power than all others. The noise of rounding
-    to 8 bits is added to both, so that frequencies without power have a logarithm. At least float32 is used.
+    P is the radially averaged power spectrum, see `metrics.power_spectrum`, mean over the images, as the scorecard has
+    it. No pixel is compared with another: what is asked for is grain as strong and as fine as the target's, wherever in
+    the images it lies. The noise of rounding to 8 bits is added to both, so that frequencies without power have a
+    logarithm. At least float32 is used.
 
     Args:
         prediction: (N, C, H, W), H and W at least 8.
@@ -123,7 +123,7 @@ def spectrum_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def _radial_power(images: Tensor) -> Tensor:
-    """Return the power spectrum of images (N, C, H, W) and of their rounding, averaged over rings, (N C, K)."""
+    """Return the power of images (N, C, H, W) and of their rounding by frequency, mean over images and rings, (K,)."""
     images = images.to(torch.promote_types(images.dtype, torch.float32))
     rows, columns = images.shape[-2:]
     window = torch.outer(_hann(rows, images), _hann(columns, images))
@@ -145,7 +145,7 @@ def _radial_power(images: Tensor) -> Tensor:
         weight[:, -1] = 1
     members = F.one_hot(ring.clamp(max=rings + 1).flatten())[:, 1 : rings + 1] * weight.flatten()[:, None]
     averaging = (members / members.sum(0)).to(power)
-    averaged: Tensor = power.flatten(1) @ averaging
+    averaged: Tensor = power.flatten(1).mean(0) @ averaging
     return averaged + ROUNDING_POWER
 
 

@@ -443,12 +443,13 @@ def _(bench: Bench) -> None:
 
 @row("recipe")
 def _(bench: Bench) -> None:
-    folder = bench.train("--recipe translate", f"{TINY_TRAINING} --ngf 2", name="recipe")
-    options = (folder / "options.yaml").read_text()
-    assert "recipe: translate" in options
-    assert "netG: residual_unet" in options
-    assert "ngf: 2" in options
-    bench.test("--epoch best --eval", name="recipe")
+    for recipe, network in (("translate", "residual_unet"), ("texture", "textured_unet")):
+        folder = bench.train(f"--recipe {recipe}", f"{TINY_TRAINING} --ngf 2", name=recipe)
+        options = (folder / "options.yaml").read_text()
+        assert f"recipe: {recipe}" in options
+        assert f"netG: {network}" in options
+        assert "ngf: 2" in options
+        bench.test("--epoch best --eval", name=recipe)
 
 
 @row("keep_empty")

@@ -85,7 +85,9 @@ def test_a_recipe_is_a_set_of_options_that_the_user_overrides(recipe: str) -> No
 
 
 def test_an_unknown_recipe_is_refused_with_the_nearest_one() -> None:
-    with pytest.raises(UsageError, match="--recipe translat: expected one of none, translate; did you mean translate"):
+    with pytest.raises(
+        UsageError, match="--recipe translat: expected one of none, translate, texture; did you mean translate"
+    ):
         parse_model_command(TrainCommand(), ["--recipe", "translat"], "train.py")
 
 

@@ -21,7 +21,7 @@ from txm2sem.networks import build_generator, initialise, peak_bytes, size_multi
 pytestmark = pytest.mark.openvino
 
 CHANNELS = 3
-NETWORKS = [name for name in get_args(GeneratorName) if name not in ("gammafilt", "residual_unet")]
+NETWORKS = [name for name in get_args(GeneratorName) if name not in ("gammafilt", "residual_unet", "textured_unet")]
 
 
 def options(net: str, norm: str) -> ModelOptions:

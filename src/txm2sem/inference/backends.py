@@ -40,7 +40,7 @@ TOLERATED_LOSS = 0.1
 SHAPING = ("direction", "context_slices", "preprocess", "gamma", "hist_eq", "txm_range", "sem_range")
 """Options that change which values the network sees."""
 
-CHEAP = ("linearfilt", "gammafilt", "residual_unet")
+CHEAP = ("linearfilt", "gammafilt", "residual_unet", "textured_unet")
 """Generators that take little time as they are: one convolution, or most at a quarter of the resolution."""
 
 

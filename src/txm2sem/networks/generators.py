@@ -26,6 +26,7 @@ from txm2sem.networks.blocks import (
 )
 from txm2sem.networks.convolutions import FewChannelsConv2d, StridedConv2d, StridedConvTranspose2d
 from txm2sem.networks.residual_unet import REDUCTION, ResidualUnetGenerator
+from txm2sem.networks.textured_unet import TexturedUnetGenerator
 
 
 class ResnetGenerator(nn.Module):
@@ -206,6 +207,7 @@ class GeneratorBuilder:
         smallest_input: and at least this, for its reflections at the border [pixels].
         factors: the downsample factors that it can undo.
         pixels: of an image's channel that are channels of the first convolution's input.
+        own_channels: that the network adds to those of the image.
     """
 
     construct: Callable[..., nn.Module]
@@ -213,6 +215,7 @@ class GeneratorBuilder:
     smallest_input: int = 1
     factors: tuple[int, ...] = (1,)
     pixels: int = 1
+    own_channels: int = 0
 
     def check_factor(self, options: ModelOptions) -> None:
         """Check that the architecture can undo the downsampling.
@@ -242,6 +245,13 @@ GENERATORS: dict[str, GeneratorBuilder] = {
     "unet_256": GeneratorBuilder(partial(UnetGenerator, levels=8), input_multiple=256),
     "unet_128": GeneratorBuilder(partial(UnetGenerator, levels=7), input_multiple=128),
     "residual_unet": GeneratorBuilder(ResidualUnetGenerator, input_multiple=16, smallest_input=32, pixels=REDUCTION**2),
+    "textured_unet": GeneratorBuilder(
+        TexturedUnetGenerator,
+        input_multiple=16,
+        smallest_input=32,
+        pixels=REDUCTION**2,
+        own_channels=1,
+    ),
     "linearfilt": GeneratorBuilder(LinearFilter),
     "gammafilt": GeneratorBuilder(GammaFilter),
 }

@@ -74,6 +74,14 @@ def test_z_blend_is_the_mean_over_the_three_directions(tmp_path: Path) -> None:
     np.testing.assert_allclose(fused, np.mean(alone, axis=0), atol=1)
 
 
+def test_z_blend_would_average_grain_away(tmp_path: Path) -> None:
+    textured = ModelOptions(model="pix2pix", netG="textured_unet", ngf=2, norm="none", no_dropout=True)
+    write_run(tmp_path, textured)
+    assert translate_array(TXM, "run", tmp_path).shape == TXM.shape
+    with pytest.raises(UserError, match="leave --z_blend out"):
+        translate_array(TXM, "run", tmp_path, z_blend=True)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -160,6 +160,28 @@ def test_a_difference_counts_where_its_interval_leaves_out_none(
     assert shown in found.text
 
 
+@pytest.mark.parametrize(
+    ("other", "judgement"), [((9.0, 8.0, 9.5), "better"), ((1.0, 0.5, 9.0), "unclear"), ((0.2, 0.1, 0.3), "worse")]
+)
+def test_the_verdict_says_which_power_spectrum_is_nearer(
+    tmp_path: Path, other: tuple[float, float, float], judgement: str
+) -> None:
+    paths = write_run(tmp_path)
+    scores = json.loads(paths.scores(".json").read_text())
+    for kind, (value, low, high) in (
+        ("model run", (2.0, 1.0, 3.0)),
+        ("raw TXM", (30.0, 20.0, 40.0)),
+        ("linear fit", other),
+    ):
+        scores["spectrum"][kind]["spectrum_mean_db"] = {"value": value, "low": low, "high": high}
+    paths.scores(".json").write_text(json.dumps(scores))
+    _, judged = judge(RunRecord.read(paths))
+    (power,) = [one for one in judged if one.measure == "power spectrum"]
+    assert power.judgement == judgement
+    assert "2.0 dB off" in power.text
+    assert f"linear fit comes nearest, {other[0]:.1f} dB off" in power.text
+
+
 def test_with_one_slice_nobody_knows_how_sure(tmp_path: Path) -> None:
     paths = write_run(tmp_path)
     table = paths.scores(".csv")

@@ -46,7 +46,8 @@ def judge(record: RunRecord) -> tuple[str, list[Judged]]:
     if record.tested is None:
         return "Not tested yet: how good the model is, is not known.", list(_continuity(record.volumes))
     found = judge_scores(record.tested) if record.tested.rows else _judge_tables(record.tested.evaluation)
-    return _headline(found), [*found, *_few(record.tested), *_rock(record.tested), *_continuity(record.volumes)]
+    tested = record.tested
+    return _headline(found), [*found, *_few(tested), *_power(tested), *_rock(tested), *_continuity(record.volumes)]
 
 
 def judge_scores(tested: TestRecord) -> list[Judged]:
@@ -161,6 +162,29 @@ def _few(tested: TestRecord) -> list[Judged]:
         return []
     text = f"The brackets rest on {count} slices alone: they are rough, and rather too narrow"
     return [Judged("said", "intervals", text)]
+
+
+def _power(tested: TestRecord) -> list[Judged]:
+    """Compare how far power spectra are from the SEM's, which tells whether fine texture is there, not where."""
+    found = {
+        kind: {key: number_of(measures.get("spectrum_mean_db") or {}, key) for key in ("value", "low", "high")}
+        for kind, measures in tested.scores.get("spectrum", {}).items()
+    }
+    own = found.pop(tested.model_kind, {"value": math.nan})
+    others = {kind: interval["value"] for kind, interval in found.items() if math.isfinite(interval["value"])}
+    if not others or not math.isfinite(own["value"]):
+        return []
+    best = min(others, key=lambda kind: others[kind])
+    judgement: Judgement = "unclear"
+    if own["high"] < found[best]["low"]:
+        judgement = "better"
+    elif own["low"] > found[best]["high"]:
+        judgement = "worse"
+    text = (
+        f"Power spectrum: {own['value']:.1f} dB off the SEM's, mean over frequencies; of predictions without a model, "
+        f"{best} comes nearest, {others[best]:.1f} dB off"
+    )
+    return [Judged(judgement, "power spectrum", text)]
 
 
 def _rock(tested: TestRecord) -> list[Judged]:

@@ -450,6 +450,7 @@ def _(bench: Bench) -> None:
         assert f"netG: {network}" in options
         assert "ngf: 2" in options
         bench.test("--epoch best --eval", name=recipe)
+        assert ("textured_unet are made up" in bench.outcome.out) == (recipe == "texture")
 
 
 @row("keep_empty")

@@ -18,6 +18,12 @@ from txm2sem.devices import move_images, move_network
 from txm2sem.networks import build_generator, size_multiple
 from txm2sem.runs import RunPaths
 
+MADE_UP = (
+    "noise and the finest detail of --netG textured_unet are made up: as in the SEM of the training, but not what "
+    "is in this place. Do not measure single pores or grains of a few pixels in it"
+)
+"""What the user must know of a generator that draws from noise."""
+
 
 class Predictor:
     """Translates batches of TXM images to FIB-SEM images.
@@ -72,7 +78,8 @@ class Predictor:
         """
         generator = build_generator(options, bounded=bounded)
         load_network(generator, paths.network(label, "G"), options)
-        return cls(generator, options, frozen=frozen, device=device, dtype=dtype)
+        notes = (MADE_UP,) if options.netG == "textured_unet" else ()
+        return cls(generator, options, frozen=frozen, device=device, dtype=dtype, notes=notes)
 
     @torch.inference_mode()
     def __call__(self, source: Tensor) -> Tensor:

@@ -75,6 +75,7 @@ class ImageRun:
             f"{first.dtype}{f'; {done} of them are done' if done else ''}",
             f"model:   {translator.model_name}{f'; what it can do: {card}' if translator.is_shipped else ''}",
             f"grey:    {translator.match or 'as they are, those that the model was trained with'}",
+            *(f"note:    {note}" for note in translator.notes),
         ]
 
     @property

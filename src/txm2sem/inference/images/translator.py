@@ -42,6 +42,7 @@ class ImageTranslator:
         is_shipped: whether the model is one that comes with the program.
         model_name: for people.
         model_checksum: SHA-256 of the checkpoint.
+        notes: what the user must know of the model.
 
     Raises:
         UserError: model, options and images do not fit each other.
@@ -74,6 +75,7 @@ class ImageTranslator:
         trained = trained_txm_range(command.data.txm_range, measured[0].dtype, where, name)
         self.match = self._match(measured, where, trained, paths)
         self._planes = PlaneTranslator(predictor, trained, command.data)
+        self.notes = predictor.notes
         self._halo = receptive_field(command.model)
         self._base_memory = float(psutil.Process().memory_info().rss)
 

@@ -147,6 +147,11 @@ class ModelOptions:
         """Whether the second output channel is the scale of the error of the first (`--regression_loss laplace`)."""
         return self.model in SCALE_MODELS and self.output_nc == 2
 
+    @property
+    def draws_grain(self) -> bool:
+        """Whether the generator makes up noise and fine detail, the same wherever the TXM is the same."""
+        return self.netG == "textured_unet"
+
 
 @dataclass(frozen=True)
 class ObjectiveOptions:

@@ -78,7 +78,7 @@ class Predictor:
         """
         generator = build_generator(options, bounded=bounded)
         load_network(generator, paths.network(label, "G"), options)
-        notes = (MADE_UP,) if options.netG == "textured_unet" else ()
+        notes = (MADE_UP,) if options.draws_grain else ()
         return cls(generator, options, frozen=frozen, device=device, dtype=dtype, notes=notes)
 
     @torch.inference_mode()

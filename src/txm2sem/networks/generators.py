@@ -207,7 +207,7 @@ class GeneratorBuilder:
         smallest_input: and at least this, for its reflections at the border [pixels].
         factors: the downsample factors that it can undo.
         pixels: of an image's channel that are channels of the first convolution's input.
-        own_channels: that the network adds to those of the image.
+        own_channels: that the network makes itself, beside those of the image.
     """
 
     construct: Callable[..., nn.Module]

@@ -78,10 +78,10 @@ class OpenVolume:
                 "--z_blend takes the mean of three predictions, and the calibration of --uncertainty is that of one; "
                 "leave one of the two out"
             )
-        if command.model.netG == "textured_unet" and command.volume.z_blend:
+        if command.model.draws_grain and command.volume.z_blend:
             raise UserError(
-                "--z_blend takes the mean of three predictions, and each has another grain with --netG textured_unet: "
-                "most of the texture would be lost; leave --z_blend out"
+                f"--z_blend takes the mean of three predictions, and with --netG {command.model.netG} each has another "
+                "grain: most of the texture would be lost; leave --z_blend out"
             )
         self.predictor = load_predictor(command, command.volume.backend, label)
         trust = open_trust(command, self.predictor, label)

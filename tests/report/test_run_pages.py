@@ -161,7 +161,13 @@ def test_a_difference_counts_where_its_interval_leaves_out_none(
 
 
 @pytest.mark.parametrize(
-    ("other", "judgement"), [((9.0, 8.0, 9.5), "better"), ((1.0, 0.5, 9.0), "unclear"), ((0.2, 0.1, 0.3), "worse")]
+    ("other", "judgement"),
+    [
+        ((9.0, 8.0, 9.5), "better"),
+        ((2.5, 1.5, 9.0), "unclear"),
+        ((1.0, 0.5, 9.0), "unclear"),
+        ((0.2, 0.1, 0.3), "worse"),
+    ],
 )
 def test_the_verdict_says_which_power_spectrum_is_nearer(
     tmp_path: Path, other: tuple[float, float, float], judgement: str

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from txm2sem.errors import UserError
-from txm2sem.runs import RunPaths, append_line, options_text, read_options, set_aside, write_options, write_text
+from txm2sem.files import append_line, set_aside, write_text
+from txm2sem.runs import RunPaths, options_text, read_options, write_options
 
 
 def test_files_are_where_the_original_code_has_them(tmp_path: Path) -> None:

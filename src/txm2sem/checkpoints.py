@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from txm2sem.config import GeneratorName, ModelOptions, NormName
 from txm2sem.errors import UserError
+from txm2sem.files import write_whole
 from txm2sem.networks import GENERATORS, build_generator
-from txm2sem.runs import write_whole
 
 
 def save(content: Any, path: Path) -> None:

@@ -1,5 +1,6 @@
-"""The one exception that is meant for the user's eyes."""
+"""The exceptions that are meant for the user's eyes."""
 
+import signal
 from collections.abc import Sequence
 
 
@@ -9,6 +10,20 @@ class UserError(Exception):
     The message says what was expected, what was found, where, and what to do. The command line prints it
     without a traceback and exits with status 1; a Python caller catches it like any exception.
     """
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody asks the program to end: Ctrl-C, a cluster's time limit (SIGTERM), a terminal that closes (SIGHUP).
+
+    It comes at any moment, and like Ctrl-C it is nobody's to swallow. Notes added to it (`add_note`) say how to go on.
+
+    Attributes:
+        signal: the number of the signal.
+    """
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        super().__init__(number)
+        self.signal = number
 
 
 def listed(items: Sequence[object], most: int = 10) -> str:

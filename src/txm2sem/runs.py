@@ -1,21 +1,15 @@
-"""Every output path of a run. The only place that makes folders, moves old results aside, and writes files whole."""
+"""Every output path of a run, and its options on disk."""
 
 from __future__ import annotations
 
-import io
-import json
-import math
-import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, is_dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from txm2sem.errors import UserError
+from txm2sem.files import check_name, write_text
 
 IMAGE_FOLDERS = (
     *("txm", "sem", "sem_fake", "txm_fake", "charge", "lowdensity", "highdensity"),
@@ -53,7 +47,12 @@ class RunPaths:
 
     @classmethod
     def of(cls, name: str, checkpoints_dir: Path, results_dir: Path) -> RunPaths:
-        """Return the paths of the run `name` below the two folders."""
+        """Return the paths of the run `name` below the two folders.
+
+        Raises:
+            UserError: the name cannot be that of a folder.
+        """
+        check_name(name, "--name")
         return cls(name, checkpoints_dir / name, results_dir / name)
 
     def network(self, label: str, network: str) -> Path:
@@ -320,126 +319,6 @@ class CheckPaths:
     def figure(self, name: str) -> Path:
         """Return a picture of the report."""
         return self.output / "figures" / f"{name}.png"
-
-
-def json_text(content: Any) -> str:
-    """Return JSON of mappings, lists, dataclasses, arrays and plain values, see `json_values`."""
-    return json.dumps(json_values(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def json_values(value: Any) -> Any:
-    """Return mappings, lists, dataclasses, arrays and plain values as JSON has them; numbers have 7 digits.
-
-    Those that are not finite are None, as JSON has neither infinity nor NaN.
-    """
-    if isinstance(value, Mapping):
-        return {str(key): json_values(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_values(part) for part in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return json_values(asdict(value))
-    if hasattr(value, "tolist"):
-        return json_values(value.tolist())
-    if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else None
-    return value
-
-
-def make_folder(path: Path) -> None:
-    """Create a folder with its parents.
-
-    Raises:
-        UserError: the folder cannot be created.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot create the folder {path}: {error.strerror}; choose another place") from error
-
-
-def set_aside(paths: list[Path], into: Path) -> Path | None:
-    """Move files and folders into a new dated folder beside or inside `into`, so that nothing of them is lost.
-
-    Args:
-        paths: what to move; entries that do not exist are left out.
-        into: the dated folder is named after this path: `NAME_2026-01-31_12-00-00`.
-
-    Returns:
-        The dated folder, or None where there was nothing to move.
-
-    Raises:
-        UserError: something could not be moved.
-    """
-    existing = [path for path in paths if path.exists()]
-    if not existing:
-        return None
-    stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
-    target = into.with_name(f"{into.name}_{stamp}")
-    number = 1
-    while target.exists():
-        number += 1
-        target = into.with_name(f"{into.name}_{stamp}_{number}")
-    try:
-        if existing == [into]:
-            into.rename(target)
-        else:
-            target.mkdir(parents=True)
-            for path in existing:
-                path.rename(target / path.name)
-    except OSError as error:
-        raise UserError(
-            f"cannot move the earlier {into} aside to {target}: {error.strerror}; move it yourself, or choose another "
-            "name"
-        ) from error
-    return target
-
-
-def write_whole(path: Path, write: Callable[[io.BytesIO], Any]) -> None:
-    """Write a file beside its place, then rename it into it: the file is the old one or the new one, never a part.
-
-    Args:
-        path: the file; its folder is made where it is missing.
-        write: called with a buffer that receives the content.
-
-    Raises:
-        UserError: the disk is full or the folder not writable; an existing file is untouched.
-    """
-    buffer = io.BytesIO()
-    write(buffer)
-    make_folder(path.parent)
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        with beside.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        kept = "the earlier file there is untouched" if path.exists() else "nothing was written"
-        raise UserError(
-            f"cannot write {path}: {error.strerror}; {kept}. Make room or permit writing there, then run again"
-        ) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole (see `write_whole`)."""
-    write_whole(path, lambda buffer: buffer.write(text.encode()))
-
-
-def append_line(path: Path, line: str) -> None:
-    """Append one line to a log.
-
-    Raises:
-        UserError: the disk is full or the folder not writable.
-    """
-    make_folder(path.parent)
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; make room or permit writing there") from error
 
 
 def write_options(path: Path, options: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from run_folders import PATCHES, SIDE, write_cube, write_png, write_run, write_t
 from txm2sem.cli.parsing import parse_model_command
 from txm2sem.config import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.errors import UserError
+from txm2sem.files import write_text
 from txm2sem.metrics import Interval
 from txm2sem.pages.cuts import sprite
 from txm2sem.report.html import compare_runs, report_run
@@ -31,7 +32,7 @@ from txm2sem.report.html.record import RunRecord, read_options_text
 from txm2sem.report.html.stored import factor_for, open_display, shrink, shrunk_shape
 from txm2sem.report.html.verdict import judge, judge_difference
 from txm2sem.report.html.volumes import whole_volume_html
-from txm2sem.runs import RunPaths, options_text, write_options, write_text
+from txm2sem.runs import RunPaths, options_text, write_options
 
 
 def page_of(paths: RunPaths, *volumes: Path) -> Page:

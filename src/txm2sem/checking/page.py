@@ -12,9 +12,10 @@ from txm2sem.checking.measures import Measures
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.scores import ExpectedScores
 from txm2sem.checking.sources import TITLES
+from txm2sem.files import write_text
 from txm2sem.metrics import Summary
 from txm2sem.pages import figure, file_data, page, section, table
-from txm2sem.runs import CheckPaths, write_text
+from txm2sem.runs import CheckPaths
 
 MARKS = {"problem": "✕", "warning": "!", "note": "i"}
 """What stands before a finding, besides its level in words: neither colour nor sign alone tells it."""

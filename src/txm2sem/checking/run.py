@@ -28,8 +28,9 @@ from txm2sem.checking.summary import numbers_of
 from txm2sem.config import DataOptions
 from txm2sem.data.slices import read_shifted
 from txm2sem.errors import UserError
+from txm2sem.files import make_folder, set_aside, write_text
 from txm2sem.metrics import Sketch
-from txm2sem.runs import CheckPaths, make_folder, set_aside, write_text
+from txm2sem.runs import CheckPaths
 
 Progress = Callable[[float, str], None]
 """Is told which share of the work is done, 0 to 1, and what comes next."""

@@ -13,8 +13,8 @@ from txm2sem.checking.measures import Measures
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.resolution import Resolution
 from txm2sem.checking.scores import ExpectedScores
+from txm2sem.files import json_text
 from txm2sem.metrics import Displacement, Summary
-from txm2sem.runs import json_text
 
 
 def numbers_of(measures: Measures, findings: Sequence[Finding], verdict: str) -> str:

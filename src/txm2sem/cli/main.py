@@ -1,18 +1,23 @@
 """The program `txm2sem`: finds the command, runs it, and turns errors into messages and exit statuses.
 
 Exit status: 0 done, 1 something the user can put right, 2 the command line is not understood, 3 a check has found
-problems in the data, 130 interrupted.
+problems in the data; 128 and the number of the signal that ended it: 130 by Ctrl-C, 143 by SIGTERM, 129 by a terminal
+or pipe that was closed.
 """
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 from txm2sem import __version__
-from txm2sem.errors import UserError
+from txm2sem.cli.console import console, printable
+from txm2sem.errors import Interrupted, UserError
 
 COMMANDS = {
     "translate": "predict the SEM of your own TXM images, with the model that comes along or a trained one",
@@ -27,40 +32,50 @@ COMMANDS = {
 }
 """Commands with their one-line help; each is the module of the same name in `txm2sem.cli`."""
 
-INTERRUPTED = 130
-
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the program with `words` (the process's arguments by default) and return its exit status."""
     words = sys.argv[1:] if words is None else words
-    if not words or words[0] in ("-h", "--help"):
-        print(usage())
-        return 0 if words else 2
-    if words[0] == "--version":
-        print(f"txm2sem {__version__}")
-        return 0
-    return run_command(words[0], words[1:], f"txm2sem {words[0]}")
+    name, rest = (words[0], words[1:]) if words else ("", [])
+    return run_command(name, rest, f"txm2sem {name}".strip())
 
 
 def run_command(name: str, words: Sequence[str], program: str) -> int:
     """Run one command and return its exit status."""
+    try:
+        with ends_as_interrupts(), console():
+            return _status_of(name, words, program)
+    except KeyboardInterrupt as stop:  # the last lines met a closed console
+        return _status_of_stop(stop)
+
+
+def _status_of(name: str, words: Sequence[str], program: str) -> int:
     from txm2sem.cli.parsing import UsageError, nearest
 
     try:
+        if name in ("", "-h", "--help"):
+            print(usage())
+            return 0 if name else 2
+        if name == "--version":
+            print(f"txm2sem {__version__}")
+            return 0
         if name not in COMMANDS:
             raise UsageError(f"there is no command {name}{nearest(name, list(COMMANDS))}\n\n{usage()}")
         status: int = import_module(f"txm2sem.cli.{name}").main(words, program)
         return status
     except UserError as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
+        _complain(program, f"error: {error}")
         return 2 if isinstance(error, UsageError) else 1
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # What reads the output (head, less) has enough; Python must not complain once more while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (OSError, MemoryError, RecursionError, UnicodeError, RuntimeError) as error:
+        message = words_of(error)
+        if message is None:
+            raise
+        _complain(program, f"error: {message}")
+        return 1
+    except KeyboardInterrupt as stop:
+        if not {"-h", "--help"} & {name, *words}:  # who has read enough of the help closes it
+            _complain(program, "; ".join(["interrupted", *getattr(stop, "__notes__", ())]))
+        return _status_of_stop(stop)
 
 
 def usage() -> str:
@@ -72,6 +87,56 @@ def usage() -> str:
         f"commands:\n{commands}\n\n"
         "txm2sem COMMAND --help lists a command's options; txm2sem --version prints the version."
     )
+
+
+def words_of(error: BaseException) -> str | None:
+    """Return in words what stopped the program that no part of it has foreseen; None where it is a fault of its own."""
+    if isinstance(error, OSError):
+        where = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+        return f"{error.strerror or error}{f': {where}' if where else ''}; what was finished before is whole"
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error):
+        return (
+            "the memory is used up; close other programs, or ask for less: smaller --patch_size, --batch_size, --ngf, "
+            "--memory or --roi, as the command has them"
+        )
+    if isinstance(error, RecursionError):
+        return "something is nested too deeply to be read; check the files and options that were passed"
+    if isinstance(error, UnicodeError):
+        return f"a name or a text file is not UTF-8 ({error}); rename or convert it"
+    return None
+
+
+@contextmanager
+def ends_as_interrupts() -> Iterator[None]:
+    """Let the signals that ask a program to end do what Ctrl-C does, so that nothing is left half done.
+
+    One that is ignored when the program starts (`nohup`) stays ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only there signals can be handled
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise Interrupted(number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in before.items() if handler not in (None, signal.SIG_IGN)}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _complain(program: str, message: str) -> None:
+    print(printable(f"{program}: {message}"), file=sys.stderr)
+
+
+def _status_of_stop(stop: KeyboardInterrupt) -> int:
+    return 128 + (stop.signal if isinstance(stop, Interrupted) else signal.SIGINT)
 
 
 def train_script() -> int:

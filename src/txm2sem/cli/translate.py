@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +9,6 @@ from txm2sem.cli.parsing import UsageError, given_options, parse_model_command, 
 from txm2sem.config import TranslateCommand
 from txm2sem.errors import UserError
 from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION
-
-INTERRUPTED = 130
 
 OF_OWN_MODELS = ("checkpoints_dir", "suffix", "epoch", "load_iter")
 """Options that say which checkpoint of a trained model is meant."""
@@ -45,9 +42,9 @@ def main(words: Sequence[str], program: str) -> int:
         print(line, flush=True)
     try:
         translate_images(run)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on with the images that are missing", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        stop.add_note("the same command goes on with the images that are missing")
+        raise
     print(f"output:  {run.paths.output}")
     print(f"picture: {run.paths.picture}")
     return 0

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from txm2sem.cli.parsing import UsageError, parse_model_command, take_places
 from txm2sem.config import VolumeCommand
-
-INTERRUPTED = 130
 
 
 def main(words: Sequence[str], program: str) -> int:
@@ -51,9 +48,9 @@ def main(words: Sequence[str], program: str) -> int:
         return 0
     try:
         report = translate_volume(run)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on with the blocks that are missing", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        stop.add_note("the same command goes on with the blocks that are missing")
+        raise
     for line in report.lines:
         print(line)
     print(f"volume:     {report.output}")

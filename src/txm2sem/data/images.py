@@ -19,7 +19,7 @@ from txm2sem.data.readers.base import readable
 from txm2sem.data.readers.tiff_steps import voxel_steps
 from txm2sem.data.stacks import SliceCache, TiffSlices, check_finite
 from txm2sem.errors import UserError, listed
-from txm2sem.runs import write_whole
+from txm2sem.files import write_whole
 
 TIFF = (".tif", ".tiff")
 PNG = (".png",)

@@ -23,10 +23,11 @@ from txm2sem.config import BackendName, DataOptions, ModelOptions, TestCommand, 
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample, has_split
 from txm2sem.devices import device_of, dtype_of, return_freed_memory
 from txm2sem.errors import UserError
+from txm2sem.files import write_text
 from txm2sem.inference.openvino_network import OpenVinoNetwork, Ranges, find_ranges, import_openvino
 from txm2sem.inference.predictor import Predictor
 from txm2sem.networks import build_generator
-from txm2sem.runs import RunPaths, read_options, write_text
+from txm2sem.runs import RunPaths, read_options
 
 EXAMPLES = 32
 """Training patches on which ranges are found."""

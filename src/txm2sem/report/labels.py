@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from txm2sem.data.segmentation import CLASSES, IGNORED
+from txm2sem.files import write_whole
 from txm2sem.metrics import confusion_matrix, dice, mean_present
 from txm2sem.report.overview import OverviewRow, draw_rows
-from txm2sem.runs import write_whole
 
 Classes = NDArray[np.int64]
 Colours = NDArray[np.uint8]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from txm2sem.evaluation import PatchResult
+from txm2sem.files import write_whole
 from txm2sem.metrics import psnr, ssim
-from txm2sem.runs import write_whole
 
 ROWS = 12
 CELL_INCHES = 2.0

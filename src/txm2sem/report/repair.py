@@ -24,6 +24,7 @@ from txm2sem.data import (
     to_uint8,
 )
 from txm2sem.data.repair import SEM_CHANNEL
+from txm2sem.files import set_aside, write_text
 from txm2sem.inference import Predictor
 from txm2sem.inference.repair import krige, telea
 from txm2sem.inference.repair.telea import TELEA_RADIUS
@@ -46,7 +47,6 @@ from txm2sem.report.results import (
     write_images,
     write_test_options,
 )
-from txm2sem.runs import set_aside, write_text
 
 TELEA = f"Telea inpainting (radius {TELEA_RADIUS})"
 TELEA_WITHOUT_BLACK = "the same, not from black pixels"

@@ -14,8 +14,9 @@ from PIL import Image
 
 from txm2sem.checkpoints import label_of
 from txm2sem.config import TestCommand, run_name, to_mapping
+from txm2sem.files import write_text, write_whole
 from txm2sem.inference import Predictor, backends
-from txm2sem.runs import RunPaths, options_text, write_text, write_whole
+from txm2sem.runs import RunPaths, options_text
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from txm2sem.files import write_text
 from txm2sem.inference.perceptual import PerceptualDistance
 from txm2sem.metrics import scales_of
 from txm2sem.report.overview import save_figure
@@ -15,7 +16,6 @@ from txm2sem.report.scorecard import Scorecard, Scores
 from txm2sem.report.scores_figure import draw_scores
 from txm2sem.report.scores_files import scores_csv, scores_json
 from txm2sem.report.scores_table import scores_table
-from txm2sem.runs import write_text
 
 FEW_SLICES = 6
 """With fewer slices than this, intervals are said to be rough."""

@@ -8,11 +8,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from txm2sem.files import json_text
 from txm2sem.metrics import LEVEL, RESAMPLES, scales_of
 from txm2sem.report.measuring import ROCK, TRUTH, longest_lag
 from txm2sem.report.phases import PHASES
 from txm2sem.report.scorecard import Scores
-from txm2sem.runs import json_text
 
 FORMAT = 1
 """Raised when a key changes its meaning or goes."""

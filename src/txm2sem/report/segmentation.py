@@ -16,6 +16,7 @@ from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPa
 from txm2sem.devices import device_of, move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.evaluation import Image
+from txm2sem.files import set_aside, write_text
 from txm2sem.inference.translator import load_translator
 from txm2sem.metrics import Summary, accuracy, class_summaries, confusion_matrix, dice, iou, pooled, row_shares
 from txm2sem.networks import check_patch_size
@@ -31,7 +32,7 @@ from txm2sem.report.results import (
     write_test_options,
 )
 from txm2sem.report.thresholds import fit_thresholds
-from txm2sem.runs import read_options, set_aside, write_text
+from txm2sem.runs import read_options
 
 Counts = NDArray[np.int64]
 See = Callable[[Tensor], Image]

@@ -20,6 +20,7 @@ from txm2sem.data import (
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.evaluation import Evaluation, LinearFit, Scores, fit_trivial_predictions
+from txm2sem.files import set_aside, write_text
 from txm2sem.inference.trust import check_trust, open_trust
 from txm2sem.metrics import Summary
 from txm2sem.networks import check_patch_size
@@ -37,7 +38,6 @@ from txm2sem.report.results import (
 from txm2sem.report.scorecard import Scorecard
 from txm2sem.report.scores import perceptual_or_none, write_scores
 from txm2sem.report.trust import write_trust
-from txm2sem.runs import set_aside, write_text
 
 
 def test_translation(command: TestCommand) -> TestReport:

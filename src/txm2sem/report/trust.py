@@ -16,6 +16,7 @@ from tqdm import tqdm
 from txm2sem.config import TestCommand
 from txm2sem.data import EvaluationPatches, to_uint8
 from txm2sem.errors import listed
+from txm2sem.files import json_text, write_text, write_whole
 from txm2sem.inference.trust import Judgement, Trust
 from txm2sem.inference.trust.fitting import absolute_errors, pair_of, usable
 from txm2sem.inference.trust.guard import FALSE_ALARMS
@@ -24,7 +25,7 @@ from txm2sem.metrics import Reliability, SpreadCounts
 from txm2sem.report.calibration_figure import draw_calibration
 from txm2sem.report.overview import rows_to_show, save_figure
 from txm2sem.report.trust_figure import TrustRow, draw_trust
-from txm2sem.runs import RunPaths, json_text, write_text, write_whole
+from txm2sem.runs import RunPaths
 
 FORMAT = 1
 """Raised when a key of `trust.json` changes its meaning."""

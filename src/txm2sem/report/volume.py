@@ -32,6 +32,7 @@ from txm2sem.data import (
 from txm2sem.data.transforms import adjust_contrast
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
+from txm2sem.files import json_text, set_aside, write_text, write_whole
 from txm2sem.metrics import Continuity
 from txm2sem.networks import check_patch_size
 from txm2sem.report.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
@@ -49,7 +50,6 @@ from txm2sem.report.results import (
     write_test_options,
 )
 from txm2sem.report.scores import perceptual_or_none, write_scores
-from txm2sem.runs import json_text, set_aside, write_text, write_whole
 
 LAGS = 16
 """Largest lag of the autocorrelations [pixels]."""

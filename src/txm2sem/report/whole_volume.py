@@ -13,13 +13,13 @@ import numpy as np
 from txm2sem.data import to_uint8
 from txm2sem.data.readers import VolumeReader
 from txm2sem.data.writers import open_array
+from txm2sem.files import json_text, json_values, write_text
 from txm2sem.inference.volume import Measures, VolumeRun
 from txm2sem.inference.volume.measures import TrustSums
 from txm2sem.metrics import Summary
 from txm2sem.report.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
 from txm2sem.report.cuts import Cuts, draw_cuts
 from txm2sem.report.overview import save_figure
-from txm2sem.runs import json_text, json_values, write_text
 
 MEASURED = {"txm": TXM, "prediction": PREDICTION, "truth": TRUTH}
 

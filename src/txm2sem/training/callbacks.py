@@ -12,7 +12,8 @@ from pytorch_lightning.callbacks import Callback, Checkpoint
 from tqdm import tqdm
 
 from txm2sem.checkpoints import save, save_network
-from txm2sem.runs import RunPaths, append_line
+from txm2sem.files import append_line
+from txm2sem.runs import RunPaths
 from txm2sem.training.modules import TranslationModule
 
 Echo = Callable[[str], None]

@@ -19,8 +19,9 @@ from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, check_chann
 from txm2sem.details import training_details
 from txm2sem.devices import parse_gpu_ids
 from txm2sem.errors import UserError
+from txm2sem.files import set_aside, write_text
 from txm2sem.networks import check_patch_size
-from txm2sem.runs import RunPaths, options_text, set_aside, write_options, write_text
+from txm2sem.runs import RunPaths, options_text, write_options
 from txm2sem.training.accumulation import check_parts
 from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog
 from txm2sem.training.displays import displays

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from txm2sem.config import MODEL_DEFAULTS, DisplayOptions, TrainCommand, to_mapping
+from txm2sem.files import write_text, write_whole
 from txm2sem.pages import Line, facts, page, plot, section
-from txm2sem.runs import RunPaths, read_options, write_text, write_whole
+from txm2sem.runs import RunPaths, read_options
 from txm2sem.training.curves import Curve, condense, read_losses, read_scores
 
 CAPTIONS = {

@@ -15,7 +15,8 @@ from txm2sem.config import TranslateCommand
 from txm2sem.data import AlignedSlices, GreyRange, has_split
 from txm2sem.data.grey import measured_rows, measured_windows
 from txm2sem.errors import UserError
-from txm2sem.runs import RunPaths, json_text, write_text
+from txm2sem.files import json_text, write_text
+from txm2sem.runs import RunPaths
 
 PERCENTILES = (5, 95)
 """Of the grey values of imaged pixels, those that are not 0; robust against hot pixels, cracks and pyrite."""

@@ -12,8 +12,9 @@ from txm2sem.data.grey import measured_slices
 from txm2sem.data.images import TIFF, GreyImage, find_images, open_image, write_image
 from txm2sem.data.readers.base import stamp
 from txm2sem.errors import UserError
+from txm2sem.files import json_text, write_text
 from txm2sem.inference.images.translator import ImageTranslator
-from txm2sem.runs import MODEL_CARD, SHIPPED_MODELS, SHIPPED_TRANSLATION, ImagePaths, json_text, write_text
+from txm2sem.runs import MODEL_CARD, SHIPPED_MODELS, SHIPPED_TRANSLATION, ImagePaths
 
 RESULT_OPTIONS = ("grey", "txm_range", "sem_range", "gamma", "hist_eq", "patch_size", "precision")
 """Options that the result depends on, besides the checkpoint."""

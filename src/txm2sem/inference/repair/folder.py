@@ -15,10 +15,10 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, imwrite
 from txm2sem.config import RepairCommand
 from txm2sem.data import TiffStack
 from txm2sem.errors import UserError
+from txm2sem.files import write_whole
 from txm2sem.inference.repair.charge import dilated, find_charge, saturation_of
 from txm2sem.inference.repair.kriging import KrigingFilling
 from txm2sem.inference.repair.network import NetworkFilling
-from txm2sem.runs import write_whole
 
 FOUND_DILATION = 2
 """How far what is repaired reaches beyond saturated regions by default [pixels]: their edges are bright, too."""

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.errors import UserError
+from txm2sem.files import json_text, write_text
 from txm2sem.inference.trust.guard import Guard, Pair
 from txm2sem.inference.trust.novelty import Novelty
 from txm2sem.metrics import CalibrationCurve, Normality, Reliability, Sparsification, VarianceCalibration
-from txm2sem.runs import json_text, write_text
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]

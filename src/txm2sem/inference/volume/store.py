@@ -11,9 +11,10 @@ from typing import Any
 from txm2sem import __version__
 from txm2sem.data.writers import VoxelArray, create_image, create_scratch, open_array
 from txm2sem.errors import UserError
+from txm2sem.files import make_folder, write_text
 from txm2sem.inference.volume.measures import Measures
 from txm2sem.inference.volume.passes import Block, Pass
-from txm2sem.runs import VolumePaths, make_folder, write_text
+from txm2sem.runs import VolumePaths
 
 
 class VolumeStore:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from txm2sem import __version__
 from txm2sem.errors import UserError
+from txm2sem.files import set_aside, write_text
 from txm2sem.pages import page, section
 from txm2sem.pages.frame import identity_of
 from txm2sem.report.html.about import about_html, command_html, commands_html
@@ -20,7 +21,7 @@ from txm2sem.report.html.scorecard import scorecard_html
 from txm2sem.report.html.trust import trust_html
 from txm2sem.report.html.verdict import verdict_html
 from txm2sem.report.html.volumes import volumes_html
-from txm2sem.runs import RunPaths, set_aside, write_text
+from txm2sem.runs import RunPaths
 from txm2sem.training.curves import condense
 from txm2sem.training.page import ABOUT_SCORES, curve_figures, how_condensed
 

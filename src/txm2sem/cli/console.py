@@ -1,0 +1,99 @@
+"""The terminal, pipe or file that a command prints to, which may know few characters, and may go away."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters of names and messages that would move the cursor, clear the screen or turn text around."""
+
+
+def printable(text: str) -> str:
+    """Return text whose control characters, but for line breaks and tabs, are spelled out."""
+    return _CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+class Console:
+    """Wraps what a command prints to.
+
+    Characters that it does not know are spelled out. When it goes away (`| head`, a closed terminal, a full disk),
+    printing never fails: the program is told once, as by a closed terminal (SIGHUP), and may print on, into nothing.
+
+    Args:
+        stream: what is wrapped.
+        plain: control characters are spelled out; without it a progress bar may move the cursor.
+    """
+
+    def __init__(self, stream: TextIO, *, plain: bool) -> None:
+        self._stream = stream
+        self._plain = plain
+        self._gone = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write text, at once where it ends a line."""
+        shown = printable(text) if self._plain else text
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._try(lambda: self._stream.write(shown.encode(encoding, "backslashreplace").decode(encoding)))
+        if "\n" in text:
+            self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        self._try(self._stream.flush)
+
+    def _try(self, action: Any) -> None:
+        if self._gone:
+            return
+        try:
+            action()
+        except (OSError, ValueError):  # a closed file is a ValueError
+            self._gone = True
+            # Python writes what is still waiting when it exits, and would complain then.
+            with suppress(OSError, ValueError, AttributeError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+            signal.raise_signal(getattr(signal, "SIGHUP", signal.SIGTERM))
+
+
+@contextmanager
+def console() -> Iterator[None]:
+    """Print through `Console`, and keep the advice of libraries, which is addressed to programmers, to itself."""
+    _open_standard_files()
+    out, err = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = cast(TextIO, Console(out, plain=True)), cast(TextIO, Console(err, plain=False))
+    logging.getLogger().addHandler(_SILENT)
+    try:
+        with warnings.catch_warnings():
+            if not sys.warnoptions:  # somebody asks for them
+                warnings.simplefilter("ignore")
+            yield
+            sys.stdout.flush()
+            sys.stderr.flush()
+    finally:
+        logging.getLogger().removeHandler(_SILENT)
+        sys.stdout, sys.stderr = before
+
+
+_SILENT = logging.NullHandler()
+"""Without any handler, Python prints what libraries log."""
+
+
+def _open_standard_files() -> None:
+    """Give standard input, output and errors a place where they have none, lest the next file opened takes it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)

@@ -150,8 +150,8 @@ class Draft:
         """Remove the folder, what says whose it is last."""
         self._clear()
         with suppress(OSError):
-            self.state.unlink(missing_ok=True)
             (self.folder / LOCK).unlink(missing_ok=True)
+            self.state.unlink(missing_ok=True)
             self.folder.rmdir()
 
     def _found(self) -> dict[str, Any] | None:
@@ -191,7 +191,8 @@ class Draft:
         write_text(self.state, json_text(state))
 
     def _clear(self) -> None:
-        for path in [path for path in self.folder.iterdir() if path.name not in (LOCK, self.state.name)]:
+        there = list(self.folder.iterdir()) if self.folder.exists() else []
+        for path in [path for path in there if path.name not in (LOCK, self.state.name)]:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:

@@ -169,5 +169,11 @@ def test_an_output_that_is_made_anew_leaves_nothing_of_a_part_and_moves_an_earli
     with pytest.raises(Killed), draft.begin(IDENTITY, replaced=True):
         raise Killed
     assert not draft.folder.exists()
+    left = Draft(tmp_path / "out2", "test")  # by a process that was killed, which removes nothing
+    with pytest.raises(Killed), left.begin(IDENTITY):
+        (left.folder / "out").mkdir()
+        (left.folder / "out" / "one").touch()
+        raise Killed
+    left.folder.rename(draft.folder)
     assert _make(tmp_path, resumable=False, replaced=True) == ["one", "two"]
     assert len([path for path in tmp_path.iterdir() if path.name.startswith("out_2")]) == 1

@@ -157,7 +157,7 @@ def test_a_folder_has_one_writer(tmp_path: Path) -> None:
         assert "UserError" in refused.stderr
     with held(tmp_path / "run"):
         pass
-    assert _names(tmp_path / "run") == []
+    assert _names(tmp_path / "run") == [".lock"]
 
 
 def test_a_lock_dies_with_its_process_also_where_that_has_forked(tmp_path: Path) -> None:

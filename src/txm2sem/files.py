@@ -78,14 +78,13 @@ def make_folder(path: Path) -> None:
 def held(folder: Path) -> Iterator[None]:
     """Be the only writer of a folder, which is made where it is missing, until the end.
 
-    The system gives the lock back when the process ends, however that is. What another writer was killed over, files
-    beside their place, is removed.
+    The system gives the lock back when the process ends, however that is; its file stays. What another writer was
+    killed over, files beside their place, is removed.
 
     Raises:
         UserError: another process writes there, or the file system knows no locks.
     """
     make_folder(folder)
-    # `.lock` is removed while it is held: whoever has opened it before sees that, and starts over.
     lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
@@ -102,8 +101,6 @@ def held(folder: Path) -> Iterator[None]:
         _remove_leftovers(folder)
         yield
     finally:
-        with suppress(OSError):
-            (folder / LOCK).unlink()
         lock.release()
 
 

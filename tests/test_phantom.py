@@ -228,24 +228,10 @@ def test_levels_rise_with_the_grey_value_and_0_is_only_outside(grey: float, more
 # Options
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"depth": 11}, r"--depth: expected at least 12 slices.*6 aligned.*found 11.*raise --depth or lower"),
-        ({"size": 8}, r"--size: expected a number at least 32, found 8"),
-        ({"train_slices": -1}, "--train_slices.*at least 0, found -1"),
-        ({"bits": 12}, "--bits: expected 8 or 16, found 12"),
-        ({"porosity": 0.7}, r"--porosity: expected a number between 0 and 0\.3, found 0\.7"),
-        ({"blur": float("nan")}, "--blur.*found nan"),
-        ({"photons": 0}, "--photons.*between 1 and"),
-    ],
-)
-def test_bad_options_are_refused_before_anything_is_written(
-    tmp_path: Path, change: dict[str, Any], message: str
-) -> None:
-    options = replace(OPTIONS, **change)
+def test_too_few_slices_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    options = replace(OPTIONS, depth=11)
     for act in (lambda: render_phantom(options), lambda: write_phantom(tmp_path / "images", options)):
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(UserError, match=r"--depth: expected at least 12 slices.*6 aligned.*found 11"):
             act()
     assert not list(tmp_path.iterdir())
 

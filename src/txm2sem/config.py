@@ -10,12 +10,17 @@ Some defaults follow from `--model`; `MODEL_DEFAULTS` is the one table of them.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from string import Formatter
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from unicodedata import category
 
 from txm2sem.errors import UserError
+from txm2sem.files import check_name
 
 ModelName = Literal["feedforward", "srcnn", "pix2pix", "srgan", "repair", "segmentation"]
 GeneratorName = Literal[
@@ -54,9 +59,22 @@ SCALE_MODELS = ("feedforward", "srcnn")
 """Those of them that can predict the scale of their error, too."""
 
 
-def _at_least(minimum: float, default: Any) -> Any:
-    """Return a field whose values below `minimum` the parser refuses."""
-    return field(default=default, metadata={"at_least": minimum})
+MOST = 10**9
+"""The largest number of things that are counted: patches, pixels of an area, voxels."""
+
+MOST_EPOCHS = 10**6
+
+MOST_WEIGHT = 1e9
+"""The largest weight of a term of the objective."""
+
+LONGEST_SIDE = 2**14
+"""The longest side of a patch [pixels]."""
+
+FARTHEST = 2**16
+"""The largest distance in an image [pixels]."""
+
+MOST_TEXT = 4096
+"""The longest text that an option takes [characters]: as long as paths may be."""
 
 
 def _between(minimum: float, maximum: float, default: Any) -> Any:
@@ -64,20 +82,80 @@ def _between(minimum: float, maximum: float, default: Any) -> Any:
     return field(default=default, metadata={"at_least": minimum, "at_most": maximum})
 
 
-def _of_models(default: Any, *models: str, at_least: float | None = None) -> Any:
+def _of_models(default: Any, *models: str, between: tuple[float, float] | None = None) -> Any:
     """Return a field that does something with these models only; the parser refuses it with others."""
-    limit = {} if at_least is None else {"at_least": at_least}
-    return field(default=default, metadata={"models": models, **limit})
+    return field(default=default, metadata={"models": models, **_limits(between)})
 
 
-def _of_modes(default: Any, *modes: str, at_least: float | None = None) -> Any:
+def _of_modes(default: Any, *modes: str, between: tuple[float, float] | None = None) -> Any:
     """Return a field that does something with these data sets only; the parser refuses it with others."""
-    limit = {} if at_least is None else {"at_least": at_least}
-    return field(default=default, metadata={"modes": modes, **limit})
+    return field(default=default, metadata={"modes": modes, **_limits(between)})
+
+
+def _limits(between: tuple[float, float] | None) -> dict[str, float]:
+    return {} if between is None else {"at_least": between[0], "at_most": between[1]}
+
+
+def _name(default: str = "") -> Any:
+    """Return a field for what becomes a part of a path; it may be empty."""
+    return field(default=default, metadata={"is_name": True})
+
+
+class Options:
+    """A group of options. Every object of it has values of the right types, within their limits.
+
+    Raises:
+        UserError: a value is none of its option.
+    """
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for option in dataclasses.fields(self):  # type: ignore[arg-type]
+            object.__setattr__(self, option.name, _checked(option, hints[option.name], getattr(self, option.name)))
+
+
+def _checked(option: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
+    """Return the value of an option as its type has it: numbers plain, text that stands for a path as one.
+
+    Raises:
+        UserError: it is of another type, not one of the choices, or beyond a limit.
+    """
+    if hint == tuple[Path, ...]:
+        return tuple(_checked(option, Path, item) for item in value)
+    if hint == Path | None:
+        return None if value is None else _checked(option, Path, value)
+    fits, expected = _fits(option, hint, value)
+    if not fits:
+        found = str(value)[:100] if isinstance(value, str | Path | int | float) else f"of type {type(value).__name__}"
+        raise UserError(f"--{option.name} {found}: expected {expected}")
+    if value and option.metadata.get("is_name"):
+        check_name(value, f"--{option.name}")
+    return hint(value) if hint in (int, float, Path) else value
+
+
+def _fits(option: dataclasses.Field[Any], hint: Any, value: Any) -> tuple[bool, str]:
+    """Say whether a value is one of an option, and what was expected."""
+    if get_origin(hint) is Literal:
+        return isinstance(value, str | int) and value in get_args(hint), f"one of {', '.join(map(str, get_args(hint)))}"
+    if hint is bool:
+        return isinstance(value, bool), "True or False"
+    if hint in (int, float):
+        low, high = option.metadata["at_least"], option.metadata["at_most"]
+        if isinstance(value, bool) or not isinstance(value, Integral if hint is int else Real) or math.isnan(value):
+            return False, "a whole number" if hint is int else "a number"
+        return low <= value <= high, f"{low} or more" if value < low else f"{high} or less"
+    return (
+        isinstance(value, str if hint is str else str | Path) and _is_printable(str(value)),
+        f"{'text' if hint is str else 'a path'} of at most {MOST_TEXT} characters, none of them a control character",
+    )
+
+
+def _is_printable(value: str) -> bool:
+    return len(value) <= MOST_TEXT and not any(category(character) in ("Cc", "Zl", "Zp") for character in value)
 
 
 @dataclass(frozen=True)
-class PlaceOptions:
+class PlaceOptions(Options):
     """Where runs are."""
 
     checkpoints_dir: Path = Path("./checkpoints")
@@ -92,7 +170,7 @@ class RunOptions(PlaceOptions):
 
     dataroot: Path = Path("./images")
     """folder of the images, with subfolders train, val and test"""
-    name: str = "experiment_name"
+    name: str = _name("experiment_name")
     """name of the experiment; decides where models and results are stored"""
     suffix: str = ""
     """appended to the name as _SUFFIX; may hold options in braces, e.g. {model}_{netG}_patch{patch_size}"""
@@ -101,16 +179,16 @@ class RunOptions(PlaceOptions):
     precision: Precision = "fp32"
     """number format of the arithmetic: fp32, or bf16 (mixed precision: faster, a little less exact; fp32 where the
     processor has no instructions for it)"""
-    num_threads: int = _at_least(0, 4)
+    num_threads: int = _between(0, 1024, 4)
     """processes that load training patches, at most one per core; 0 loads in the main process"""
-    seed: int = _at_least(0, 0)
+    seed: int = _between(0, 2**63 - 1, 0)
     """seed of everything random; two runs with the same seed on the same machine are equal"""
     verbose: bool = False
     """print more: the networks with their number of parameters, the device, the images of each split"""
 
 
 @dataclass(frozen=True)
-class ModelOptions:
+class ModelOptions(Options):
     """The model and the architecture of its networks."""
 
     model: ModelName = "pix2pix"
@@ -119,25 +197,25 @@ class ModelOptions:
     """architecture of the generator"""
     netD: DiscriminatorName = "basic"  # noqa: N815
     """architecture of the discriminator: basic is a 70 x 70 PatchGAN, n_layers takes --n_layers_D, pixel sees 1 x 1"""
-    ngf: int = _at_least(1, 64)
+    ngf: int = _between(1, 4096, 64)
     """filters of the generator [channels]"""
-    ndf: int = _at_least(1, 64)
+    ndf: int = _between(1, 4096, 64)
     """filters in the discriminator's first convolution [channels]"""
-    n_layers_D: int = _at_least(1, 3)  # noqa: N815
+    n_layers_D: int = _between(1, 16, 3)  # noqa: N815
     """stride-2 convolutions of the discriminator, with --netD n_layers"""
-    input_nc: int = _at_least(1, 1)
+    input_nc: int = _between(1, 1024, 1)
     """channels of the input image; it follows from the data and --context_slices"""
-    output_nc: int = _at_least(1, 1)
+    output_nc: int = _between(1, 1024, 1)
     """channels of the output image; with --regression_loss laplace one more, for the scale of its error"""
     norm: NormName = "instance"
     """normalisation layers"""
     init_type: InitName = "normal"
     """initialisation of the weights"""
-    init_gain: float = _at_least(0, 0.02)
+    init_gain: float = _between(0, 1000, 0.02)
     """scaling factor of the normal, xavier and orthogonal initialisations"""
     no_dropout: bool = False
     """no dropout in the generator"""
-    downsample_factor: int = _at_least(1, 1)
+    downsample_factor: int = _between(1, 64, 1)
     """the TXM is downsampled by this before super-resolution: 2 or 4 with sr_resnet generators, else 1"""
     keep_empty: bool = _of_models(False, *TRANSLATION_MODELS)
     """where the TXM is black over an area, since nothing is imaged there, the prediction is black"""
@@ -154,39 +232,39 @@ class ModelOptions:
 
 
 @dataclass(frozen=True)
-class ObjectiveOptions:
+class ObjectiveOptions(Options):
     """The training objective; which terms a model has is in the help of each."""
 
     regression_loss: RegressionName = _of_models("L1", "feedforward", "srcnn")
     """image similarity: mean absolute (L1) or mean squared (L2) difference; laplace: the model predicts, too, how large
     its error is in each pixel, for --uncertainty (feedforward, srcnn)"""
-    lambda_regression: float = _of_models(1.0, "feedforward", "srcnn", at_least=0)
+    lambda_regression: float = _of_models(1.0, "feedforward", "srcnn", between=(0, MOST_WEIGHT))
     """weight of the regression loss (feedforward, srcnn)"""
-    lambda_ssim: float = _of_models(0.0, "feedforward", "srcnn", at_least=0)
+    lambda_ssim: float = _of_models(0.0, "feedforward", "srcnn", between=(0, MOST_WEIGHT))
     """weight of 1 - SSIM, which keeps contrast that a mean difference alone blurs (feedforward, srcnn)"""
-    lambda_spectrum: float = _of_models(0.0, *TRANSLATION_MODELS, at_least=0)
+    lambda_spectrum: float = _of_models(0.0, *TRANSLATION_MODELS, between=(0, MOST_WEIGHT))
     """weight of the squared distance of the power spectra of prediction and SEM [(10 dB)^2], which asks for the SEM's
     grain wherever it lies (feedforward, srcnn, pix2pix, srgan)"""
     gan_mode: GanMode = _of_models("lsgan", "pix2pix", "srgan", "repair")
     """the adversarial objective (pix2pix, srgan, repair)"""
-    lambda_L1: float = _of_models(100.0, "pix2pix", "srgan", "repair", at_least=0)  # noqa: N815
+    lambda_L1: float = _of_models(100.0, "pix2pix", "srgan", "repair", between=(0, MOST_WEIGHT))  # noqa: N815
     """weight of the L1 loss (pix2pix, srgan, repair)"""
-    lambda_gp: float = _of_models(0.0, "pix2pix", "srgan", "repair", at_least=0)
+    lambda_gp: float = _of_models(0.0, "pix2pix", "srgan", "repair", between=(0, MOST_WEIGHT))
     """weight of the gradient penalty with --gan_mode wgangp; 10 is recommended (pix2pix, srgan, repair)"""
-    pool_size: int = _of_models(50, "pix2pix", "srgan", "repair", at_least=0)
+    pool_size: int = _of_models(50, "pix2pix", "srgan", "repair", between=(0, 10000))
     """earlier predictions shown to the discriminator; 0 shows the current one [images] (pix2pix, srgan, repair)"""
     d_condition: bool = _of_models(False, "srgan")
     """show the discriminator the TXM together with the SEM (srgan; pix2pix and repair always do)"""
-    lambda_img_grad: float = _at_least(0, 0.0)
+    lambda_img_grad: float = _between(0, MOST_WEIGHT, 0.0)
     """weight of the Jacobian penalty, which keeps predictions continuous along z"""
-    jacobian_interval: int = _at_least(1, 1)
+    jacobian_interval: int = _between(1, MOST, 1)
     """steps from one evaluation of the Jacobian penalty to the next; it counts so many times then, for the same mean"""
     class_weights: str = _of_models("auto", "segmentation")
     """weights W0,W1,W2 of the classes in the loss; auto: 1 / sqrt(share) in the training masks (segmentation)"""
 
 
 @dataclass(frozen=True)
-class DataOptions:
+class DataOptions(Options):
     """The images and how patches are taken from them."""
 
     dataset_mode: Literal["txm2sem", "image_repair", "segmentation", "txm2sem3d"] = "txm2sem"
@@ -195,39 +273,39 @@ class DataOptions:
     """repair without the TXM, from the SEM around the charged regions alone (repair)"""
     seg_mode: SegmentationInput = _of_models("sem", "segmentation")
     """image to segment: the SEM, the TXM, or the SEM predicted from the TXM by --seg_source (semfake) (segmentation)"""
-    seg_source: str = _of_models("", "segmentation")
+    seg_source: str = field(default="", metadata={"models": ("segmentation",), "is_name": True})
     """with --seg_mode semfake: name of a trained translation model in checkpoints_dir (segmentation)"""
-    patch_size: int = _at_least(1, 256)
+    patch_size: int = _between(1, LONGEST_SIDE, 256)
     """side of the square patches [pixels]"""
-    num_test: int = _at_least(1, 100)
+    num_test: int = _between(1, 10**6, 100)
     """fixed patches per evaluation (validation while training, and test)"""
     direction: Literal["AtoB", "BtoA"] = _of_modes("AtoB", "txm2sem")
     """AtoB predicts the SEM from the TXM, BtoA the TXM from the SEM"""
-    context_slices: int = _of_modes(0, "txm2sem", "txm2sem3d", at_least=0)
+    context_slices: int = _of_modes(0, "txm2sem", "txm2sem3d", between=(0, 100))
     """TXM slices below, and as many above, that the network sees beside the one it translates"""
     preprocess: Preprocessing = _of_modes("none", "txm2sem")
     """scaling and cropping of patches; none only makes their side a multiple of 4"""
-    load_size: int = _of_modes(286, "txm2sem", at_least=1)
+    load_size: int = _of_modes(286, "txm2sem", between=(1, LONGEST_SIDE))
     """side to which --preprocess scales patches first [pixels]"""
-    crop_size: int = _of_modes(256, "txm2sem", at_least=1)
+    crop_size: int = _of_modes(256, "txm2sem", between=(1, LONGEST_SIDE))
     """side of what --preprocess then cuts out of them, at random in training, else from the centre [pixels]"""
     gamma: float = _between(0.01, 100, 1.0)
     """power to which the TXM's grey values, scaled to 0-1, are raised; below 1 brightens"""
     hist_eq: float = _between(0, 1, 0.0)
     """clip limit of a contrast-limited histogram equalisation of TXM patches, e.g. 0.01; 0 for none"""
-    x_misalign: int = 0
+    x_misalign: int = _between(-FARTHEST, FARTHEST, 0)
     """columns by which the TXM is shifted against the SEM, to the left where positive [pixels]"""
-    y_misalign: int = 0
+    y_misalign: int = _between(-FARTHEST, FARTHEST, 0)
     """rows by which the TXM is shifted against the SEM, upwards where positive [pixels]"""
     ignore_charged: bool = _of_modes(False, "txm2sem", "image_repair")
     """leave charged and empty pixels (0 in TXM or SEM) out of losses and scores, which the original code does not"""
-    max_dataset_size: int = _at_least(1, 10000)
+    max_dataset_size: int = _between(1, 10**6, 10000)
     """slices of a split that are used at most, the first ones"""
     txm_range: str = "auto"
     """grey values LOW,HIGH that become black and white; auto: 0,255 for 8 bits, else measured on the training slices"""
     sem_range: str = "auto"
     """the same for the SEM"""
-    sample_name: str = ""
+    sample_name: str = _name()
     """suffix of each image folder (txmNAME, semNAME, ...), so that several samples share one data root"""
     txm_dir: str = "txm"
     """folder of the TXM images in each split"""
@@ -247,14 +325,14 @@ class DataOptions:
 
 
 @dataclass(frozen=True)
-class SamplingOptions:
+class SamplingOptions(Options):
     """How training patches are drawn."""
 
-    num_train: int = _at_least(1, 10000)
+    num_train: int = _between(1, MOST, 10000)
     """patches per epoch"""
-    batch_size: int = _at_least(1, 1)
+    batch_size: int = _between(1, 4096, 1)
     """patches per training step"""
-    accumulate: int = _at_least(1, 1)
+    accumulate: int = _between(1, 4096, 1)
     """equal parts in which a step's batch is taken through the networks, for batches larger than the memory; gradients
     are averaged"""
     no_flip: bool = False
@@ -272,61 +350,61 @@ class SamplingOptions:
 
 
 @dataclass(frozen=True)
-class ScheduleOptions:
+class ScheduleOptions(Options):
     """Length of the training, optimiser and learning rate."""
 
-    niter: int = _at_least(0, 100)
+    niter: int = _between(0, MOST_EPOCHS, 100)
     """epochs at the initial learning rate"""
-    niter_decay: int = _at_least(0, 100)
+    niter_decay: int = _between(0, MOST_EPOCHS, 100)
     """epochs over which the learning rate then falls linearly to zero"""
-    lr: float = _at_least(0, 2e-4)
+    lr: float = _between(0, 10, 2e-4)
     """initial learning rate of Adam"""
-    beta1: float = _at_least(0, 0.5)
+    beta1: float = _between(0, 0.9999, 0.5)
     """momentum term of Adam"""
-    weight_decay: float = _at_least(0, 0.0)
+    weight_decay: float = _between(0, 1000, 0.0)
     """L2 regularisation of the generator's weights"""
     ema: float = _between(0, 0.99999, 0.0)
     """validate and save a running average of the generator's weights, of which a step keeps this share; 0 for none"""
     lr_policy: LearningRatePolicy = "linear"
     """how the learning rate falls; plateau waits for the first validation score (PSNR, mean Dice) to stop rising"""
-    lr_decay_iters: int = _at_least(1, 50)
+    lr_decay_iters: int = _between(1, MOST_EPOCHS, 50)
     """epochs between the drops of --lr_policy step"""
-    epoch_count: int = _at_least(1, 1)
+    epoch_count: int = _between(1, MOST_EPOCHS, 1)
     """number of the first epoch, for schedule and file names"""
-    time_budget: float = _at_least(0, 0.0)
+    time_budget: float = _between(0, 10**6, 0.0)
     """time to train in, all sessions together: the schedule is fitted to it, and as many epochs are trained as it has
     room for; 0 for none [minutes]"""
-    patience: int = _at_least(0, 0)
+    patience: int = _between(0, MOST_EPOCHS, 0)
     """stop after so many epochs without a better validation score (PSNR, mean Dice); 0 for never"""
     continue_train: bool = False
     """go on from the latest checkpoint of this name, exactly where it stopped"""
 
 
 @dataclass(frozen=True)
-class SavingOptions:
+class SavingOptions(Options):
     """What is saved and shown, and how often."""
 
-    save_latest_freq: int = _at_least(1, 5000)
+    save_latest_freq: int = _between(1, MOST, 5000)
     """patches between savings of the latest model"""
-    save_epoch_freq: int = _at_least(1, 5)
+    save_epoch_freq: int = _between(1, MOST_EPOCHS, 5)
     """epochs between checkpoints that are kept"""
     save_by_iter: bool = False
     """also keep a checkpoint iter_N at each --save_latest_freq"""
-    print_freq: int = _at_least(1, 100)
+    print_freq: int = _between(1, MOST, 100)
     """patches between the loss lines on the console and in loss_log.txt"""
 
 
 @dataclass(frozen=True)
-class DisplayOptions:
+class DisplayOptions(Options):
     """Pictures of the training: a page in checkpoints_dir/NAME/web, and windows of a visdom server."""
 
     no_html: bool = False
     """write no page of training images and losses"""
-    update_html_freq: int = _at_least(1, 1000)
+    update_html_freq: int = _between(1, MOST, 1000)
     """patches between the images added to the page; one is added at each epoch's end besides"""
-    display_winsize: int = _at_least(16, 256)
+    display_winsize: int = _between(16, 4096, 256)
     """width at which the page and visdom show an image [pixels]"""
-    display_id: int = 0
+    display_id: int = _between(-1, 10**6, 0)
     """first window on a visdom server (pip install txm2sem[visdom]): losses there, images in the next; 0: no visdom"""
     display_server: str = "http://localhost"
     """address of the visdom server"""
@@ -334,23 +412,23 @@ class DisplayOptions:
     """port of the visdom server"""
     display_env: str = "main"
     """environment of the visdom server that the windows are in"""
-    display_freq: int = _at_least(1, 400)
+    display_freq: int = _between(1, MOST, 400)
     """patches between the updates of the visdom windows"""
-    display_ncols: int = _at_least(0, 4)
+    display_ncols: int = _between(0, 100, 4)
     """images per row of one visdom window; 0 gives each image a window"""
 
 
 @dataclass(frozen=True)
-class TestOptions:
+class TestOptions(Options):
     """What is tested and how."""
 
-    epoch: str = "latest"
+    epoch: str = _name("latest")
     """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
-    load_iter: int = _at_least(0, 0)
+    load_iter: int = _between(0, MOST * MOST_EPOCHS, 0)
     """load the checkpoint iter_N instead, where N > 0"""
     phase: Phase = "test"
     """split to test on"""
-    ntest: int = _at_least(0, 0)
+    ntest: int = _between(0, 10**6, 0)
     """test at most this many of the --num_test patches, or of the slices; 0 for all"""
     full_slice: bool = _of_modes(False, "txm2sem")
     """test whole slices instead of patches"""
@@ -363,23 +441,23 @@ class TestOptions:
 
 
 @dataclass(frozen=True)
-class VolumeOptions:
+class VolumeOptions(Options):
     """Which cube of the full TXM stack is translated, with --dataset_mode txm2sem3d; its side is --patch_size."""
 
-    x_ind: int = _of_modes(-1, "txm2sem3d", at_least=-1)
+    x_ind: int = _of_modes(-1, "txm2sem3d", between=(-1, FARTHEST))
     """first column of the cube [pixels]; -1 draws it from the seed"""
-    y_ind: int = _of_modes(-1, "txm2sem3d", at_least=-1)
+    y_ind: int = _of_modes(-1, "txm2sem3d", between=(-1, FARTHEST))
     """first row of the cube [pixels]; -1 draws it from the seed"""
-    z_ind: int = _of_modes(0, "txm2sem3d", at_least=0)
+    z_ind: int = _of_modes(0, "txm2sem3d", between=(0, 10**6))
     """first slice of the cube, by its position in the stack, from 0"""
-    save_name: str = _of_modes("test", "txm2sem3d")
+    save_name: str = field(default="test", metadata={"modes": ("txm2sem3d",), "is_name": True})
     """the results are volume_pred_SAVENAME and so on"""
     save_txm: bool = _of_modes(False, "txm2sem3d")
     """save the cube of the TXM, too"""
 
 
 @dataclass(frozen=True)
-class WholeVolumeOptions:
+class WholeVolumeOptions(Options):
     """A TXM volume of any size and format, and how its prediction is computed and written."""
 
     dataset: str = ""
@@ -403,25 +481,25 @@ class WholeVolumeOptions:
     """statistics of normalisation: frozen, those of training; volume, estimated once on it (instance norm: always)"""
     backend: BackendName = _of_models("torch", *TRANSLATION_MODELS)
     """what computes the network: torch, or openvino (extra openvino): 8-bit integers on the CPU, three times as fast"""
-    halo: int = _at_least(-1, -1)
+    halo: int = _between(-1, LONGEST_SIDE, -1)
     """margin of a tile that is computed and thrown away [pixels]; -1: the network's receptive field, with which tiles
     cannot be seen; less is faster"""
     memory: str = "auto"
     """memory to use in all, e.g. 8GB; auto: a quarter of the machine's"""
-    workers: int = _at_least(0, 0)
+    workers: int = _between(0, 1024, 0)
     """processes on this machine that share the work; 0 computes in this one"""
     scheduler: str = ""
     """address of a dask scheduler whose workers share the work, e.g. tcp://10.0.0.5:8786; they see the same files"""
     dry_run: bool = False
     """print the plan (tiles, memory, time) and stop"""
-    epoch: str = "latest"
+    epoch: str = _name("latest")
     """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
-    load_iter: int = _at_least(0, 0)
+    load_iter: int = _between(0, MOST * MOST_EPOCHS, 0)
     """load the checkpoint iter_N instead, where N > 0"""
 
 
 @dataclass(frozen=True)
-class TranslateOptions:
+class TranslateOptions(Options):
     """How single TXM images are translated."""
 
     grey: GreyMatching = "auto"
@@ -430,17 +508,19 @@ class TranslateOptions:
     memory: str = "auto"
     """memory to use in all, e.g. 8GB; auto: a quarter of the machine's. Larger images are cut into tiles, whose borders
     cannot be seen"""
-    epoch: str = "latest"
+    epoch: str = _name("latest")
     """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
-    load_iter: int = _at_least(0, 0)
+    load_iter: int = _between(0, MOST * MOST_EPOCHS, 0)
     """load the checkpoint iter_N instead, where N > 0"""
 
 
 @dataclass(frozen=True)
-class TrustOptions:
+class TrustOptions(Options):
     """Where not to believe the prediction: its uncertainty, contradictions to the TXM, and places unlike training."""
 
-    uncertainty: int = field(default=0, metadata={"at_least": 0, "models": TRANSLATION_MODELS, "modes": ("txm2sem",)})
+    uncertainty: int = field(
+        default=0, metadata={"at_least": 0, "at_most": 1024, "models": TRANSLATION_MODELS, "modes": ("txm2sem",)}
+    )
     """predictions that a standard deviation of each pixel is taken from; what contradicts the TXM, and tiles unlike
     those of training, are found too; 0 for none"""
     uncertainty_from: SpreadName = field(default="auto", metadata={"models": TRANSLATION_MODELS, "modes": ("txm2sem",)})
@@ -449,7 +529,7 @@ class TrustOptions:
 
 
 @dataclass(frozen=True)
-class RepairOptions:
+class RepairOptions(Options):
     """Slices to repair, and how their charged regions are found where no masks are given."""
 
     txm: Path | None = None
@@ -459,24 +539,24 @@ class RepairOptions:
     """folder of masks of the charged regions (above 0 is charged); without it they are found by the options below"""
     saturation: str = "auto"
     """SEM grey value from which a pixel counts as saturated; auto: the largest one in the slices"""
-    min_area: int = _at_least(1, 64)
+    min_area: int = _between(1, MOST, 64)
     """saturated regions with fewer pixels than this are left as they are [pixels]"""
-    dilation: int = _at_least(-1, -1)
+    dilation: int = _between(-1, 1024, -1)
     """how far what is repaired reaches beyond a mask, or a saturated region; -1: 2 beyond regions that are found, 0
     beyond masks that are given [pixels]"""
     texture: bool = False
     """kriging: fill with the noise and texture that the rest of the slice has, not with the smooth expectation: better
     to look at, further from the truth"""
-    epoch: str = "latest"
+    epoch: str = _name("latest")
     """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
-    load_iter: int = _at_least(0, 0)
+    load_iter: int = _between(0, MOST * MOST_EPOCHS, 0)
     """load the checkpoint iter_N instead, where N > 0"""
-    tiles: int = _at_least(1, 1)
+    tiles: int = _between(1, 4096, 1)
     """tiles of --patch_size that are predicted at once; more are faster on a GPU and take more memory"""
 
 
 @dataclass(frozen=True)
-class CheckOptions:
+class CheckOptions(Options):
     """Where the report of a check goes."""
 
     output: str = ""
@@ -485,7 +565,7 @@ class CheckOptions:
 
 
 @dataclass(frozen=True)
-class ReportOptions:
+class ReportOptions(Options):
     """What the page about a run shows besides, and where it goes."""
 
     volume: tuple[Path, ...] = ()
@@ -496,7 +576,7 @@ class ReportOptions:
 
 
 @dataclass(frozen=True)
-class CompareOptions:
+class CompareOptions(Options):
     """Where the page about several runs goes."""
 
     output: str = ""
@@ -505,20 +585,20 @@ class CompareOptions:
 
 
 @dataclass(frozen=True)
-class PhantomOptions:
+class PhantomOptions(Options):
     """A synthetic shale: the rock and how its TXM and SEM images come out."""
 
-    seed: int = _at_least(0, 0)
+    seed: int = _between(0, 2**63 - 1, 0)
     """seed of everything random; the same options give the same files"""
-    size: int = _at_least(32, 512)
+    size: int = _between(32, 8192, 512)
     """rows and columns of a slice [pixels]"""
-    depth: int = _at_least(1, 128)
+    depth: int = _between(1, 8192, 128)
     """slices of the full stacks [pixels]"""
-    train_slices: int = _at_least(0, 8)
+    train_slices: int = _between(0, 4096, 8)
     """aligned slices to train on"""
-    val_slices: int = _at_least(0, 1)
+    val_slices: int = _between(0, 4096, 1)
     """aligned slices to validate on"""
-    test_slices: int = _at_least(0, 2)
+    test_slices: int = _between(0, 4096, 2)
     """aligned slices to test on"""
     bits: Literal[8, 16] = 8
     """bits per pixel of the images, 8 or 16"""
@@ -539,7 +619,7 @@ class PhantomOptions:
 
 
 @dataclass(frozen=True)
-class RecipeOptions:
+class RecipeOptions(Options):
     """A set of options that has been measured; docs/results.md says how good it is."""
 
     recipe: RecipeName = "none"
@@ -578,7 +658,7 @@ class TestCommand:
 class VolumeCommand:
     """Translate a whole TXM volume with a trained model."""
 
-    run: RunOptions = RunOptions()
+    run: RunOptions = RunOptions(name="")
     model: ModelOptions = ModelOptions()
     data: DataOptions = DataOptions()
     volume: WholeVolumeOptions = WholeVolumeOptions()
@@ -742,12 +822,15 @@ def to_mapping(command: Any) -> dict[str, Any]:
 
 
 def override(command: Command, values: Mapping[str, Any]) -> Command:
-    """Return `command` with the options in `values` replaced; names that the command does not have are ignored."""
+    """Return `command` with the options in `values` replaced; names that the command does not have are ignored.
+
+    Raises:
+        UserError: a value is none of its option.
+    """
     changes: dict[str, dict[str, Any]] = {}
-    for group, option, value in fields_of(command):
+    for group, option, _ in fields_of(command):
         if option.name in values:
-            new = values[option.name]
-            changes.setdefault(group, {})[option.name] = Path(new) if isinstance(value, Path) else new
+            changes.setdefault(group, {})[option.name] = values[option.name]
     groups = {name: dataclasses.replace(getattr(command, name), **new) for name, new in changes.items()}
     return dataclasses.replace(command, **groups)  # type: ignore[type-var]
 
@@ -756,13 +839,19 @@ def run_name(command: TrainCommand | TestCommand | VolumeCommand | TranslateComm
     """Return the experiment's name with its suffix filled in.
 
     Raises:
-        UserError: the suffix names an option that does not exist.
+        UserError: there is no name, or the suffix has something else than names of options in its braces.
     """
-    if not command.run.suffix:
-        return command.run.name
+    name, suffix, options = check_name(command.run.name, "--name"), command.run.suffix, to_mapping(command)
+    if not suffix:
+        return name
     try:
-        return f"{command.run.name}_{command.run.suffix.format(**to_mapping(command))}"
-    except (KeyError, IndexError, ValueError) as error:
-        raise UserError(
-            f"--suffix {command.run.suffix}: {error} is not an option; name options in braces, e.g. {{model}}_{{netG}}"
-        ) from error
+        parts = list(Formatter().parse(suffix))
+    except ValueError as error:
+        raise UserError(f"--suffix {suffix}: {error}; name options in braces, e.g. {{model}}_{{netG}}") from error
+    for _, option, form, conversion in parts:
+        if option is not None and (option not in options or form or conversion):
+            raise UserError(
+                f"--suffix {suffix}: expected names of options alone in braces, e.g. {{model}}_{{netG}}, found "
+                f"{option!r}{' with a format' if option in options else ''}"
+            )
+    return f"{name}_" + "".join(text + ("" if option is None else str(options[option])) for text, option, *_ in parts)

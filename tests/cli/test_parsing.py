@@ -112,7 +112,7 @@ def test_saved_options_are_defaults_but_the_runs_place_is_not(tmp_path: Path, mo
 
 def test_the_suffix_is_filled_with_options() -> None:
     command = parse_model_command(
-        TrainCommand(), ["--name", "run", "--suffix", "{model}_{netG}_{lr:g}", "--model", "srgan"], "train.py"
+        TrainCommand(), ["--name", "run", "--suffix", "{model}_{netG}_{lr}", "--model", "srgan"], "train.py"
     )
     assert run_name(command) == "run_srgan_sr_resnet_9blocks_0.0002"
 

@@ -58,7 +58,7 @@ def parse(default: Command, words: Sequence[str], program: str) -> Command:
     """Return `default` with the options that `words` give.
 
     Raises:
-        UsageError: a value is not among an option's choices (the nearest one is named), or is too small.
+        UsageError: a value is not among an option's choices (the nearest one is named), or beyond its limits.
         SystemExit: help was asked for (status 0), or an option is unknown or of the wrong form (status 2, after a
             message that names the nearest option).
     """
@@ -67,15 +67,17 @@ def parse(default: Command, words: Sequence[str], program: str) -> Command:
     # dropout) is parsed as off, lest tyro offer its negation, and switched on again afterwards.
     switches = {option.name: value for _, option, value in fields_of(default) if isinstance(value, bool)}
     words, spelled_out = _take_spelled_out(words, switches)
-    parsed = tyro.cli(
-        type(default),
-        prog=program,
-        args=words,
-        default=override(default, dict.fromkeys(switches, False)),
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff),
-        use_underscores=True,
-    )
-    _check_limits(parsed)
+    try:
+        parsed = tyro.cli(
+            type(default),
+            prog=program,
+            args=words,
+            default=override(default, dict.fromkeys(switches, False)),
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff),
+            use_underscores=True,
+        )
+    except UserError as error:
+        raise UsageError(str(error)) from None
     given = to_mapping(parsed)
     return override(parsed, {name: given[name] or value for name, value in switches.items()} | spelled_out)
 
@@ -199,16 +201,6 @@ def _take_spelled_out(words: Sequence[str], switches: Collection[str]) -> tuple[
         else:
             left.append(word)
     return left, said
-
-
-def _check_limits(command: Any) -> None:
-    for _, option, value in fields_of(command):
-        limit = option.metadata.get("at_least")
-        if limit is not None and not value >= limit:
-            raise UsageError(f"--{option.name} {value}: expected {limit} or more")
-        limit = option.metadata.get("at_most")
-        if limit is not None and not value <= limit:
-            raise UsageError(f"--{option.name} {value}: expected {limit} or less")
 
 
 def _value_of(words: Sequence[str], name: str) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -80,15 +78,7 @@ def render_phantom(options: PhantomOptions, progress: Progress | None = None) ->
 
 
 def check_options(options: PhantomOptions) -> None:
-    """Raise a UserError where an option is out of its range or contradicts another."""
-    for option in dataclasses.fields(options):
-        value = getattr(options, option.name)
-        low, high = option.metadata.get("at_least", -math.inf), option.metadata.get("at_most", math.inf)
-        if option.metadata and not low <= value <= high:
-            expected = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
-            raise UserError(f"--{option.name}: expected a number {expected}, found {value}; choose one in that range")
-    if options.bits not in (8, 16):
-        raise UserError(f"--bits: expected 8 or 16, found {options.bits}; choose one of these")
+    """Raise a UserError where there are fewer slices than the aligned ones need."""
     aligned = options.train_slices + options.val_slices + options.test_slices
     if 2 * aligned > options.depth:
         raise UserError(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from pathlib import Path
 from string import Formatter
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 from unicodedata import category
 
 from txm2sem.errors import UserError
@@ -108,10 +108,14 @@ class Options:
         UserError: a value is none of its option.
     """
 
+    hints: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls) -> None:
+        cls.hints = get_type_hints(cls)
+
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
         for option in dataclasses.fields(self):  # type: ignore[arg-type]
-            object.__setattr__(self, option.name, _checked(option, hints[option.name], getattr(self, option.name)))
+            object.__setattr__(self, option.name, _checked(option, self.hints[option.name], getattr(self, option.name)))
 
 
 def _checked(option: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
@@ -126,7 +130,7 @@ def _checked(option: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
         return None if value is None else _checked(option, Path, value)
     fits, expected = _fits(option, hint, value)
     if not fits:
-        found = str(value)[:100] if isinstance(value, str | Path | int | float) else f"of type {type(value).__name__}"
+        found = repr(value)[:100] if isinstance(value, str | int | float) else f"of type {type(value).__name__}"
         raise UserError(f"--{option.name} {found}: expected {expected}")
     if value and option.metadata.get("is_name"):
         check_name(value, f"--{option.name}")

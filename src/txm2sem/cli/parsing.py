@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import tyro
 
@@ -179,7 +179,7 @@ def _check_applicable(command: AnyModelCommand, words: Sequence[str]) -> None:
 
 def _check_choices(default: Any, words: Sequence[str]) -> None:
     for group, option, _ in fields_of(default):
-        hint = get_type_hints(type(getattr(default, group)))[option.name]
+        hint = getattr(default, group).hints[option.name]
         value = _value_of(words, option.name)
         if get_origin(hint) is Literal and value is not None and value not in get_args(hint):
             choices = [str(choice) for choice in get_args(hint)]

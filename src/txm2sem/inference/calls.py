@@ -26,14 +26,15 @@ def command_of(
         options: given by name.
 
     Raises:
-        UserError: there is no such option, or the saved ones cannot be read.
+        UserError: there is no such option or value, or the saved ones cannot be read.
     """
     known = [option.name for _, option, _ in fields_of(base)]
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise UserError(f"there is no option {', '.join(unknown)}; expected those of {program}: {', '.join(known)}")
-    saved = RunPaths.of(name, Path(checkpoints_dir), Path(checkpoints_dir)).options
+    own = {"name": name, "checkpoints_dir": checkpoints_dir, "suffix": ""}
+    asked = override(base, {**options, **own})
+    saved = RunPaths.of(name, asked.run.checkpoints_dir, asked.run.checkpoints_dir).options
     trained = read_options(saved) if saved.exists() else {}
     defaults = MODEL_DEFAULTS.get(trained.get("model", options.get("model", "")), {})
-    own = {"name": name, "checkpoints_dir": checkpoints_dir, "suffix": ""}
     return override(base, {**defaults, **trained, **options, **own})

@@ -130,7 +130,8 @@ def _checked(option: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
         return None if value is None else _checked(option, Path, value)
     fits, expected = _fits(option, hint, value)
     if not fits:
-        found = repr(value)[:100] if isinstance(value, str | int | float) else f"of type {type(value).__name__}"
+        found = str(value)[:100] if isinstance(value, str | int | float) else f"of type {type(value).__name__}"
+        found = found if found and found.isprintable() else repr(found)
         raise UserError(f"--{option.name} {found}: expected {expected}")
     if value and option.metadata.get("is_name"):
         check_name(value, f"--{option.name}")

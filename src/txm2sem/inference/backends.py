@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from txm2sem.checkpoints import load_network
+from txm2sem.checkpoints import load_generator
 from txm2sem.config import BackendName, DataOptions, ModelOptions, TestCommand, VolumeCommand, override, run_name
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample, has_split
 from txm2sem.devices import device_of, dtype_of, return_freed_memory
@@ -26,7 +26,6 @@ from txm2sem.errors import UserError
 from txm2sem.files import write_text
 from txm2sem.inference.openvino_network import OpenVinoNetwork, Ranges, find_ranges, import_openvino
 from txm2sem.inference.predictor import Predictor
-from txm2sem.networks import build_generator
 from txm2sem.runs import RunPaths, read_options
 
 EXAMPLES = 32
@@ -120,8 +119,7 @@ def load_predictor(
         return Predictor.load(paths, label, command.model, frozen=frozen, bounded=bounded, device=device, dtype=dtype)
     _check_applicable(command, device, frozen)
     import_openvino()
-    generator = build_generator(command.model, bounded=bounded)
-    load_network(generator, paths.network(label, "G"), command.model)
+    generator = load_generator(paths.network(label, "G"), command.model, bounded=bounded)
     kept = paths.calibration(label)
     known = Calibration.load(kept) if kept.exists() else None
     trained = override(command, read_options(paths.options)) if paths.options.exists() else command

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from txm2sem.checkpoints import load_network
+from txm2sem.checkpoints import load_generator
 from txm2sem.config import ModelOptions
 from txm2sem.data.transforms import downsample, keep_empty
 from txm2sem.devices import move_images, move_network
-from txm2sem.networks import build_generator, size_multiple
+from txm2sem.networks import size_multiple
 from txm2sem.runs import RunPaths
 
 MADE_UP = (
@@ -76,8 +76,7 @@ class Predictor:
         Raises:
             UserError: the checkpoint is missing, damaged, or of another architecture.
         """
-        generator = build_generator(options, bounded=bounded)
-        load_network(generator, paths.network(label, "G"), options)
+        generator = load_generator(paths.network(label, "G"), options, bounded=bounded)
         notes = (MADE_UP,) if options.draws_grain else ()
         return cls(generator, options, frozen=frozen, device=device, dtype=dtype, notes=notes)
 

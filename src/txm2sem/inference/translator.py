@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from txm2sem.checkpoints import load_network
+from txm2sem.checkpoints import load_generator
 from txm2sem.config import MODEL_DEFAULTS, DataOptions, ModelOptions, TrainCommand, override
 from txm2sem.data import DATASET_MODES, downsample, keep_empty
 from txm2sem.errors import UserError
-from txm2sem.networks import build_generator, size_multiple
+from txm2sem.networks import size_multiple
 from txm2sem.runs import RunPaths, read_options
 
 
@@ -78,8 +78,7 @@ def load_translator(checkpoints_dir: Path, data: DataOptions) -> Translator | No
             f"--patch_size {data.patch_size}: expected a multiple of {multiple} for --seg_source {data.seg_source} "
             f"({options.netG}); pass --patch_size {nearest}"
         )
-    generator = build_generator(options)
-    load_network(generator, _paths(checkpoints_dir, data.seg_source).network("latest", "G"), options)
+    generator = load_generator(_paths(checkpoints_dir, data.seg_source).network("latest", "G"), options)
     return Translator(generator, options)
 
 

@@ -281,7 +281,7 @@ class ImagePool:
         """Return images for the discriminator in place of `images`, which may be stored; no gradient passes.
 
         Until the pool is full, images are stored and returned. Afterwards each is returned with probability 1/2;
-        else it takes the place of a random stored one, which is returned.
+        else it takes the place of a random stored one, which is returned. Stored images of another size are forgotten.
 
         Args:
             images: (N, C, H, W).
@@ -292,6 +292,7 @@ class ImagePool:
         images = images.detach()
         if self.size == 0:
             return images
+        self._images = [stored for stored in self._images if stored.shape == images.shape[1:]]
         # Each image is copied by itself: a view would keep its whole batch in memory.
         return torch.stack([self._exchange(image.clone()) for image in images])
 
@@ -311,7 +312,7 @@ class ImagePool:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with the stored images of `state_dict`."""
-        self._images = list(state["images"])
+        self._images = [image.clone() for image in state["images"][: self.size]]
 
 
 def learning_rate_factor(

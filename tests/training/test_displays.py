@@ -22,8 +22,8 @@ from data_roots import write_data_root
 from PIL import Image
 
 from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
+from txm2sem.errors import Interrupted
 from txm2sem.runs import RunPaths
-from txm2sem.training.callbacks import TrainingInterrupted
 from txm2sem.training.displays import VisdomWindows, pictures_of
 from txm2sem.training.fit import fit
 from txm2sem.training.modules import AdversarialModule
@@ -174,9 +174,9 @@ def test_a_resumed_run_keeps_the_earlier_entries(tmp_path: Path) -> None:
 def test_an_interrupted_run_says_that_it_has_stopped(tmp_path: Path) -> None:
     def echo(line: str) -> None:
         if "(epoch: 1, iters: 3)" in line:
-            raise TrainingInterrupted
+            raise Interrupted
 
-    with pytest.raises(TrainingInterrupted):
+    with pytest.raises(Interrupted):
         fit(small_run(tmp_path), echo)
     page = Page((tmp_path / "checkpoints/run/web/index.html").read_text())
     assert "training has stopped" in page.text

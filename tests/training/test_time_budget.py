@@ -13,9 +13,9 @@ from torch import Tensor
 
 from training.test_displays import read_page, small_run
 from txm2sem.config import TrainCommand
+from txm2sem.errors import Interrupted
 from txm2sem.runs import RunPaths
 from txm2sem.training import callbacks
-from txm2sem.training.callbacks import TrainingInterrupted
 from txm2sem.training.fit import fit
 from txm2sem.training.modules import TranslationModule
 from txm2sem.training.stopwatch import Stopwatch
@@ -152,7 +152,7 @@ def test_an_interrupted_run_goes_on_with_what_is_left(tmp_path: Path, work: Work
             os.kill(os.getpid(), signal.SIGTERM)
 
     work.rates = []
-    with pytest.raises(TrainingInterrupted):
+    with pytest.raises(Interrupted):
         fit(command(tmp_path, name="parts"), stop, work)
     work.now -= 500  # another session, another clock
     parts, _ = train(tmp_path, work, name="parts", continue_train=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from txm2sem.cli.parsing import parse_model_command
-from txm2sem.config import RunOptions, TrainCommand
-
-INTERRUPTED = 130
+from txm2sem.config import TrainCommand
 
 
 def main(words: Sequence[str], program: str) -> int:
@@ -18,22 +15,11 @@ def main(words: Sequence[str], program: str) -> int:
     from tqdm import tqdm
 
     from txm2sem.devices import keep_freed_memory
-    from txm2sem.training.callbacks import TrainingInterrupted
+    from txm2sem.report.html.commands import next_test
     from txm2sem.training.fit import fit
 
     keep_freed_memory()
-    try:
-        paths = fit(command, tqdm.write)
-    except TrainingInterrupted:
-        print("interrupted; the same command with --continue_train goes on from here", file=sys.stderr)
-        return INTERRUPTED
-    except SystemExit:
-        # Lightning's answer to the second Ctrl-C.
-        print("interrupted at once; --continue_train goes on from the latest checkpoint", file=sys.stderr)
-        return INTERRUPTED
+    paths = fit(command, tqdm.write)
     print(f"models: {paths.checkpoints}")
-    places = {"checkpoints_dir": command.run.checkpoints_dir, "results_dir": command.run.results_dir}
-    defaults = RunOptions()
-    moved = [f" --{name} {place}" for name, place in places.items() if place != getattr(defaults, name)]
-    print(f"next:   txm2sem test --name {paths.name}{''.join(moved)}")
+    print(f"next:   {next_test(paths)}")
     return 0

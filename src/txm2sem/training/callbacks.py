@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,15 +14,13 @@ from pytorch_lightning.callbacks import Callback, Checkpoint
 from tqdm import tqdm
 
 from txm2sem.checkpoints import save, save_network
+from txm2sem.errors import Interrupted
 from txm2sem.files import append_line
 from txm2sem.runs import RunPaths
+from txm2sem.training.loading import LoadingError
 from txm2sem.training.modules import TranslationModule
 
 Echo = Callable[[str], None]
-
-
-class TrainingInterrupted(Exception):  # noqa: N818 (nothing went wrong)
-    """Training was asked to stop (Ctrl-C, SIGTERM) and has saved where it stood."""
 
 
 class LossLog(Callback):
@@ -60,7 +60,7 @@ class ValidationLog(Callback):
         if not trainer.is_global_zero:
             return
         scores = self.module.validation_summary()
-        epoch = self.module.epoch - 1 if trainer.sanity_checking else self.module.epoch
+        epoch = self.module.validated_epoch
         for logger in trainer.loggers:
             means = {f"validation/{name}": summary.mean for name, summary in scores.items()}
             logger.log_metrics(means, step=self.module.position.iteration)
@@ -73,20 +73,44 @@ class ValidationLog(Callback):
 class Checkpoints(Checkpoint):
     """Saves the networks in the original code's names and what resuming needs; stops when asked to.
 
-    Ctrl-C or SIGTERM (a cluster's time limit) ends training after the batch, or the validation, under way, with
-    everything saved. A second Ctrl-C ends it at once.
+    The state is written last: what belongs to a position is on the disk before it is said to be reached. So the end of
+    the process at any moment costs what has been trained since the latest state, and nothing else.
+
+    Ctrl-C, SIGTERM (a cluster's time limit) and SIGHUP (a terminal that closes) end training after the batch under way,
+    with everything saved. A second Ctrl-C ends it at once. The other signals may come twice for one end.
+
+    Attributes:
+        interruption: what has ended the training before its time, where somebody did.
     """
 
     def __init__(self, module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
         self.module = module
         self.paths = paths
         self.echo = echo
-        self.stop_requested = False
+        self.interruption: KeyboardInterrupt | None = None
+        self._saved = dataclasses.replace(module.position) if paths.state.exists() else None
+        self._asked = 0
         self._handlers: dict[int, Any] = {}
 
+    @property
+    def remedy(self) -> str:
+        """What there is to go on from."""
+        if self._saved is None or not self._saved.iteration:
+            return "nothing is saved yet: the same command begins anew"
+        epoch = self.module.command.schedule.epoch_count + self._saved.epoch
+        return f"--continue_train goes on from what is saved: epoch {epoch}, after {self._saved.patch} patches"
+
     def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen for requests to stop during the validation before the first epoch, too."""
+        """Save where the run begins, and listen for requests to stop."""
         self._listen()
+        if trainer.is_global_zero:
+            self._save()
+
+    def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """End the epoch whose validation a resumed run has begun with."""
+        if self.module.awaits_validation:
+            self.module.on_train_epoch_end()
+            self.on_train_epoch_end(trainer, pl_module)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen for requests to stop."""
@@ -98,54 +122,73 @@ class Checkpoints(Checkpoint):
         """Save the latest model every `--save_latest_freq` patches, and one that is kept with `--save_by_iter`."""
         options, place = self.module.command.saving, self.module.position
         if trainer.is_global_zero and self.module.has_just_reached(options.save_latest_freq):
-            self._save_latest()
-            if options.save_by_iter:
-                self._save_networks(f"iter_{place.iteration}")
-        # At an epoch's end its validation comes first, so that a resumed run misses none.
-        if not self.module.epoch_ends:
-            self._stop_if_requested(trainer)
+            self._save(*([f"iter_{place.iteration}"] if options.save_by_iter else []))
+        self._stop_if_asked(trainer)
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *batch: Any) -> None:
+        """Stop if asked to: a resumed run begins with the validation."""
+        self._stop_if_asked(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the best model after an epoch whose validation no earlier one reaches."""
-        if not trainer.sanity_checking and self.module.note_score() and trainer.is_global_zero:
+        if self.module.position.iteration and self.module.note_score() and trainer.is_global_zero:
             self._save_networks("best")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the latest model after every epoch, and one that is kept every `--save_epoch_freq` epochs."""
         finished = self.module.epoch - 1
         if trainer.is_global_zero:
-            self._save_latest()
-            if finished % self.module.command.saving.save_epoch_freq == 0:
-                self._save_networks(str(finished))
-        self._stop_if_requested(trainer)
+            self._save(*([str(finished)] if finished % self.module.command.saving.save_epoch_freq == 0 else []))
+        self._stop_if_asked(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Give the signals back; save, where patches could not be loaded: that is between two steps."""
+        self._give_back_signals()
+        if isinstance(exception, KeyboardInterrupt):
+            self.interruption = exception
+        if isinstance(exception, LoadingError) and trainer.is_global_zero:
+            self._save()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the signals back."""
+        self._give_back_signals()
+
+    def _listen(self) -> None:
+        if self._handlers or threading.current_thread() is not threading.main_thread():
+            return
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
+                self._handlers[number] = signal.signal(number, self._ask_to_stop)
+
+    def _give_back_signals(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
 
-    def _listen(self) -> None:
-        if not self._handlers and threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._handlers[number] = signal.signal(number, self._request_stop)
+    def _ask_to_stop(self, number: int, frame: Any) -> None:
+        if self._asked and number == signal.SIGINT:
+            raise Interrupted(number)
+        if not self._asked:
+            self._asked = number
+            with suppress(RuntimeError):  # the console may be in the middle of a line
+                self.echo("stopping after the batch under way; Ctrl-C again stops at once")
 
-    def _request_stop(self, number: int, frame: Any) -> None:
-        self.stop_requested = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.echo("stopping after the batch, or the validation, under way; Ctrl-C again stops at once")
-
-    def _stop_if_requested(self, trainer: pl.Trainer) -> None:
+    def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         # Processes that train together receive the signal at different batches and must stop at the same one.
-        if not trainer.strategy.reduce_boolean_decision(self.stop_requested, all=False):
+        if not trainer.strategy.reduce_boolean_decision(bool(self._asked), all=False):
             return
         if trainer.is_global_zero:
-            self._save_latest()
-        raise TrainingInterrupted
+            self._save()
+        raise Interrupted(self._asked or signal.SIGTERM)
 
-    def _save_latest(self) -> None:
+    def _save(self, *labels: str) -> None:
+        """Save the latest networks, the same under other labels, and then the state."""
+        if self.module.position.iteration:  # before that they have learned nothing
+            for label in ("latest", *labels):
+                self._save_networks(label)
         save(self.module.state(), self.paths.state)
-        self._save_networks("latest")
+        self._saved = dataclasses.replace(self.module.position)
 
     def _save_networks(self, label: str) -> None:
         for name, network in self.module.results.items():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from txm2sem.files import write_text
+from txm2sem.runs import RunPaths
 
 LOSS_LINE = re.compile(r"\(epoch: (\d+), iters: (\d+)[^)]*\) (.*)")
 SCORE_LINE = re.compile(r"\(epoch: (\d+)\) (.*)")
@@ -73,6 +77,33 @@ def read_scores(path: Path) -> list[Curve]:
         means, errors = np.array([rows[epoch][name] for epoch in epochs]).T
         curves.append(Curve(name, np.array(epochs, np.float64), means, means - errors, means + errors))
     return curves
+
+
+def cut_logs(paths: RunPaths, epoch: int, patch: int, validated: int) -> None:
+    """Take out of a run's logs what is trained again once it is resumed.
+
+    Args:
+        paths: the run.
+        epoch: number of the epoch under way.
+        patch: patches seen of it.
+        validated: number of the epoch that the next validation is of.
+
+    Raises:
+        UserError: the disk is full or the folder not writable.
+    """
+    _cut(paths.loss_log, LOSS_LINE, lambda match: (int(match[1]), int(match[2])) <= (epoch, patch))
+    _cut(paths.metrics_log, SCORE_LINE, lambda match: int(match[1]) < validated)
+
+
+def _cut(path: Path, line: re.Pattern[str], keeps: Callable[[re.Match[str]], bool]) -> None:
+    """Leave the lines that are whole and, where they are of that form, are to be kept."""
+    if path.exists():
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        kept = [
+            text for text in lines if text.endswith("\n") and not ((match := line.match(text)) and not keeps(match))
+        ]
+        if kept != lines:
+            write_text(path, "".join(kept))
 
 
 def condense(curve: Curve, most: int = 100) -> Curve:

@@ -83,7 +83,7 @@ class TrainingPage(Callback):
         if trainer.is_global_zero:
             write_page(self.paths, running=True)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say that nothing more will come."""
         if trainer.is_global_zero:
             write_page(self.paths)

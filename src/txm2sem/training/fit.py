@@ -6,27 +6,33 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from pathlib import Path
 
+import psutil
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from txm2sem.checkpoints import load, load_network
-from txm2sem.config import ScheduleOptions, TrainCommand, run_name, to_mapping
+from txm2sem.checkpoints import NotFiniteError, load, load_network
+from txm2sem.config import ModelOptions, ScheduleOptions, TrainCommand, run_name, to_mapping
 from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, check_channels, size_option
 from txm2sem.details import training_details
 from txm2sem.devices import parse_gpu_ids
 from txm2sem.errors import UserError
-from txm2sem.files import set_aside, write_text
-from txm2sem.networks import check_patch_size
+from txm2sem.files import LOCK, held, interpreting, set_aside, write_text
+from txm2sem.networks import build_discriminator, build_generator, check_patch_size
 from txm2sem.runs import RunPaths, options_text, write_options
 from txm2sem.training.accumulation import check_parts
 from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog
+from txm2sem.training.curves import cut_logs
 from txm2sem.training.displays import displays
+from txm2sem.training.loading import LoadingError, PatchLoader, ignore_signals
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import TranslationModule
+from txm2sem.training.modules import AdversarialModule, TranslationModule
 from txm2sem.training.stopwatch import CLOCK, Clock
 
 
@@ -39,11 +45,12 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
         clock: what a time budget is measured with.
 
     Returns:
-        The paths of the run.
+        The paths of the run, which has had all its epochs.
 
     Raises:
-        UserError: data, options, checkpoint or device do not allow it; found before anything is moved or written.
-        TrainingInterrupted: asked to stop; everything is saved.
+        UserError: data, options, checkpoint or device do not allow it, found before anything is moved or written; or
+            the training has failed.
+        Interrupted: asked to stop; its notes say what is saved.
     """
     paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
     devices = parse_gpu_ids(command.run.gpu_ids)
@@ -52,29 +59,59 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
     check_channels(command.model, command.data)
     size = size_option(command.data)
     check_patch_size(command.model, getattr(command.data, size), size)
+    check_memory(command.model)
     training = AlignedSlices.open(command.run.dataroot, command.sampling.phase, command.data)
     validation = AlignedSlices.open(command.run.dataroot, "val", command.data)
     model = MODELS[command.model.model]
     command = model.resolve(command, training)
     module = model(command, clock)
     patches = PatchData(module, training, validation)
+    if command.schedule.continue_train and not paths.checkpoints.is_dir():
+        raise UserError(
+            f"there is no run {paths.checkpoints} to go on with; leave out --continue_train, or check --name"
+        )
 
-    resuming = command.schedule.continue_train
-    if resuming:
-        resume(module, paths, echo)
-    elif is_main_process():
-        move_earlier_run(paths, echo)
-    if module.finished:
-        echo(f"{paths.name} {how_finished(module)}")
-        return paths
-    if is_main_process():
-        write_run_options(paths, command)
-        if command.run.verbose:
-            for line in training_details(command, module.networks):
-                echo(line)
-    trainer = build_trainer(module, paths, echo, accelerator="gpu" if devices else "cpu", devices=devices or 1)
-    trainer.fit(module, patches)
+    with held(paths.checkpoints) if is_main_process() else nullcontext():
+        if command.schedule.continue_train:
+            resume(module, paths, echo)
+        elif is_main_process():
+            move_earlier_run(paths, echo)
+        if module.finished and not module.awaits_validation:
+            echo(f"{paths.name} {how_finished(module)}")
+            return paths
+        if is_main_process():
+            write_run_options(paths, command)
+            if command.run.verbose:
+                for line in training_details(command, module.networks):
+                    echo(line)
+        trainer = build_trainer(module, paths, echo, accelerator="gpu" if devices else "cpu", devices=devices or 1)
+        train(trainer, module, patches, paths)
     return paths
+
+
+def train(trainer: pl.Trainer, module: TranslationModule, patches: PatchData, paths: RunPaths) -> None:
+    """Train to the end.
+
+    Raises:
+        UserError: the training has failed; the message says what there is to go on from.
+        Interrupted: asked to stop; its notes say what is saved.
+    """
+    checkpoints = trainer.checkpoint_callback
+    assert isinstance(checkpoints, Checkpoints)
+    try:
+        trainer.fit(module, patches)
+    except SystemExit:  # Lightning's answer to an interrupt
+        assert checkpoints.interruption is not None
+        checkpoints.interruption.add_note(checkpoints.remedy)
+        raise checkpoints.interruption from None
+    except NotFiniteError as error:
+        raise UserError(
+            f"{error}. {checkpoints.remedy}; but lower --lr, or the losses' weights, or pass --precision fp32"
+        ) from error
+    except LoadingError as error:
+        raise UserError(f"{error}. {checkpoints.remedy}") from error
+    if not module.finished:
+        raise UserError(f"training has ended before its end. {checkpoints.remedy}")
 
 
 def how_finished(module: TranslationModule) -> str:
@@ -110,6 +147,25 @@ def check_schedule(schedule: ScheduleOptions) -> None:
         )
 
 
+def check_memory(options: ModelOptions) -> None:
+    """Check that the machine has room for networks: weights, gradients, and two averages of these.
+
+    Raises:
+        UserError: it has not.
+    """
+    with torch.device("meta"):  # the shapes alone
+        networks = [build_generator(options)]
+        if issubclass(MODELS[options.model], AdversarialModule):
+            networks.append(build_discriminator(options, options.input_nc + options.output_nc))
+    needed = 4 * sum(weight.nbytes for network in networks for weight in network.parameters())
+    there = psutil.virtual_memory().total
+    if needed > there:
+        raise UserError(
+            f"--ngf {options.ngf} --ndf {options.ndf}: training networks of this size takes {needed / 1e9:.0f} GB, and "
+            f"this machine has {there / 1e9:.0f} GB; pass smaller numbers"
+        )
+
+
 def is_main_process() -> bool:
     """Say whether this is the only process, or the first of those that train together."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
@@ -141,11 +197,12 @@ class PatchData(pl.LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
-        return DataLoader(
+        return PatchLoader(
             self.training,
             batch_size=self.command.sampling.batch_size,
             sampler=sampler,
             num_workers=min(self.command.run.num_threads, os.cpu_count() or 1),
+            worker_init_fn=ignore_signals,
             pin_memory=self.module.device.type == "cuda",
         )
 
@@ -188,9 +245,10 @@ def build_trainer(
         precision="bf16-mixed" if module.command.run.precision == "bf16" else "32-true",
         # Patches are all of one size, so cuDNN can find the fastest of its algorithms once, by trying.
         benchmark=accelerator == "gpu",
-        max_epochs=-1 if module.has_budget else module.epochs_in_all - module.position.epoch,
-        # The whole validation before the first epoch of a fresh run gives the scores of epoch 0.
-        num_sanity_val_steps=-1 if fresh else 0,
+        max_epochs=-1 if module.has_budget else module.epochs_in_all - module.position.epoch - module.awaits_validation,
+        # The whole validation before the first epoch of a fresh run gives the scores of epoch 0; a run that was
+        # stopped between the last patch of an epoch and its end begins with that, too.
+        num_sanity_val_steps=-1 if fresh or module.awaits_validation else 0,
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
         callbacks=[
@@ -200,22 +258,41 @@ def build_trainer(
             Progress(module),
             Checkpoints(module, paths, echo),
         ],
-        logger=TensorBoardLogger(paths.checkpoints, name="tensorboard", version=""),
+        logger=TensorBoardLogger(
+            paths.checkpoints,
+            name="tensorboard",
+            version="",
+            # Of what is trained again after a resumption, the later values are shown.
+            purge_step=None if fresh else module.position.iteration + 1,
+        ),
         enable_progress_bar=False,
         enable_model_summary=False,
     )
 
 
 def move_earlier_run(paths: RunPaths, echo: Echo) -> None:
-    """Move checkpoints and results of an earlier run of the same name aside, and say where."""
-    for folder in (paths.checkpoints, paths.results):
-        moved = set_aside([folder], folder)
-        if moved:
-            echo(f"the earlier {folder} is kept as {moved}")
+    """Move checkpoints and results of an earlier run of the same name aside, and say where.
+
+    Raises:
+        UserError: something cannot be moved, or another process writes into the results.
+    """
+    move_content(paths.checkpoints, echo)
+    if paths.results.is_dir():
+        with held(paths.results):
+            move_content(paths.results, echo)
+        with suppress(OSError):
+            paths.results.rmdir()
+
+
+def move_content(folder: Path, echo: Echo) -> None:
+    """Move what is in a folder that is held aside, and say where; the folder itself stays, as the lock is in it."""
+    moved = set_aside([path for path in folder.iterdir() if path.name != LOCK], folder)
+    if moved:
+        echo(f"the earlier {folder} is kept as {moved}")
 
 
 def resume(module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
-    """Bring a module to where the run stopped.
+    """Bring a module, and the logs, to where the run stopped.
 
     Checkpoints of the original code have networks only; training then goes on from their weights at `--epoch_count`.
 
@@ -223,14 +300,15 @@ def resume(module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
         UserError: there is nothing to go on from, or it does not fit the options.
     """
     if paths.state.exists():
+        remedy = "pass the options that the run was started with, or train again under another --name"
         try:
-            module.restore(load(paths.state))
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise UserError(
-                f"{paths.state} does not fit this run ({error}); pass the options that the run was started with"
-            ) from error
-        place = module.position
-        echo(f"going on with {paths.name} at epoch {module.epoch}, patch {place.patch}")
+            with interpreting(paths.state, "the state of this training", remedy):
+                module.restore(load(paths.state))
+        except RuntimeError as error:
+            raise UserError(f"{paths.state} does not fit this run ({error}); {remedy}") from error
+        if is_main_process():
+            cut_logs(paths, module.epoch, module.position.patch, module.validated_epoch)
+        echo(f"going on with {paths.name} at epoch {module.epoch}, patch {module.position.patch}")
         return
     for name, network in module.networks.items():
         load_network(network, paths.network("latest", name), module.command.model)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from txm2sem.checkpoints import NotFiniteError, difference
 from txm2sem.config import TrainCommand
 from txm2sem.data import AlignedSlices, downsample, keep_empty, middle_channel, resolve_ranges, size_option, to_uint8
 from txm2sem.devices import move_images, move_network
@@ -43,6 +44,7 @@ from txm2sem.objectives import (
     ssim_loss,
 )
 from txm2sem.training.accumulation import GeneratorPass, Part, split
+from txm2sem.training.resuming import SavedOptimizer
 from txm2sem.training.stopwatch import CLOCK, Clock, Stopwatch
 
 JACOBIAN = "G_jacobian"
@@ -50,6 +52,10 @@ JACOBIAN = "G_jacobian"
 
 WEIGHTS = {"D_real": 0.5, "D_fake": 0.5}
 """Losses that count with another weight than 1 in what is minimised: the discriminator's two are averaged."""
+
+
+MOST_PATCHES = 2**62
+"""A run that has seen more is none."""
 
 
 @dataclass
@@ -73,6 +79,24 @@ class Position:
     seconds: float = 0.0
     best: float = -math.inf
     waited: int = 0
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Position:
+        """Return the position of a saved state.
+
+        Raises:
+            ValueError, TypeError: it is none.
+        """
+        found = cls(**values)
+        for name, value in vars(found).items():
+            kind = type(getattr(cls, name))
+            if type(value) is not kind or math.isnan(value) or (value < 0 and name != "best"):
+                raise ValueError(f"position {name} {value!r:.100}")
+        if not max(found.epoch, found.patch, found.step) <= found.iteration <= MOST_PATCHES or math.isinf(
+            found.seconds
+        ):
+            raise ValueError(f"position {found}")
+        return found
 
 
 class TranslationModule(pl.LightningModule):
@@ -102,7 +126,7 @@ class TranslationModule(pl.LightningModule):
         self.generator = build_generator(command.model, bounded=self.bounded)
         self._initialise(self.generator)
         self.average = deepcopy(self.generator).requires_grad_(False) if command.schedule.ema > 0 else None
-        self._resumed: dict[str, Any] | None = None
+        self._resumed: dict[str, SavedOptimizer] = {}
 
     @classmethod
     def resolve(cls, command: TrainCommand, training: AlignedSlices) -> TrainCommand:
@@ -164,6 +188,16 @@ class TranslationModule(pl.LightningModule):
     def epoch_ends(self) -> bool:
         """Whether the latest batch was the last of its epoch, which the end of a time budget cuts short."""
         return self.position.patch >= self.command.sampling.num_train or (self.has_budget and self.finished)
+
+    @property
+    def awaits_validation(self) -> bool:
+        """Whether an epoch has had all its batches, and its validation and what follows it are still to come."""
+        return self.position.patch > 0 and self.epoch_ends
+
+    @property
+    def validated_epoch(self) -> int:
+        """Number of the epoch that the next validation is of: the one under way, or that before the first batch."""
+        return self.epoch - (self.position.iteration == 0)
 
     def has_just_reached(self, frequency: int) -> bool:
         """Say whether the latest batch has brought the patches seen in all to, or over, a multiple of `frequency`."""
@@ -231,6 +265,7 @@ class TranslationModule(pl.LightningModule):
         entropy = [options.run.seed, place.epoch, place.patch, self.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
         losses = self.optimisation_step(batch["source"], batch["target"], batch.get("valid"))
+        self.check_finite("the losses", torch.stack([loss.detach().float() for loss in losses.values()]))
         # Terms that are not in every step stay as they were last, and are shown with what they weigh in the mean.
         shares = {JACOBIAN: 1 / options.objective.jacobian_interval}
         self.losses |= {name: shares.get(name, 1) * value.detach() for name, value in losses.items()}
@@ -240,6 +275,17 @@ class TranslationModule(pl.LightningModule):
         place.step += 1
         self.update_average()
         self.watch_budget()
+
+    def check_finite(self, what: str, values: Tensor) -> None:
+        """Check that the training has not failed; `values` are of `what`.
+
+        Raises:
+            NotFiniteError: they are infinite, or not numbers.
+        """
+        if not torch.isfinite(values).all():
+            raise NotFiniteError(
+                f"training has failed: {what} are not finite in epoch {self.epoch}, after {self.position.patch} patches"
+            )
 
     def update_average(self) -> None:
         """Move the running average towards the generator, where there is one.
@@ -332,22 +378,15 @@ class TranslationModule(pl.LightningModule):
             name: ReduceLROnPlateau(optimizer, mode="max", factor=0.2, patience=5)
             for name, optimizer in optimizers.items()
         }
+        for name, saved in self._resumed.items():
+            saved.take_up(optimizers[name], self.plateaus[name])
+        self._resumed = {}
         return list(optimizers.values())
 
     def named_optimizers(self) -> dict[str, LightningOptimizer]:
         """Return each network's optimiser."""
         found = self.optimizers()
         return dict(zip(self.networks, found if isinstance(found, list) else [found], strict=True))
-
-    def on_train_start(self) -> None:
-        """Bring the optimisers to where a resumed run left them."""
-        if self._resumed is None:
-            return
-        for name, optimizer in self.named_optimizers().items():
-            optimizer.optimizer.load_state_dict(self._resumed["optimizers"][name])
-            lay_out_averages(optimizer.optimizer)
-            self.plateaus[name].load_state_dict(self._resumed["plateaus"][name])
-        self._resumed = None
 
     def on_fit_start(self) -> None:
         """Count the time from here on, the first validation included."""
@@ -400,9 +439,18 @@ class TranslationModule(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Score fixed patches with frozen statistics. Every process scores all of them: cheap, nothing to gather."""
-        predictions = self(batch["source"])
-        for index, prediction in enumerate(predictions):
+        for index, prediction in enumerate(self.predicted(batch)):
             self.validation_scores.append(self.score(prediction, {name: item[index] for name, item in batch.items()}))
+
+    def predicted(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the predictions of fixed patches, (N, C, H, W).
+
+        Raises:
+            NotFiniteError: they are infinite, or not numbers.
+        """
+        predictions: Tensor = self(batch["source"])
+        self.check_finite("predictions of validation patches", predictions)
+        return predictions
 
     def score(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, float]:
         """Return the validation scores of one prediction (C, H, W) by name, the one to judge a model by first."""
@@ -440,15 +488,31 @@ class TranslationModule(pl.LightningModule):
             "average": None if self.average is None else self.average.state_dict(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a state returned by `state`; the optimisers follow when training starts."""
-        self.position = Position(**state["position"])
-        self.stopwatch.earlier = self.position.seconds
-        for name, network in self.networks.items():
-            network.load_state_dict(state["networks"][name])
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up a state returned by `state`, once all of it is seen to fit; the optimisers follow when they are made.
+
+        Raises:
+            ValueError, TypeError, LookupError, AttributeError, RuntimeError: it is none, or not of these networks;
+                nothing has changed.
+        """
+        position = Position.of(state["position"])
+        saved = {
+            name: SavedOptimizer.of(
+                state["optimizers"][name], state["plateaus"][name], list(network.parameters()), position.step
+            )
+            for name, network in self.networks.items()
+        }
+        weights = [(network, state["networks"][name]) for name, network in self.networks.items()]
         if self.average is not None:
-            self.average.load_state_dict(state["average"])
-        self._resumed = state
+            weights.append((self.average, state["average"]))
+        for network, found in weights:
+            problem = difference(network.state_dict(), found)
+            if problem:
+                raise ValueError(problem)
+        for network, found in weights:
+            network.load_state_dict(dict(found))
+        self.position, self._resumed = position, saved
+        self.stopwatch.earlier = position.seconds
 
     def _initialise(self, network: nn.Module) -> None:
         initialise(network, self.command.model.init_type, self.command.model.init_gain, self.random)
@@ -459,15 +523,9 @@ def total(losses: dict[str, Tensor]) -> Tensor:
     return torch.stack([WEIGHTS.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
 
 
-def lay_out_averages(optimizer: Optimizer) -> None:
-    """Give an optimiser's averages the layout of their weights, in place.
-
-    The fused Adam goes through all of them in the order of memory, and a state saved on another device has another one.
-    """
-    for weight, averages in optimizer.state.items():
-        for name, value in averages.items():
-            if value.shape == weight.shape and value.stride() != weight.stride():
-                averages[name] = torch.empty_like(weight).copy_(value)
+def is_image(value: object) -> bool:
+    """Say whether something can be an image of numbers with a point, (C, H, W)."""
+    return isinstance(value, Tensor) and value.dim() == 3 and value.is_floating_point()
 
 
 def blank(image: Tensor, valid: Tensor | None) -> Tensor:
@@ -601,7 +659,10 @@ class AdversarialModule(TranslationModule):
         """Return everything that resuming needs: tensors and plain values only."""
         return super().state() | {"pool": self.pool.state_dict()}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a state returned by `state`; the optimisers follow when training starts."""
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up a state returned by `state`, once all of it is seen to fit; see `TranslationModule.restore`."""
+        images = state["pool"]["images"]
+        if not isinstance(images, list) or not all(map(is_image, images)):
+            raise ValueError("the pool holds something other than images")
         super().restore(state)
         self.pool.load_state_dict(state["pool"])

@@ -103,7 +103,7 @@ class SegmentationModule(TranslationModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Count the pixels of fixed patches by true and predicted class, with frozen statistics."""
-        predictions = self(batch["source"]).argmax(dim=1).cpu().numpy()
+        predictions = self.predicted(batch).argmax(dim=1).cpu().numpy()
         for prediction, target in zip(predictions, batch["target"][:, 0].cpu().numpy(), strict=True):
             self.confusions.append(confusion_matrix(prediction, target, len(CLASSES), ignored=IGNORED))
 

@@ -286,6 +286,24 @@ def test_saturated_regions_are_found_where_no_masks_are_given(program: Program, 
     np.testing.assert_array_equal(tifffile.imread("again/000.tif"), tifffile.imread("plain/000.tif"))
 
 
+def test_what_is_said_of_a_slice_is_said_of_the_repaired_one_and_of_its_mask(program: Program) -> None:
+    sem = np.random.default_rng(0).integers(60, 200, (40, 40)).astype(np.uint8)
+    sem[5:15, 5:15] = 255
+    tags = [(274, 3, 1, 4, True), (34682, 2, 0, "[Scan]\r\nPixelWidth=1.0E-8\r\n", True)]
+    options: dict[str, Any] = {"imagej": True, "photometric": None, "metadata": {"unit": "nm"}, "extratags": tags}
+    write_slice(Path("own/sem/000.tif"), sem[::-1], resolution=(0.1, 0.1), **options)
+    assert program("repair own/sem repaired").status == 0
+    with tifffile.TiffFile("repaired/000.tif") as file:
+        page = file.pages.first
+        assert (page.resolution, (file.imagej_metadata or {})["unit"]) == ((0.1, 0.1), "nm")
+        assert "PixelWidth=1.0E-8" in str(page.tags[34682].value) or "PixelWidth" in str(file.fei_metadata)
+    after, mask = (tifffile.imread(f"{folder}/000.tif") for folder in ("repaired", "repaired/charge"))
+    np.testing.assert_array_equal(after[mask == 0], sem[mask == 0])
+    assert (after[sem == 255] < 255).all()
+    with tifffile.TiffFile("repaired/charge/000.tif") as file:
+        assert file.pages.first.resolution == pytest.approx((1e6, 1e6))  # of a centimetre: 10 nm
+
+
 def test_the_meaning_of_black_and_the_pixel_size_are_kept(program: Program, trained: Program) -> None:
     sem = np.random.default_rng(0).integers(60, 255, (40, 40)).astype(np.uint8)
     sem[5:15, 5:15] = 0  # white, as the file means it

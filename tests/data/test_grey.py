@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from data_roots import write_data_root, write_slice
 from hypothesis import assume, given
@@ -13,7 +14,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from txm2sem.config import DataOptions
-from txm2sem.data import AlignedSlices, GreyRange, TiffStack, measure_range, resolve_ranges, to_uint8
+from txm2sem.data import (
+    AlignedSlices,
+    GreyRange,
+    TiffStack,
+    check_grey_values,
+    measure_range,
+    resolve_ranges,
+    to_uint8,
+)
+from txm2sem.data.grey import find_mark
 from txm2sem.errors import UserError
 
 LEVELS_8 = np.arange(256, dtype=np.uint8)
@@ -152,6 +162,64 @@ def test_constant_data(tmp_path: Path, value: int, found: str) -> None:
     assert str(root / "train" / "txm") in text
     assert found in text
     assert "--txm_range LOW,HIGH" in text
+
+
+@pytest.mark.parametrize(
+    ("dtype", "mark"),
+    [
+        ("float32", -9999),
+        ("float32", -999),
+        ("float64", -1e10),
+        ("float32", 1e10),
+        ("int16", -32768),
+        ("uint16", 65535),
+    ],
+)
+@pytest.mark.parametrize("share", [0.002, 0.3, 0.9])
+def test_a_mark_of_what_was_not_imaged_is_no_grey_value(dtype: str, mark: float, share: float) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.uniform(50, 250, 20000).astype(dtype)
+    assert find_mark(values) is None
+    assert find_mark(values, GreyRange(50, 250)) is None
+    values[rng.random(values.size) < share] = mark
+    assert find_mark(values) == mark
+    assert find_mark(values, GreyRange(50, 250)) == mark
+
+
+@pytest.mark.parametrize("bright", [255, 600])
+def test_what_saturates_or_is_rare_is_no_mark(bright: int) -> None:
+    values = np.random.default_rng(0).uniform(60, 120, 20000).astype(np.float32)
+    values[:1000] = bright
+    assert find_mark(values) is None
+    values[:10] = -9999
+    assert find_mark(values) is None
+
+
+@pytest.mark.parametrize("values", [[], [5], [5, -9999], [5, 5, 5, 9]])
+def test_too_few_values_to_tell_a_mark(values: list[float]) -> None:
+    assert find_mark(np.array(values)) is None
+
+
+def test_a_range_is_not_measured_on_marks(tmp_path: Path) -> None:
+    root = write_data_root(tmp_path, slices=2, dtype="float32", splits=("train",))
+    for path in (root / "train" / "txm").iterdir():
+        image = tifffile.imread(path)
+        if path.name == "001.tif":
+            image[:10, :10] = -9999
+        write_slice(path, image)
+    with pytest.raises(UserError, match=r"the value -9999, first in 001\.tif.*pass --txm_range LOW,HIGH"):
+        measure_range(open_train(root), "txm")
+    for path in (root / "train" / "txm").iterdir():
+        write_slice(path, tifffile.imread(path), extratags=[(42113, 2, 0, "-9999", True)])
+    assert measure_range(open_train(root), "txm").low > 0
+
+
+def test_a_model_does_not_see_marks() -> None:
+    values = np.random.default_rng(0).uniform(50, 250, 20000).astype(np.float32)
+    check_grey_values(values, GreyRange(0, 255), "txm", "here")
+    values[:3000] = -9999
+    with pytest.raises(UserError, match=r"here has the value -9999 in 15\.0% of its pixels"):
+        check_grey_values(values, GreyRange(0, 255), "txm", "here")
 
 
 def test_resolved_ranges_are_numbers_and_stay(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from txm2sem.checking.findings import Finding
 from txm2sem.config import DataOptions, Phase
+from txm2sem.data.pixels import are_grey
 from txm2sem.data.slices import MASK_NAMES, has_split, split_folder
-from txm2sem.data.stacks import GREY_DTYPES, TiffSlices, find_slices
+from txm2sem.data.stacks import TiffSlices, find_slices
 from txm2sem.errors import UserError, listed
 
 Kind = Literal["txm", "sem", "charge", "lowdensity", "highdensity"]
@@ -112,18 +113,19 @@ def read_slice(sources: Sources, place: Place) -> tuple[SlicePixels, list[Findin
         except UserError as error:
             findings.append(_unreadable(place, error))
             continue
-        bad = int(np.count_nonzero(~np.isfinite(found[kind]))) if found[kind].dtype.kind == "f" else 0
+        grey = are_grey(found[kind])
+        bad = grey.size - int(np.count_nonzero(grey))
         if bad:
             findings.append(
                 Finding(
                     "problem",
                     "not_finite",
                     str(place),
-                    f"{file.paths[0]} has {bad} pixels that are not finite (NaN or infinite)",
+                    f"{file.paths[0]} has {bad} pixels that are not finite, or beyond all grey values",
                     "Replace such pixels, with 0 where nothing was imaged; training stops at them.",
                 )
             )
-            found[kind] = np.nan_to_num(found[kind], nan=0, posinf=0, neginf=0)
+            found[kind] = np.where(grey, found[kind], 0)
     expected = next((image.shape for image in found.values()), (0, 0))
     for kind in [kind for kind, image in found.items() if image.shape != expected]:
         rows, columns = found.pop(kind).shape
@@ -172,8 +174,7 @@ def _open_split(sources: Sources, dataroot: Path, phase: Phase, options: DataOpt
         for number, path in numbered.items():
             place = Place(phase, number)
             try:
-                dtypes = GREY_DTYPES if kind in IMAGES else (*GREY_DTYPES, "bool")
-                opened.setdefault(place, {})[kind] = TiffSlices({number: path}, dtypes)
+                opened.setdefault(place, {})[kind] = TiffSlices({number: path}, mask=kind not in IMAGES)
             except UserError as error:
                 sources.findings.append(_unreadable(place, error))
     every = set().union(*known.values()) if known else set()

@@ -26,6 +26,10 @@ MIN_IN_RANGE = 0.5
 MIN_CONTRAST = 0.02
 """At least this share of that range must lie between their 1st and 99th percentiles."""
 
+FAR_BELOW, FAR_ABOVE = 1, 10
+"""A value that many pixels have, so many times further below or above the others than these are apart, is no grey
+value: nothing is so much darker than the darkest, while bright grains and charge saturate."""
+
 _MEASURED_SLICES = 16
 _MEASURED_PIXELS = 2**18
 
@@ -153,7 +157,8 @@ def check_grey_values(values: NDArray[Any], grey: GreyRange, name: ImageName, wh
         where: the file or slice that they are from, for the error.
 
     Raises:
-        UserError: most of them lie outside the range, or in a small part of it.
+        UserError: most of them lie outside the range, or in a small part of it, or one value is a mark of what was not
+            imaged.
     """
     if not values.size:
         return
@@ -164,6 +169,37 @@ def check_grey_values(values: NDArray[Any], grey: GreyRange, name: ImageName, wh
             f"{where} has grey values between {low:g} and {high:g} ({values.dtype}), but the model was trained with "
             f"--{name}_range {grey}; convert the slices to the grey values of its training"
         )
+    mark = find_mark(values, grey)
+    if mark is not None:
+        raise UserError(
+            f"{where} has the value {mark:g} in {np.mean(values == mark):.1%} of its pixels, far from the grey values "
+            f"that the model was trained with (--{name}_range {grey}), as if it marked what was not imaged; replace it "
+            "by 0"
+        )
+
+
+def find_mark(values: NDArray[Any], grey: GreyRange | None = None) -> float | None:
+    """Return the smallest or the largest of some values where it can only be a mark of what was not imaged.
+
+    Many have it, and it is further from the others than these can be apart, see `FAR_BELOW`.
+
+    Args:
+        values: grey values, of any shape.
+        grey: where the others lie; None: where most of those between the smallest and the largest do.
+    """
+    if not values.size:
+        return None
+    lowest, highest = values.min(), values.max()
+    if grey is None:
+        others = values[(values != lowest) & (values != highest)]
+        low, high = np.percentile(others, PERCENTILES).tolist() if others.size else (0.0, 0.0)
+        if low == high:
+            return None
+    else:
+        low, high = grey.low, grey.high
+    bounds = {lowest: lowest < low - FAR_BELOW * (high - low), highest: highest > high + FAR_ABOVE * (high - low)}
+    many = PERCENTILES[0] / 100
+    return next((float(mark) for mark, far in bounds.items() if far and np.mean(values == mark) >= many), None)
 
 
 def trained_txm_range(text: str, dtype: np.dtype[Any], where: str, model: str) -> GreyRange:
@@ -209,7 +245,8 @@ def measure_stack_range(stack: TiffStack, name: ImageName, charge: TiffStack | N
         charge: masks of the charged regions of the same slices; None: nothing is charged.
 
     Raises:
-        UserError: all those pixels have the same value, or there are none.
+        UserError: all those pixels have the same value, or there are none, or one value is a mark of what was not
+            imaged.
     """
     if stack.dtype == np.uint8:
         return GreyRange(0, 255)
@@ -219,12 +256,21 @@ def measure_stack_range(stack: TiffStack, name: ImageName, charge: TiffStack | N
         valid = grey != 0 if charge is None else (grey != 0) & (charge.read(*window) == 0)
         values.append(grey[valid])
     measured = np.concatenate(values)
+    remedy = f"pass --{name}_range LOW,HIGH"
+    mark = find_mark(measured)
+    if mark is not None:
+        first = measured_slices(len(stack))[next(place for place, grey in enumerate(values) if mark in grey)]
+        raise UserError(
+            f"cannot measure the grey range of {stack.folder}: {np.mean(measured == mark):.1%} of the pixels looked at "
+            f"have the value {mark:g}, first in {stack.paths[first].name}, far from all others, as if it marked what "
+            f"was not imaged; replace it by 0, or {remedy} if it is a grey value"
+        )
     low, high = np.percentile(measured, PERCENTILES).tolist() if measured.size else (0.0, 0.0)
     if low == high:
         found = f"all are {low:g}" if measured.size else "there are no such pixels"
         raise UserError(
             f"cannot measure the grey range of {stack.folder}: expected different grey values in pixels that are "
-            f"uncharged and not 0, but {found}; check the slices, or pass --{name}_range LOW,HIGH"
+            f"uncharged and not 0, but {found}; check the slices, or {remedy}"
         )
     return GreyRange(low, high)
 

@@ -1,33 +1,50 @@
-"""Single grey images, TIFF or PNG, of any name and size: read with the size of their pixels, written as TIFF."""
+"""Single grey images, TIFF or PNG, of any name and size; and how an image is written, with what is kept of another."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from struct import calcsize
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from tifffile import RESUNIT, TiffFile, imwrite
+from tifffile import COMPRESSION, RESUNIT, TiffFile, TiffPage, imwrite
+from tifffile import TIFF as FORMAT
 
+from txm2sem.data.files import check_is_file
+from txm2sem.data.pixels import check_finite
+from txm2sem.data.png import open_png
 from txm2sem.data.readers.base import readable
-from txm2sem.data.readers.tiff_steps import voxel_steps
-from txm2sem.data.stacks import SliceCache, TiffSlices, check_finite
+from txm2sem.data.readers.tiff_steps import resolution, voxel_steps
+from txm2sem.data.readers.voxel_size import is_plausible
+from txm2sem.data.stacks import SliceCache, TiffSlices
+from txm2sem.data.tiff import NO_DATA_TAG, open_tiff, page_pixels, readable_tiff, single_page
 from txm2sem.errors import UserError, listed
 from txm2sem.files import write_whole
 
 TIFF = (".tif", ".tiff")
 PNG = (".png",)
 
-_PNG_DTYPES = {"L": np.uint8, "I;16": np.uint16, "I": np.uint16}
-"""Types of the pixels of a grey PNG, by Pillow's mode; its releases differ in that of 16 bits."""
-
 _NANOMETRES_PER_CENTIMETRE = 1e7
+
+_LARGEST_RATIONAL = 2**32 - 1
+
+StoredTag = tuple[int, int, int, bytes, bool]
+"""Code, type, number of values, their bytes, and True, as tifffile takes them."""
+
+_DESCRIPTION = 270
+
+_KEPT_TAGS = (
+    *(_DESCRIPTION, 271, 272, 285, 305, 306, 315, 316, 33432, 700),
+    *(34118, 34680, 34682, 50431),
+    *(50838, 50839),
+)
+"""Tags that say of an image what its pixels do not: in words (ImageDescription, where ImageJ and OME have the size of
+pixels, maker, software, date and so on), as microscopes do (Zeiss, FEI and Thermo Fisher, TESCAN), as ImageJ does."""
 
 _LATEST = SliceCache(0)
 """Of a folder of images no more than one need be in memory."""
@@ -40,10 +57,31 @@ class PixelSize:
     Attributes:
         resolution: pixels per unit of length along x and y.
         unit: of length; `NONE` where only their ratio is known.
+        note: what the file says that cannot be, for people.
     """
 
     resolution: tuple[float, float] = (1.0, 1.0)
     unit: RESUNIT = RESUNIT.NONE
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a written image has of another one, besides its pixels.
+
+    Attributes:
+        pixel_size: of both.
+        white_is_zero: 0 is white in the file.
+        compressed: without loss.
+        tags: of the other file, as they are stored there.
+        byteorder: of the other file, `<` or `>`.
+    """
+
+    pixel_size: PixelSize = PixelSize()
+    white_is_zero: bool = False
+    compressed: bool = True
+    tags: tuple[StoredTag, ...] = ()
+    byteorder: Literal["<", ">"] = "<"
 
 
 @dataclass(frozen=True)
@@ -55,7 +93,7 @@ class GreyImage:
         shape: (rows, columns).
         dtype: of its pixels.
         pixel_size: as the file says.
-        load: reads the pixels, with 0 as black.
+        load: reads the pixels, upright, with 0 as black and where nothing was imaged.
     """
 
     path: Path
@@ -79,18 +117,21 @@ def find_images(place: Path) -> list[Path]:
     """Return an image file, or the images of a folder in the order of their names; hidden files are passed over.
 
     Raises:
-        UserError: there is nothing there, the folder has no images or cannot be read, or two of them differ in the
-            suffix only.
+        UserError: there is nothing there, the folder has no images or cannot be read, two of them differ in the suffix
+            only, or what has the name of an image is no file: a link to nowhere, a folder, a pipe.
     """
-    if not place.exists():
-        raise UserError(f"there is no {place}; expected a grey image (TIFF, PNG) or a folder of such images")
     if not place.is_dir():
+        if not place.exists() and not place.is_symlink():
+            raise UserError(f"there is no {place}; expected a grey image (TIFF, PNG) or a folder of such images")
+        check_is_file(place)
         return [place]
     try:
         files = sorted(path for path in place.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise UserError(f"cannot read the folder {place} ({error.strerror}); permit reading it") from error
-    images = [path for path in files if path.suffix.lower() in (*TIFF, *PNG) and path.is_file()]
+    images = [path for path in files if path.suffix.lower() in (*TIFF, *PNG)]
+    for path in images:
+        check_is_file(path)
     if not images:
         found = listed([path.name for path in files], 3) or "nothing"
         raise UserError(f"{place} has no images: expected TIFF or PNG files, found {found}. {_volume_hint(place)}")
@@ -119,8 +160,29 @@ def open_image(path: Path) -> GreyImage:
     )
 
 
-def write_image(path: Path, image: NDArray[np.uint8], pixel_size: PixelSize) -> None:
-    """Write an image (rows, columns) as TIFF, compressed without loss.
+def kept_of(path: Path) -> Kept:
+    """Return what a changed copy of a TIFF image has of it: all that is said of it, and how it is stored.
+
+    Raises:
+        UserError: the file is damaged, or not a single grey image.
+    """
+    with readable_tiff(path), open_tiff(path) as file:
+        page = file.pages.first
+        pixels = page_pixels(path, page)
+        # What is said in words of a turned image may be its shape and sizes along x and y.
+        codes = [code for code in _KEPT_TAGS if not (pixels.turned and code == _DESCRIPTION)]
+        no_data = () if pixels.no_data is None else ((NO_DATA_TAG, 2, 2, b"0\0", True),)
+        return Kept(
+            pixel_size=_said_size(path, file, turned=True) if pixels.turned else _tag_size(page),
+            white_is_zero=pixels.inverted_bits != 0,
+            compressed=page.compression != COMPRESSION.NONE,
+            tags=(*_stored_tags(file, codes), *no_data),
+            byteorder=file.byteorder,
+        )
+
+
+def write_image(path: Path, image: NDArray[Any], kept: Kept) -> None:
+    """Write an image (rows, columns), 0 as black, as TIFF, with what is kept of another.
 
     Raises:
         UserError: the disk is full or the folder not writable.
@@ -129,51 +191,74 @@ def write_image(path: Path, image: NDArray[np.uint8], pixel_size: PixelSize) -> 
     def write(buffer: BytesIO) -> None:
         imwrite(
             buffer,
-            image,
-            photometric="minisblack",
-            resolution=pixel_size.resolution,
-            resolutionunit=pixel_size.unit,
-            compression="zlib",
+            np.invert(image) if kept.white_is_zero else image,
+            photometric="miniswhite" if kept.white_is_zero else "minisblack",
+            resolution=kept.pixel_size.resolution,
+            resolutionunit=kept.pixel_size.unit,
+            compression="zlib" if kept.compressed else None,
+            extratags=kept.tags,
+            byteorder=kept.byteorder,
+            metadata=None,
+            software=False,
         )
 
     write_whole(path, write)
 
 
 def _open_tiff(path: Path) -> GreyImage:
-    with readable(path, "a TIFF image"), TiffFile(path) as file:
-        slices = max(len(file.pages), math.prod(file.series[0].shape) // math.prod(file.series[0].keyframe.shape))
-        if slices > 1:
-            raise UserError(f"{path} has {slices} pages; expected one 2-D image in a file. {_volume_hint(path)}")
-        pixel_size = _tiff_pixel_size(file)
+    with readable_tiff(path), open_tiff(path) as file:
+        page = single_page(path, file, f"one 2-D image in a file. {_volume_hint(path)}")
+        pixel_size = _said_size(path, file, turned=page_pixels(path, page).turned)
     header = TiffSlices({0: path}, cache=_LATEST)
     return GreyImage(path, header.shape, header.dtype, pixel_size, lambda: header.read(0, slice(None), slice(None)))
 
 
-def _tiff_pixel_size(file: TiffFile) -> PixelSize:
-    # ImageJ and OME write the unit elsewhere, and none into the tag.
-    y, x = voxel_steps(file, "yx")
-    if y is not None and x is not None:
-        return PixelSize((_NANOMETRES_PER_CENTIMETRE / x, _NANOMETRES_PER_CENTIMETRE / y), RESUNIT.CENTIMETER)
-    page: Any = file.pages.first
-    return PixelSize(page.resolution, RESUNIT(page.resolutionunit))
-
-
 def _open_png(path: Path) -> GreyImage:
-    with readable(path, "a PNG image"), Image.open(path) as file:
-        if file.mode not in _PNG_DTYPES:
-            raise UserError(
-                f"{path} is not a grey image: expected one channel of 8 or 16 bits, found {file.mode}; convert it to "
-                "8- or 16-bit grey"
-            )
-        dtype = np.dtype(_PNG_DTYPES[file.mode])
-        pixel_size = PixelSize(file.info["dpi"], RESUNIT.INCH) if "dpi" in file.info else PixelSize()
-        columns, rows = file.size
+    with readable(path, "a PNG image"):
+        png = open_png(path)
+    pixel_size = PixelSize()
+    if png.density is not None:
+        x, y, in_metres = png.density
+        per_unit = (x / 100, y / 100, RESUNIT.CENTIMETER) if in_metres else (x, y, RESUNIT.NONE)
+        pixel_size = _pixel_size(*per_unit, turned=png.pixels.turned)
 
     def load() -> NDArray[Any]:
-        with readable(path, "a PNG image"), Image.open(path) as file:
-            return np.asarray(file).astype(dtype)
+        with readable(path, "a PNG image"):
+            return png.read()
 
-    return GreyImage(path, (rows, columns), dtype, pixel_size, load)
+    return GreyImage(path, png.pixels.shape, png.pixels.dtype, pixel_size, load)
+
+
+def _said_size(path: Path, file: TiffFile, *, turned: bool) -> PixelSize:
+    """Return the size of upright pixels that a file says: ImageJ and OME write the unit elsewhere than TIFF."""
+    _, y, x = voxel_steps(file)
+    if y is None or x is None:
+        return _tag_size(file.pages.first, turned=turned)
+    if not (is_plausible(y) and is_plausible(x)):
+        return PixelSize(note=f"{path} says that its pixels are {y:g} x {x:g} nm, which cannot be; that is left out")
+    per_centimetre = (_NANOMETRES_PER_CENTIMETRE / x, _NANOMETRES_PER_CENTIMETRE / y)
+    return _pixel_size(*per_centimetre, RESUNIT.CENTIMETER, turned=turned)
+
+
+def _tag_size(page: TiffPage, *, turned: bool = False) -> PixelSize:
+    unit = page.tags.valueof(296, RESUNIT.INCH)  # the default of TIFF
+    return _pixel_size(*resolution(page), RESUNIT(unit) if unit in set(RESUNIT) else RESUNIT.NONE, turned=turned)
+
+
+def _pixel_size(x: float | None, y: float | None, unit: RESUNIT, *, turned: bool) -> PixelSize:
+    """Return how many stored pixels there are per unit along x and y, of the upright image, if TIFF can say it."""
+    if x is None or y is None or not all(1 / _LARGEST_RATIONAL <= number <= _LARGEST_RATIONAL for number in (x, y)):
+        return PixelSize()
+    return PixelSize((y, x) if turned else (x, y), unit)
+
+
+def _stored_tags(file: TiffFile, codes: Collection[int]) -> Iterator[StoredTag]:
+    """Yield tags of the first page as they are stored."""
+    for tag in file.pages.first.tags.values():
+        if tag.code in codes:
+            file.filehandle.seek(tag.valueoffset)
+            content = file.filehandle.read(tag.count * calcsize(FORMAT.DATA_FORMATS[tag.dtype]))
+            yield (tag.code, int(tag.dtype), tag.count, content, True)
 
 
 def _volume_hint(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.stacks import TiffStack
+from txm2sem.data.stacks import TiffStack, missing_between
 from txm2sem.errors import UserError, listed
 
 HEADER = ["number", "z"]
@@ -58,13 +58,11 @@ def check_no_gaps(stack: TiffStack, first: int, last: int, why: str, remedy: str
     Raises:
         UserError: there are numbers between theirs without a slice.
     """
-    numbers = stack.numbers[first : last + 1]
-    missing = sorted(set(range(numbers[0], numbers[-1])) - set(numbers))
+    missing = missing_between(stack.numbers[first : last + 1])
     if missing:
         raise UserError(
             f"expected every slice from {stack.paths[first].name} to {stack.paths[last].name} in {stack.folder}, as "
-            f"{why}, but {listed(missing)} {'is' if len(missing) == 1 else 'are'} missing; add them, number the slices "
-            f"without gaps, or {remedy}"
+            f"{why}, but these are missing: {missing}; add them, number the slices without gaps, or {remedy}"
         )
 
 

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import PHOTOMETRIC, TiffFile, TiffPage
 
-from txm2sem.errors import UserError
+from txm2sem.data.files import check_is_file
+from txm2sem.data.pixels import Pixels, check_finite
+from txm2sem.data.tiff import check_stored, open_tiff, page_pixels, readable_tiff, single_page
+from txm2sem.errors import UserError, listed
 
 CACHE_BYTES = 2 * 1024**3
 """Memory that the decoded slices of one process may take in all [bytes]; each loader process has its own."""
 
 MEMORY_MAPS = 128
 """Memory maps that one process keeps open; each holds an open file, of which a process may have few."""
-
-GREY_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
-"""Types of the pixels that are read. Masks may have one bit per pixel (bool), too."""
 
 _SUFFIXES = {".tif", ".tiff"}
 
@@ -49,20 +48,23 @@ def number_slices(paths: Iterable[Path], where: Path | str) -> dict[int, Path]:
     """Return those of some files that are TIFF slices by slice number, in the order of the numbers.
 
     The number is the last run of digits of the name: 8 of `008.tif`, `TXM008.tif`, `SEM_dark008.tiff` and
-    `008_SEM_mask.TIF`. Hidden files and files of other kinds are passed over.
+    `008_SEM_mask.TIF`. Hidden files and files of other kinds are passed over; what has the name of a TIFF file is
+    never.
 
     Args:
         paths: the files.
         where: their folder or what else they have in common, for the errors.
 
     Raises:
-        UserError: none is a TIFF file, a name has no number, or two files have the same one.
+        UserError: none is a TIFF file, a name has no number, two files have the same one, or there is no file: a link
+            to nowhere, a folder, a pipe.
     """
     files = sorted(path for path in paths if not path.name.startswith("."))
     slices: dict[int, Path] = {}
     for path in files:
-        if path.suffix.lower() not in _SUFFIXES or not path.is_file():
+        if path.suffix.lower() not in _SUFFIXES:
             continue
+        check_is_file(path)
         digits = re.findall("[0-9]+", path.stem)
         if not digits:
             raise UserError(f"{path} has no slice number; expected a name such as 000.tif or TXM000.tif: rename it")
@@ -79,17 +81,30 @@ def number_slices(paths: Iterable[Path], where: Path | str) -> dict[int, Path]:
     return dict(sorted(slices.items()))
 
 
+def missing_between(numbers: Sequence[int]) -> str:
+    """Return which numbers are missing between ascending ones, for a message, the first ten of them; "": none is.
+
+    This takes as long as there are numbers, however far they lie apart.
+    """
+    most = 10
+    gaps = [(one + 1, other) for one, other in pairwise(numbers) if other > one + 1]
+    first = [number for start, stop in gaps[:most] for number in range(start, min(stop, start + most))][:most]
+    more = sum(stop - start for start, stop in gaps) - len(first)
+    return listed(first) + (f" and {more} more" if more else "")
+
+
 class TiffSlices:
     """Grey images of one size and dtype, one TIFF file each.
 
     Only headers are read at first. Pixels are read where they are asked for: from a memory map where a file is
     uncompressed, else from the decoded slice, which stays in a cache shared by the stacks of a process
-    (`CACHE_BYTES`). Images in which 0 is white (photometric MinIsWhite) are inverted, so that 0 is always black.
-    Slices can be pickled and used in loader processes; neither maps nor decoded slices travel with them.
+    (`CACHE_BYTES`). What a file says of its pixels is followed, see `Pixels`: they are upright, with 0 as black and
+    where nothing was imaged. Slices can be pickled and used in loader processes; neither maps nor decoded slices travel
+    with them.
 
     Args:
         slices: the files by number, see `number_slices`.
-        dtypes: names of the types that the pixels may have.
+        mask: they are masks, see `page_pixels`.
         cache: where decoded slices stay; None: in the one that a process shares. Slices with their own are not pickled.
 
     Attributes:
@@ -99,25 +114,24 @@ class TiffSlices:
         dtype: type of the pixels, in the machine's byte order.
 
     Raises:
-        UserError: a file is damaged, truncated, has several pages or channels or a dtype other than `dtypes`, or
-            differs from the first in size or dtype.
+        UserError: a file is damaged, truncated, has several pages or channels or a dtype that is not read, or differs
+            from the first in size or dtype.
     """
 
-    def __init__(
-        self, slices: Mapping[int, Path], dtypes: Collection[str] = GREY_DTYPES, cache: SliceCache | None = None
-    ) -> None:
+    def __init__(self, slices: Mapping[int, Path], *, mask: bool = False, cache: SliceCache | None = None) -> None:
         self._own_cache = cache
+        self.mask = mask
         self.numbers = tuple(slices)
         self.paths = tuple(slices.values())
-        self._headers = [_read_header(path, dtypes) for path in self.paths]
+        self._headers = [_read_header(path, mask) for path in self.paths]
         first = self._headers[0]
-        self.shape = first.shape
-        self.dtype = first.dtype
+        self.shape = first.pixels.shape
+        self.dtype = first.pixels.dtype
         for header in self._headers:
-            if (header.shape, header.dtype) != (first.shape, first.dtype):
+            if (header.pixels.shape, header.pixels.dtype) != (self.shape, self.dtype):
                 raise UserError(
-                    f"{header.path} is {header}, but {first.path} is {first}; all slices of a folder must have one "
-                    "size and dtype: crop or convert them"
+                    f"{header.path} is {header.pixels}, but {first.path} is {first.pixels}; all slices of a folder "
+                    "must have one size and dtype: crop or convert them"
                 )
 
     def __len__(self) -> int:
@@ -134,8 +148,8 @@ class TiffSlices:
         Raises:
             UserError: the file cannot be decoded.
         """
-        header = self._headers[index]
-        return header.grey(np.array(self._whole(index)[rows, columns], dtype=self.dtype))
+        part = np.array(self._whole(index)[rows, columns], dtype=self.dtype)
+        return self._headers[index].pixels.grey(part)
 
     def _whole(self, index: int) -> NDArray[Any]:
         cache = _CACHE if self._own_cache is None else self._own_cache
@@ -164,9 +178,8 @@ class TiffStack(TiffSlices):
 
     def __init__(self, folder: Path, *, mask: bool = False, most: int | None = None) -> None:
         slices = dict(islice(find_slices(folder).items(), most))
-        super().__init__(slices, (*GREY_DTYPES, "bool") if mask else GREY_DTYPES)
+        super().__init__(slices, mask=mask)
         self.folder = folder
-        self.mask = mask
         self._checked: set[int] = set()
 
     def read(self, index: int, rows: slice, columns: slice) -> NDArray[Any]:
@@ -181,30 +194,15 @@ class TiffStack(TiffSlices):
             self._checked.add(index)
         return super().read(index, rows, columns)
 
-    def _check_pixels(self, index: int, image: NDArray[Any]) -> None:
+    def _check_pixels(self, index: int, stored: NDArray[Any]) -> None:
         header = self._headers[index]
+        image = header.pixels.grey(stored)
         check_finite(image, header.path)
-        if not self.mask and not header.grey(image).any():
+        if not self.mask and not image.any():
             raise UserError(
                 f"{header.path} is black: all its pixels are 0; export it again, or remove slice "
                 f"{self.numbers[index]} from all folders"
             )
-
-
-def check_finite(image: NDArray[Any], where: object) -> None:
-    """Check that every pixel of an image (rows, columns) is a number; `where` names it in the error.
-
-    Raises:
-        UserError: one is not.
-    """
-    finite = np.isfinite(image)
-    if not finite.all():
-        row, column = np.unravel_index(np.argmin(finite), finite.shape)
-        found = "NaN" if np.isnan(image[row, column]) else image[row, column]
-        raise UserError(
-            f"{where} has the value {found} at row {row}, column {column}; expected finite grey values: replace such "
-            "pixels, with 0 where nothing was imaged"
-        )
 
 
 @dataclass(frozen=True)
@@ -213,9 +211,7 @@ class _Header:
 
     Attributes:
         path, size, modified: the file, its bytes and the time of its last change [ns].
-        shape: (rows, columns).
-        dtype: of the pixels, in the machine's byte order.
-        inverted: 0 is white.
+        pixels: what they mean.
         offset: of the first byte of the pixels where they lie uncompressed in one piece.
         stored: dtype of the pixels with the file's byte order.
     """
@@ -223,9 +219,7 @@ class _Header:
     path: Path
     size: int
     modified: int
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-    inverted: bool
+    pixels: Pixels
     offset: int | None
     stored: np.dtype[Any]
 
@@ -233,28 +227,21 @@ class _Header:
         # Looked up for every patch.
         return hash(self.path)
 
-    def __str__(self) -> str:
-        return f"{self.shape[0]} x {self.shape[1]} {self.dtype}"
-
     @property
     def cost(self) -> int:
         """What the slice takes of the cache: its memory, or, for a map, its share of the open files."""
         if self.offset is not None:
             return CACHE_BYTES // MEMORY_MAPS
-        return self.shape[0] * self.shape[1] * self.dtype.itemsize
-
-    def grey(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Return pixels as stored in the file with 0 as black."""
-        return np.invert(image) if self.inverted else image
+        return math.prod(self.pixels.shape) * self.pixels.dtype.itemsize
 
     def load(self) -> NDArray[Any]:
-        """Map or decode all pixels, as stored."""
-        with _readable(self.path):
+        """Map or decode all pixels: values as stored, with the first row above."""
+        with readable_tiff(self.path):
             if self.offset is not None:
-                mapped = np.memmap(self.path, self.stored, mode="r", offset=self.offset, shape=self.shape)
-                return np.asarray(mapped)
-            with TiffFile(self.path) as file:
-                return file.pages.first.asarray()
+                mapped = np.memmap(self.path, self.stored, "r", self.offset, self.pixels.stored_shape)
+                return self.pixels.upright(np.asarray(mapped))
+            with open_tiff(self.path) as file:
+                return self.pixels.upright(file.pages.first.asarray())
 
 
 class SliceCache:
@@ -288,61 +275,17 @@ class SliceCache:
 _CACHE = SliceCache(CACHE_BYTES)
 
 
-def _read_header(path: Path, dtypes: Collection[str]) -> _Header:
-    with _readable(path), TiffFile(path) as file:
-        pages = len(file.pages)
-        if pages > 1:
-            raise UserError(f"{path} has {pages} pages; expected one slice per file: save each page as its own file")
-        page = file.pages.first
-        assert isinstance(page, TiffPage)
-        _check_is_grey(path, page)
-        inverted = page.photometric == PHOTOMETRIC.MINISWHITE
-        dtype = page.dtype
-        if dtype is None or str(dtype) not in dtypes or (inverted and dtype.kind == "f"):
-            found = f"{dtype} with 0 as white" if inverted else str(dtype)
-            raise UserError(
-                f"{path} has pixels of type {found}; expected one of {', '.join(dtypes)}: convert it to 8 or 16 bits "
-                "without sign, or to 32-bit float"
-            )
+def _read_header(path: Path, mask: bool) -> _Header:
+    with readable_tiff(path), open_tiff(path) as file:
+        page = single_page(path, file, "one slice per file: save each page as its own file")
+        pixels = page_pixels(path, page, mask=mask)
         status = path.stat()
-        end = max(offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True))
-        if page.is_memmappable:
-            end = max(end, page.dataoffsets[0] + page.nbytes)
-        if end > status.st_size:
-            raise UserError(
-                f"{path} is truncated: its pixels end at byte {end}, the file at byte {status.st_size}; copy or export "
-                "it again"
-            )
-        rows, columns = page.shape
+        check_stored(path, page, status.st_size)
         return _Header(
             path=path,
             size=status.st_size,
             modified=status.st_mtime_ns,
-            shape=(rows, columns),
-            dtype=dtype,
-            inverted=inverted,
+            pixels=pixels,
             offset=page.dataoffsets[0] if page.is_memmappable else None,
-            stored=dtype.newbyteorder(file.byteorder),
+            stored=pixels.dtype.newbyteorder(file.byteorder),
         )
-
-
-def _check_is_grey(path: Path, page: TiffPage) -> None:
-    photometric = PHOTOMETRIC(page.photometric)
-    if page.ndim != 2 or photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE):
-        shape = " x ".join(map(str, page.shape))
-        raise UserError(
-            f"{path} is not a grey image: expected one channel, (rows, columns), found {photometric.name} of "
-            f"{shape}; convert it to 8- or 16-bit grey"
-        )
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # a damaged file makes the TIFF reader and its many codecs raise nearly anything
-        raise UserError(
-            f"{path} cannot be read as a TIFF image ({error}); it may be damaged or incomplete: copy or export it again"
-        ) from error

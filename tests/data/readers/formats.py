@@ -60,6 +60,36 @@ def inverted(**options: Any) -> Callable[[Path, NDArray[Any]], VolumeInput]:
     return write
 
 
+LYING: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    1: np.asarray,
+    2: np.fliplr,
+    3: lambda image: np.rot90(image, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: np.rot90,
+    7: lambda image: np.rot90(image, 2).T,
+    8: lambda image: np.rot90(image, -1),
+}
+"""What is stored of an upright image, by the orientation that the file says."""
+
+
+def orientation(number: int) -> dict[str, Any]:
+    """Return the options of tifffile that say an orientation."""
+    return {"extratags": [(274, 3, 1, number, True)]}
+
+
+def lying(
+    number: int, write: Callable[..., Callable[[Path, NDArray[Any]], VolumeInput]], *words: str, **options: Any
+) -> Callable[[Path, NDArray[Any]], VolumeInput]:
+    """Store slices as an orientation says, and say it."""
+
+    def write_lying(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+        stored = np.stack([LYING[number](image) for image in volume])
+        return write(*words, **options, **orientation(number))(folder, stored)
+
+    return write_lying
+
+
 def ome_zarr(version: str) -> Callable[[Path, NDArray[Any]], VolumeInput]:
     def write(folder: Path, volume: NDArray[Any]) -> VolumeInput:
         scale: dict[Hashable, float] = dict(zip("zyx", (size / 1000 for size in VOXEL_SIZE), strict=True))
@@ -107,6 +137,7 @@ def txm(folder: Path, volume: NDArray[Any]) -> VolumeInput:
 
 RESOLUTION: dict[str, Any] = {"resolution": (20, 25), "resolutionunit": "none"}
 OME = {"axes": "ZYX"} | {f"PhysicalSize{axis}": size / 1000 for axis, size in zip("ZYX", VOXEL_SIZE, strict=True)}
+TURNED_OME = OME | {"PhysicalSizeX": OME["PhysicalSizeY"], "PhysicalSizeY": OME["PhysicalSizeX"]}
 IMAGEJ = {"axes": "ZYX", "spacing": 0.1, "unit": "um"}
 
 FORMATS = {
@@ -119,6 +150,10 @@ FORMATS = {
     "tiff-tiled": Format(stack(tile=(16, 16), metadata=None)),
     "tiff-inverted": Format(inverted()),
     "tiff-inverted-compressed": Format(inverted(compression="lzw")),
+    "slices-upside-down": Format(lying(4, slices)),
+    "slices-turned-compressed": Format(lying(6, slices, compression="lzw")),
+    "tiff-rotated-compressed": Format(lying(3, stack, compression="deflate")),
+    "ome-tiff-turned": Format(lying(8, stack, "scan.ome.tif", metadata=TURNED_OME), VOXEL_SIZE),
     "imagej": Format(stack(imagej=True, metadata=IMAGEJ, **RESOLUTION), VOXEL_SIZE),
     "ome-tiff": Format(stack("scan.ome.tif", metadata=OME), VOXEL_SIZE),
     "ome-tiff-compressed": Format(stack("scan.ome.tif", metadata=OME, compression="zstd"), VOXEL_SIZE),

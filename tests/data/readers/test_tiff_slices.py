@@ -47,13 +47,14 @@ def test_black_slices_may_be_above_or_below_the_sample(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_volume(VolumeInput(tmp_path)).read(*ALL), array)
 
 
-@pytest.mark.parametrize(("missing", "found"), [([3], "lacks slice 3;"), ([1, 4], "lacks slices 1, 4;")])
+@pytest.mark.parametrize(("missing", "found"), [([3], "missing: 3;"), ([1, 4], "missing: 1, 4;")])
 def test_missing_slices(tmp_path: Path, missing: list[int], found: str) -> None:
     write_slices(tmp_path)
     for number in missing:
         (tmp_path / f"TXM_{number:03d}.tif").unlink()
     text = message(tmp_path)
-    assert f"{tmp_path} {found}" in text
+    assert f"{tmp_path} has gaps" in text
+    assert found in text
     assert "TXM_000.tif to TXM_006.tif" in text
 
 

@@ -82,15 +82,86 @@ def test_image_in_several_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_volume(VolumeInput(tmp_path)).read(*ALL), noise()[:2])
 
 
+def test_no_other_file_is_opened(tmp_path: Path) -> None:
+    path = write_slice(tmp_path / "scan.ome.tif", noise(), metadata=OME)
+    content = path.read_bytes()
+    start = content.index(b"<TiffData")
+    end = content.index(b"/>", start)
+    named = content[start:end] + b'><UUID FileName="other.ome.tif">urn:uuid:7</UUID></TiffData>'
+    write_slice(path, noise(), metadata=None, description=_xml(content).replace(content[start : end + 2], named))
+    os.mkfifo(tmp_path / "other.ome.tif")  # which would be waited for
+    assert "is one of several files of an image" in message(path)
+
+
+def _xml(content: bytes) -> bytes:
+    return content[content.index(b"<?xml") : content.index(b"</OME>")] + b"</OME>"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b'SizeZ="7"', b'SizeZ="1000000000000"'),
+        (b'SizeC="1"', b'SizeC="1000000000"'),
+        (b'IFD="0"', b'IFD="9999999999"'),
+    ],
+)
+def test_counts_of_pages_are_not_believed(tmp_path: Path, change: tuple[bytes, bytes]) -> None:
+    path = write_slice(tmp_path / "scan.ome.tif", noise(), metadata=OME, compression="lzw")
+    xml = _xml(path.read_bytes())
+    assert change[0] in xml
+    write_slice(path, noise(), metadata=None, description=xml.replace(*change), compression="lzw")
+    assert "copy or export it again" in message(path)
+
+
+@pytest.mark.parametrize("compression", [None, "lzw"])
+def test_counts_of_imagej_are_not_believed(tmp_path: Path, compression: str | None) -> None:
+    description = b"ImageJ=1.54f\nimages=1000000000000\nslices=1000000000000\n"
+    options: dict[str, Any] = {"metadata": None, "description": description, "compression": compression}
+    assert "scan.tif" in message(write_slice(tmp_path / "scan.tif", noise()[0], **options))
+
+
+def write_pages(path: Path, tags: list[dict[str, Any]], **options: Any) -> Path:
+    with tifffile.TiffWriter(path) as file:
+        for image, tag in zip(noise(), tags, strict=True):
+            file.write(image, photometric="minisblack", metadata=None, **(options | tag))
+    return path
+
+
+@pytest.mark.parametrize("compression", [None, "lzw"])
+@pytest.mark.parametrize(
+    ("odd", "tag"),
+    [
+        ({"extratags": [(274, 3, 1, 4, True)]}, "274"),
+        ({"extratags": [(274, 3, 1, 6, True)]}, "274"),
+        ({"extratags": [(42113, 2, 0, "7", True)]}, "42113"),
+    ],
+)
+def test_pages_that_mean_different_things(
+    tmp_path: Path, odd: dict[str, Any], tag: str, compression: str | None
+) -> None:
+    path = write_pages(tmp_path / "scan.tif", [{}] * 3 + [odd] + [{}] * 3, compression=compression)
+    assert f"scan.tif says (tag {tag}) that the pixels of page 3" in message(path)
+
+
+@pytest.mark.parametrize("compression", [None, "lzw"])
+def test_pages_that_say_nothing_are_as_the_first(tmp_path: Path, compression: str | None) -> None:
+    options = {"compression": compression, "extratags": [(274, 3, 1, 4, True), (42113, 2, 0, "7", True)]}
+    stored = noise()[:, ::-1].copy()
+    stored[3, 4, 5] = 7
+    path = write_slice(tmp_path / "scan.tif", stored, **options)
+    stored[3, 4, 5] = 0
+    np.testing.assert_array_equal(open_volume(VolumeInput(path)).read(*ALL), stored[:, ::-1])
+
+
 @pytest.mark.parametrize(
     ("image", "options", "found"),
     [
-        (np.zeros((4, 12, 20, 3), np.uint8), {"photometric": "rgb"}, "found RGB with 3"),
-        (np.zeros((4, 12, 20, 2), np.uint8), {"extrasamples": ["unassalpha"]}, "found MINISBLACK with 2"),
+        (np.zeros((4, 12, 20, 3), np.uint8), {"photometric": "rgb"}, "found RGB of 12 x 20 x 3"),
+        (np.zeros((4, 12, 20, 2), np.uint8), {"extrasamples": ["unassalpha"]}, "found MINISBLACK of 12 x 20 x 2"),
         (
             np.zeros((4, 12, 20), np.uint8),
             {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)},
-            "found PALETTE with 1",
+            "found PALETTE of 12 x 20",
         ),
     ],
 )
@@ -102,12 +173,12 @@ def test_colour(tmp_path: Path, image: Any, options: dict[str, Any], found: str)
 
 def test_0_as_white_in_float(tmp_path: Path) -> None:
     path = write_slice(tmp_path / "scan.tif", noise(dtype="float32"), photometric="miniswhite")
-    assert "scan.tif has float32 pixels with 0 as white" in message(path)
+    assert "scan.tif has pixels of type float32 with 0 as white" in message(path)
 
 
 def test_dtype_of_a_stack(tmp_path: Path) -> None:
     path = write_slice(tmp_path / "scan.tif", noise(dtype="uint32"))
-    assert "scan.tif has voxels of type uint32" in message(path)
+    assert "scan.tif has pixels of type uint32" in message(path)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +227,7 @@ def test_truncated_stack_with_the_pages_listed_before_the_pixels(tmp_path: Path)
 def test_missing_pages(tmp_path: Path, compression: str | None) -> None:
     path = write_slice(tmp_path / "scan.ome.tif", noise(), metadata=OME, compression=compression)
     path.write_bytes(path.read_bytes().replace(b'SizeZ="7"', b'SizeZ="9"'))
-    assert "scan.ome.tif has 7 pages of 2 axes; expected 9 pages" in message(path)
+    assert "scan.ome.tif has 7 pages; expected 9" in message(path)
 
 
 def test_bits_that_cannot_be_read(tmp_path: Path) -> None:
@@ -170,7 +241,7 @@ def test_bits_that_cannot_be_read(tmp_path: Path) -> None:
 def test_not_a_tiff(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "scan.tif").write_bytes(content)
     text = message(tmp_path / "scan.tif")
-    assert "scan.tif cannot be read as a TIFF file" in text or "scan.tif is truncated" in text
+    assert "scan.tif cannot be read as a TIFF image" in text or "scan.tif is truncated" in text
 
 
 def test_undecodable_page(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.data.files import check_is_file
 from txm2sem.data.readers.arrays import ArrayVolume, NumpyVolume
 from txm2sem.data.readers.base import CACHE_BYTES, StoredVolume
 from txm2sem.data.readers.tiff_slices import TiffSlicesVolume, matching_slices
@@ -67,13 +68,14 @@ def _open(volume: VolumeInput) -> StoredVolume:
 
         return Hdf5Volume(path, volume.dataset)
     _refuse_dataset(volume.dataset, path)
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         if any(character in str(path) for character in "*?["):
             return TiffSlicesVolume(matching_slices(str(path)), str(path))
         raise UserError(
             f"there is no {path}; expected a volume: a file, a folder of slices, or a pattern of slices such as "
             "scan/*.tif"
         )
+    check_is_file(path)
     if suffix in _TIFF:
         return TiffStackVolume(path)
     if suffix in _TXRM:

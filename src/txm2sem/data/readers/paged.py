@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from abc import abstractmethod
 from functools import lru_cache
@@ -20,10 +19,12 @@ class PagedVolume(StoredVolume):
     def load(self, where: tuple[slice, ...]) -> NDArray[Any]:
         """Return a copy of a part of some pages."""
         wanted = [range(length)[part] for length, part in zip(self.shape, where, strict=True)]
-        pages = np.arange(math.prod(self.shape[:-2])).reshape(self.shape[:-2])[where[:-2]]
         block = np.empty([len(part) for part in wanted], self.dtype)
-        for place, page in np.ndenumerate(pages):
-            block[place] = self._part(int(page), *where[-2:])
+        for place in np.ndindex(block.shape[:-2]):
+            page = 0
+            for length, part, index in zip(self.shape, wanted, place, strict=False):
+                page = page * length + part[index]
+            block[place] = self._part(page, *where[-2:])
         return block
 
     @abstractmethod

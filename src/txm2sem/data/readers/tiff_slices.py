@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from txm2sem.data.readers.base import CACHE_BYTES
 from txm2sem.data.readers.paged import PagedVolume
-from txm2sem.data.stacks import SliceCache, TiffSlices, number_slices
-from txm2sem.errors import UserError, listed
+from txm2sem.data.stacks import SliceCache, TiffSlices, missing_between, number_slices
+from txm2sem.errors import UserError
 
 
 class TiffSlicesVolume(PagedVolume):
@@ -31,12 +31,11 @@ class TiffSlicesVolume(PagedVolume):
 
     def __init__(self, slices: Mapping[int, Path], name: str) -> None:
         numbers = list(slices)
-        missing = sorted(set(range(numbers[0], numbers[-1])) - set(numbers))
+        missing = missing_between(numbers)
         if missing:
             raise UserError(
-                f"{name} lacks slice{'s' * (len(missing) > 1)} {listed(missing)}; expected every slice from "
-                f"{slices[numbers[0]].name} to {slices[numbers[-1]].name}: add what is missing, or number the slices "
-                "without gaps"
+                f"{name} has gaps: expected every slice from {slices[numbers[0]].name} to {slices[numbers[-1]].name}, "
+                f"but these are missing: {missing}; add them, or number the slices without gaps"
             )
         self.name = name
         self._slices = TiffSlices(slices, cache=SliceCache(CACHE_BYTES))

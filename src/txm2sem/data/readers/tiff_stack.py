@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 import threading
 import weakref
 from pathlib import Path
@@ -11,47 +10,69 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import PHOTOMETRIC, TiffFile, TiffFrame, TiffPage, TiffPageSeries
+from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
-from txm2sem.data.readers.base import readable, stamp
+from txm2sem.data.pixels import ORIENTATION_TAG, Pixels
+from txm2sem.data.readers.base import stamp
 from txm2sem.data.readers.paged import DecodedVolume
-from txm2sem.data.readers.tiff_steps import voxel_steps
+from txm2sem.data.readers.tiff_steps import ome_of, voxel_steps
+from txm2sem.data.tiff import (
+    MEANING_TAG,
+    MOST_PAGES,
+    NO_DATA_TAG,
+    check_stored,
+    open_tiff,
+    page_pixels,
+    readable_tiff,
+)
 from txm2sem.errors import UserError
 
 _PAGE_AXES = {"Q": "z", "I": "z"}
 """What tifffile calls an axis of which the file says nothing."""
+
+_MEANINGS = {MEANING_TAG: "inverted_bits", ORIENTATION_TAG: "orientation", NO_DATA_TAG: "no_data"}
+"""Tags of a page, and what they say of its pixels."""
+
+_OME_COUNTS = ("SizeZ", "SizeC", "SizeT", "FirstZ", "FirstC", "FirstT", "IFD", "PlaneCount", "NumPlanes")
+"""Attributes of OME-XML of which tifffile makes lists."""
 
 
 class TiffStackVolume(DecodedVolume):
     """A TIFF file with one image of many pages.
 
     Where the pixels lie uncompressed in one piece they are mapped into memory, also beyond the pages that the file
-    lists (ImageJ lists only the first of a stack of more than 4 GB). Else the pages are decoded. Images in which 0 is
-    white (photometric MinIsWhite) are inverted, so that 0 is always black.
+    lists (ImageJ lists only the first of a stack of more than 4 GB). Else the pages are decoded. What the file says of
+    its pixels is followed, see `Pixels`.
 
     Raises:
-        UserError: the file is damaged or truncated, has several images, is spread over several files, or is not grey.
+        UserError: the file is damaged or truncated, has several images, is spread over several files, is not grey, or
+            says of its pages that their pixels mean different things.
     """
 
     kind = "TIFF stack"
 
     def __init__(self, path: Path) -> None:
-        with readable(path, "a TIFF file"):
-            self._stamp = stamp(path)
-            file = TiffFile(path)
+        with readable_tiff(path):
+            file = open_tiff(path)
             weakref.finalize(self, file.close)
+            self._stamp = stamp(path)
             series = _only_series(path, file)
-            self._inverted = _is_inverted(path, series.keyframe)
+            self._pixels = _common_pixels(path, file)
+            check_stored(path, series.keyframe, file.filehandle.size)
             axes, shape = _volume_axes(series)
-            super().__init__(str(path), shape, series.dtype)
+            super().__init__(str(path), (*shape[:-2], *self._pixels.shape), self._pixels.dtype)
             self.axes = tuple(_PAGE_AXES.get(axis, axis.lower()) for axis in axes)
-            self.steps = voxel_steps(file, self.axes)
+            z, y, x = voxel_steps(file)
+            if self._pixels.turned:
+                y, x = x, y
+            self.steps = tuple({"z": z, "y": y, "x": x}.get(axis) for axis in self.axes)
             self._lock = threading.RLock()
             self._pages: list[TiffPage | TiffFrame] = []
             self._mapped: NDArray[Any] | None = None
             if series.dataoffset is not None:
-                stored = series.dtype.newbyteorder(file.byteorder)
-                self._mapped = np.memmap(path, stored, "r", series.dataoffset, (math.prod(shape[:-2]), *shape[-2:]))
+                stored = self.dtype.newbyteorder(file.byteorder)
+                extent = (math.prod(shape[:-2]), *self._pixels.stored_shape)
+                self._mapped = np.memmap(path, stored, "r", series.dataoffset, extent)
             else:
                 self._pages = _all_pages(path, series)
 
@@ -64,12 +85,14 @@ class TiffStackVolume(DecodedVolume):
             image: NDArray[Any] = self._mapped[page]
         else:
             image = self._pages[page].asarray(lock=self._lock, maxworkers=1)
-        return np.invert(image) if self._inverted else image
+        return self._pixels.grey(self._pixels.upright(image))
 
 
 def _only_series(path: Path, file: TiffFile) -> TiffPageSeries:
-    _check_pages(path, file)
+    _check_ome(path, file)
     series = file.series
+    if not series:
+        raise UserError(f"{path} has no image; expected a volume: export it again")
     if file.is_imagej and series[0].kind != "imagej":
         raise UserError(
             f"{path} is truncated: it ends before the last of the {(file.imagej_metadata or {}).get('images')} images "
@@ -81,25 +104,44 @@ def _only_series(path: Path, file: TiffFile) -> TiffPageSeries:
             f"{path} has {len(series)} images ({found}{', ...' if len(series) > 4 else ''}); expected one whose pages "
             "have one size and dtype: save the volume as a file of its own"
         )
-    if series[0].is_multifile:
+    return series[0]
+
+
+def _check_ome(path: Path, file: TiffFile) -> None:
+    """Check that OME-XML speaks of this file alone, and of no more pages than a file can have."""
+    ome = ome_of(file)
+    if ome is None:
+        return
+    files = {(uuid.text, uuid.get("FileName", "").lower()) for uuid in ome.findall(".//{*}UUID")}
+    own = ome.get("UUID")
+    if any(text != own if own else name != path.name.lower() for text, name in files):
         raise UserError(
             f"{path} is one of several files of an image; expected the whole volume in it: pass the folder of the "
             "files, or save the volume as one file"
         )
-    return series[0]
+    for element in ome.iter():
+        counts = [int(element.get(name, 1)) for name in _OME_COUNTS]
+        if max(counts, default=0) > MOST_PAGES or math.prod(counts[:3]) > MOST_PAGES:
+            raise UserError(
+                f"{path} has {len(file.pages)} pages, but its OME-XML speaks of more than {MOST_PAGES}; it is damaged: "
+                "copy or export it again"
+            )
 
 
-def _check_pages(path: Path, file: TiffFile) -> None:
-    """Check that the list of pages ends as it should; tifffile would pass over what is missing."""
-    offset = file.pages.next_page_offset
-    if offset is None:
-        return
-    file.filehandle.seek(offset)
-    content = file.filehandle.read(file.tiff.offsetsize)
-    if len(content) < file.tiff.offsetsize or struct.unpack(file.tiff.offsetformat, content)[0] != 0:
-        raise UserError(
-            f"{path} is truncated: its list of pages breaks off after page {len(file.pages)}; copy or export it again"
-        )
+def _common_pixels(path: Path, file: TiffFile) -> Pixels:
+    """Return what the pixels of all pages are; those of which the file says nothing are as in the first page."""
+    common = page_pixels(path, file.pages.first)
+    for index in range(1, len(file.pages)):
+        page = file.pages.get(index)
+        assert isinstance(page, TiffPage)
+        pixels = page_pixels(path, page)
+        for tag, meaning in _MEANINGS.items():
+            if tag in page.tags and getattr(pixels, meaning) != getattr(common, meaning):
+                raise UserError(
+                    f"{path} says (tag {tag}) that the pixels of page {index} have another orientation, value of black "
+                    "or value of no data than those of page 0; expected one for the whole volume: export it again"
+                )
+    return common
 
 
 def _volume_axes(series: TiffPageSeries) -> tuple[str, tuple[int, ...]]:
@@ -110,36 +152,12 @@ def _volume_axes(series: TiffPageSeries) -> tuple[str, tuple[int, ...]]:
     return axes, shape
 
 
-def _is_inverted(path: Path, page: TiffPage) -> bool:
-    photometric = PHOTOMETRIC(page.photometric)
-    inverted = photometric == PHOTOMETRIC.MINISWHITE
-    if page.dtype is None:
-        raise UserError(
-            f"{path} has pixels of {page.bitspersample} bits that cannot be read; expected 8 or 16 bits or 32-bit "
-            "float: convert it"
-        )
-    if page.samplesperpixel != 1 or not (inverted or photometric == PHOTOMETRIC.MINISBLACK):
-        raise UserError(
-            f"{path} is not a grey image: expected one channel, found {photometric.name} with "
-            f"{page.samplesperpixel}; convert it to 8- or 16-bit grey"
-        )
-    if inverted and page.dtype.kind == "f":
-        raise UserError(f"{path} has {page.dtype} pixels with 0 as white; expected 0 as black: convert it")
-    return inverted
-
-
 def _all_pages(path: Path, series: TiffPageSeries) -> list[TiffPage | TiffFrame]:
     pages = [page for page in series if page is not None]
     expected = math.prod(series.shape) // math.prod(series.keyframe.shape)
-    if len(pages) != expected or series.keyframe.ndim != 2:
-        raise UserError(
-            f"{path} has {len(pages)} pages of {series.keyframe.ndim} axes; expected {expected} pages, each of rows "
-            "and columns: export it again"
-        )
-    end = max(sum(strip) for page in pages for strip in zip(page.dataoffsets, page.databytecounts, strict=True))
+    if len(pages) != expected:
+        raise UserError(f"{path} has {len(pages)} pages; expected {expected} by its own description: export it again")
     size = path.stat().st_size
-    if end > size:
-        raise UserError(
-            f"{path} is truncated: its pages end at byte {end}, the file at byte {size}; copy or export it again"
-        )
+    for page in pages:
+        check_stored(path, page, size)
     return pages

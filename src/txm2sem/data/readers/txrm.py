@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from pathlib import Path
@@ -34,6 +35,8 @@ class TxrmVolume(DecodedVolume):
                 f"{path} is a Zeiss file, and reading it takes the package txrm2tiff: pip install txm2sem[txrm], or "
                 "export the volume as TIFF"
             ) from error
+        # It logs what it does not find in a file, with tracebacks, as the program itself would.
+        logging.getLogger().addFilter(_is_not_of_the_package)
         with readable(path, "a Zeiss TXRM file"):
             self._stamp = stamp(path)
             file = path.open("rb")  # opened here, because the package takes no paths that end in .txm
@@ -56,6 +59,10 @@ class TxrmVolume(DecodedVolume):
         with self._lock:
             image: NDArray[Any] = self._txrm.get_single_image(page + 1)
         return image
+
+
+def _is_not_of_the_package(record: logging.LogRecord) -> bool:
+    return "txrm2tiff" not in record.pathname
 
 
 def _check_is_volume(path: Path, txrm: Any, count: int) -> None:

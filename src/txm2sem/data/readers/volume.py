@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.data.pixels import GREY_DTYPES, are_grey, described
 from txm2sem.data.readers.axes import find_axes
 from txm2sem.data.readers.base import StoredVolume
 from txm2sem.data.readers.roi import parse_roi
-from txm2sem.data.readers.voxel_size import VoxelSize, check_voxel_size
-from txm2sem.data.stacks import GREY_DTYPES
+from txm2sem.data.readers.voxel_size import VoxelSize, check_voxel_size, stored_voxel_size
 from txm2sem.errors import UserError
 
 Box = tuple[range, range, range]
@@ -39,8 +39,8 @@ class VolumeReader:
         offset: (z, y, x) of the region's first voxel in the whole volume.
 
     Raises:
-        UserError: the axes are not z, y and x, the region is not inside the volume, a voxel has no size, or its type is
-            not one of `GREY_DTYPES`.
+        UserError: the axes are not z, y and x, the region is not inside the volume, a voxel has no size or one that
+            cannot be, or its type is not one of `GREY_DTYPES`.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class VolumeReader:
         pages = slices if self._axes[0] == 0 else range(self._stored.shape[0])
         parts = [self._stored.kind, self.shape, self.offset, self.dtype, self._axes, slices]
         parts += self._stored.identity(pages)
-        return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+        return hashlib.sha256("\n".join(map(str, parts)).encode(errors="surrogateescape")).hexdigest()
 
     def _load(self, box: Box) -> NDArray[Any]:
         others = [axis for axis in range(len(self._stored.shape)) if axis not in self._axes]
@@ -132,19 +132,18 @@ class VolumeReader:
     def _check_finite(self, block: NDArray[Any], box: Box) -> None:
         if block.dtype.kind != "f":
             return
-        finite = np.isfinite(block)
+        finite = are_grey(block)
         if finite.all():
             return
         place = np.unravel_index(np.argmin(finite), finite.shape)
-        found = "NaN" if np.isnan(block[place]) else block[place]
         z, row, column = (part[int(index)] for part, index in zip(box, place, strict=True))
         raise UserError(
-            f"{self.describe(z - self.offset[0])} has the value {found} at row {row}, column {column}; expected finite "
-            "grey values: replace such voxels, with 0 where nothing was imaged"
+            f"{self.describe(z - self.offset[0])} has the value {described(block[place])} at row {row}, column "
+            f"{column}; expected finite grey values: replace such voxels, with 0 where nothing was imaged"
         )
 
     def _stored_voxel_size(self) -> VoxelSize | None:
         if self._stored.steps is None:
             return None
         z, y, x = (self._stored.steps[axis] for axis in self._axes)
-        return None if z is None or y is None or x is None else (z, y, x)
+        return None if z is None or y is None or x is None else stored_voxel_size((z, y, x), self.name)

@@ -1,20 +1,27 @@
-"""The size of a voxel, as the user says it."""
+"""The size of a voxel, as the user or a file says it."""
 
 from __future__ import annotations
-
-import math
 
 from txm2sem.errors import UserError
 
 VoxelSize = tuple[float, float, float]
 """(z, y, x) [nm]."""
 
+SMALLEST, LARGEST = 0.01, 1e7
+"""No voxel is smaller or larger [nm]. Atoms are ten times as large as the smallest, and the largest is a centimetre:
+what lies beyond was written in another unit. TIFF can write all of these."""
+
+
+def is_plausible(size: float) -> bool:
+    """Say whether a voxel or pixel can be so large [nm]."""
+    return SMALLEST <= size <= LARGEST
+
 
 def parse_voxel_size(text: str) -> VoxelSize | None:
     """Read `--voxel_size`: `Z,Y,X` [nm], or one number for all three; None where it is left out ("").
 
     Raises:
-        UserError: the text is not one or three finite numbers above 0.
+        UserError: the text is not one or three numbers, or no voxel has such a size.
     """
     if not text:
         return None
@@ -26,14 +33,30 @@ def parse_voxel_size(text: str) -> VoxelSize | None:
 
 
 def check_voxel_size(sizes: tuple[float, ...], text: str) -> VoxelSize:
-    """Return the sizes where they are three finite numbers above 0; `text` is what the user wrote.
+    """Return the sizes where they are three that a voxel can have; `text` is what the user wrote.
 
     Raises:
         UserError: they are not.
     """
-    if len(sizes) != 3 or not all(math.isfinite(size) and size > 0 for size in sizes):
+    if len(sizes) != 3 or not all(map(is_plausible, sizes)):
         raise UserError(
-            f"--voxel_size {text}: expected one number above 0, or three, Z,Y,X, in nm, such as 64 or 100,64,64"
+            f"--voxel_size {text}: expected one number from {SMALLEST:g} to {LARGEST:g}, or three, Z,Y,X, in nm, such "
+            "as 64 or 100,64,64"
         )
     z, y, x = sizes
     return z, y, x
+
+
+def stored_voxel_size(sizes: VoxelSize, where: str) -> VoxelSize:
+    """Return the sizes (z, y, x) that a file says, where a voxel can have them.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if not all(map(is_plausible, sizes)):
+        raise UserError(
+            f"{where} says that its voxels are {' x '.join(f'{size:g}' for size in sizes)} (z, y, x) nm; expected "
+            f"{SMALLEST:g} to {LARGEST:g}: it may mean another unit; pass the true size in nm, such as --voxel_size 64 "
+            "or 100,64,64"
+        )
+    return sizes

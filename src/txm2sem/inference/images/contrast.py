@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from txm2sem.config import TranslateCommand
 from txm2sem.data import AlignedSlices, GreyRange, has_split
-from txm2sem.data.grey import measured_rows, measured_windows
+from txm2sem.data.grey import find_mark, measured_rows, measured_windows
 from txm2sem.errors import UserError
 from txm2sem.files import json_text, write_text
 from txm2sem.runs import RunPaths
@@ -59,9 +59,15 @@ def measure_contrast(images: Iterable[NDArray[Any]], where: object) -> GreyRange
     """Return `PERCENTILES` of the pixels that are not 0 of images (rows, columns) together; `where` names them.
 
     Raises:
-        UserError: all those pixels are the same, or there are none.
+        UserError: all those pixels are the same, or there are none, or one value is a mark of what was not imaged.
     """
     values = np.concatenate([image[image != 0] for image in images])
+    mark = find_mark(values)
+    if mark is not None:
+        raise UserError(
+            f"cannot measure the contrast of {where}: {np.mean(values == mark):.1%} of the pixels looked at have the "
+            f"value {mark:g}, far from all others, as if it marked what was not imaged; replace it by 0"
+        )
     low, high = np.percentile(values, PERCENTILES).tolist() if values.size else (0.0, 0.0)
     if low == high:
         found = f"nearly all are {low:g}" if values.size else "there are none"

@@ -9,7 +9,7 @@ from typing import Any
 
 from txm2sem.config import TranslateCommand, to_mapping
 from txm2sem.data.grey import measured_slices
-from txm2sem.data.images import TIFF, GreyImage, find_images, open_image, write_image
+from txm2sem.data.images import TIFF, GreyImage, Kept, find_images, open_image, write_image
 from txm2sem.data.readers.base import stamp
 from txm2sem.errors import UserError
 from txm2sem.files import json_text, write_text
@@ -76,7 +76,7 @@ class ImageRun:
             f"{first.dtype}{f'; {done} of them are done' if done else ''}",
             f"model:   {translator.model_name}{f'; what it can do: {card}' if translator.is_shipped else ''}",
             f"grey:    {translator.match or 'as they are, those that the model was trained with'}",
-            *(f"note:    {note}" for note in translator.notes),
+            *(f"note:    {note}" for note in [*translator.notes, *self._notes()]),
         ]
 
     @property
@@ -98,7 +98,7 @@ class ImageRun:
         if self.paths.folder:
             write_text(self.paths.state, json_text(self.identity))
         for image in missing:
-            write_image(self.translated(image), self.translator(image.read()), image.pixel_size)
+            write_image(self.translated(image), self.translator(image.read()), Kept(image.pixel_size))
             yield image
 
     def finish(self) -> None:
@@ -116,6 +116,11 @@ class ImageRun:
             raise UserError(
                 f"cannot move {self.paths.work} to {self.paths.output}: {error.strerror}; move it yourself: it is whole"
             ) from error
+
+    def _notes(self) -> list[str]:
+        """Return what of the images' headers is not carried along; many images mostly say the same."""
+        notes = [image.pixel_size.note for image in self.images if image.pixel_size.note]
+        return [f"{notes[0]}{f', as of {len(notes) - 1} more' if len(notes) > 1 else ''}"] if notes else []
 
     def _check_work(self) -> None:
         """Check that what is there of a folder has been made by the same call."""

@@ -15,7 +15,7 @@ from txm2sem.checkpoints import label_of
 from txm2sem.config import GreyMatching, TranslateCommand, run_name
 from txm2sem.data import GreyRange, check_grey_values, check_translates_txm, to_uint8
 from txm2sem.data.grey import trained_txm_range
-from txm2sem.data.stacks import GREY_DTYPES, check_finite
+from txm2sem.data.pixels import GREY_DTYPES, check_finite
 from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
 from txm2sem.inference.calls import command_of

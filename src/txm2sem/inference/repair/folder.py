@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, imwrite
 
 from txm2sem.config import RepairCommand
 from txm2sem.data import TiffStack
+from txm2sem.data.images import Kept, kept_of, open_image, write_image
 from txm2sem.errors import UserError
 from txm2sem.files import write_whole
 from txm2sem.inference.repair.charge import dilated, find_charge, saturation_of
@@ -126,9 +125,10 @@ class FolderRepair:
         for index, path in enumerate(self.sem.paths):
             sem, mask = read(self.sem, index), self._mask(index)
             repaired = RepairedSlice(path.name, sem, self._repair(index, sem, mask), mask)
-            write_like(path, self.out / path.name, repaired.after)
+            write_image(self.out / path.name, repaired.after, kept_of(path))
             if self.saturation is not None:
-                write_mask(self.out / "charge" / path.name, mask)
+                levels = mask.astype(np.uint8) * 255
+                write_image(self.out / "charge" / path.name, levels, Kept(open_image(path).pixel_size))
             yield repaired
 
     def _mask(self, index: int) -> NDArray[np.bool_]:
@@ -204,36 +204,3 @@ def check_empty(out: Path) -> None:
             f"the folder {out} is not empty (it holds {there[0]}); repaired slices go into a new folder: choose "
             "another name, or empty it"
         )
-
-
-def write_like(original: Path, path: Path, image: NDArray[Any]) -> None:
-    """Write a slice (rows, columns) as TIFF with the pixel size and the meaning of 0 that another file has.
-
-    It is compressed, without loss, where the other file is.
-
-    Raises:
-        UserError: the disk is full or the folder not writable.
-    """
-    with TiffFile(original) as file:
-        page: Any = file.pages.first
-        inverted = page.photometric == PHOTOMETRIC.MINISWHITE
-        kept = {
-            "photometric": PHOTOMETRIC(page.photometric),
-            "resolution": page.resolution,
-            "resolutionunit": page.resolutionunit,
-            "compression": None if page.compression == COMPRESSION.NONE else COMPRESSION.ADOBE_DEFLATE,
-        }
-    write_whole(path, lambda buffer: imwrite(buffer, np.invert(image) if inverted else image, **kept))
-
-
-def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
-    """Write a mask (rows, columns) as 8-bit TIFF, 0 and 255.
-
-    Raises:
-        UserError: the disk is full or the folder not writable.
-    """
-
-    def write(buffer: BytesIO) -> None:
-        imwrite(buffer, mask.astype(np.uint8) * 255, photometric="minisblack", compression="zlib")
-
-    write_whole(path, write)

@@ -93,6 +93,17 @@ def test_missing_last_image(tmp_path: Path) -> None:
     assert "copy or export it again" in text
 
 
+@pytest.mark.parametrize("side", [10**9, 0, -5])
+def test_a_size_that_the_file_cannot_hold(tmp_path: Path, side: int) -> None:
+    path = write_txm(tmp_path / "scan.txm", noise(), streams={"ImageInfo/ImageHeight": struct.pack("<i", side)})
+    assert f"scan.txm says that it has 7 x {side} x 18 (z, y, x) voxels" in message(path)
+
+
+def test_what_the_package_logs_is_not_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    message(write_txm(tmp_path / "scan.txm", noise(), streams={"Version": None}))
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("image", [None, b"too short"])
 def test_damaged_image(tmp_path: Path, image: bytes | None) -> None:
     path = write_txm(tmp_path / "scan.txm", noise(), streams={"ImageData1/Image4": image})

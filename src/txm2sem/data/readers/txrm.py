@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import weakref
 from pathlib import Path
@@ -47,6 +48,7 @@ class TxrmVolume(DecodedVolume):
             _check_is_volume(path, self._txrm, count)
             shape = (count, int(info["ImageHeight"][0]), int(info["ImageWidth"][0]))
             super().__init__(str(path), shape, np.dtype(self._txrm.image_dtype.value))
+            _check_size(path, shape, self.dtype)
             size = nanometres(info.get("PixelSize", [0.0])[0], "µm")
         self.steps = (size, size, size)
         self._lock = threading.Lock()
@@ -59,6 +61,16 @@ class TxrmVolume(DecodedVolume):
         with self._lock:
             image: NDArray[Any] = self._txrm.get_single_image(page + 1)
         return image
+
+
+def _check_size(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> None:
+    """Check that the file can hold the voxels that it says it has; they are not compressed."""
+    needed, size = math.prod(shape) * dtype.itemsize, path.stat().st_size
+    if min(shape) < 1 or needed > size:
+        raise UserError(
+            f"{path} says that it has {' x '.join(map(str, shape))} (z, y, x) voxels, {needed} bytes, which a file of "
+            f"{size} bytes cannot hold; it is damaged: copy or export it again"
+        )
 
 
 def _is_not_of_the_package(record: logging.LogRecord) -> bool:

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -98,8 +99,13 @@ def draw_overview(patches: Sequence[PatchResult], title: str, source: str = "TXM
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = 100) -> None:
-    """Save a figure as PNG, whole or not at all."""
-
+    """Save a figure as PNG, whole or not at all; names of files in it may have any characters."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        written = text.get_text()
+        if "$" in written:
+            text.set_parse_math(False)
+        text.set_text(written.encode(errors="backslashreplace").decode())
     # Printing would draw the figure once for the layout and once more for the file; drawing lays it out, too.
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)

@@ -14,7 +14,6 @@ from txm2sem.config import RepairCommand
 from txm2sem.data import TiffStack
 from txm2sem.data.images import Kept, kept_of, open_image, write_image
 from txm2sem.errors import UserError
-from txm2sem.files import write_whole
 from txm2sem.inference.repair.charge import dilated, find_charge, saturation_of
 from txm2sem.inference.repair.kriging import KrigingFilling
 from txm2sem.inference.repair.network import NetworkFilling

@@ -51,6 +51,7 @@ BackendName = Literal["torch", "openvino"]
 SpreadName = Literal["auto", "dropout", "checkpoints", "scale"]
 RecipeName = Literal["none", "translate", "texture"]
 GreyMatching = Literal["auto", "match", "as_is"]
+MissingVoxels = Literal["refuse", "black"]
 
 TRANSLATION_MODELS = ("feedforward", "srcnn", "pix2pix", "srgan")
 """Models that predict the SEM from the TXM."""
@@ -473,6 +474,9 @@ class WholeVolumeOptions(Options):
     """size of a voxel, one number or Z,Y,X [nm]; may be left out where the file says it"""
     roi: str = ""
     """part to translate, Z0:Z1,Y0:Y1,X0:X1 [voxels]; each bound may be left out"""
+    missing: MissingVoxels = "refuse"
+    """where voxels of an HDF5 file or a Zarr folder are not stored: refuse it, or take them for black, as they may be
+    where its writer leaves out what is black; how many there are is said"""
     truth: str = ""
     """SEM volume of the same voxels, where it is known: the prediction is scored against it"""
     dtype: OutputDtype = "uint8"

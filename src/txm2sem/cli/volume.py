@@ -36,6 +36,7 @@ def main(words: Sequence[str], program: str) -> int:
         axes=asked.axes,
         voxel_size=parse_voxel_size(asked.voxel_size),
         roi=asked.roi,
+        missing=asked.missing,
     )
     run = VolumeRun(command, source, Path(places[1]))
     if run.store is not None:

@@ -239,7 +239,7 @@ def large_zarr(path: Path) -> Path:
     [("scan.tif", large_imagej), ("scan.npy", large_numpy), ("scan.h5", large_hdf5), ("scan.zarr", large_zarr)],
 )
 def test_volumes_larger_than_memory(tmp_path: Path, name: str, write: Any) -> None:
-    reader: VolumeReader = open_volume(VolumeInput(write(tmp_path / name)))
+    reader: VolumeReader = open_volume(VolumeInput(write(tmp_path / name), missing="black"))
     assert reader.shape == LARGE
     np.testing.assert_array_equal(reader.read(*CORNER), VALUES)
     assert not reader.read(slice(0, 2), slice(0, 2), slice(0, 2)).any()

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from txm2sem.data.writers import Description, build_pyramid, create_image, open_array
 from txm2sem.data.writers.ome_zarr import halve
 
-DESCRIPTION = Description("shale", (32.0, 30.0, 28.0), (10, 20, 0), (0, 255), {"model": "m", "options": {"ngf": 4}})
+DESCRIPTION = Description(
+    "shale", (32.0, 30.0, 28.0), (320.0, 600.0, 0.0), (0, 255), {"model": "m", "options": {"ngf": 4}}
+)
 
 
 def written(path: Path, volume: NDArray[Any], depth: int) -> Path:

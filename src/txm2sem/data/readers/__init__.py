@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from txm2sem.errors import UserError
 __all__ = ["CACHE_BYTES", "VolumeInput", "VolumeReader", "open_volume", "parse_voxel_size"]
 
 _TIFF = (".tif", ".tiff", ".btf", ".tf8")
-_HDF5 = (".h5", ".hdf5", ".hdf", ".nxs")
+_HDF5 = (".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nc", ".ims")
 _TXRM = (".txm", ".txrm")
 
 
@@ -37,6 +38,10 @@ class VolumeInput:
         axes: axes of the stored array in its order, such as `zyx` or `xyz`; "" takes what the file says.
         voxel_size: size of a voxel (z, y, x) [nm]; None: what the file says.
         roi: part to read, `z0:z1,y0:y1,x0:x1` [voxels]; each bound may be left out; "": all.
+        missing: `refuse` a volume of which voxels are not stored, or take them for `black`.
+
+    Raises:
+        UserError: the path is an address in a network.
     """
 
     path: Path | str
@@ -44,6 +49,13 @@ class VolumeInput:
     axes: str = ""
     voxel_size: VoxelSize | None = None
     roi: str = ""
+    missing: str = "refuse"
+
+    def __post_init__(self) -> None:
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(self.path)):  # of "://", paths keep one slash
+            raise UserError(
+                f"{self.path} is an address in a network; expected a file or folder of this machine: copy it here first"
+            )
 
 
 def open_volume(volume: VolumeInput | NDArray[Any]) -> VolumeReader:
@@ -55,7 +67,7 @@ def open_volume(volume: VolumeInput | NDArray[Any]) -> VolumeReader:
     """
     if isinstance(volume, np.ndarray):
         return VolumeReader(ArrayVolume(volume))
-    return VolumeReader(_open(volume), volume.axes, volume.voxel_size, volume.roi)
+    return VolumeReader(_open(volume), volume.axes, volume.voxel_size, volume.roi, volume.missing)
 
 
 def _open(volume: VolumeInput) -> StoredVolume:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,72 +10,69 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.readers.axes import three_axes
-from txm2sem.data.readers.base import CACHE_BYTES, StoredVolume, readable, stamp
+from txm2sem.data.readers.base import Absent, StoredVolume, readable
 from txm2sem.data.readers.datasets import describe_datasets, only_dataset
-from txm2sem.data.readers.units import nanometres
+from txm2sem.data.readers.hdf5_files import Hdf5Files
+from txm2sem.data.readers.hdf5_layouts import is_coarser, layout_of, nexus_signals
+from txm2sem.data.readers.hdf5_storage import absent_voxels
 from txm2sem.errors import UserError
-
-_CHUNK_SLOTS = 100_003
-"""Places of the table of decoded chunks: a prime, far more than there are chunks, as HDF5 advises."""
 
 
 class Hdf5Volume(StoredVolume):
-    """A data set of an HDF5 file; where none is named, the only one with three axes.
+    """A data set of an HDF5 file; where none is named, the only one with three axes, or the one that NeXus shows.
 
-    The size of a voxel is taken from the attribute `element_size_um`, as ilastik and Fiji write it.
+    Links, virtual data sets and external storage are followed to files beside it, see `Hdf5Files`. Axes, sizes of
+    voxels and their place are taken from what is known of the programs that write HDF5, see `layout_of`.
 
     Raises:
-        UserError: the file is damaged, there is no such data set, or there are several to choose from.
+        UserError: the file cannot be read, there is no such data set, or there are several to choose from.
     """
 
     kind = "HDF5"
 
     def __init__(self, path: Path, dataset: str) -> None:
         with readable(path, "an HDF5 file"):
-            self._stamp = stamp(path)
-            file = h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES, rdcc_nslots=_CHUNK_SLOTS)
-            self._dataset = _open_dataset(file, dataset, str(path))
-            self.steps = _steps(self._dataset)
-        self.name = f"{path}{self._dataset.name}"
-        self.shape = self._dataset.shape or ()  # an empty data space has None
+            self._files = Hdf5Files(path)
+            self._dataset = _open_dataset(self._files, dataset, str(path))
+            layout = layout_of(self._files, self._dataset)
+        self.name = f"{path.parent / self._files.inside(self._dataset.file)}{self._dataset.name}"
+        self.shape = layout.shape
+        self.axes = layout.axes
+        self.steps = tuple(step for step, _ in layout.grid)
+        self.origin = tuple(place for _, place in layout.grid)
         self.dtype = self._dataset.dtype
+        if layout.unsigned and self.dtype.kind == "i":
+            self.dtype = np.dtype(self.dtype.str.replace("i", "u"))
 
     def load(self, where: tuple[slice, ...]) -> NDArray[Any]:
         """Return a copy."""
-        return np.asarray(self._dataset[where])
+        return np.asarray(self._dataset[where]).view(self.dtype)
 
     def identity(self, pages: range) -> list[str]:
-        """Return the data set's path, and what the file was when it was opened."""
-        return [self._dataset.name, self._stamp]
+        """Return the data set's path, and what the files were when they were opened."""
+        return [self._dataset.name, *self._files.stamps]
+
+    def absent(self, where: tuple[range, ...]) -> Absent:
+        """Return what was never written, and what virtual data sets lack."""
+        with readable(self.name, "an HDF5 data set"):
+            return absent_voxels(self._files, self._dataset, where)
 
 
-def _open_dataset(file: h5py.File, dataset: str, where: str) -> h5py.Dataset:
-    volumes: dict[str, tuple[int, ...]] = {}
-
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "uif" and three_axes(item.shape or ()):
-            volumes[name] = item.shape
-
-    if not dataset:
-        file.visititems(visit)
-        return file[only_dataset(volumes, where)]
-    found = file.get(dataset)
-    if not isinstance(found, h5py.Dataset):
-        file.visititems(visit)
-        raise UserError(
-            f"{where} has no data set {dataset}; expected the path of one of its volumes with --dataset PATH: "
-            f"{describe_datasets(volumes)}"
-        )
-    return found
+def _open_dataset(files: Hdf5Files, dataset: str, where: str) -> h5py.Dataset:
+    if dataset:
+        found = files.find(files.main, f"/{dataset}")
+        if not isinstance(found, h5py.Dataset):
+            raise UserError(
+                f"{where} has no data set {dataset}; expected the path of one of its volumes with --dataset PATH: "
+                f"{describe_datasets(_shapes(files.volumes()))}"
+            )
+        return found
+    volumes = {name: item for name, item in files.volumes().items() if not is_coarser(name)}
+    signals = [signal for _, signal in nexus_signals(files, files.main)]
+    shown = {name: item for name, item in volumes.items() if item in signals}
+    chosen = shown if len(shown) == 1 else volumes
+    return chosen[only_dataset(_shapes(chosen), where)]
 
 
-def _steps(dataset: h5py.Dataset) -> tuple[float | None, ...] | None:
-    sizes = np.ravel(dataset.attrs.get("element_size_um", ()))
-    axes = three_axes(dataset.shape or ())
-    if axes is None or len(sizes) != 3 or sizes.dtype.kind not in "uif":
-        return None
-    steps: list[float | None] = [None] * len(dataset.shape)
-    for axis, size in zip(axes, sizes.tolist(), strict=True):
-        steps[axis] = nanometres(size, "µm")
-    return tuple(steps)
+def _shapes(volumes: Mapping[str, h5py.Dataset]) -> dict[str, tuple[int, ...]]:
+    return {name: item.shape for name, item in volumes.items()}

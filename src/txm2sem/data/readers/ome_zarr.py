@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Iterator, Mapping
+import posixpath
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,17 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from yaozarrs import v04, v05
 
-from txm2sem.data.readers.axes import three_axes
-from txm2sem.data.readers.base import StoredVolume, readable
+from txm2sem.data.readers.axes import attribute_labels, labelled_axes, texts, three_axes
+from txm2sem.data.readers.base import Absent, StoredVolume, readable
+from txm2sem.data.readers.coordinates import MOST_COORDINATES, NOWHERE, Along, agreed, grid_of, in_nanometres
 from txm2sem.data.readers.datasets import describe_datasets, only_dataset
-from txm2sem.data.readers.units import nanometres
+from txm2sem.data.readers.zarr_chunks import PlainFiles, absent_parts
 from txm2sem.errors import UserError
 
 _METADATA = (".zgroup", ".zarray", ".zattrs", "zarr.json")
+
+_NEEDED = ("version", "axes", "datasets", "coordinateTransformations")
+"""What is read of the metadata of an image."""
 
 
 def is_zarr(folder: Path) -> bool:
@@ -45,29 +50,39 @@ class ZarrVolume(StoredVolume):
     kind = "Zarr"
 
     def __init__(self, folder: Path, dataset: str) -> None:
-        with readable(folder, "a Zarr folder"):
-            root = zarr.open(folder, mode="r")
+        with readable(folder, "a Zarr folder"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata that are not as they should be
+            root = zarr.open(PlainFiles(folder, read_only=True), mode="r")
             array, level = _open_array(root, dataset.strip("/"), str(folder))
-        self._array = array
-        self._folder = folder
-        self.name = str(folder / array.path)
-        self.shape = array.shape
-        self.dtype = np.dtype(array.dtype)
-        if level is None:
-            names = getattr(array.metadata, "dimension_names", None) or ()  # Zarr 3 alone has them
-            self.axes = tuple(map(str, names)) if {"z", "y", "x"} <= set(names) else None
-            return
-        if len(level.axes) != len(array.shape):
-            raise UserError(
-                f"{self.name} has {len(array.shape)} axes, but its OME-Zarr metadata name {len(level.axes)}; correct "
-                "the metadata, or export it again"
-            )
-        self.axes = tuple(axis.name.lower() for axis in level.axes)
-        self.steps = tuple(nanometres(level.scale(i), axis.unit) for i, axis in enumerate(level.axes))
+            self._array = array
+            self._folder = folder
+            self.name = str(folder / array.path)
+            self.shape = array.shape
+            self.dtype = np.dtype(array.dtype)
+            labels = attribute_labels(array.attrs)
+            labels["dimension_names"] = list(getattr(array.metadata, "dimension_names", None) or ())  # of Zarr 3
+            grid = [_grid(folder, root, array, labels)]
+            if level is not None:
+                if len(level.axes) != len(array.shape):
+                    raise UserError(
+                        f"{self.name} has {len(array.shape)} axes, but its OME-Zarr metadata name {len(level.axes)}; "
+                        "correct the metadata, or export it again"
+                    )
+                labels["OME-Zarr"] = [axis.name for axis in level.axes]
+                grid.insert(0, level.grid)
+            self.axes = labelled_axes(labels, self.shape)
+        found = agreed(grid, len(self.shape))
+        self.steps = tuple(step for step, _ in found)
+        self.origin = tuple(place for _, place in found)
 
     def load(self, where: tuple[slice, ...]) -> NDArray[Any]:
         """Return a copy."""
         return np.asarray(self._array[where])
+
+    def absent(self, where: tuple[range, ...]) -> Absent:
+        """Return the chunks whose files are not there, or that their shards do not have."""
+        with readable(self.name, "a Zarr array"):
+            return absent_parts(Path(self.name), self._array, where)
 
     def identity(self, pages: range) -> list[str]:
         """Return the array's path and hashes of the metadata of the array and of the groups that it is in."""
@@ -75,6 +90,31 @@ class ZarrVolume(StoredVolume):
         files = [self._folder / part / name for part in (path, *path.parents) for name in _METADATA]
         hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
         return [self._array.path, *hashes]
+
+
+def _grid(
+    folder: Path, root: zarr.Array[Any] | zarr.Group, array: zarr.Array[Any], labels: Mapping[str, Sequence[object]]
+) -> list[Along]:
+    """Return the grid along each axis by the coordinates that xarray has in arrays of the axes' names, beside it."""
+    names = labels.get("_ARRAY_DIMENSIONS") or labels["dimension_names"]
+    if not isinstance(root, zarr.Group) or len(names) != array.ndim:
+        return [NOWHERE] * array.ndim
+    group = posixpath.dirname(array.path)
+    return [
+        _coordinates(folder, root, posixpath.join(group, str(name)), length)
+        for name, length in zip(names, array.shape, strict=True)
+    ]
+
+
+def _coordinates(folder: Path, root: zarr.Group, path: str, length: int) -> Along:
+    if not 0 < length <= MOST_COORDINATES or posixpath.normpath(path) != path:
+        return NOWHERE
+    array = root.get(path)
+    if not isinstance(array, zarr.Array) or array.shape != (length,) or "units" not in array.attrs:
+        return NOWHERE
+    if absent_parts(folder / path, array, (range(length),)).voxels:
+        return NOWHERE
+    return grid_of(np.asarray(array[:]), texts(array.attrs["units"])[0])
 
 
 @dataclass(frozen=True)
@@ -94,11 +134,19 @@ class _Level:
         """Path of the array in the image's group."""
         return self.dataset.path.strip("/")
 
-    def scale(self, axis: int) -> float:
-        """Return the distance of neighbours along an axis, in its unit."""
-        transforms = [*self.dataset.coordinateTransformations, *(self.image.coordinateTransformations or [])]
-        scales = (v04.ScaleTransformation, v05.ScaleTransformation)
-        return math.prod(transform.scale[axis] for transform in transforms if isinstance(transform, scales))
+    @property
+    def grid(self) -> list[Along]:
+        """Where the voxels are along each axis: its transformations, and then those of all levels."""
+        scales, places = np.ones(len(self.axes)), np.zeros(len(self.axes))
+        for transform in (*self.dataset.coordinateTransformations, *(self.image.coordinateTransformations or [])):
+            if isinstance(transform, v04.ScaleTransformation | v05.ScaleTransformation):
+                scales, places = scales * transform.scale, places * transform.scale
+            else:
+                places = places + transform.translation
+        return [
+            in_nanometres(scale, place, axis.unit)
+            for scale, place, axis in zip(scales.tolist(), places.tolist(), self.axes, strict=True)
+        ]
 
 
 def _open_array(root: zarr.Array[Any] | zarr.Group, dataset: str, where: str) -> tuple[zarr.Array[Any], _Level | None]:
@@ -135,9 +183,9 @@ def _levels(group: zarr.Group, where: str) -> list[_Level]:
     images: list[v04.Multiscale] | list[v05.Multiscale]
     try:
         if isinstance(ome, Mapping) and "multiscales" in ome:
-            images = v05.Image.model_validate(ome).multiscales
+            images = v05.Image.model_validate(_needed(ome)).multiscales
         elif "multiscales" in attributes:
-            images = v04.Image.model_validate(attributes).multiscales
+            images = v04.Image.model_validate(_needed(attributes)).multiscales
         else:
             return []
     except ValidationError as error:
@@ -148,6 +196,17 @@ def _levels(group: zarr.Group, where: str) -> list[_Level]:
             "which is read without them"
         ) from error
     return [_Level(image, dataset) for image in images for dataset in image.datasets]
+
+
+def _needed(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those metadata of an image that reading needs: how it is displayed decides about nothing."""
+    images = metadata["multiscales"]
+    if isinstance(images, list):
+        images = [
+            {name: image[name] for name in _NEEDED if name in image} if isinstance(image, Mapping) else image
+            for image in images
+        ]
+    return {name: metadata[name] for name in ("version",) if name in metadata} | {"multiscales": images}
 
 
 def _level_of(root: zarr.Group, path: str, where: str) -> _Level | None:

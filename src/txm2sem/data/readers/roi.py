@@ -6,7 +6,7 @@ import re
 
 from txm2sem.errors import UserError
 
-_PART = re.compile(r"\s*([0-9]*)\s*:\s*([0-9]*)\s*")
+_PART = re.compile(r"\s*([0-9]{0,20})\s*:\s*([0-9]{0,20})\s*")
 
 
 def parse_roi(text: str, shape: tuple[int, int, int], where: str) -> tuple[range, range, range]:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.config import MissingVoxels
 from txm2sem.data.pixels import GREY_DTYPES, are_grey, described
-from txm2sem.data.readers.axes import find_axes
-from txm2sem.data.readers.base import StoredVolume
+from txm2sem.data.readers.axes import extent, find_axes
+from txm2sem.data.readers.base import StoredVolume, remedy
 from txm2sem.data.readers.roi import parse_roi
 from txm2sem.data.readers.voxel_size import VoxelSize, check_voxel_size, stored_voxel_size
 from txm2sem.errors import UserError
+
+MOST_SIDE = 2**20
+"""Voxels along an axis of what is read: more than any instrument sees, and few enough to list slices."""
+
+MOST_VOXELS = 2**46
+"""Voxels of what is read: 70 TB in 8 bits, which takes years to translate."""
 
 Box = tuple[range, range, range]
 """Slices, rows and columns in the whole volume."""
@@ -30,6 +38,7 @@ class VolumeReader:
         axes: what the stored axes are, e.g. `xyz`; "": what the file says.
         voxel_size: size of a voxel (z, y, x) [nm]; None: what the file says.
         roi: `z0:z1,y0:y1,x0:x1`; "": the whole volume.
+        missing: `refuse` or `black`: what is done where voxels of the region are not stored.
 
     Attributes:
         name: path of the volume, for messages.
@@ -37,10 +46,11 @@ class VolumeReader:
         dtype: type of the voxels, one of `GREY_DTYPES`, in the machine's byte order.
         voxel_size: size of a voxel (z, y, x) [nm]; None where neither the user nor the file says it.
         offset: (z, y, x) of the region's first voxel in the whole volume.
+        absent_share: of the region's voxels that are not stored, and are 0 because `missing` says so.
 
     Raises:
-        UserError: the axes are not z, y and x, the region is not inside the volume, a voxel has no size or one that
-            cannot be, or its type is not one of `GREY_DTYPES`.
+        UserError: the axes are not z, y and x, the region is not inside the volume, too large, or not stored, a voxel
+            has no size or one that cannot be, or its type is not one of `GREY_DTYPES`.
     """
 
     def __init__(
@@ -49,6 +59,7 @@ class VolumeReader:
         axes: str = "",
         voxel_size: VoxelSize | None = None,
         roi: str = "",
+        missing: str = "refuse",
     ) -> None:
         self._stored = stored
         self.name = stored.name
@@ -60,14 +71,31 @@ class VolumeReader:
             )
         self._axes = find_axes(stored.shape, stored.axes, axes, self.name)
         z, y, x = (stored.shape[axis] for axis in self._axes)
-        if 0 in (z, y, x):
-            raise UserError(f"{self.name} has {z} x {y} x {x} (z, y, x) voxels; expected at least one: export it again")
+        if 0 in stored.shape:
+            raise UserError(
+                f"{self.name} has an array of {extent(stored.shape)} voxels; expected at least one: export it again"
+            )
         self._roi = parse_roi(roi, (z, y, x), self.name)
-        self.shape = (len(self._roi[0]), len(self._roi[1]), len(self._roi[2]))
+        sides = [part.stop - part.start for part in self._roi]  # which may be too long for `len`
+        self.shape = (sides[0], sides[1], sides[2])
         self.offset = (self._roi[0].start, self._roi[1].start, self._roi[2].start)
         if voxel_size is not None:
             check_voxel_size(voxel_size, ",".join(map(str, voxel_size)))
+        self._check_size()
         self.voxel_size = self._stored_voxel_size() if voxel_size is None else voxel_size
+        self.absent_share = self._checked_absent(missing) / math.prod(self.shape)
+
+    def origin(self, voxel_size: VoxelSize) -> tuple[float, float, float]:
+        """Return where the region's first voxel is, (z, y, x) [nm].
+
+        Where the file does not say it, the first voxel of the whole volume is at 0.
+        """
+        said = self._stored.origin
+        z, y, x = (
+            ((None if said is None else said[axis]) or 0.0) + first * step
+            for axis, first, step in zip(self._axes, self.offset, voxel_size, strict=True)
+        )
+        return z, y, x
 
     def read(self, z: slice, y: slice, x: slice) -> NDArray[Any]:
         """Return a copy of a part of the region of interest, (z, y, x), in the volume's dtype.
@@ -107,24 +135,22 @@ class VolumeReader:
         slices = self._roi[0][z]
         pages = slices if self._axes[0] == 0 else range(self._stored.shape[0])
         parts = [self._stored.kind, self.shape, self.offset, self.dtype, self._axes, slices]
+        parts += [self.absent_share] if self.absent_share else []
         parts += self._stored.identity(pages)
         return hashlib.sha256("\n".join(map(str, parts)).encode(errors="surrogateescape")).hexdigest()
 
     def _load(self, box: Box) -> NDArray[Any]:
         others = [axis for axis in range(len(self._stored.shape)) if axis not in self._axes]
-        where = [slice(0, 1)] * len(self._stored.shape)
-        for axis, part in zip(self._axes, box, strict=True):
-            where[axis] = slice(part.start, part.stop, part.step)
+        where = tuple(slice(part.start, part.stop, part.step) for part in self._stored_parts(box))
         try:
-            stored = self._stored.load(tuple(where))
+            stored = self._stored.load(where)
         except (UserError, MemoryError):
             raise
         except Exception as error:  # a damaged file makes the libraries and their many codecs raise nearly anything
             if len(box[0]) > 1:  # slice by slice, so that the error names the first bad one
                 return np.concatenate([self._load((range(z, z + 1), *box[1:])) for z in box[0]])
             raise UserError(
-                f"{self.describe(box[0].start - self.offset[0])} cannot be read ({error}); it may be damaged or "
-                "incomplete: copy or export it again"
+                f"{self.describe(box[0].start - self.offset[0])} cannot be read ({error}); {remedy(error)}"
             ) from error
         block = stored.transpose(*self._axes, *others).reshape(tuple(map(len, box)))
         return np.array(block, dtype=self.dtype, order="C")
@@ -142,8 +168,42 @@ class VolumeReader:
             f"{column}; expected finite grey values: replace such voxels, with 0 where nothing was imaged"
         )
 
+    def _stored_parts(self, box: Box) -> tuple[range, ...]:
+        """Return a part of the whole volume along the axes as stored; others have length 1."""
+        parts = [range(1)] * len(self._stored.shape)
+        for axis, part in zip(self._axes, box, strict=True):
+            parts[axis] = part
+        return tuple(parts)
+
     def _stored_voxel_size(self) -> VoxelSize | None:
         if self._stored.steps is None:
             return None
         z, y, x = (self._stored.steps[axis] for axis in self._axes)
         return None if z is None or y is None or x is None else stored_voxel_size((z, y, x), self.name)
+
+    def _check_size(self) -> None:
+        if max(self.shape) > MOST_SIDE or math.prod(self.shape) > MOST_VOXELS:
+            raise UserError(
+                f"{self.name} says that it has {extent(self.shape)} (z, y, x) voxels; expected at most {MOST_SIDE} "
+                f"along an axis and {MOST_VOXELS} in all: it may be damaged, or pass a smaller --roi"
+            )
+
+    def _checked_absent(self, missing: str) -> int:
+        """Return how many voxels are not stored, where that is permitted."""
+        if missing not in get_args(MissingVoxels):
+            raise UserError(f"--missing {missing}: expected one of {', '.join(get_args(MissingVoxels))}")
+        absent = self._stored.absent(self._stored_parts(self._roi))
+        if not absent.voxels or (missing == "black" and absent.value == 0):
+            return absent.voxels
+        z, y, x = (absent.first[axis] for axis in self._axes)
+        black = (
+            "or, where its writer leaves out what is black, as some do, pass --missing black"
+            if absent.value == 0
+            else f"which would be read as {absent.value:g} and cannot be taken for black"
+        )
+        share = absent.voxels / math.prod(self.shape)
+        raise UserError(
+            f"{self.name} lacks {share:.2%} of its voxels, the first of them at z = {z}, y = {y}, x = {x}, as "
+            f"{absent.cause}; expected all that are to be read: copy or export it again, pass a --roi without them, "
+            f"{black}"
+        )

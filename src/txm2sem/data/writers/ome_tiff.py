@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,11 @@ def write_ome_tiff(
         metadata |= {"axes": "CZYX", "Channel": {"Name": names}}
     for axis, size in voxel_size.items():
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "nm"}
+    z, y, x = description.origin
+    depth, planes = shape[-3], math.prod(shape[:-2])
+    places = {"X": [x] * planes, "Y": [y] * planes, "Z": [z + p % depth * voxel_size["Z"] for p in range(planes)]}
+    metadata["Plane"] = {f"Position{axis}": place for axis, place in places.items()}
+    metadata["Plane"] |= {f"Position{axis}Unit": ["nm"] * planes for axis in places}
     tifffile.imwrite(
         path,
         iter(slices),

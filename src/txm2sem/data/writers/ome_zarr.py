@@ -71,7 +71,7 @@ class Description:
     Attributes:
         name: for viewers.
         voxel_size: (z, y, x) [nm].
-        offset: first voxel of it in the volume that it is a part of, (z, y, x) [voxels].
+        origin: where its first voxel is, (z, y, x) [nm].
         window: grey values that viewers show as black and white.
         provenance: where it comes from: plain values by name.
         channels: those besides the first, where there are any; then arrays are (c, z, y, x).
@@ -79,7 +79,7 @@ class Description:
 
     name: str
     voxel_size: tuple[float, float, float]
-    offset: tuple[int, int, int]
+    origin: tuple[float, float, float]
     window: tuple[float, float]
     provenance: dict[str, Any]
     channels: tuple[Channel, ...] = ()
@@ -196,7 +196,7 @@ def _ome_attributes(levels: int, description: Description) -> dict[str, Any]:
         # A coarse voxel is the mean of finer ones, so its centre lies between theirs.
         shift = (2**level - 1) / 2
         translation = [
-            (first + shift) * size for first, size in zip(description.offset, description.voxel_size, strict=True)
+            first + shift * size for first, size in zip(description.origin, description.voxel_size, strict=True)
         ]
         datasets.append(
             v05.Dataset(

@@ -24,7 +24,7 @@ def describe(run: VolumeRun) -> list[str]:
         f"input:      {opened.reader.name}: {_sides(opened.reader.shape)} voxels (z, y, x), {opened.reader.dtype}, "
         f"{_sides(run.voxel_size)} nm",
         f"model:      {opened.model_name}: {model.model}, {model.netG}{factor}; normalisation statistics: {statistics}",
-        *(f"note:       {note}" for note in (*opened.predictor.notes, *_trust_notes(run))),
+        *(f"note:       {note}" for note in (*_absent_notes(run), *opened.predictor.notes, *_trust_notes(run))),
         f"output:     {run.paths.output}: {opened.grey}",
         *([f"channels:   {', '.join(NAMES)}"] if opened.channels else []),
         *_pass_lines(run),
@@ -84,6 +84,14 @@ def _trust_notes(run: VolumeRun) -> tuple[str, ...]:
         "those of the volume"
     )
     return (*channels.trust.notes, *([own] if run.opened.estimates_statistics else []))
+
+
+def _absent_notes(run: VolumeRun) -> list[str]:
+    return [
+        f"{reader.absent_share:.2%} of the voxels of {reader.name} are not stored and taken for black"
+        for reader in (run.opened.reader, run.opened.truth)
+        if reader is not None and reader.absent_share
+    ]
 
 
 def _sides(sides: tuple[float, ...]) -> str:

@@ -179,7 +179,7 @@ class VolumeRun:
         description = Description(
             name=self.paths.output.name[: -len(self.paths.suffix)],
             voxel_size=self.voxel_size,
-            offset=opened.reader.offset,
+            origin=opened.reader.origin(self.voxel_size),
             window=opened.grey.window,
             provenance=self.provenance() | {"scores": scores},
             channels=opened.channels.descriptions if opened.channels else (),
@@ -233,6 +233,7 @@ class VolumeRun:
             "input_sha256_of_metadata": opened.reader.fingerprint(),
             "input_shape": list(opened.reader.shape),
             "input_offset": list(opened.reader.offset),
+            "input_absent_share": opened.reader.absent_share,
             **(
                 {"options": options_without_trust(self.command)}
                 if opened.channels is None

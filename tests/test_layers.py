@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 
 LAYERS = [
-    {"errors", "config", "files", "drafts"},
+    {"errors", "config", "arrays", "files", "drafts"},
     {"networks", "objectives", "metrics", "phantom", "devices", "tiling"},
     {"data", "runs", "checkpoints", "details", "pages"},
     {"training", "inference"},

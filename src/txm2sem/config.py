@@ -578,7 +578,10 @@ class ReportOptions(Options):
     """What the page about a run shows besides, and where it goes."""
 
     volume: tuple[Path, ...] = ()
-    """translated volumes (OME-Zarr, OME-TIFF) to cut along xy, xz and yz, beside the TXM where it is still there"""
+    """translated volumes (OME-Zarr, OME-TIFF) to cut along xy, xz and yz, beside their TXM where that is in the same
+    folder"""
+    txm: tuple[Path, ...] = ()
+    """TXM volumes that those of --volume were translated from, in the same order, where they are in other folders"""
     output: str = ""
     """the page, a name that ends with .html; results_dir/NAME/report.html where absent. An earlier one is kept in a
     dated folder beside it"""

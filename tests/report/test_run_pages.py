@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -29,7 +30,7 @@ from txm2sem.report.html.comparison import front_of
 from txm2sem.report.html.evaluation import evaluation_tables
 from txm2sem.report.html.patches import places_of
 from txm2sem.report.html.record import RunRecord, read_options_text
-from txm2sem.report.html.stored import factor_for, open_display, shrink, shrunk_shape
+from txm2sem.report.html.stored import factor_for, open_display, open_input, shrink, shrunk_shape
 from txm2sem.report.html.verdict import judge, judge_difference
 from txm2sem.report.html.volumes import whole_volume_html
 from txm2sem.runs import RunPaths, options_text, write_options
@@ -354,6 +355,76 @@ def test_a_whole_volume_stands_beside_its_txm(tmp_path: Path) -> None:
     assert "TXM (input)" in page.text
     (tmp_path / "txm.tif").unlink()
     assert "TXM (input)" not in page_of(paths, volume).text.partition("v.ome.zarr")[2].partition("Scores")[0]
+
+
+def write_translated(folder: Path, **said: Any) -> Path:
+    """Write a translated volume of 6 x 20 x 20 voxels with its report."""
+    volume = write_pyramid(folder / "v.ome.zarr", np.ones((2, 6, 20, 20), np.float32))
+    (folder / "v_report.json").write_text(json.dumps(said))
+    return volume
+
+
+def write_txm(path: Path, shape: tuple[int, ...] = (6, 20, 20)) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(path, np.ones(shape, np.uint8), photometric="minisblack")
+    return path
+
+
+def test_what_a_report_names_elsewhere_is_not_opened_but_what_the_user_names_is(tmp_path: Path) -> None:
+    paths = write_run(tmp_path / "runs")
+    txm = write_txm(tmp_path / "elsewhere" / "txm.tif")
+    for place in (txm, tmp_path / "mine" / ".." / "elsewhere" / "txm.tif", "../elsewhere/txm.tif", "/dev/zero", "a\0b"):
+        volume = write_translated(tmp_path / "mine", input=str(place), options={})
+        assert len([radio for radio in page_of(paths, volume).all("input") if radio["type"] == "radio"]) == 2, place
+    named = Page(report_run(paths, [volume], txm=[txm]).path.read_text(encoding="utf-8"))
+    assert len([radio for radio in named.all("input") if radio["type"] == "radio"]) == 3
+
+
+@pytest.mark.parametrize("inner", ["scan.h5/entry/data", "scan.h5"])
+def test_a_txm_beside_the_volume_is_found_without_the_name_of_its_data_set(tmp_path: Path, inner: str) -> None:
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["entry/data"] = np.ones((6, 20, 20), np.uint8)
+    write_translated(tmp_path, input=str(tmp_path / inner), options={"dataset": "entry/data"})
+    read = open_input(tmp_path / "v.ome.zarr", (6, 20, 20))
+    assert read is not None
+    assert read(3).shape == (20, 20)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"input": 7},
+        {"input": ["txm.tif"], "options": {}},
+        {"input": "txm.tif", "options": 3},
+        {"input": "x" * 5000, "options": {}},
+        {"input": "here", "options": {"roi": 7, "dataset": {}}},
+    ],
+)
+def test_a_report_that_is_not_ours_decides_about_nothing(tmp_path: Path, said: dict[str, Any]) -> None:
+    volume = write_translated(tmp_path, **said)
+    write_txm(tmp_path / "txm.tif")
+    assert open_input(volume, (6, 20, 20)) is None
+
+
+def test_a_txm_that_the_user_names_must_fit(tmp_path: Path) -> None:
+    volume = write_translated(tmp_path)
+    with pytest.raises(UserError, match="expected the same"):
+        open_input(volume, (6, 20, 20), write_txm(tmp_path / "txm.tif", (5, 20, 20)))
+    with pytest.raises(UserError, match="found 2 for 1"):
+        report_run(write_run(tmp_path / "runs"), [volume], txm=[volume, volume])
+
+
+@pytest.mark.parametrize(
+    "omero", [3, {}, {"channels": 3}, {"channels": [3]}, {"channels": [{"window": {"start": "a", "end": None}}]}]
+)
+def test_display_settings_that_are_wrong_do_not_hide_a_volume(tmp_path: Path, omero: Any) -> None:
+    volume = write_pyramid(tmp_path / "v.ome.zarr", np.ones((2, 6, 20, 20), np.float32))
+    group = zarr.open_group(volume)
+    ome: Any = group.attrs["ome"]
+    group.attrs["ome"] = ome | {"omero": omero}
+    opened = open_display(volume)
+    assert (len(opened.channels), opened.window) == (2, None)
 
 
 def test_a_volume_that_is_none_is_refused(tmp_path: Path) -> None:

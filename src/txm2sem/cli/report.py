@@ -19,7 +19,7 @@ def main(words: Sequence[str], program: str) -> int:
     from txm2sem.runs import RunPaths
 
     paths = RunPaths.of(names[0], command.places.checkpoints_dir, command.places.results_dir)
-    written = report_run(paths, command.report.volume, command.report.output)
+    written = report_run(paths, command.report.volume, command.report.output, command.report.txm)
     if written.earlier is not None:
         print(f"earlier: {written.earlier}")
     print(f"report:  {written.path}")

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.arrays import mask_array
+
 Volume = NDArray[Any]
 Inside = NDArray[np.bool_]
 
@@ -58,6 +60,7 @@ class Continuity:
             lags: the largest lag [pixels].
             inside: (z, y, x), which voxels count; None: all.
         """
+        inside = _checked(volume, inside)
         return ContinuitySums.of(volume, lags, inside, shift=_any_of(volume, inside)).continuity()
 
     def ratio_to(self, other: Continuity) -> float:
@@ -104,7 +107,7 @@ class ContinuitySums:
         Raises:
             ValueError: the arrays' shapes are wrong.
         """
-        _check(volume, inside)
+        inside = _checked(volume, inside)
         along_z, along_y, along_x = (_sums_along(volume, axis, lags, inside, every, shift) for axis in range(3))
         return cls(np.stack([along_z[0], along_y[0], along_x[0]]), along_z[1], float(shift))
 
@@ -148,7 +151,7 @@ def adjacent_difference(volume: Volume, inside: Inside | None = None) -> float:
     Returns:
         In the grey levels of the volume; 0 for slices that are all equal, NaN where there are no pairs.
     """
-    _check(volume, inside)
+    inside = _checked(volume, inside)
     return _mean_change(_sums_along(volume, 0, 0, inside, 1, _any_of(volume, inside))[1])
 
 
@@ -168,7 +171,7 @@ def autocorrelation(volume: Volume, axis: int, lag: int, inside: Inside | None =
     Returns:
         -1 to 1; NaN where there are no pairs, or where one side of them is constant.
     """
-    _check(volume, inside)
+    inside = _checked(volume, inside)
     return _correlation(_sums_along(volume, axis, lag, inside, 1, _any_of(volume, inside))[0][-1])
 
 
@@ -335,8 +338,10 @@ def _any_of(volume: Volume, inside: Inside | None) -> float:
     return 0.0
 
 
-def _check(volume: Volume, inside: Inside | None) -> None:
+def _checked(volume: Volume, inside: Inside | None) -> Inside | None:
+    """Return which voxels of a volume count, after a check of both shapes."""
     if volume.ndim != 3:
         raise ValueError(f"expected a volume (z, y, x), found {volume.ndim} axes")
     if inside is not None and inside.shape != volume.shape:
         raise ValueError(f"expected inside of the volume's shape {volume.shape}, found {inside.shape}")
+    return None if inside is None else mask_array(inside, volume.shape)

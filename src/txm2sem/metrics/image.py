@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from txm2sem.arrays import mask_array
+
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
@@ -55,7 +57,8 @@ def psnr(prediction: NDArray[np.uint8], target: NDArray[np.uint8], valid: NDArra
         valid: pixels that count (H, W); all where absent. Not a number where none counts.
     """
     if valid is not None:
-        prediction, target = prediction[valid], target[valid]
+        counted = mask_array(valid, target.shape)
+        prediction, target = prediction[counted], target[counted]
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(peak_signal_noise_ratio(target, prediction, data_range=255)) if target.size else float("nan")
 
@@ -75,7 +78,7 @@ def ssim(prediction: NDArray[np.uint8], target: NDArray[np.uint8], valid: NDArra
     if valid is None:
         return float(structural_similarity(target, prediction, data_range=255))
     _, similarities = structural_similarity(target, prediction, data_range=255, full=True)
-    return _mean(similarities, _windows(valid, SSIM_WINDOW))
+    return _mean(similarities, _windows(mask_array(valid, target.shape), SSIM_WINDOW))
 
 
 def ms_ssim(prediction: Bytes, target: Bytes, valid: Mask | None = None) -> float:
@@ -95,7 +98,8 @@ def ms_ssim(prediction: Bytes, target: Bytes, valid: Mask | None = None) -> floa
             for most images, and count by the share of their central pixel that does. Not a number where none counts.
     """
     everything = np.ones(target.shape, bool)
-    return _ms_ssim(prediction, target, everything if valid is None else valid, {"all": everything})["all"]
+    counted = everything if valid is None else mask_array(valid, target.shape)
+    return _ms_ssim(prediction, target, counted, {"all": everything})["all"]
 
 
 def pearson(prediction: NDArray[Any], target: NDArray[Any], valid: Mask | None = None) -> float:
@@ -104,7 +108,8 @@ def pearson(prediction: NDArray[Any], target: NDArray[Any], valid: Mask | None =
     It does not see brightness and contrast. Not a number where one of the images is constant.
     """
     if valid is not None:
-        prediction, target = prediction[valid], target[valid]
+        counted = mask_array(valid, target.shape)
+        prediction, target = prediction[counted], target[counted]
     if not target.size:
         return float("nan")
     one, other = (image - image.mean(dtype=np.float64) for image in (prediction, target))
@@ -128,6 +133,8 @@ def similarity(
         regions: parts of the image by name, (H, W) each. Those with fewer than `MIN_REGION` valid pixels are not
             scored: their scores are not numbers.
     """
+    valid = mask_array(valid, target.shape)
+    regions = {name: mask_array(region, target.shape) for name, region in regions.items()}
     _, similarities = structural_similarity(target, prediction, data_range=255, full=True)
     windows = _windows(valid, SSIM_WINDOW)
     inside = {name: region & valid for name, region in regions.items()}

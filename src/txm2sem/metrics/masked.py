@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.arrays import mask_array
+
 MIN_SUPPORT = 1e-6
 """Where less than this share of the weights lies on pixels that count, nothing is known."""
 
@@ -45,6 +47,7 @@ def gaussian_over(
         the smoothed image, also beside valid pixels, and 0 where the share is below `MIN_SUPPORT`; and the share, 0 to
         1. Both (H, W).
     """
+    valid = None if valid is None else mask_array(valid, image.shape)
     if valid is None or valid.all():
         return gaussian(image, sigma), np.ones(image.shape, np.float32)
     support = gaussian(valid, sigma)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2, rfftfreq
 from scipy.ndimage import gaussian_filter1d
 
+from txm2sem.arrays import mask_array
 from txm2sem.metrics.masked import gaussian, gaussian_over
 
 MIN_PEAK = 8.0
@@ -62,7 +63,7 @@ class Sketch:
             factor: 1 keeps the image's size.
             shape: of the largest sketch that this one will be compared with.
         """
-        weight = valid.astype(np.float32)
+        weight = mask_array(valid, image.shape).astype(np.float32)
         known = _blocks(weight, factor)
         grey = _blocks(image.astype(np.float32) * weight, factor) / np.maximum(known, np.float32(1e-6))
         counts = known > 0.5
@@ -137,6 +138,7 @@ def common_area(
         shift: place p of `other` is place p + shift of `one` [pixels].
         threshold: correlation from which a window is the same in both.
     """
+    valid = mask_array(valid[0], one.shape), mask_array(valid[1], other.shape)
     windows = list(_windows(one.shape, other.shape, shift))
     counts = np.array([valid[0][window] & valid[1][moved] for window, moved in windows]).reshape(-1, WINDOW, WINDOW)
     chosen = np.flatnonzero(counts.mean(axis=(1, 2)) >= 0.5)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2
 
+from txm2sem.arrays import mask_array
 from txm2sem.metrics.masked import gaussian_over
 
 MIN_SUPPORT = 0.98
@@ -96,6 +97,7 @@ def edges(image: NDArray[Any], valid: NDArray[np.bool_], sigma: float) -> Edges:
         valid: pixels that take part (H, W).
         sigma: standard deviation of the Gaussian that smooths [pixels].
     """
+    valid = mask_array(valid, image.shape)
     smoothed, support = gaussian_over(image, valid, sigma)
     counts = (support > MIN_SUPPORT) & valid
     # The gradient of the outermost pixels would be one-sided.

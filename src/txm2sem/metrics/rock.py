@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2
 
+from txm2sem.arrays import mask_array
+
 Mask = NDArray[np.bool_]
 
 
 def phase_fraction(phase: Mask, valid: Mask) -> float:
     """Return the share of the valid pixels that are of a phase, in [0, 1]; not a number where none is valid."""
+    phase, valid = _masks(phase, valid)
     count = np.count_nonzero(valid)
     return np.count_nonzero(phase & valid) / count if count else float("nan")
 
@@ -42,6 +45,7 @@ def two_point_correlation(phase: Mask, valid: Mask, longest: int) -> NDArray[np.
     """
     if not 0 <= longest < min(phase.shape):
         raise ValueError(f"longest: expected 0 to {min(phase.shape) - 1} for the shape {phase.shape}, found {longest}")
+    phase, valid = _masks(phase, valid)
     both, pairs = (_pairs_by_distance(mask, longest) for mask in (phase & valid, valid))
     # Whole numbers up to rounding in the transforms.
     correlation: NDArray[np.float64] = np.divide(both, pairs, out=np.full(longest + 1, np.nan), where=pairs > 0.5)
@@ -69,6 +73,7 @@ def chord_lengths(phase: Mask, valid: Mask, axis: int) -> NDArray[np.int64]:
         valid: (H, W).
         axis: 1 for chords in rows, 0 in columns.
     """
+    phase, valid = _masks(phase, valid)
     # Line after line: 0 the other phase, 1 this one, 2 unknown, as beyond both ends of each line.
     states = np.moveaxis(np.where(valid, phase, 2), axis, 1)
     line = np.pad(states, ((0, 0), (1, 1)), constant_values=2).ravel()
@@ -92,6 +97,7 @@ def mean_chord_length(phase: Mask, valid: Mask, axis: int) -> float:
         valid: (H, W).
         axis: 1 for chords in rows, 0 in columns.
     """
+    phase, valid = _masks(phase, valid)
     length = phase.shape[axis]
     after, before = ((phase.take(part, axis), valid.take(part, axis)) for part in (range(1, length), range(length - 1)))
     pairs = after[1] & before[1]
@@ -107,6 +113,7 @@ def quads(phase: Mask, valid: Mask) -> NDArray[np.int64]:
     The pattern [[a, b], [c, d]] of a phase (1) and others (0) has the index a + 2 b + 4 c + 8 d. `specific_perimeter`
     and `euler_density` follow from it; counts of several images add up.
     """
+    phase, valid = _masks(phase, valid)
     corners = [(part[:-1, :-1], part[:-1, 1:], part[1:, :-1], part[1:, 1:]) for part in (phase.astype(np.uint8), valid)]
     (a, b, c, d), known = corners
     index = a + 2 * b + 4 * c + 8 * d
@@ -137,6 +144,10 @@ def euler_density(counts: NDArray[np.int64]) -> float:
         counts: as `quads` returns them. Not a number without any.
     """
     return _density(counts, _EULER)
+
+
+def _masks(phase: Mask, valid: Mask) -> tuple[Mask, Mask]:
+    return mask_array(phase, np.shape(phase), "the phase"), mask_array(valid, np.shape(phase))
 
 
 def _density(counts: NDArray[np.int64], weights: NDArray[np.float64]) -> float:

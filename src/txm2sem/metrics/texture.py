@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.arrays import mask_array
+
 Values = NDArray[np.float64]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -37,6 +39,7 @@ def texture(tile: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -
         tile: (H, W) of at least 2 x 2 pixels, in [-1, 1].
         valid: pixels that count, (H, W), some at least; the others are filled with the mean. All where absent.
     """
+    valid = None if valid is None else mask_array(valid, tile.shape)
     counted = tile[valid].astype(np.float64) if valid is not None else tile.ravel().astype(np.float64)
     mean, spread = counted.mean(), counted.std()
     centred = tile.astype(np.float64) - mean

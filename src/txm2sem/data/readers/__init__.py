@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.arrays import plain_array
 from txm2sem.data.files import check_is_file
 from txm2sem.data.readers.arrays import ArrayVolume, NumpyVolume
 from txm2sem.data.readers.base import CACHE_BYTES, StoredVolume
@@ -65,8 +65,8 @@ def open_volume(volume: VolumeInput | NDArray[Any]) -> VolumeReader:
         UserError: there is nothing there, it is of an unknown format, damaged, incomplete or not one grey volume, or
             the input does not fit it.
     """
-    if isinstance(volume, np.ndarray):
-        return VolumeReader(ArrayVolume(volume))
+    if not isinstance(volume, VolumeInput):
+        return VolumeReader(ArrayVolume(plain_array(volume, ArrayVolume.name)))
     return VolumeReader(_open(volume), volume.axes, volume.voxel_size, volume.roi, volume.missing)
 
 
@@ -75,7 +75,9 @@ def _open(volume: VolumeInput) -> StoredVolume:
     suffix = path.suffix.lower()
     if path.is_dir():
         return _open_folder(path, volume.dataset)
-    if path.is_file() and suffix in _HDF5:
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is a pipe, a socket or a device; expected a file or a folder")
+    if path.exists() and suffix in _HDF5:
         from txm2sem.data.readers.hdf5 import Hdf5Volume
 
         return Hdf5Volume(path, volume.dataset)
@@ -105,6 +107,8 @@ def _open_folder(folder: Path, dataset: str) -> StoredVolume:
 
     if is_zarr(folder):
         return ZarrVolume(folder, dataset)
+    if (folder / "attributes.json").is_file():
+        raise UserError(f"{folder} is of the format N5, which is not read; write it anew as Zarr or HDF5")
     _refuse_dataset(dataset, folder)
     return TiffSlicesVolume(find_slices(folder), str(folder))
 

@@ -92,6 +92,38 @@ class ZarrVolume(StoredVolume):
         return [self._array.path, *hashes]
 
 
+def level_paths(folder: Path) -> list[str]:
+    """Return the paths of the levels of an image in its folder, the finest first; [""] where it is another one.
+
+    Raises:
+        UserError: the folder cannot be read, or describes several images.
+    """
+    with readable(folder, "a Zarr folder"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        root = zarr.open(PlainFiles(folder, read_only=True), mode="r")
+        levels = _levels(root, str(folder)) if isinstance(root, zarr.Group) else []
+        return [level.path for level in levels if level.image is levels[0].image] or [""]
+
+
+def display_settings(folder: Path) -> tuple[list[str], tuple[float, float] | None]:
+    """Return the names of the channels of an image, and which values of the first are shown as black and white.
+
+    [] and None for what is not said, or not as it should be.
+    """
+    attributes = dict(zarr.open_group(PlainFiles(folder, read_only=True), mode="r").attrs)
+    ome = attributes.get("ome")
+    omero = (ome if isinstance(ome, Mapping) else attributes).get("omero")
+    channels = omero.get("channels") if isinstance(omero, Mapping) else None
+    if not isinstance(channels, list) or not all(isinstance(channel, Mapping) for channel in channels):
+        return [], None
+    labels = [str(channel.get("label", "")) for channel in channels]
+    window = channels[0].get("window") if channels else None
+    match [window.get(end) for end in ("start", "end")] if isinstance(window, Mapping) else []:
+        case [float() | int() as start, float() | int() as end] if -np.inf < start < end < np.inf:
+            return labels, (float(start), float(end))
+    return labels, None
+
+
 def _grid(
     folder: Path, root: zarr.Array[Any] | zarr.Group, array: zarr.Array[Any], labels: Mapping[str, Sequence[object]]
 ) -> list[Along]:

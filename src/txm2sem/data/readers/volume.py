@@ -24,6 +24,9 @@ MOST_SIDE = 2**20
 MOST_VOXELS = 2**46
 """Voxels of what is read: 70 TB in 8 bits, which takes years to translate."""
 
+SHOWN_BYTES = 2**26
+"""Of a slice that is looked at, about as many are read at once."""
+
 Box = tuple[range, range, range]
 """Slices, rows and columns in the whole volume."""
 
@@ -116,6 +119,27 @@ class VolumeReader:
         block = self._load(box)
         self._check_finite(block, box)
         return block
+
+    def shown(self) -> tuple[int, NDArray[Any]]:
+        """Return the position of a slice that shows something, near the region's middle, and (rows, columns) of it.
+
+        Raises:
+            UserError: all voxels of the region have one value; or one of those read is not finite.
+        """
+        depth, rows, columns = self.shape
+        height = max(1, SHOWN_BYTES // (columns * self.dtype.itemsize))
+        low, high = math.inf, -math.inf
+        for z in sorted(range(depth), key=lambda z: abs(z - depth // 2)) if self.absent_share < 1 else ():
+            for first in range(0, rows, height):
+                part = self.read(slice(z, z + 1), slice(first, first + height), slice(None))[0]
+                low, high = min(low, float(part.min())), max(high, float(part.max()))
+                if high > low:
+                    return z, part
+        found = f"has the value {low:g} everywhere" if self.absent_share < 1 else "has no voxels that are stored"
+        raise UserError(
+            f"{self.name} {found} in what is to be read; expected different grey values: look at it in the program "
+            "that wrote it, or pass another --roi or --dataset"
+        )
 
     def describe(self, z: int) -> str:
         """Name slice `z` of the region for messages: its number in the whole volume from 0, and where it is stored."""

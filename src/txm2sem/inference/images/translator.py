@@ -11,11 +11,12 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from txm2sem.arrays import grey_array
 from txm2sem.checkpoints import label_of
 from txm2sem.config import GreyMatching, TranslateCommand, run_name
 from txm2sem.data import GreyRange, check_grey_values, check_translates_txm, to_uint8
 from txm2sem.data.grey import trained_txm_range
-from txm2sem.data.pixels import GREY_DTYPES, check_finite
+from txm2sem.data.pixels import GREY_DTYPES
 from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
 from txm2sem.inference.calls import command_of
@@ -127,7 +128,7 @@ def translate_image(
     """Translate a TXM image, as `txm2sem translate` does.
 
     Args:
-        txm: (rows, columns), 8 or 16 bits or float; 0 is what was not imaged.
+        txm: (rows, columns), 8 or 16 bits or float; 0 is what was not imaged, and so is what is masked (`numpy.ma`).
         name: of the model's run; without it, the model that comes along.
         checkpoints_dir: where that is.
         options: those of `txm2sem translate`, such as `grey="match"` or `memory="4GB"`; for checkpoints without saved
@@ -137,14 +138,9 @@ def translate_image(
         The predicted SEM, (rows, columns): 0 to 255 are black to white of the SEM that the model was trained on.
 
     Raises:
-        UserError: the model is missing or does not fit the image, or an option has no such value.
+        UserError: the model is missing or does not fit the image, it is no such array, or an option has no such value.
     """
-    if txm.ndim != 2 or txm.dtype.name not in GREY_DTYPES:
-        raise UserError(
-            f"the image is {txm.shape} {txm.dtype}; expected (rows, columns) of {', '.join(GREY_DTYPES)}: convert it, "
-            "and translate volumes with txm2sem.inference.volume.translate_array"
-        )
-    check_finite(txm, "the image")
+    txm = grey_array(txm, ("rows", "columns"), "txm", GREY_DTYPES)
     if not name:
         name, checkpoints_dir = SHIPPED_TRANSLATION, SHIPPED_MODELS
     command = command_of(TranslateCommand(), "txm2sem translate", name, checkpoints_dir, options)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.ndimage import gaussian_filter
 
+from txm2sem.arrays import grey_array, mask_array
 from txm2sem.data.transforms import empty_areas
 from txm2sem.errors import UserError
 from txm2sem.inference.repair.tiles import blend_tiles
@@ -77,7 +78,7 @@ def krige(
 
     Args:
         sem: (H, W), grey values; 0 is not imaged, and what it shows inside the mask has no influence.
-        mask: (H, W), True where it is to be estimated.
+        mask: (H, W), True, or above 0, where it is to be estimated.
         txm: (H, W), grey values of the same place; areas of 0 are not imaged.
         texture: generator that texture is drawn from; None estimates without.
 
@@ -86,8 +87,11 @@ def krige(
         nothing was imaged, if the intact SEM is black in such places.
 
     Raises:
-        UserError: no pixel is intact.
+        UserError: no pixel is intact, or the arrays are not such ones.
     """
+    sem = grey_array(sem, ("rows", "columns"), "sem")
+    mask = mask_array(mask, sem.shape)
+    txm = None if txm is None else grey_array(txm, ("rows", "columns"), "txm", shape=sem.shape)
     empty = _empty(sem, mask, txm)
     observed = ~mask & (sem != 0) & ~empty
     if not observed.any():

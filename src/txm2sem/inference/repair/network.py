@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from txm2sem.arrays import grey_array, mask_array
 from txm2sem.checkpoints import label_of
 from txm2sem.config import DataOptions, RepairCommand, run_name
 from txm2sem.data import TiffStack, check_channels, repair_source
@@ -105,14 +106,21 @@ def fill(
         predictor: a repair model.
         txm: (H, W) in [-1, 1]; None where the model was trained without.
         sem: (H, W) in [-1, 1].
-        mask: (H, W), True where it is charged.
+        mask: (H, W), True, or above 0, where it is charged.
         options: the side of a tile, `patch_size`, is at most H and W; the contrast of each tile's TXM is adjusted by
             `gamma` and `hist_eq`, as that of each patch in training.
         tiles_at_once: tiles that are predicted together.
 
     Returns:
         (H, W) in [-1, 1], see `blend_tiles`.
+
+    Raises:
+        UserError: the arrays are not such ones.
     """
+
+    sem = grey_array(sem, ("rows", "columns"), "sem")
+    mask = mask_array(mask, sem.shape)
+    txm = None if txm is None else grey_array(txm, ("rows", "columns"), "txm", shape=sem.shape)
 
     def source(tile: Window) -> Tensor:
         seen = None

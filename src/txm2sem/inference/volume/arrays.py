@@ -10,8 +10,10 @@ import psutil
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from txm2sem.arrays import grey_array
 from txm2sem.config import VolumeCommand
 from txm2sem.data.readers import open_volume
+from txm2sem.data.stacks import GREY_DTYPES
 from txm2sem.data.writers import VoxelArray
 from txm2sem.inference.calls import command_of
 from txm2sem.inference.statistics import estimate_statistics
@@ -27,7 +29,8 @@ def translate_array(
     """Translate a TXM volume with a trained model, as `txm2sem volume` does.
 
     Args:
-        txm: (z, y, x), 8 or 16 bits or float: the grey values that the model was trained with.
+        txm: (z, y, x), 8 or 16 bits or float: the grey values that the model was trained with; 0 is what was not
+            imaged, and so is what is masked (`numpy.ma`).
         name: of the model's run.
         checkpoints_dir: where that is.
         options: those of `txm2sem volume`, such as `dtype="float32"`, `z_blend=True` or `memory="4GB"`; for checkpoints
@@ -38,8 +41,9 @@ def translate_array(
         it, in the type and grey values that `dtype` and `grey_range` name.
 
     Raises:
-        UserError: the model is missing or does not fit the volume, or an option has no such value.
+        UserError: the model is missing or does not fit the volume, it is no such array, or an option has no such value.
     """
+    txm = grey_array(txm, ("z", "y", "x"), "txm", GREY_DTYPES)
     command = command_of(VolumeCommand(), "txm2sem volume", name, checkpoints_dir, options)
     opened = OpenVolume(command, open_volume(txm))
     base = float(psutil.Process().memory_info().rss)

@@ -86,6 +86,8 @@ class OpenVolume:
         self.predictor = load_predictor(command, command.volume.backend, label)
         trust = open_trust(command, self.predictor, label)
         self.channels = None if trust is None else TrustChannels(trust, self.grey)
+        if truth is not None:
+            truth.shown()
         self.model_name = f"{paths.name} (epoch {label})"
         self.model_checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
         self.translator = PlaneTranslator(self.predictor, self._txm_range(), command.data)
@@ -177,7 +179,6 @@ class OpenVolume:
         grey = trained_txm_range(
             self.command.data.txm_range, self.reader.dtype, self.reader.name, run_name(self.command)
         )
-        middle = self.reader.shape[0] // 2
-        plane = self.reader.read(slice(middle, middle + 1), slice(None), slice(None))[0]
-        check_grey_values(plane[plane != 0], grey, "txm", self.reader.describe(middle))
+        z, part = self.reader.shown()
+        check_grey_values(part[part != 0], grey, "txm", self.reader.describe(z))
         return grey

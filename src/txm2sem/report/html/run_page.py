@@ -36,13 +36,16 @@ class WrittenPage:
     earlier: Path | None
 
 
-def report_run(paths: RunPaths, volumes: Sequence[Path] = (), output: Path | str = "") -> WrittenPage:
+def report_run(
+    paths: RunPaths, volumes: Sequence[Path] = (), output: Path | str = "", txm: Sequence[Path] = ()
+) -> WrittenPage:
     """Write the page about a run, from what its folders hold.
 
     Args:
         paths: the run.
         volumes: translated volumes, OME-Zarr or TIFF, to cut along xy, xz and yz.
         output: the file, `results/NAME/report.html` where empty; an earlier one is moved into a dated folder beside it.
+        txm: what the volumes were translated from, in the same order, as far as it is not in their folders.
 
     Raises:
         UserError: there is no such run, a file of it is damaged, or the page cannot be written.
@@ -50,16 +53,16 @@ def report_run(paths: RunPaths, volumes: Sequence[Path] = (), output: Path | str
     target = Path(output) if str(output) else paths.report
     check_output(target)
     record = RunRecord.read(paths)
-    return write_page(target, f"{paths.name}: report", run_sections(record, volumes), header_html(record))
+    return write_page(target, f"{paths.name}: report", run_sections(record, volumes, txm), header_html(record))
 
 
-def run_sections(record: RunRecord, volumes: Sequence[Path] = ()) -> dict[str, str]:
+def run_sections(record: RunRecord, volumes: Sequence[Path] = (), txm: Sequence[Path] = ()) -> dict[str, str]:
     """Return the parts of the page, by title, as HTML."""
     untested = command_html("Test it", next_test(record.paths))
     sections = {"Verdict": verdict_html(record) + ("" if record.tested else untested)}
     images = patches_html(record)
     sections["Images"] = images or f"<p>There are none: it was not tested yet.</p>\n{untested}"
-    views = volumes_html(record, volumes)
+    views = volumes_html(record, volumes, txm)
     if views:
         sections["Volumes"] = views
     if record.tested:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 from tifffile import TiffFile
 
 from txm2sem.data.readers import VolumeInput, open_volume
 from txm2sem.data.readers.base import StoredVolume, readable
-from txm2sem.data.readers.ome_zarr import ZarrVolume, is_zarr
+from txm2sem.data.readers.ome_zarr import ZarrVolume, display_settings, is_zarr, level_paths
 from txm2sem.data.readers.tiff_stack import TiffStackVolume
 from txm2sem.errors import UserError
+from txm2sem.files import read_json
 from txm2sem.inference.volume.channels import NAMES
 from txm2sem.report.html.images import reduced
 from txm2sem.runs import VolumePaths
@@ -64,24 +64,64 @@ def open_display(path: Path) -> DisplayVolume:
     raise UserError(f"--volume {path}: expected a volume that txm2sem volume has written: an OME-Zarr or a TIFF file")
 
 
-def open_input(path: Path, whole: Shape) -> ReadSlice | None:
-    """Return what reads slices (y, x) of the TXM that a volume was translated from; None where it is not there now.
+def open_input(path: Path, whole: Shape, txm: Path | None = None) -> ReadSlice | None:
+    """Return what reads slices (y, x) of the TXM that a volume was translated from.
+
+    The report beside the volume says what the TXM was. It may come from somebody else, so it decides about no place on
+    this machine: only what is in the folder of the volume is opened, unless the user names the TXM.
 
     Args:
-        path: the translated volume, whose report says what the TXM was.
+        path: the translated volume.
         whole: its shape at full resolution, (z, y, x).
+        txm: what the user names; None: what the report says.
+
+    Returns:
+        None where the user names none and there is none in the folder now, or another one.
+
+    Raises:
+        UserError: what the user names cannot be read, or has another shape.
     """
     report = VolumePaths(path).report(".json")
+    said: dict[str, Any] = {}
+    with suppress(UserError):
+        said = read_json(report, "translate the volume again")
+    options = said.get("options")
+    given = {name: value for name, value in options.items() if name in _READING} if isinstance(options, dict) else {}
+    if not all(isinstance(value, str) for value in given.values()):
+        given = {}
+    place = _in_folder(path.parent, said.get("input")) if txm is None else txm
+    if place is None:
+        return None
     try:
-        found = json.loads(report.read_text(encoding="utf-8"))
-        options = found["options"]
-        given = VolumeInput(found["input"], options["dataset"], options["axes"], None, options["roi"])
-        reader = open_volume(given)
-    except (OSError, ValueError, KeyError, TypeError, UserError):
-        return None
-    if any(abs(side - own) > 0 for side, own in zip(whole, reader.shape, strict=True)):
-        return None
+        reader = open_volume(VolumeInput(place, **given))
+        if reader.shape != whole:
+            raise UserError(
+                f"{reader.name} has {reader.shape} voxels (z, y, x), but {path} has {whole}; expected the same"
+            )
+    except UserError:
+        if txm is None:
+            return None
+        raise
     return lambda z: reader.read(slice(z, z + 1), slice(None), slice(None))[0]
+
+
+_READING = ("dataset", "axes", "roi", "missing")
+"""Options of a translation that say how its TXM is read."""
+
+
+def _in_folder(folder: Path, name: object) -> Path | None:
+    """Return where a report says that a TXM is, if that is in a folder: a file or folder, or a pattern of slices.
+
+    Names of data sets behind it are left out.
+    """
+    path, folder = Path(str(name)), folder.absolute()
+    if ".." in path.parts or not path.is_relative_to(folder):
+        return None
+    with suppress(OSError, ValueError):  # no name of a file
+        while path != folder and not any(character in path.name for character in "*?[") and not path.exists():
+            path = path.parent
+        return path if path != folder else None
+    return None
 
 
 def shrink(read: ReadSlice, shape: Shape, factor: int, step: int = 1) -> NDArray[Any]:
@@ -112,18 +152,10 @@ def factor_for(shape: Shape, most: int) -> int:
 
 
 def _open_zarr(path: Path) -> DisplayVolume:
-    with readable(path, "an OME-Zarr image"):
-        attributes = dict(zarr.open_group(path, mode="r").attrs)
-    ome: Any = attributes.get("ome", attributes)
-    multiscales = ome.get("multiscales", [])
-    names = [dataset["path"] for dataset in multiscales[0]["datasets"]] if multiscales else [""]
-    levels = [ZarrVolume(path, name) for name in names]
+    levels = [ZarrVolume(path, name) for name in level_paths(path)]
     shapes = [_shape(level) for level in levels]
     chosen = max([number for number, shape in enumerate(shapes) if max(shape) >= SHOWN_SIDE], default=0)
-    described = ome.get("omero", {}).get("channels", [])
-    labels = [str(channel.get("label", "")) for channel in described]
-    windows = [channel.get("window", {}) for channel in described]
-    window = (windows[0]["start"], windows[0]["end"]) if windows and {"start", "end"} <= set(windows[0]) else None
+    labels, window = display_settings(path)
     scale = round(max(shapes[0]) / max(shapes[chosen]))
     return _display(levels[chosen], labels, window, scale)
 
@@ -135,7 +167,7 @@ def _open_tiff(path: Path) -> DisplayVolume:
     return _display(stored, labels, None, 1)
 
 
-def _display(stored: StoredVolume, labels: list[str], window: Any, scale: int) -> DisplayVolume:
+def _display(stored: StoredVolume, labels: list[str], window: tuple[float, float] | None, scale: int) -> DisplayVolume:
     axes = stored.axes or ("z", "y", "x")
     count = stored.shape[axes.index("c")] if "c" in axes else 1
     names = labels if len(set(labels)) == count else [*NAMES, *map(str, range(len(NAMES), count))][:count]
@@ -146,7 +178,7 @@ def _display(stored: StoredVolume, labels: list[str], window: Any, scale: int) -
         channels={name: partial(_slice, stored, axes, number) for number, name in enumerate(names)},
         shape=_shape(stored),
         voxel_size=(known[0], known[1], known[2]) if len(known) == 3 else None,
-        window=None if window is None else (float(window[0]), float(window[1])),
+        window=window,
         scale=scale,
     )
 

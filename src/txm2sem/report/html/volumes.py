@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,25 @@ UNITS = {"uncertainty": "grey values of the prediction", "contradiction": "σ", 
 ORDER = (PREDICTION, TXM, TRUTH)
 
 
-def volumes_html(record: RunRecord, volumes: Sequence[Path]) -> str:
+def volumes_html(record: RunRecord, volumes: Sequence[Path], txm: Sequence[Path] = ()) -> str:
     """Return the viewers of a run's cubes, and of whole volumes; nothing where there are none.
 
+    Args:
+        record: the run.
+        volumes: the whole volumes.
+        txm: what they were translated from, in the same order, as far as it is not beside them.
+
     Raises:
-        UserError: a volume cannot be read.
+        UserError: a volume cannot be read, or there are more TXM volumes than others.
     """
+    if len(txm) > len(volumes):
+        raise UserError(
+            f"--txm: expected one for each --volume at most, found {len(txm)} for {len(volumes)}; leave some out"
+        )
     cubes = record.volumes[:MOST_CUBES]
     each = MOST_VOXELS // max(1, len(cubes) + len(volumes))
-    parts = [whole_volume_html(path, number, each) for number, path in enumerate(volumes)]
+    pairs = zip_longest(volumes, txm)
+    parts = [whole_volume_html(path, number, each, source) for number, (path, source) in enumerate(pairs)]
     parts += [_cube_html(record, cube, each) for cube in cubes]
     left = record.volumes[MOST_CUBES:]
     if left:
@@ -50,26 +61,28 @@ def volumes_html(record: RunRecord, volumes: Sequence[Path]) -> str:
     return "\n".join(parts)
 
 
-def whole_volume_html(path: Path, number: int, most: int) -> str:
-    """Return the viewer of a translated volume, beside its TXM where that is still there.
+def whole_volume_html(path: Path, number: int, most: int, source: Path | None = None) -> str:
+    """Return the viewer of a translated volume, beside its TXM where that is named or still beside it.
 
     Args:
         path: an OME-Zarr or a TIFF file.
         number: of the viewer in the page.
         most: voxels to show of it.
+        source: the TXM, see `open_input`.
     """
     opened = open_display(path)
     factor = factor_for(opened.shape, most // (len(opened.channels) + 1))
     shape = shrunk_shape(opened.shape, factor)
     layers = [_channel(name, shrink(read, shape, factor), opened) for name, read in opened.channels.items()]
     z, y, x = (side * opened.scale for side in opened.shape)
-    txm = open_input(path, (z, y, x))
+    txm = open_input(path, (z, y, x), source)
     if txm is not None:
         layers.insert(1, Layer(TXM, as_bytes(shrink(txm, shape, factor, opened.scale))))
     step = factor * opened.scale
     viewer = volume_viewer(f"whole-{number}", layers, step=step, voxel_size=opened.voxel_size)
     size = None if opened.voxel_size is None else [side / opened.scale for side in opened.voxel_size]
-    return f"<h3>{escape(path.name)}</h3>\n{_about((z, y, x), step, size)}\n{viewer}"
+    note = "" if txm is not None else "Its TXM is shown where it is in the same folder, or named with --txm."
+    return f"<h3>{escape(path.name)}</h3>\n{_about((z, y, x), step, size, note)}\n{viewer}"
 
 
 def continuity_html(volumes: Mapping[str, Any]) -> str:

@@ -19,6 +19,10 @@ CACHE_BYTES = 128 * 1024**2
 block, so this need only hold what two neighbouring blocks share."""
 
 
+MOST_WORDS = 300
+"""Characters of what a library says that are shown."""
+
+
 @dataclass(frozen=True)
 class Absent:
     """What is not stored of a part of an array, though the array's shape takes it in.
@@ -47,6 +51,7 @@ class StoredVolume(ABC):
         axes: name of each axis, `z`, `y`, `x` or another; None where the file does not say.
         steps: distance of neighbours along each axis [nm]; None where the file does not say.
         origin: where the first voxel is along each axis [nm]; None where the file does not say.
+        no_data: value of voxels that were not imaged, which become 0; None where the file names none.
         process: the only process that may read, where forked ones would share the position in an open file.
     """
 
@@ -57,6 +62,7 @@ class StoredVolume(ABC):
     axes: tuple[str, ...] | None = None
     steps: tuple[float | None, ...] | None = None
     origin: tuple[float | None, ...] | None = None
+    no_data: float | None = None
     process: int | None = None
 
     @abstractmethod
@@ -96,7 +102,7 @@ def readable(path: Path | str, kind: str) -> Iterator[None]:
     except (UserError, MemoryError):
         raise
     except Exception as error:  # a damaged file makes the libraries and their many codecs raise nearly anything
-        raise UserError(f"{path} cannot be read as {kind} ({error}); {remedy(error)}") from error
+        raise UserError(f"{path} cannot be read as {kind} {explained(error)}") from error
 
 
 _REMEDIES = {
@@ -114,8 +120,12 @@ _REMEDIES = {
 """What the user can do, by what the libraries say where nothing is damaged."""
 
 
-def remedy(error: Exception) -> str:
-    """Return what the user can do about an error of a format's library."""
+def explained(error: Exception) -> str:
+    """Return what a format's library says of an error, in brackets, and what the user can do about it."""
+    return f"({' '.join(str(error).split())[:MOST_WORDS]}); {_remedy(error)}"
+
+
+def _remedy(error: Exception) -> str:
     for mark, words in _REMEDIES.items():
         if mark in str(error):
             return words

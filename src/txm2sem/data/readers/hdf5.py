@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.data.readers.attributes import no_data, without_sign
 from txm2sem.data.readers.base import Absent, StoredVolume, readable
 from txm2sem.data.readers.datasets import describe_datasets, only_dataset
 from txm2sem.data.readers.hdf5_files import Hdf5Files
@@ -21,7 +22,7 @@ from txm2sem.errors import UserError
 class Hdf5Volume(StoredVolume):
     """A data set of an HDF5 file; where none is named, the only one with three axes, or the one that NeXus shows.
 
-    Links, virtual data sets and external storage are followed to files beside it, see `Hdf5Files`. Axes, sizes of
+    Links and virtual data sets are followed to files beside it, see `Hdf5Files`. Axes, sizes of
     voxels and their place are taken from what is known of the programs that write HDF5, see `layout_of`.
 
     Raises:
@@ -35,14 +36,13 @@ class Hdf5Volume(StoredVolume):
             self._files = Hdf5Files(path)
             self._dataset = _open_dataset(self._files, dataset, str(path))
             layout = layout_of(self._files, self._dataset)
-        self.name = f"{path.parent / self._files.inside(self._dataset.file)}{self._dataset.name}"
-        self.shape = layout.shape
-        self.axes = layout.axes
-        self.steps = tuple(step for step, _ in layout.grid)
-        self.origin = tuple(place for _, place in layout.grid)
-        self.dtype = self._dataset.dtype
-        if layout.unsigned and self.dtype.kind == "i":
-            self.dtype = np.dtype(self.dtype.str.replace("i", "u"))
+            self.name = f"{path.parent / self._files.inside(self._dataset.file)}{self._dataset.name}"
+            self.shape = layout.shape
+            self.axes = layout.axes
+            self.steps = tuple(step for step, _ in layout.grid)
+            self.origin = tuple(place for _, place in layout.grid)
+            self.dtype = without_sign(self._dataset.dtype) if layout.unsigned else self._dataset.dtype
+            self.no_data = no_data(self._dataset.attrs, self._dataset.dtype, self.dtype)
 
     def load(self, where: tuple[slice, ...]) -> NDArray[Any]:
         """Return a copy."""

@@ -100,7 +100,7 @@ class Hdf5Files:
             UserError: a link leads out of the folder, to a file that is not there, or in a circle.
         """
         if links > MOST_LINKS:
-            raise UserError(f"{start.file.filename}: the links to {name} lead in a circle; correct them")
+            raise UserError(f"{start.file.filename}: the links to {name.strip('/')} lead in a circle; correct them")
         item = start["/"] if name.startswith("/") else start
         parts = [part for part in name.split("/") if part not in ("", ".")]
         for number, part in enumerate(parts):

@@ -15,19 +15,17 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.readers.axes import attribute_labels, axis_tags, labelled_axes, texts, three_axes
+from txm2sem.data.readers.attributes import attribute_labels, axis_tags, is_unsigned, texts
+from txm2sem.data.readers.axes import labelled_axes, three_axes
 from txm2sem.data.readers.coordinates import MOST_COORDINATES, NOWHERE, Along, agreed, grid_of
 from txm2sem.data.readers.hdf5_files import Hdf5Files
 from txm2sem.data.readers.hdf5_storage import absent_voxels
 from txm2sem.data.readers.units import nanometres
 from txm2sem.errors import UserError
-from txm2sem.files import interpreting, read_text
+from txm2sem.files import read_text
 
 MOST_XML = 16 * 2**20
 """Bytes of the XML file that BigDataViewer writes, at most."""
-
-MOST_LEVELS = 64
-"""Levels of a pyramid, at most: each halves the one before."""
 
 _BIG_DATA_VIEWER = re.compile(r"/?t\d+/s(\d+)/(\d+)/cells")
 _IMARIS = re.compile(r"/?DataSet/ResolutionLevel (\d+)/TimePoint \d+/Channel \d+/Data")
@@ -65,7 +63,7 @@ def layout_of(files: Hdf5Files, dataset: h5py.Dataset) -> Layout:
             said.append(_scaled(files, [_find(files, group, name) for name in names], shape))
     axes = labelled_axes(labels, shape)
     said.append(_element_sizes(dataset, axes))
-    unsigned = (_text(dataset.attrs.get("_Unsigned")) or "").lower() == "true"  # netCDF
+    unsigned = is_unsigned(dataset.attrs)
     viewer, imaris = _BIG_DATA_VIEWER.fullmatch(dataset.name), _IMARIS.fullmatch(dataset.name)
     factors = _find(files, dataset.file, f"s{viewer[1]}/resolutions") if viewer else None
     if isinstance(factors, h5py.Dataset):
@@ -161,19 +159,18 @@ def _big_data_viewer(files: Hdf5Files, dataset: h5py.Dataset, factors: h5py.Data
     [] where there is no such file, or it says nothing.
     """
     path, name = Path(dataset.file.filename).with_suffix(".xml"), _BIG_DATA_VIEWER.fullmatch(dataset.name)
-    if name is None or not path.exists() or factors.shape[:1] > (MOST_LEVELS,):
+    values = _values(files, factors) if factors.size < MOST_COORDINATES else None
+    if name is None or values is None or not path.exists():
+        return []
+    try:
+        xml = ElementTree.fromstring(read_text(path, "", MOST_XML))
+        setup = {setup.findtext("id", "").strip(): setup for setup in xml.iter("ViewSetup")}[str(int(name[1]))]
+        sizes = [float(size) for size in setup.findtext("voxelSize/size", "").split()]
+        unit, level = setup.findtext("voxelSize/unit"), values[int(name[2])].tolist()
+        steps = [nanometres(size * factor, unit) for size, factor in zip(sizes, level, strict=True)]
+    except (UserError, ElementTree.ParseError, LookupError, TypeError, ValueError):  # an XML of something else
         return []
     files.note(path)
-    with interpreting(path, "the XML of BigDataViewer", "correct it, or move it away and pass --voxel_size"):
-        xml = ElementTree.fromstring(read_text(path, "export it again", MOST_XML))
-        setups = {setup.findtext("id", "").strip(): setup for setup in xml.iter("ViewSetup")}
-        setup = setups[str(int(name[1]))]
-        unit = setup.findtext("voxelSize/unit")
-        sizes = [float(size) for size in setup.findtext("voxelSize/size", "").split()]
-        values = _values(files, factors)
-        if unit is None or values is None or len(sizes) != 3:
-            return []
-        steps = [nanometres(size * factor, unit) for size, factor in zip(sizes, values[int(name[2])], strict=True)]
     return [(step, None) for step in reversed(steps)]
 
 

@@ -50,20 +50,23 @@ def absent_voxels(files: Hdf5Files, dataset: h5py.Dataset, where: Box, depth: in
         depth: virtual data sets that it is a source of.
 
     Raises:
-        UserError: a filter is not installed, or sources are outside the folder, cut off, or too intricate.
+        UserError: a filter is not installed, or sources are outside the folder, raw files, or too intricate.
     """
     name, value = f"{dataset.file.filename}{dataset.name}", _fill_value(dataset)
     if depth > MOST_LINKS:
         raise UserError(f"the sources of {name} lead in a circle; write it anew")
     if dataset.is_virtual:
         return _absent_sources(files, dataset, where, depth, value)
-    if dataset.external:
-        _check_external(files, dataset, name, depth)
-    elif dataset.chunks:
+    if dataset.external:  # which HDF5 looks for anywhere on the machine, first in the current folder
+        raise UserError(
+            f"{name} has its voxels in raw files ({dataset.external[0][0]}), which are not read; write them into the "
+            "HDF5 file, e.g. with h5repack -l CONTI"
+        )
+    if dataset.chunks:
         check_chunks(dataset.chunks, dataset.dtype.itemsize, name)
         _check_filters(dataset, name)
         return _absent_chunks(dataset, where, name, value)
-    elif dataset.id.get_storage_size() == 0:
+    if dataset.id.get_storage_size() == 0:
         first = tuple(part.start for part in where)
         return Absent(math.prod(map(len, where)), first, "its voxels were never written", value)
     return Absent()
@@ -105,26 +108,6 @@ def _is_used(dataset: h5py.Dataset, place: int) -> bool:
     return bool(dataset.id.chunk_iter(lambda chunk: None if chunk.filter_mask >> place & 1 else True))
 
 
-def _check_external(files: Hdf5Files, dataset: h5py.Dataset, name: str, depth: int) -> None:
-    """Check that the raw files of a data set are beside it, and whole."""
-    if depth:  # HDF5 would look for them in the current folder
-        raise UserError(f"{name} has its voxels in raw files and is a source of another data set; write them into one")
-    needed = dataset.size * dataset.dtype.itemsize
-    for raw, offset, size in dataset.external:
-        path = files.beside(raw, dataset.file)
-        files.note(path)
-        part = min(size, needed)
-        found = path.stat().st_size - offset
-        if found < part:
-            raise UserError(
-                f"{path} is truncated: {name} takes {part} bytes of it from byte {offset} on, and it has {found}; copy "
-                "it again"
-            )
-        needed -= part
-    if needed:
-        raise UserError(f"{name} lacks {needed} bytes in the raw files that it names; copy or export it again")
-
-
 # -- virtual data sets ----------------------------------------------------------------------------------------------
 
 
@@ -136,7 +119,7 @@ def _absent_sources(files: Hdf5Files, dataset: h5py.Dataset, where: Box, depth: 
             "at them all; write it into one data set, or pass a smaller --roi"
         )
     covered: list[list[NDArray[np.bool_]]] = []
-    inner, cause = 0, "no source has it"
+    inner, places, cause = 0, [], "no source has it"
     for source in sources:
         chosen = _chosen(source.vspace, dataset.shape, where, dataset)
         if not all(axis.any() for axis in chosen):
@@ -148,11 +131,13 @@ def _absent_sources(files: Hdf5Files, dataset: h5py.Dataset, where: Box, depth: 
             absent = absent_voxels(files, found, _needed(source, dataset, found, where), depth + 1)
         if absent.voxels:
             inner, cause = inner + absent.voxels, f"in its source {source.file_name}, {absent.cause}"
+            places.append(tuple(int(axis.argmax()) for axis in chosen))
         covered.append(chosen)
     voxels, first = _uncovered(covered, [len(part) for part in where])
-    if not voxels + inner:
+    places += [first] if voxels else []
+    if not places:
         return Absent()
-    corner = tuple(part.start + index for part, index in zip(where, first, strict=True))
+    corner = tuple(part.start + index for part, index in zip(where, min(places), strict=True))
     return Absent(voxels + inner, corner, cause, value)
 
 

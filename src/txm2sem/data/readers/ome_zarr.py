@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from yaozarrs import v04, v05
 
-from txm2sem.data.readers.axes import attribute_labels, labelled_axes, texts, three_axes
+from txm2sem.data.readers.attributes import attribute_labels, is_unsigned, no_data, texts, without_sign
+from txm2sem.data.readers.axes import labelled_axes, three_axes
 from txm2sem.data.readers.base import Absent, StoredVolume, readable
 from txm2sem.data.readers.coordinates import MOST_COORDINATES, NOWHERE, Along, agreed, grid_of, in_nanometres
 from txm2sem.data.readers.datasets import describe_datasets, only_dataset
@@ -58,7 +59,9 @@ class ZarrVolume(StoredVolume):
             self._folder = folder
             self.name = str(folder / array.path)
             self.shape = array.shape
-            self.dtype = np.dtype(array.dtype)
+            stored = np.dtype(array.dtype)
+            self.dtype = without_sign(stored) if is_unsigned(array.attrs) else stored
+            self.no_data = no_data(array.attrs, stored, self.dtype)
             labels = attribute_labels(array.attrs)
             labels["dimension_names"] = list(getattr(array.metadata, "dimension_names", None) or ())  # of Zarr 3
             grid = [_grid(folder, root, array, labels)]
@@ -77,7 +80,7 @@ class ZarrVolume(StoredVolume):
 
     def load(self, where: tuple[slice, ...]) -> NDArray[Any]:
         """Return a copy."""
-        return np.asarray(self._array[where])
+        return np.asarray(self._array[where]).view(self.dtype)
 
     def absent(self, where: tuple[range, ...]) -> Absent:
         """Return the chunks whose files are not there, or that their shards do not have."""

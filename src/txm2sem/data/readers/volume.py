@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from txm2sem.config import MissingVoxels
 from txm2sem.data.pixels import GREY_DTYPES, are_grey, described
 from txm2sem.data.readers.axes import extent, find_axes
-from txm2sem.data.readers.base import StoredVolume, remedy
+from txm2sem.data.readers.base import StoredVolume, explained
 from txm2sem.data.readers.roi import parse_roi
 from txm2sem.data.readers.voxel_size import VoxelSize, check_voxel_size, stored_voxel_size
 from txm2sem.errors import UserError
@@ -174,10 +174,17 @@ class VolumeReader:
             if len(box[0]) > 1:  # slice by slice, so that the error names the first bad one
                 return np.concatenate([self._load((range(z, z + 1), *box[1:])) for z in box[0]])
             raise UserError(
-                f"{self.describe(box[0].start - self.offset[0])} cannot be read ({error}); {remedy(error)}"
+                f"{self.describe(box[0].start - self.offset[0])} cannot be read {explained(error)}"
             ) from error
         block = stored.transpose(*self._axes, *others).reshape(tuple(map(len, box)))
-        return np.array(block, dtype=self.dtype, order="C")
+        return self._blackened(np.array(block, dtype=self.dtype, order="C"))
+
+    def _blackened(self, grey: NDArray[Any]) -> NDArray[Any]:
+        """Return grey values, which are changed, with 0 where the file says that nothing was imaged."""
+        no_data = self._stored.no_data
+        if no_data is not None:
+            grey[np.isnan(grey) if math.isnan(no_data) else grey == no_data] = 0
+        return grey
 
     def _check_finite(self, block: NDArray[Any], box: Box) -> None:
         if block.dtype.kind != "f":
@@ -217,17 +224,18 @@ class VolumeReader:
         if missing not in get_args(MissingVoxels):
             raise UserError(f"--missing {missing}: expected one of {', '.join(get_args(MissingVoxels))}")
         absent = self._stored.absent(self._stored_parts(self._roi))
-        if not absent.voxels or (missing == "black" and absent.value == 0):
+        is_black = not self._blackened(np.array([absent.value], np.float64)).any()
+        if not absent.voxels or (missing == "black" and is_black):
             return absent.voxels
         z, y, x = (absent.first[axis] for axis in self._axes)
         black = (
-            "or, where its writer leaves out what is black, as some do, pass --missing black"
-            if absent.value == 0
-            else f"which would be read as {absent.value:g} and cannot be taken for black"
+            ", or, where its writer leaves out what is black, as some do, --missing black"
+            if is_black
+            else f" (they would be read as {absent.value:g}, so --missing black does not help)"
         )
         share = absent.voxels / math.prod(self.shape)
         raise UserError(
             f"{self.name} lacks {share:.2%} of its voxels, the first of them at z = {z}, y = {y}, x = {x}, as "
-            f"{absent.cause}; expected all that are to be read: copy or export it again, pass a --roi without them, "
-            f"{black}"
+            f"{absent.cause}; expected all that are to be read: copy or export it again, or pass a --roi without "
+            f"them{black}"
         )

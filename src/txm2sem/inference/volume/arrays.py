@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from txm2sem.arrays import grey_array
 from txm2sem.config import VolumeCommand
+from txm2sem.data.pixels import GREY_DTYPES
 from txm2sem.data.readers import open_volume
-from txm2sem.data.stacks import GREY_DTYPES
 from txm2sem.data.writers import VoxelArray
 from txm2sem.inference.calls import command_of
 from txm2sem.inference.statistics import estimate_statistics

@@ -125,6 +125,7 @@ def _link(folder: Path) -> None:
 
 def _of_another_kind(folder: Path) -> None:
     with pytest.raises(Killed), Draft(folder.with_suffix(""), "volume").begin({}):
+        (folder / "part").touch()
         raise Killed
 
 
@@ -149,9 +150,17 @@ def test_a_folder_of_that_name_that_is_not_its_own_is_refused_and_untouched(
 def test_a_part_of_another_output_is_named_and_kept(tmp_path: Path) -> None:
     draft = Draft(tmp_path / "out", "test")
     with pytest.raises(Killed), draft.begin(IDENTITY):
+        (draft.folder / "part").touch()
         raise Killed
     with pytest.raises(UserError, match="its model is a, but here it is b"):
         draft.look({**IDENTITY, "model": "b"})
+
+
+def test_where_nothing_was_made_nothing_is_left(tmp_path: Path) -> None:
+    draft = Draft(tmp_path / "out", "test")
+    with pytest.raises(Killed), draft.begin(IDENTITY):
+        raise Killed
+    assert _tree(tmp_path) == set()
 
 
 def test_an_output_is_made_by_one_process_at_a_time(tmp_path: Path) -> None:

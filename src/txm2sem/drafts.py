@@ -14,6 +14,7 @@ from txm2sem import __version__
 from txm2sem.errors import UserError
 from txm2sem.files import (
     LOCK,
+    check_output,
     held,
     interpreting,
     is_beside,
@@ -34,7 +35,8 @@ class Draft:
 
     While it is being made everything is in the folder `NAME.partial` beside it, and `run.json` in there, the first file
     of all, says what is being made from what. At the end what belongs beside the output is moved to its place, then,
-    as the last step that counts, the output. A process may be killed at any moment: the same call goes on there.
+    as the last step that counts, the output. A process may be killed at any moment: the same call goes on there. An
+    empty folder in the place of the output is as good as none.
 
     Args:
         output: what is made, a file or a folder.
@@ -60,30 +62,36 @@ class Draft:
         self.run = ""
         self.identity: Mapping[str, Any] = {}
         self.plan: Any = None
+        self._finishing = False
 
     def look(self, identity: Mapping[str, Any], *, replaced: bool = False) -> Stage:
         """Return what there is of the output; nothing is written.
 
         Args:
             identity: what the output depends on: plain values by name.
-            replaced: an output that is there will be moved aside by `finish`.
+            replaced: an output that is there will be moved aside by `finish`, and is never whole already.
 
         Raises:
-            UserError: the output, or what belongs beside it, is there and not of this making; the folder it would grow
-                in is not this program's, damaged, or, where it is resumable, of another identity.
+            UserError: the output, or what belongs beside it, is there and not of this making, or cannot be there; the
+                folder it would grow in is not this program's, damaged, or, where it is resumable, of another identity.
         """
+        for path in (self.folder, self.output, *self.beside):
+            check_output(path)
         found = self._found()
+        if found is not None and found["finishing"] is None and not self._parts():
+            found = None
         same = found is not None and found["identity"] == json.loads(json_text(identity))
-        finishing = found is not None and found["finishing"]
-        if finishing and same and self.output.exists():
+        result = None if found is None else found["finishing"]
+        there = _is_there(self.output) and not _is_empty(self.output) and not replaced
+        if same and there and result is not None and not _is_there(self.folder / result):
             return "whole"
         if found is not None and self.resumable and not same:
             raise UserError(f"{self.folder} holds a part of another output: {_difference(found['identity'], identity)}")
         # What the end of this very making has moved already is its own.
-        taken = [] if finishing else list(self.beside)
-        there = next((path for path in ([] if replaced else [self.output]) + taken if _is_there(path)), None)
-        if there is not None:
-            raise UserError(f"{there} exists and is not overwritten; name another output, or move it away")
+        beside = [path for path in self.beside if result is None and _is_there(path)]
+        if there or beside:
+            taken = self.output if there else beside[0]
+            raise UserError(f"{taken} exists and is not overwritten; name another output, or move it away")
         if found is None or not self.resumable:
             return "new"
         self.run, self.plan = found["run"], found["plan"]
@@ -110,18 +118,29 @@ class Draft:
                 if stage == "new":
                     self._clear()
                     self.run, self.plan = secrets.token_hex(16), plan
-                    self._write(finishing=False)
+                    self._write()
                 yield stage
             finally:
-                if stage == "whole" or not self.resumable:
+                # Where it was being moved into its place, this must not be forgotten.
+                of_use = self._finishing or (self.resumable and self._parts())
+                if stage == "whole" or not of_use:
                     self.remove()
 
-    def finish(self, result: Path, beside: Mapping[Path, Path] | None = None) -> Path | None:
+    def finish(
+        self,
+        result: Path,
+        beside: Mapping[Path, Path] | None = None,
+        *,
+        earlier: Sequence[Path] = (),
+        aside: Path | None = None,
+    ) -> Path | None:
         """Move the output into its place, and what belongs beside it before.
 
         Args:
             result: the output, in the folder.
-            beside: files in the folder, and where they belong.
+            beside: files and folders in the folder, and where they belong.
+            earlier: what is moved aside with an output that is there.
+            aside: the dated folder for that is called after it; after the output where absent.
 
         Returns:
             Where an output that was there was moved to, or None.
@@ -129,12 +148,17 @@ class Draft:
         Raises:
             UserError: something could not be moved; the same call goes on here.
         """
-        self._write(finishing=True)
+        self._finishing = True
+        self._write(result.relative_to(self.folder).as_posix())
         try:
-            sync_tree(result)
-            earlier = set_aside([self.output], self.output)
+            for path in (result, *(beside or {})):
+                if path.exists():  # else it has been moved before
+                    sync_tree(path)
+            if _is_empty(self.output):
+                self.output.rmdir()
+            moved = set_aside(list(dict.fromkeys([self.output, *earlier])), aside or self.output)
             for source, target in (beside or {}).items():
-                if source.exists():  # else it has been moved before
+                if source.exists():
                     source.replace(target)
             result.rename(self.output)
             sync_folder(self.output.parent)
@@ -144,7 +168,17 @@ class Draft:
                 "the same command again: the work itself is done"
             ) from error
         self.remove()
-        return earlier
+        return moved
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the last making was cut off while it was moved into its place: only a part of it may be there.
+
+        Raises:
+            UserError: nobody can tell: the folder that it grew in is damaged.
+        """
+        found = self._found()
+        return found is not None and found["finishing"] is not None and _is_there(self.folder / found["finishing"])
 
     def remove(self) -> None:
         """Remove the folder, what says whose it is last."""
@@ -172,13 +206,14 @@ class Draft:
         with interpreting(self.state, "the state of an output", remedy):
             if (found["program"], found["kind"]) != ("txm2sem", self.kind):
                 raise ValueError(f"it is of {found['program']} {found['kind']}")
-            types = {"run": str, "identity": dict, "finishing": bool, "plan": object}
+            types = {"run": str, "identity": dict, "finishing": str | None, "plan": object}
             odd = [name for name, kind in types.items() if not isinstance(found[name], kind)]
             if odd:
                 raise TypeError(f"{odd[0]} is {str(found[odd[0]])[:100]}")
         return found
 
-    def _write(self, *, finishing: bool) -> None:
+    def _write(self, finishing: str | None = None) -> None:
+        """Say what is being made, and, once it is moved into its place, what of the folder is the output."""
         state = {
             "program": "txm2sem",
             "version": __version__,
@@ -190,9 +225,13 @@ class Draft:
         }
         write_text(self.state, json_text(state))
 
-    def _clear(self) -> None:
+    def _parts(self) -> list[Path]:
+        """Return what was made of the output."""
         there = list(self.folder.iterdir()) if self.folder.exists() else []
-        for path in [path for path in there if path.name not in (LOCK, self.state.name)]:
+        return [path for path in there if path.name not in (LOCK, self.state.name)]
+
+    def _clear(self) -> None:
+        for path in self._parts():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -213,3 +252,8 @@ def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 def _is_there(path: Path) -> bool:
     """Say whether there is anything of this name, also a link to nowhere."""
     return path.exists() or path.is_symlink()
+
+
+def _is_empty(path: Path) -> bool:
+    """Say whether there is an empty folder of this name."""
+    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())

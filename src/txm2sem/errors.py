@@ -1,7 +1,12 @@
 """The exceptions that are meant for the user's eyes."""
 
+import re
 import signal
 from collections.abc import Sequence
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters of names and messages that would move the cursor, clear the screen or turn text around, and those that
+stand for bytes of names that are not UTF-8."""
 
 
 class UserError(Exception):
@@ -24,6 +29,11 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__(number)
         self.signal = number
+
+
+def printable(text: str) -> str:
+    """Return text to show: control characters, but for line breaks and tabs, and bytes of no character spelled out."""
+    return _CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 def listed(items: Sequence[object], most: int = 10) -> str:

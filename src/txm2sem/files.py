@@ -27,7 +27,10 @@ MOST_TEXT = 64 * 2**20
 """Bytes of a text file that are read at most; none that this program writes has nearly as many."""
 
 MOST_NAME = 200
-"""Bytes of a name at most, so that there is room for what is put before and behind it: file systems take 255."""
+"""Bytes of a name at most, so that there is room for what is put before and behind it."""
+
+LONGEST_NAME = 255
+"""Bytes of a name that file systems take."""
 
 _BESIDE = re.compile(r"\..*\.[0-9a-f]{16}\.partial", re.DOTALL)
 """Name of a file that is being written beside its place."""
@@ -60,6 +63,30 @@ def check_name(text: str, what: str) -> str:
             "a file, without / and \\: choose another"
         )
     return text
+
+
+def check_output(path: Path) -> None:
+    """Check that a file or folder of this name can be made, before any work for it.
+
+    Raises:
+        UserError: the name is none, or too long, or its folder cannot be made or written to.
+    """
+    if path.name in ("", ".."):
+        raise UserError(f"{path}: expected the name of a new file or folder, found that of a place; name it")
+    length = len(os.fsencode(path.name))
+    if length > LONGEST_NAME:
+        raise UserError(
+            f"the name {path.name[:MOST_NAME]!r} has {length} bytes; expected {LONGEST_NAME} at most, as file systems "
+            "have it: choose a shorter one"
+        )
+    try:
+        place = next(parent for parent in path.absolute().parents if parent.exists())
+        usable = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}; choose another place") from error
+    if not usable:
+        found = "may not be written to" if place.is_dir() else "is no folder"
+        raise UserError(f"{path} cannot be written: {place} {found}; choose another place")
 
 
 def make_folder(path: Path) -> None:

@@ -274,30 +274,16 @@ class ImagePaths:
 
     Args:
         output: the translated image, or the folder of the translated images.
-        folder: whether it is a folder. Until all images are translated, they are in the folder `work` beside it.
+        folder: whether it is a folder.
     """
 
     output: Path
     folder: bool
 
     @property
-    def work(self) -> Path:
-        """Folder of what is done so far."""
-        return self.output.with_name(f"{self.output.name}.partial")
-
-    @property
-    def state(self) -> Path:
-        """Which images, model and options the folder `work` belongs to."""
-        return self.work / "run.json"
-
-    @property
     def picture(self) -> Path:
         """The picture of the translation, beside the output."""
         return self.output.with_name(f"{self.output.name if self.folder else self.output.stem}_report.png")
-
-    def translated(self, image: Path) -> Path:
-        """Return where the translation of an image is written."""
-        return self.work / f"{image.stem}.tif" if self.folder else self.output
 
 
 @dataclass(frozen=True)

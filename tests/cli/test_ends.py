@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from txm2sem.cli import main as program_module
-from txm2sem.cli.console import Console, printable
+from txm2sem.cli.console import Console
 from txm2sem.cli.main import main
-from txm2sem.errors import Interrupted, UserError
+from txm2sem.errors import Interrupted, UserError, printable
 
 TXM2SEM = [sys.executable, "-c", "import sys; from txm2sem.cli.main import main; sys.exit(main(sys.argv[1:]))"]
 

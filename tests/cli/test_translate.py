@@ -137,13 +137,13 @@ def test_an_interrupted_folder_goes_on_where_it_stopped(program: Program, monkey
     assert outcome.status == 130
     assert "goes on" in outcome.err
     assert not Path("out").exists()
-    assert len(list(Path("out.partial").glob("*.tif"))) == 2
+    assert len(list(Path("out.partial/images").glob("*.tif"))) == 2
 
     outcome = program("translate scan out --grey as_is")
     assert outcome.status == 1
-    assert "out.partial holds a part of another translation" in outcome.err
+    assert "out.partial holds a part of another output: its grey is auto, but here it is as_is" in outcome.err
 
-    first = Path("out.partial/a2.tif").stat().st_mtime_ns
+    first = Path("out.partial/images/a2.tif").stat().st_mtime_ns
     outcome = program("translate scan out")
     assert outcome.status == 0, outcome.err
     assert "2 of them are done" in outcome.out
@@ -296,13 +296,14 @@ def test_nothing_is_overwritten(program: Program, there: str) -> None:
     assert Path(there).read_text() == "mine"
 
 
-def test_an_existing_folder_is_refused(program: Program) -> None:
+def test_a_folder_with_anything_in_it_is_refused(program: Program) -> None:
     _write("scan/txm.tif", txm())
-    for out in ("scan", "empty"):
-        Path(out).mkdir(exist_ok=True)
-        outcome = program("translate scan", out)
-        assert outcome.status == 1
-        assert f"{out} exists" in outcome.err
+    outcome = program("translate scan scan")
+    assert outcome.status == 1
+    assert "scan exists" in outcome.err
+    Path("empty").mkdir()
+    assert program("translate scan empty").status == 0
+    assert Path("empty/txm.tif").exists()
 
 
 @pytest.mark.parametrize(

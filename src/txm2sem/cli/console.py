@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import signal
 import sys
 import warnings
@@ -12,13 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Characters of names and messages that would move the cursor, clear the screen or turn text around."""
-
-
-def printable(text: str) -> str:
-    """Return text whose control characters, but for line breaks and tabs, are spelled out."""
-    return _CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)
+from txm2sem.errors import printable
 
 
 class Console:

@@ -16,8 +16,8 @@ from importlib import import_module
 from typing import Any
 
 from txm2sem import __version__
-from txm2sem.cli.console import console, printable
-from txm2sem.errors import Interrupted, UserError
+from txm2sem.cli.console import console
+from txm2sem.errors import Interrupted, UserError, printable
 
 COMMANDS = {
     "translate": "predict the SEM of your own TXM images, with the model that comes along or a trained one",

@@ -29,7 +29,11 @@ def main(words: Sequence[str], program: str) -> int:
 
     keep_freed_memory()
     folder, out = map(Path, places)
-    report = repair_slices(command, folder, out)
+    try:
+        report = repair_slices(command, folder, out)
+    except KeyboardInterrupt as stop:
+        stop.add_note("the same command goes on with the slices that are missing")
+        raise
     for line in report.lines:
         print(line)
     print(f"slices:  {out}")

@@ -20,7 +20,11 @@ def main(words: Sequence[str], program: str) -> int:
     if command.run.verbose:
         for line in test_details(command):
             print(line)
-    report = test_model(command)
+    try:
+        report = test_model(command)
+    except KeyboardInterrupt as stop:
+        stop.add_note("the same command tests anew; earlier results are kept")
+        raise
     if report.earlier:
         print(f"the earlier results are kept as {report.earlier}")
     for line in report.lines:

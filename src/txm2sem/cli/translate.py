@@ -45,7 +45,7 @@ def main(words: Sequence[str], program: str) -> int:
     except KeyboardInterrupt as stop:
         stop.add_note("the same command goes on with the images that are missing")
         raise
-    print(f"output:  {run.paths.output}")
+    print(f"output:  {run.paths.output}{', which was whole already' if run.stage == 'whole' else ''}")
     print(f"picture: {run.paths.picture}")
     return 0
 

@@ -17,6 +17,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
+from txm2sem.errors import printable
 from txm2sem.evaluation import PatchResult
 from txm2sem.files import write_whole
 from txm2sem.metrics import psnr, ssim
@@ -26,6 +27,11 @@ CELL_INCHES = 2.0
 
 LONGEST_SIDE = 1000
 """Large images are shown with every n-th pixel, so that no side is longer than this."""
+
+
+def figure_text(text: str) -> str:
+    """Return text with names of the user's as figures show it: any character, and `$` begins no formula."""
+    return printable(text).replace("$", r"\$")
 
 
 def rows_to_show(count: int) -> list[int]:
@@ -57,7 +63,7 @@ def draw_rows(rows: Sequence[OverviewRow], columns: Sequence[str], title: str) -
     blocks = 2 if len(rows) > 1 else 1
     height, width = -(-len(rows) // blocks), len(columns)
     figure = Figure(figsize=(blocks * (width * CELL_INCHES + 1.2), height * CELL_INCHES + 1.3), layout="constrained")
-    figure.suptitle(title, fontsize=14)
+    figure.suptitle(figure_text(title), fontsize=14)
     axes = figure.subplots(height, width * blocks, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()

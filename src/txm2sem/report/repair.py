@@ -24,7 +24,7 @@ from txm2sem.data import (
     to_uint8,
 )
 from txm2sem.data.repair import SEM_CHANNEL
-from txm2sem.files import set_aside, write_text
+from txm2sem.files import write_text
 from txm2sem.inference import Predictor
 from txm2sem.inference.repair import krige, telea
 from txm2sem.inference.repair.telea import TELEA_RADIUS
@@ -39,6 +39,7 @@ from txm2sem.report.overview import (
     save_figure,
 )
 from txm2sem.report.results import (
+    NewResults,
     TestReport,
     checkpoint_label,
     load_predictor,
@@ -95,10 +96,10 @@ class RepairResult:
 def test_repair(command: TestCommand) -> TestReport:
     """Repair and score the fixed patches of a split and fill `results_dir/NAME`.
 
-    Earlier results in that folder are moved into a dated folder beside it.
+    Earlier results in that folder are moved into a dated folder beside it, when the new ones are whole.
 
     Raises:
-        UserError: data, options, checkpoint or device do not allow it; found before anything is moved or written.
+        UserError: data, options, checkpoint or device do not allow it; nothing is moved then.
     """
     paths, label = paths_of(command), checkpoint_label(command)
     check_channels(command.model, command.data)
@@ -121,32 +122,33 @@ def test_repair(command: TestCommand) -> TestReport:
             f"{command.run.dataroot} has no training split, so there is nothing to take a constant from; it is left out"
         )
 
-    earlier = set_aside(paths.test_outputs(), paths.results)
-    scores: dict[str, RepairScores] = {}
-    shown = set(rows_to_show(len(patches)))
-    rows = []
-    # Without --eval dropout draws from torch's global generator.
-    with torch.random.fork_rng():
-        torch.manual_seed(command.run.seed)
-        results = repair_patches(predictor, patches, f"model {paths.name}", constant, scores)
-        for result in tqdm(results, total=len(patches), desc="testing", unit="patch", disable=None):
-            images = {"txm": result.txm, "sem": result.sem, "sem_fake": result.repaired, "charged": result.charged}
-            write_images(paths, result.index, images | {"mask": result.mask}, command.test.aspect_ratio)
-            if result.index in shown:
-                rows.append(result)
-    title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
-    save_figure(draw_repairs(rows, title), paths.overview)
-    size, charged = data.patch_size, np.mean(patches.painted[: len(patches)])
-    lines = [
-        f"{len(patches)} patches of {size} x {size} pixels, split {command.test.phase}, {charged:.1%} of them painted "
-        "as charged; mean ± standard error",
-        repair_table(scores),
-        *(f"note: {note}" for note in notes),
-    ]
-    first = next(iter(scores.values()))
-    write_text(paths.evaluation, "\n".join([f"(epoch: {label}) {first}", "", *lines]) + "\n")
-    write_test_options(command)
-    return TestReport(paths, lines, [paths.overview], earlier)
+    new = NewResults(paths)
+    with new.begin():
+        scores: dict[str, RepairScores] = {}
+        shown = set(rows_to_show(len(patches)))
+        rows = []
+        # Without --eval dropout draws from torch's global generator.
+        with torch.random.fork_rng():
+            torch.manual_seed(command.run.seed)
+            results = repair_patches(predictor, patches, f"model {paths.name}", constant, scores)
+            for result in tqdm(results, total=len(patches), desc="testing", unit="patch", disable=None):
+                images = {"txm": result.txm, "sem": result.sem, "sem_fake": result.repaired, "charged": result.charged}
+                write_images(new.paths, result.index, images | {"mask": result.mask}, command.test.aspect_ratio)
+                if result.index in shown:
+                    rows.append(result)
+        title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
+        save_figure(draw_repairs(rows, title), new.paths.overview)
+        size, charged = data.patch_size, np.mean(patches.painted[: len(patches)])
+        lines = [
+            f"{len(patches)} patches of {size} x {size} pixels, split {command.test.phase}, {charged:.1%} of them "
+            "painted as charged; mean ± standard error",
+            repair_table(scores),
+            *(f"note: {note}" for note in notes),
+        ]
+        first = next(iter(scores.values()))
+        write_text(new.paths.evaluation, "\n".join([f"(epoch: {label}) {first}", "", *lines]) + "\n")
+        write_test_options(command, new.paths.test_options_text)
+        return TestReport(paths, lines, [paths.overview], new.finish())
 
 
 def mean_sem(patches: Iterable[dict[str, Tensor]]) -> float:

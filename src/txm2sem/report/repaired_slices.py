@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from txm2sem.config import RepairCommand
 from txm2sem.inference.repair import FolderRepair, RepairedSlice
-from txm2sem.report.overview import rows_to_show, save_figure, thinned
+from txm2sem.report.overview import figure_text, rows_to_show, save_figure, thinned
 
 SHOWN = 6
 
@@ -37,23 +37,32 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
     """Repair the SEM slices of a folder, write them into `out`, and draw some of them in `out/before_after.png`.
 
     Raises:
-        UserError: model, slices and masks do not fit each other, or `out` is not empty; found before anything is
-            written. Or a file cannot be read or written.
+        UserError: model, slices and masks do not fit each other, `out` is not empty, or what there is of it belongs to
+            another repair; found before anything is written. Or a file cannot be read or written: what was done stays,
+            and the same call goes on there.
     """
     repair = FolderRepair(command, folder, out)
-    shares, fringes, shown = [], [], []
-    wanted = set(rows_to_show(len(repair))[:: max(1, -(-len(rows_to_show(len(repair))) // SHOWN))])
-    for index, repaired in enumerate(
-        tqdm(repair.run(), total=len(repair), desc="repairing", unit="slice", disable=None)
-    ):
-        shares.append(float(repaired.mask.mean()))
-        fringes.append(repaired.fringe)
-        if index in wanted:
-            shown.append(_thinned(repaired))
-    picture = out / "before_after.png"
-    save_figure(draw_before_after(shown, f"{folder}, repaired by {command.run.name or 'kriging'}"), picture)
+    picture, before = "before_after.png", repair.done
+    with repair.draft.begin(repair.identity) as stage:
+        if stage == "whole":
+            return RepairReport([f"{len(repair)} slices, which were whole already"], out / picture)
+        shares, fringes, shown = [], [], []
+        rows = rows_to_show(len(repair))
+        wanted = set(rows[:: max(1, -(-len(rows) // SHOWN))])
+        for index, repaired in enumerate(
+            tqdm(repair.run(), total=len(repair), desc="repairing", unit="slice", disable=None)
+        ):
+            shares.append(float(repaired.mask.mean()))
+            fringes.append(repaired.fringe)
+            if index in wanted:
+                shown.append(_thinned(repaired))
+        title = f"{folder}, repaired by {command.run.name or 'kriging'}"
+        save_figure(draw_before_after(shown, title), repair.result / picture)
+        repair.draft.finish(repair.result)
     untouched = sum(share == 0 for share in shares)
     lines = [f"{len(repair)} slices, {np.mean(shares):.2%} of their pixels repaired, at most {max(shares):.2%} of one"]
+    if before:
+        lines.append(f"{before} of them were repaired before")
     if untouched:
         lines.append(f"{untouched} of them have no charged region and are copied")
     if repair.saturation is not None:
@@ -68,7 +77,7 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
             "charged, so that their edges are charged, too, and what is filled in is too bright; pass a larger "
             f"--dilation, such as {repair.dilation + 3}"
         )
-    return RepairReport(lines, picture)
+    return RepairReport(lines, out / picture)
 
 
 def draw_before_after(slices: list[RepairedSlice], title: str) -> Figure:
@@ -76,7 +85,7 @@ def draw_before_after(slices: list[RepairedSlice], title: str) -> Figure:
     rows, columns = slices[0].before.shape
     height = 4.0 * rows / columns
     figure = Figure(figsize=(12.6, len(slices) * height + 0.6), layout="constrained")
-    figure.suptitle(title, fontsize=13)
+    figure.suptitle(figure_text(title), fontsize=13)
     axes = figure.subplots(len(slices), 3, squeeze=False)
     for cells, item in zip(axes, slices, strict=True):
         low, high = _limits(item.before, item.mask)
@@ -84,7 +93,8 @@ def draw_before_after(slices: list[RepairedSlice], title: str) -> Figure:
             cells, (item.before, item.before, item.after), ("before", "repaired pixels", "after"), strict=True
         ):
             cell.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-            cell.set_title(f"{heading} ({item.name})" if heading == "before" else heading, fontsize=10)
+            named = f"{heading} ({item.name})" if heading == "before" else heading
+            cell.set_title(figure_text(named), fontsize=10)
             cell.set_axis_off()
         marked = np.zeros((*item.mask.shape, 4), np.float32)
         marked[item.mask] = (1, 0.25, 0.1, 0.75)

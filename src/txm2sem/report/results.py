@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 
 from txm2sem.checkpoints import label_of
 from txm2sem.config import TestCommand, run_name, to_mapping
+from txm2sem.drafts import Draft, Stage
 from txm2sem.files import write_text, write_whole
 from txm2sem.inference import Predictor, backends
 from txm2sem.runs import RunPaths, options_text
@@ -34,6 +36,42 @@ class TestReport:
     lines: list[str]
     pictures: list[Path]
     earlier: Path | None
+
+
+class NewResults:
+    """The results of a test while it runs. When they are whole, they take the place of the earlier ones.
+
+    Args:
+        paths: of the run.
+        save_name: of a test on a cube; empty for one of patches or slices.
+
+    Attributes:
+        draft: the results while they grow.
+        paths: the run, with its results where they grow.
+    """
+
+    def __init__(self, paths: RunPaths, save_name: str = "") -> None:
+        self._run = paths
+        self._save_name = save_name
+        self.draft = Draft(
+            paths.continuity(save_name, ".json") if save_name else paths.evaluation, "test", resumable=False
+        )
+        self.paths = replace(paths, results=self.draft.folder / "results")
+
+    def begin(self) -> AbstractContextManager[Stage]:
+        """Make the folder that they grow in, see `Draft.begin`."""
+        return self.draft.begin({}, replaced=True)
+
+    def finish(self) -> Path | None:
+        """Move earlier results into a dated folder beside the run's, which is returned, and these into their place."""
+        last = self.paths.results / self.draft.output.name
+        beside = {path: self.place(path) for path in sorted(self.paths.results.iterdir()) if path != last}
+        earlier = self._run.volume_outputs(self._save_name) if self._save_name else self._run.test_outputs()
+        return self.draft.finish(last, beside, earlier=earlier, aside=self._run.results)
+
+    def place(self, path: Path) -> Path:
+        """Return where a file of theirs is in the end."""
+        return self._run.results / path.relative_to(self.paths.results)
 
 
 def paths_of(command: TestCommand) -> RunPaths:
@@ -97,7 +135,7 @@ def write_png(path: Path, pixels: NDArray[Any]) -> None:
     write_whole(path, write)
 
 
-def write_test_options(command: TestCommand, path: Path | None = None) -> None:
-    """Write all options of the test, for people, to `path` or else where those of the latest test are."""
+def write_test_options(command: TestCommand, path: Path) -> None:
+    """Write all options of the test, for people."""
     options, defaults = to_mapping(command), to_mapping(TestCommand())
-    write_text(path or paths_of(command).test_options_text, options_text(options, defaults))
+    write_text(path, options_text(options, defaults))

@@ -16,13 +16,14 @@ from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPa
 from txm2sem.devices import device_of, move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.evaluation import Image
-from txm2sem.files import set_aside, write_text
+from txm2sem.files import write_text
 from txm2sem.inference.translator import load_translator
 from txm2sem.metrics import Summary, accuracy, class_summaries, confusion_matrix, dice, iou, pooled, row_shares
 from txm2sem.networks import check_patch_size
 from txm2sem.report.labels import LabelResult, draw_labels_overview, write_labels
 from txm2sem.report.overview import rows_to_show, save_figure
 from txm2sem.report.results import (
+    NewResults,
     TestReport,
     checkpoint_label,
     load_predictor,
@@ -45,10 +46,10 @@ def test_segmentation(command: TestCommand) -> TestReport:
     """Segment and score the fixed patches of a split and fill `results_dir/NAME`.
 
     The image need not be of the kind that the model was trained on: one trained on SEM may be tested on predicted SEM.
-    Earlier results in that folder are moved into a dated folder beside it.
+    Earlier results in that folder are moved into a dated folder beside it, when the new ones are whole.
 
     Raises:
-        UserError: data, options, checkpoint or device do not allow it; found before anything is moved or written.
+        UserError: data, options, checkpoint or device do not allow it; nothing is moved then.
     """
     paths, label = paths_of(command), checkpoint_label(command)
     check_channels(command.model, command.data)
@@ -71,34 +72,34 @@ def test_segmentation(command: TestCommand) -> TestReport:
             "are left out"
         )
     name, folder = INPUTS[data.seg_mode]
-
-    earlier = set_aside(paths.test_outputs(), paths.results)
-    model = f"model {paths.name}"
-    confusions: dict[str, list[Counts]] = {kind: [] for kind in (model, *trivial)}
-    shown, rows, aspect = set(rows_to_show(len(patches))), [], command.test.aspect_ratio
-    for index, item in enumerate(tqdm(patches, total=len(patches), desc="testing", unit="patch", disable=None)):
-        image, target = see(item["source"]), item["target"][0].numpy()
-        predictions = {model: predictor(torch.from_numpy(image)[None, None])[0].argmax(dim=0).numpy()}
-        predictions |= {kind: thresholds(image) for kind, thresholds in trivial.items()}
-        for kind, prediction in predictions.items():
-            confusions[kind].append(confusion_matrix(prediction, target, len(CLASSES), ignored=IGNORED))
-        result = LabelResult(index, to_uint8(image), predictions[model], target)
-        write_images(paths, index, {folder: result.image}, aspect)
-        for labels, classes in (("labels_fake", result.prediction), ("labels", result.target)):
-            write_labels(paths.image(labels, index), classes, aspect)
-        if index in shown:
-            rows.append(result)
-    title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
-    save_figure(draw_labels_overview(rows, title, name), paths.overview)
-    counts = {kind: np.stack(found) for kind, found in confusions.items()}
-    scores = ", ".join(f"{kind}={summary}" for kind, summary in summaries(counts[model]).items())
-    lines = [
-        *describe(counts, f"{data.patch_size} x {data.patch_size} pixels, split {command.test.phase}, {name}"),
-        *(f"note: {note}" for note in notes),
-    ]
-    write_text(paths.evaluation, "\n".join([f"(epoch: {label}) {scores}", "", *lines]) + "\n")
-    write_test_options(command)
-    return TestReport(paths, lines, [paths.overview], earlier)
+    new = NewResults(paths)
+    with new.begin():
+        model = f"model {paths.name}"
+        confusions: dict[str, list[Counts]] = {kind: [] for kind in (model, *trivial)}
+        shown, rows, aspect = set(rows_to_show(len(patches))), [], command.test.aspect_ratio
+        for index, item in enumerate(tqdm(patches, total=len(patches), desc="testing", unit="patch", disable=None)):
+            image, target = see(item["source"]), item["target"][0].numpy()
+            predictions = {model: predictor(torch.from_numpy(image)[None, None])[0].argmax(dim=0).numpy()}
+            predictions |= {kind: thresholds(image) for kind, thresholds in trivial.items()}
+            for kind, prediction in predictions.items():
+                confusions[kind].append(confusion_matrix(prediction, target, len(CLASSES), ignored=IGNORED))
+            result = LabelResult(index, to_uint8(image), predictions[model], target)
+            write_images(new.paths, index, {folder: result.image}, aspect)
+            for labels, classes in (("labels_fake", result.prediction), ("labels", result.target)):
+                write_labels(new.paths.image(labels, index), classes, aspect)
+            if index in shown:
+                rows.append(result)
+        title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
+        save_figure(draw_labels_overview(rows, title, name), new.paths.overview)
+        counts = {kind: np.stack(found) for kind, found in confusions.items()}
+        scores = ", ".join(f"{kind}={summary}" for kind, summary in summaries(counts[model]).items())
+        lines = [
+            *describe(counts, f"{data.patch_size} x {data.patch_size} pixels, split {command.test.phase}, {name}"),
+            *(f"note: {note}" for note in notes),
+        ]
+        write_text(new.paths.evaluation, "\n".join([f"(epoch: {label}) {scores}", "", *lines]) + "\n")
+        write_test_options(command, new.paths.test_options_text)
+        return TestReport(paths, lines, [paths.overview], new.finish())
 
 
 def notes_on_input(command: TestCommand) -> list[str]:

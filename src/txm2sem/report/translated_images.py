@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from tifffile import imread
 from tqdm import tqdm
 
+from txm2sem.data.images import open_image
 from txm2sem.inference.images import ImageRun
-from txm2sem.report.overview import rows_to_show, save_figure, thinned
+from txm2sem.report.overview import figure_text, rows_to_show, save_figure, thinned
 
 SHOWN = 4
 
@@ -39,24 +39,28 @@ def translate_images(run: ImageRun) -> None:
         UserError: a file cannot be read, or the disk is full or not writable. What was done stays: the same call goes
             on there.
     """
-    done = len(run.images) - len(run.missing)
-    for _ in tqdm(run.run(), total=len(run.images), initial=done, desc="translating", unit="image", disable=None):
-        pass
-    rows = rows_to_show(len(run.images))
-    shown = [run.images[index] for index in rows[:: -(-len(rows) // SHOWN)]]
-    pairs = [
-        TranslatedImage(image.path.name, thinned(image.read()), thinned(imread(run.translated(image))))
-        for image in shown
-    ]
-    save_figure(draw_translated(pairs, f"SEM predicted by {run.translator.model_name}"), run.paths.picture)
-    run.finish()
+    with run.draft.begin(run.identity) as stage:
+        if stage == "whole":
+            return
+        done = len(run.images) - len(run.missing)
+        for _ in tqdm(run.run(), total=len(run.images), initial=done, desc="translating", unit="image", disable=None):
+            pass
+        rows = rows_to_show(len(run.images))
+        shown = [run.images[index] for index in rows[:: -(-len(rows) // SHOWN)]]
+        pairs = [
+            TranslatedImage(image.path.name, thinned(image.read()), thinned(open_image(run.translated(image)).read()))
+            for image in shown
+        ]
+        picture = run.draft.folder / "report.png"
+        save_figure(draw_translated(pairs, f"SEM predicted by {run.translator.model_name}"), picture)
+        run.draft.finish(run.result, {picture: run.paths.picture})
 
 
 def draw_translated(images: list[TranslatedImage], title: str) -> Figure:
     """Draw a row for each image: the TXM, from its darkest to its brightest pixels, and the prediction, 0 to 255."""
     rows, columns = images[0].txm.shape
     figure = Figure(figsize=(11.0, len(images) * 5.3 * rows / columns + 0.8), layout="constrained")
-    figure.suptitle(title, fontsize=13)
+    figure.suptitle(figure_text(title), fontsize=13)
     axes = figure.subplots(len(images), 2, squeeze=False)
     for cells, item in zip(axes, images, strict=True):
         imaged = item.txm[item.txm != 0]
@@ -66,6 +70,6 @@ def draw_translated(images: list[TranslatedImage], title: str) -> Figure:
             (cells[1], item.prediction, (0, 255), "prediction, 0 to 255"),
         ):
             cell.imshow(image, cmap="gray", vmin=black, vmax=white, interpolation="nearest")
-            cell.set_title(heading, fontsize=10)
+            cell.set_title(figure_text(heading), fontsize=10)
             cell.set_axis_off()
     return figure

@@ -20,13 +20,14 @@ from txm2sem.data import (
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.evaluation import Evaluation, LinearFit, Scores, fit_trivial_predictions
-from txm2sem.files import set_aside, write_text
+from txm2sem.files import write_text
 from txm2sem.inference.trust import check_trust, open_trust
 from txm2sem.metrics import Summary
 from txm2sem.networks import check_patch_size
 from txm2sem.report.overview import draw_overview, rows_to_show, save_figure
 from txm2sem.report.phases import fit_phases
 from txm2sem.report.results import (
+    NewResults,
     TestReport,
     checkpoint_label,
     load_predictor,
@@ -43,10 +44,10 @@ from txm2sem.report.trust import write_trust
 def test_translation(command: TestCommand) -> TestReport:
     """Predict and score the fixed patches of a split and fill `results_dir/NAME`.
 
-    Earlier results in that folder are moved into a dated folder beside it.
+    Earlier results in that folder are moved into a dated folder beside it, when the new ones are whole.
 
     Raises:
-        UserError: data, options, checkpoint or device do not allow it; found before anything is moved or written.
+        UserError: data, options, checkpoint or device do not allow it; nothing is moved then.
     """
     paths, label = paths_of(command), checkpoint_label(command)
     check_channels(command.model, command.data)
@@ -81,45 +82,47 @@ def test_translation(command: TestCommand) -> TestReport:
     card = Scorecard(phases, perceptual_or_none(device_of(command.run.gpu_ids)), command.run.seed)
     suffix = "_fullslice" if command.test.full_slice else ""
 
-    earlier = set_aside(paths.test_outputs(), paths.results)
-    shown = set(rows_to_show(len(patches)))
-    rows = []
-    # Without --eval dropout draws from torch's global generator.
-    with torch.random.fork_rng():
-        torch.manual_seed(command.run.seed)
-        for result in tqdm(evaluation.run(patches), total=len(patches), desc="testing", unit="patch", disable=None):
-            images = {
-                source.lower(): result.source,
-                target.lower(): result.target,
-                f"{target.lower()}_fake": result.prediction,
-                **result.masks,
-            }
-            named = {f"{name}{suffix}": image for name, image in images.items()}
-            write_images(paths, result.index, named, command.test.aspect_ratio)
-            card.add(
-                slices.numbers[patches.window(result.index)[0]],
-                {f"model {paths.name}": result.prediction, **result.trivial},
-                result.target,
-                result.usable,
-                (result.masks["lowdensity"], result.masks["highdensity"]) if slices.has_densities else None,
-            )
-            if result.index in shown:
-                rows.append(result)
-    title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
-    save_figure(draw_overview(rows, title, source, target), paths.overview)
-    height, width = rows[0].target.shape
-    what = "slices" if command.test.full_slice else "patches"
-    lines = [
-        f"{len(patches)} {what} of {height} x {width} pixels, split {command.test.phase}; mean ± standard error",
-        score_table({f"model {paths.name}": evaluation.model, **evaluation.trivial}),
-        *(f"note: {note}" for note in notes),
-    ]
-    write_text(paths.evaluation, "\n".join([f"(epoch: {label}) {evaluation.model}", "", *lines]) + "\n")
-    about = {"model": paths.name, "epoch": label, "split": command.test.phase}
-    lines += write_scores(paths.scores, card, about, target, has_masks=slices.has_densities)
-    said, drawn = write_trust(command, paths, trust, patches, about)
-    write_test_options(command)
-    return TestReport(paths, lines + said, [paths.overview, paths.scores(".png"), *drawn], earlier)
+    new = NewResults(paths)
+    with new.begin():
+        shown = set(rows_to_show(len(patches)))
+        rows = []
+        # Without --eval dropout draws from torch's global generator.
+        with torch.random.fork_rng():
+            torch.manual_seed(command.run.seed)
+            for result in tqdm(evaluation.run(patches), total=len(patches), desc="testing", unit="patch", disable=None):
+                images = {
+                    source.lower(): result.source,
+                    target.lower(): result.target,
+                    f"{target.lower()}_fake": result.prediction,
+                    **result.masks,
+                }
+                named = {f"{name}{suffix}": image for name, image in images.items()}
+                write_images(new.paths, result.index, named, command.test.aspect_ratio)
+                card.add(
+                    slices.numbers[patches.window(result.index)[0]],
+                    {f"model {paths.name}": result.prediction, **result.trivial},
+                    result.target,
+                    result.usable,
+                    (result.masks["lowdensity"], result.masks["highdensity"]) if slices.has_densities else None,
+                )
+                if result.index in shown:
+                    rows.append(result)
+        title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
+        save_figure(draw_overview(rows, title, source, target), new.paths.overview)
+        height, width = rows[0].target.shape
+        what = "slices" if command.test.full_slice else "patches"
+        lines = [
+            f"{len(patches)} {what} of {height} x {width} pixels, split {command.test.phase}; mean ± standard error",
+            score_table({f"model {paths.name}": evaluation.model, **evaluation.trivial}),
+            *(f"note: {note}" for note in notes),
+        ]
+        write_text(new.paths.evaluation, "\n".join([f"(epoch: {label}) {evaluation.model}", "", *lines]) + "\n")
+        about = {"model": paths.name, "epoch": label, "split": command.test.phase}
+        lines += write_scores(new.paths.scores, card, about, target, has_masks=slices.has_densities)
+        said, drawn = write_trust(command, new.paths, trust, patches, about)
+        write_test_options(command, new.paths.test_options_text)
+        pictures = [paths.overview, paths.scores(".png"), *map(new.place, drawn)]
+        return TestReport(paths, lines + said, pictures, new.finish())
 
 
 def limited(command: TestCommand) -> DataOptions:

@@ -32,7 +32,7 @@ from txm2sem.data import (
 from txm2sem.data.transforms import adjust_contrast
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
-from txm2sem.files import json_text, set_aside, write_text, write_whole
+from txm2sem.files import check_name, json_text, write_text, write_whole
 from txm2sem.metrics import Continuity
 from txm2sem.networks import check_patch_size
 from txm2sem.report.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
@@ -40,6 +40,7 @@ from txm2sem.report.cube_scores import FromTraining, score_cube
 from txm2sem.report.cuts import Cuts, draw_cuts
 from txm2sem.report.overview import save_figure
 from txm2sem.report.results import (
+    NewResults,
     TestReport,
     checkpoint_label,
     load_predictor,
@@ -50,6 +51,7 @@ from txm2sem.report.results import (
     write_test_options,
 )
 from txm2sem.report.scores import perceptual_or_none, write_scores
+from txm2sem.runs import RunPaths
 
 LAGS = 16
 """Largest lag of the autocorrelations [pixels]."""
@@ -60,13 +62,14 @@ Volume = NDArray[np.uint8]
 def test_volume(command: TestCommand) -> TestReport:
     """Predict a cube of the full TXM stack, measure its continuity, and write both into `results_dir/NAME`.
 
-    Earlier results of the same `save_name` are moved into a dated folder beside it.
+    Earlier results of the same `save_name` are moved into a dated folder beside it, when the new ones are whole.
 
     Raises:
-        UserError: data, options, checkpoint or device do not allow it; found before anything is moved or written.
+        UserError: data, options, checkpoint or device do not allow it; nothing is moved then.
     """
     paths, label, name = paths_of(command), checkpoint_label(command), command.volume.save_name
-    check_save_name(name)
+    check_name(name, "--save_name")
+    new = NewResults(paths, name)
     check_translates_txm(command.model, command.data)
     check_patch_size(command.model, command.data.patch_size)
     predictor = load_predictor(command)
@@ -82,37 +85,41 @@ def test_volume(command: TestCommand) -> TestReport:
     lags = min(LAGS, source.cube.size - 1)
     measured = {key: Continuity.of(volume, lags, inside) for key, volume in volumes.items()}
 
-    earlier = set_aside(paths.volume_outputs(name), paths.results)
-    for content, volume in (("pred", prediction), ("txm", volumes[TXM])):
-        if content == "pred" or command.volume.save_txm:
-            for index, image in enumerate(volume):
-                write_png(paths.volume_slice(content, name, index), stretch(image, command.test.aspect_ratio))
-            write_stack(paths.volume_stack(content, name), volume)
-    title = f"{paths.name} (epoch {label}) on {source.txm.folder}"
-    cuts = {key: Cuts.through(volume.__getitem__, volume.shape, source.cube.first) for key, volume in volumes.items()}
-    save_figure(draw_cuts(cuts, measured, title), paths.volume_figure(name))
-    notes = [*notes_on_volume(command, inside), *predictor.notes]
-    lines = [
-        source.place(),
-        continuity_table(measured),
-        *(f"note: {note}" for note in notes),
-        f"volume:   {paths.volume('pred', name)} and {paths.volume_stack('pred', name).name}",
-    ]
-    write_text(paths.continuity(name, ".txt"), "\n".join([f"{paths.name} (epoch: {label})", *lines[:-1]]) + "\n")
-    write_text(paths.continuity(name, ".json"), continuity_json(measured, source, label, inside))
-    pictures = [paths.volume_figure(name)]
-    if TRUTH in volumes:
-        lines += write_cube_scores(command, source, volumes, inside)
-        pictures.append(paths.volume_scores(name, ".png"))
-    write_test_options(command, paths.volume_options_text(name))
-    return TestReport(paths, lines, pictures, earlier)
+    with new.begin():
+        for content, volume in (("pred", prediction), ("txm", volumes[TXM])):
+            if content == "pred" or command.volume.save_txm:
+                for index, image in enumerate(volume):
+                    write_png(new.paths.volume_slice(content, name, index), stretch(image, command.test.aspect_ratio))
+                write_stack(new.paths.volume_stack(content, name), volume)
+        title = f"{paths.name} (epoch {label}) on {source.txm.folder}"
+        cuts = {
+            key: Cuts.through(volume.__getitem__, volume.shape, source.cube.first) for key, volume in volumes.items()
+        }
+        save_figure(draw_cuts(cuts, measured, title), new.paths.volume_figure(name))
+        notes = [*notes_on_volume(command, inside), *predictor.notes]
+        lines = [
+            source.place(),
+            continuity_table(measured),
+            *(f"note: {note}" for note in notes),
+            f"volume:   {paths.volume('pred', name)} and {paths.volume_stack('pred', name).name}",
+        ]
+        write_text(
+            new.paths.continuity(name, ".txt"), "\n".join([f"{paths.name} (epoch: {label})", *lines[:-1]]) + "\n"
+        )
+        write_text(new.paths.continuity(name, ".json"), continuity_json(measured, source, label, inside))
+        pictures = [paths.volume_figure(name)]
+        if TRUTH in volumes:
+            lines += write_cube_scores(command, new.paths, source, volumes, inside)
+            pictures.append(paths.volume_scores(name, ".png"))
+        write_test_options(command, new.paths.volume_options_text(name))
+        return TestReport(paths, lines, pictures, new.finish())
 
 
 def write_cube_scores(
-    command: TestCommand, source: Source, volumes: Mapping[str, Volume], inside: NDArray[np.bool_]
+    command: TestCommand, paths: RunPaths, source: Source, volumes: Mapping[str, Volume], inside: NDArray[np.bool_]
 ) -> list[str]:
     """Score the slices of a cube whose truth is known, write that, and return it for the console."""
-    paths, name = paths_of(command), command.volume.save_name
+    name = command.volume.save_name
     data = dataclasses.replace(command.data, txm_range=str(source.txm_range), sem_range=str(source.sem_range))
     known = FromTraining.fit(command.run.dataroot, data)
     card = score_cube(
@@ -127,19 +134,6 @@ def write_cube_scores(
     about = {"model": paths.name, "epoch": checkpoint_label(command), "split": command.test.phase}
     lines = write_scores(partial(paths.volume_scores, name), card, about, "SEM", has_masks=False)
     return lines + [f"note: {note}" for note in known.notes]
-
-
-def check_save_name(name: str) -> None:
-    """Check that a name can be part of a file's name.
-
-    Raises:
-        UserError: it cannot.
-    """
-    if not name or Path(f"a{name}").name != f"a{name}" or "\\" in name:
-        raise UserError(
-            f"--save_name {name}: expected a name without / or \\, as it becomes part of a folder's name in the "
-            "results, such as volume_pred_test; --results_dir says where the results are"
-        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ from txm2sem.config import TranslateCommand, to_mapping
 from txm2sem.data.grey import measured_slices
 from txm2sem.data.images import TIFF, GreyImage, Kept, find_images, open_image, write_image
 from txm2sem.data.readers.base import stamp
+from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
-from txm2sem.files import json_text, write_text
 from txm2sem.inference.images.translator import ImageTranslator
 from txm2sem.runs import MODEL_CARD, SHIPPED_MODELS, SHIPPED_TRANSLATION, ImagePaths
 
@@ -33,6 +32,8 @@ class ImageRun:
     Attributes:
         source: as given.
         paths: where everything goes.
+        draft: the output while it grows.
+        stage: what there is of it.
         images: the TXM.
         translator: of the images.
 
@@ -45,12 +46,13 @@ class ImageRun:
         self.source = source
         files = find_images(source)
         self.paths = ImagePaths(output, source.is_dir())
-        _check_places(self.paths, source)
+        _check_suffix(self.paths, source)
+        self.draft = Draft(output, "translate", [self.paths.picture])
         self.images = [open_image(path) for path in files]
         _check_one_dtype(self.images)
         samples = (self.images[index].read() for index in measured_slices(len(self.images)))
         self.translator = ImageTranslator(command, samples, str(source))
-        self._check_work()
+        self.stage = self.draft.look(self.identity)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -59,8 +61,8 @@ class ImageRun:
         return {
             "images": [stamp(image.path) for image in self.images],
             "model_sha256": self.translator.model_checksum,
-            "contrast": str(self.translator.match),
             **{name: str(options[name]) for name in RESULT_OPTIONS},
+            "contrast": str(self.translator.match),
         }
 
     @property
@@ -82,63 +84,36 @@ class ImageRun:
     @property
     def missing(self) -> list[GreyImage]:
         """The images that are not translated yet."""
+        if self.stage == "whole":
+            return []
         return [image for image in self.images if not self.translated(image).exists()]
 
+    @property
+    def result(self) -> Path:
+        """What becomes the output: an image, or a folder of images."""
+        return self.draft.folder / ("images" if self.paths.folder else "image.tif")
+
     def translated(self, image: GreyImage) -> Path:
-        """Return where the translation of an image is, until `finish`."""
-        return self.paths.translated(image.path)
+        """Return where the translation of an image is, until all are moved into their place."""
+        return self.result / f"{image.path.stem}.tif" if self.paths.folder else self.result
 
     def run(self) -> Iterator[GreyImage]:
-        """Translate the images that are missing, yielding each as it is written.
+        """Translate the images that are missing, yielding each as it is written; the draft was begun.
 
         Raises:
             UserError: a file cannot be read or written; what was done stays, and the same call goes on there.
         """
-        missing = self.missing
-        if self.paths.folder:
-            write_text(self.paths.state, json_text(self.identity))
-        for image in missing:
+        for image in self.missing:
             write_image(self.translated(image), self.translator(image.read()), Kept(image.pixel_size))
             yield image
-
-    def finish(self) -> None:
-        """Move a folder of images, when all are translated, into its place.
-
-        Raises:
-            UserError: the disk is not writable.
-        """
-        if not self.paths.folder:
-            return
-        try:
-            self.paths.state.unlink()
-            self.paths.work.rename(self.paths.output)
-        except OSError as error:
-            raise UserError(
-                f"cannot move {self.paths.work} to {self.paths.output}: {error.strerror}; move it yourself: it is whole"
-            ) from error
 
     def _notes(self) -> list[str]:
         """Return what of the images' headers is not carried along; many images mostly say the same."""
         notes = [image.pixel_size.note for image in self.images if image.pixel_size.note]
         return [f"{notes[0]}{f', as of {len(notes) - 1} more' if len(notes) > 1 else ''}"] if notes else []
 
-    def _check_work(self) -> None:
-        """Check that what is there of a folder has been made by the same call."""
-        state = self.paths.state
-        if not self.paths.folder or not self.paths.work.exists():
-            return
-        try:
-            found = json.loads(state.read_text())
-        except (OSError, ValueError):
-            found = None
-        if found != json.loads(json_text(self.identity)):
-            raise UserError(
-                f"{self.paths.work} holds a part of another translation, of other images, with another model or other "
-                "options; name another output, or remove it"
-            )
 
-
-def _check_places(paths: ImagePaths, source: Path) -> None:
+def _check_suffix(paths: ImagePaths, source: Path) -> None:
     if not paths.folder and paths.output.suffix.lower() not in TIFF:
         raise UserError(
             f"{paths.output}: expected a name that ends with one of {', '.join(TIFF)}, as {source} is one image; name "
@@ -149,11 +124,6 @@ def _check_places(paths: ImagePaths, source: Path) -> None:
             f"{paths.output}: expected the name of a new folder, as {source} is a folder of images; leave the "
             "suffix out"
         )
-    # A picture without the output is what an interruption at the very end has left.
-    picture = [] if paths.folder and paths.work.exists() else [paths.picture]
-    there = [path for path in (paths.output, *picture) if path.exists()]
-    if there:
-        raise UserError(f"{there[0]} exists and is not overwritten; name another output, or move it away")
 
 
 def _check_one_dtype(images: Sequence[GreyImage]) -> None:

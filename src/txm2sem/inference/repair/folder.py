@@ -10,20 +10,34 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import RepairCommand
+from txm2sem.config import RepairCommand, to_mapping
 from txm2sem.data import TiffStack
 from txm2sem.data.images import Kept, kept_of, open_image, write_image
+from txm2sem.data.readers.base import stamp
+from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.inference.repair.charge import dilated, find_charge, saturation_of
 from txm2sem.inference.repair.kriging import KrigingFilling
 from txm2sem.inference.repair.network import NetworkFilling
+
+RESULT_OPTIONS = (
+    *("name", "saturation", "min_area", "dilation", "texture", "seed"),
+    *("txm_range", "sem_range", "gamma", "hist_eq", "patch_size", "precision"),
+)
+"""Options that the result depends on, besides the checkpoint."""
 
 FOUND_DILATION = 2
 """How far what is repaired reaches beyond saturated regions by default [pixels]: their edges are bright, too."""
 
 
 class Filling(Protocol):
-    """A way to fill the charged regions of a slice."""
+    """A way to fill the charged regions of a slice.
+
+    Attributes:
+        model_checksum: SHA-256 of the checkpoint that it fills with; empty where there is none.
+    """
+
+    model_checksum: str
 
     def __call__(
         self, sem: NDArray[Any], mask: NDArray[np.bool_], txm: NDArray[Any] | None, index: int
@@ -80,18 +94,21 @@ class FolderRepair:
         out: where to write; new, or empty.
 
     Attributes:
+        draft: the output while it grows.
+        stage: what there is of it.
         sem: the slices.
         saturation: grey value from which pixels count as saturated; None where masks are given.
 
     Raises:
-        UserError: model, slices and masks do not fit each other, or `out` is not empty; nothing is written.
+        UserError: model, slices and masks do not fit each other, `out` is not empty, or what there is of it belongs to
+            another repair; nothing is written.
     """
 
     def __init__(self, command: RepairCommand, folder: Path, out: Path) -> None:
         options = command.repair
-        check_empty(out)
+        self.command = command
         self.options = options
-        self.out = out
+        self.draft = Draft(out, "repair")
         self.sem = TiffStack(folder)
         self.txm = None if options.txm is None else aligned(TiffStack(options.txm), self.sem)
         self.charge = None if options.charge is None else aligned(TiffStack(options.charge, mask=True), self.sem)
@@ -101,9 +118,31 @@ class FolderRepair:
             else KrigingFilling(options.texture, command.run.seed)
         )
         self.saturation = None if self.charge is not None else saturation_of(self.sem, options.saturation)
+        self.stage = self.draft.look(self.identity)
 
     def __len__(self) -> int:
         return len(self.sem)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the result depends on: plain values by name."""
+        stacks = {"sem": self.sem, "txm": self.txm, "charge": self.charge}
+        options = to_mapping(self.command)
+        return {
+            **{name: [stamp(path) for path in stack.paths] if stack else [] for name, stack in stacks.items()},
+            "model_sha256": self.fill.model_checksum,
+            **{name: str(options[name]) for name in RESULT_OPTIONS},
+        }
+
+    @property
+    def result(self) -> Path:
+        """What becomes the output: the folder of the repaired slices."""
+        return self.draft.folder / "slices"
+
+    @property
+    def done(self) -> int:
+        """Slices that are repaired already."""
+        return len(self) if self.stage == "whole" else sum(map(self._is_done, self.sem.paths))
 
     @property
     def dilation(self) -> int:
@@ -113,22 +152,30 @@ class FolderRepair:
         return 0 if self.saturation is None else FOUND_DILATION
 
     def run(self) -> Iterator[RepairedSlice]:
-        """Repair and write every slice, yielding each as it is done.
+        """Repair and write every slice that is missing, yielding each slice as it is done; the draft was begun.
 
         Masks that were found here are written, too, as `OUT/charge/NAME`: to look at, to correct, and to pass as
         `--charge`.
 
         Raises:
-            UserError: a file cannot be read or written, or nothing of a slice is intact.
+            UserError: a file cannot be read or written, or nothing of a slice is intact. What was done stays, and the
+                same call goes on there.
         """
         for index, path in enumerate(self.sem.paths):
             sem, mask = read(self.sem, index), self._mask(index)
+            if self._is_done(path):
+                yield RepairedSlice(path.name, sem, open_image(self.result / path.name).read(), mask)
+                continue
             repaired = RepairedSlice(path.name, sem, self._repair(index, sem, mask), mask)
-            write_image(self.out / path.name, repaired.after, kept_of(path))
             if self.saturation is not None:
                 levels = mask.astype(np.uint8) * 255
-                write_image(self.out / "charge" / path.name, levels, Kept(open_image(path).pixel_size))
+                write_image(self.result / "charge" / path.name, levels, Kept(open_image(path).pixel_size))
+            write_image(self.result / path.name, repaired.after, kept_of(path))
             yield repaired
+
+    def _is_done(self, path: Path) -> bool:
+        """Say whether a slice has been repaired: its file is the last one written."""
+        return (self.result / path.name).exists()
 
     def _mask(self, index: int) -> NDArray[np.bool_]:
         sem = read(self.sem, index)
@@ -188,18 +235,3 @@ def aligned(stack: TiffStack, sem: TiffStack) -> TiffStack:
             f"{sem.shape[1]}; expected one size: register and crop them first"
         )
     return stack
-
-
-def check_empty(out: Path) -> None:
-    """Check that a folder is not there yet, or has nothing in it.
-
-    Raises:
-        UserError: it has, or it is a file.
-    """
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file; expected a folder to write the repaired slices into: choose another name")
-    if out.is_dir() and (there := sorted(path.name for path in out.iterdir())):
-        raise UserError(
-            f"the folder {out} is not empty (it holds {there[0]}); repaired slices go into a new folder: choose "
-            "another name, or empty it"
-        )

@@ -49,6 +49,8 @@ class KrigingFilling:
         seed: of the texture; each slice has its own.
     """
 
+    model_checksum = ""
+
     def __init__(self, texture: bool, seed: int) -> None:
         self.texture = texture
         self.seed = seed

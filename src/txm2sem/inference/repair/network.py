@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -69,13 +70,11 @@ class NetworkFilling:
         if txm is not None:
             self.txm_range = resolve_stack_range(data, txm, "txm")
             check_grey_values(_shown_values(txm), self.txm_range, "txm", txm.paths[0])
-        self.predictor = Predictor.load(
-            RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir),
-            label_of(command.repair.epoch, command.repair.load_iter),
-            command.model,
-            device=device_of(command.run.gpu_ids),
-            dtype=dtype_of(command.run.precision),
-        )
+        paths = RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir)
+        label = label_of(command.repair.epoch, command.repair.load_iter)
+        device, dtype = device_of(command.run.gpu_ids), dtype_of(command.run.precision)
+        self.predictor = Predictor.load(paths, label, command.model, device=device, dtype=dtype)
+        self.model_checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
 
     def __call__(
         self, sem: NDArray[Any], mask: NDArray[np.bool_], txm: NDArray[Any] | None, index: int

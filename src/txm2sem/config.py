@@ -847,6 +847,21 @@ def override(command: Command, values: Mapping[str, Any]) -> Command:
     return dataclasses.replace(command, **groups)  # type: ignore[type-var]
 
 
+def option_words(name: str, value: object, *, switch: bool = False) -> list[str]:
+    """Return an option as the words of a command line.
+
+    Args:
+        name: of the option.
+        value: of it.
+        switch: it is one that is passed without a value where it is on.
+    """
+    text = str(value)
+    if switch and text == "True":
+        return [f"--{name}"]
+    # A value with a minus would pass for an option.
+    return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+
+
 def run_name(command: TrainCommand | TestCommand | VolumeCommand | TranslateCommand | RepairCommand) -> str:
     """Return the experiment's name with its suffix filled in.
 

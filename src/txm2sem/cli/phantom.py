@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from txm2sem.cli.parsing import UsageError, parse, take_places
-from txm2sem.config import PhantomCommand
+from txm2sem.config import PhantomCommand, option_words
 
 
 def main(words: Sequence[str], program: str) -> int:
@@ -27,7 +28,11 @@ def main(words: Sequence[str], program: str) -> int:
             bar.set_description_str(task)
             bar.update(done - bar.n)
 
-        facts = write_phantom(folder, command.phantom, show)
+        try:
+            facts = write_phantom(folder, command.phantom, show)
+        except KeyboardInterrupt as stop:
+            stop.add_note("nothing was written; the same command begins anew")
+            raise
     print(f"{folder}: {facts['shape']} pixels (z, y, x), porosity {facts['porosity']:.3f}; all facts in phantom.json")
-    print(f"next: txm2sem train --dataroot {folder}")
+    print(f"next: {shlex.join(['txm2sem', 'train', *option_words('dataroot', folder)])}")
     return 0

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,18 @@ import tifffile
 from numpy.typing import NDArray
 
 from txm2sem.config import PhantomOptions
+from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
+from txm2sem.files import read_json, write_text
 from txm2sem.phantom import sem, txm
 from txm2sem.phantom.render import Phantom, Progress, check_options, render_phantom
 from txm2sem.phantom.rock import Material
 
 VOXEL_SIZE_NM = 32.0
 """Side of a voxel, at which grains, pores and blur have their real sizes [nm]."""
+
+FACTS = "phantom.json"
+"""What is known of a phantom, in its folder."""
 
 SIXTEEN_BITS = {"txm": (20000.0, 80.0), "sem": (4000.0, 160.0)}
 """Level of grey value 0 and levels per grey value in 16-bit files: detectors have an offset and leave room above."""
@@ -35,7 +39,8 @@ def write_phantom(folder: Path | str, options: PhantomOptions, progress: Progres
     and 255 and tell what the rock is, not what the SEM shows of it. `phantom.json` has what is returned.
 
     Args:
-        folder: where to write. May exist if empty. It appears whole or not at all.
+        folder: where to write. May exist if empty. It appears whole or not at all, and the call that was killed after
+            it appeared returns again.
         options: the phantom.
         progress: is told how far the work is.
 
@@ -44,30 +49,30 @@ def write_phantom(folder: Path | str, options: PhantomOptions, progress: Progres
         of view, split and z of each aligned slice, and the grey value of each material in the files.
 
     Raises:
-        UserError: an option is out of its range, or the folder is not empty.
+        UserError: an option is out of its range, the folder is not empty, or the disk is full or not writable.
     """
     folder = Path(folder).resolve()
     check_options(options)
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        found = "with files in it" if folder.is_dir() else "which is a file"
-        raise UserError(
-            f"expected a new or empty folder for the phantom, found {folder}, {found}; name another or remove it"
-        )
     tell = progress or (lambda done, task: None)
-    phantom = render_phantom(options, lambda done, task: tell(0.8 * done, task))
-    tell(0.8, "files")
-    aligned = aligned_slices(options)
-    facts = _facts(phantom, options, aligned)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
-        root = Path(beside) / folder.name
-        _write_images(root, phantom, options, aligned)
+    draft = Draft(folder, "phantom", resumable=False)
+    with draft.begin(asdict(options)) as stage:
+        if stage == "whole":
+            return read_json(folder / FACTS, "write the phantom anew")
+        phantom = render_phantom(options, lambda done, task: tell(0.8 * done, task))
+        tell(0.8, "files")
+        aligned = aligned_slices(options)
+        facts = _facts(phantom, options, aligned)
+        root = draft.folder / "root"
+        try:
+            _write_images(root, phantom, options, aligned)
+        except OSError as error:
+            raise UserError(
+                f"cannot write {folder}: {error.strerror or error}; make room, or name another place"
+            ) from error
         positions = [f"{number},{z}" for number, (_, z) in enumerate(aligned)]
-        (root / "slice_positions.csv").write_text("\n".join(["number,z", *positions]) + "\n", encoding="utf-8")
-        (root / "phantom.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        root.replace(folder)
+        write_text(root / "slice_positions.csv", "\n".join(["number,z", *positions]) + "\n")
+        write_text(root / FACTS, json.dumps(facts, indent=2) + "\n")
+        draft.finish(root)
     tell(1, "done")
     return facts
 

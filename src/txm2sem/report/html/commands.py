@@ -6,7 +6,16 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from txm2sem.config import IDENTITY, MODEL_DEFAULTS, RunOptions, TestCommand, TrainCommand, override, to_mapping
+from txm2sem.config import (
+    IDENTITY,
+    MODEL_DEFAULTS,
+    RunOptions,
+    TestCommand,
+    TrainCommand,
+    option_words,
+    override,
+    to_mapping,
+)
 from txm2sem.runs import RunPaths
 
 
@@ -35,16 +44,16 @@ def test_command(options: Mapping[str, str], trained: Mapping[str, Any]) -> str:
 
 def next_test(paths: RunPaths, options: str = "--eval") -> str:
     """Return the command that tests a run, with options as they are given."""
-    return " ".join(part for part in (f"txm2sem test --name {shlex.quote(paths.name)}", options, places(paths)) if part)
+    named = shlex.join(["txm2sem", "test", *option_words("name", paths.name)])
+    return " ".join(part for part in (named, options, places(paths)) if part)
 
 
 def places(paths: RunPaths) -> str:
     """Return the options that say where a run is; empty where it is in the usual place."""
     defaults = RunOptions()
     found = {"checkpoints_dir": paths.checkpoints.parent, "results_dir": paths.results.parent}
-    return " ".join(
-        f"--{name} {shlex.quote(str(place))}" for name, place in found.items() if place != getattr(defaults, name)
-    )
+    moved = {name: place for name, place in found.items() if place != getattr(defaults, name)}
+    return shlex.join([word for name, place in moved.items() for word in option_words(name, place)])
 
 
 def _command(name: str, options: Mapping[str, Any], base: Mapping[str, Any], always: Iterable[str]) -> str:
@@ -52,7 +61,7 @@ def _command(name: str, options: Mapping[str, Any], base: Mapping[str, Any], alw
     words = ["txm2sem", name]
     for option, value in options.items():
         if option in base and (option in always or str(value) != str(base[option])):
-            words += _words(option, str(value), switch=isinstance(base[option], bool))
+            words += option_words(option, value, switch=isinstance(base[option], bool))
     # The channels of neighbouring slices add themselves.
     added = 2 * (int(options.get("context_slices", 0)) - int(base["context_slices"]))
     channels = f"{int(base['input_nc']) + added}"
@@ -60,10 +69,3 @@ def _command(name: str, options: Mapping[str, Any], base: Mapping[str, Any], alw
         place = words.index("--input_nc")
         del words[place : place + 2]
     return shlex.join(words)
-
-
-def _words(option: str, value: str, *, switch: bool) -> list[str]:
-    if switch and value == "True":
-        return [f"--{option}"]
-    # A value with a minus would pass for an option.
-    return [f"--{option}={value}"] if value.startswith("-") else [f"--{option}", value]

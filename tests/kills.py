@@ -1,0 +1,71 @@
+"""The death of a process at any of its steps, within the test's own: from there on nothing is written any more."""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import io
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STEPS = ("mkdir", "rmdir", "unlink", "rename", "replace")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+class Kill:
+    """What kills: it counts the steps, each of which changes files, and lets none happen from one on.
+
+    Attributes:
+        steps: how many have been tried.
+    """
+
+    def __init__(self, at: int) -> None:
+        self._at = at
+        self.steps = 0
+
+    def before(self, step: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Do a step, unless the process is dead by then."""
+        self.steps += 1
+        if self.steps >= self._at:
+            raise Killed
+        return step(*arguments, **named)
+
+
+@contextmanager
+def killed_at(step: int) -> Iterator[Kill]:
+    """Die before a step, counted from 1; locks are given back, as the system does it."""
+    kill = Kill(step)
+
+    def opened(file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
+        changes = set(mode) & set("wxa+")
+        return kill.before(original, file, mode, *arguments, **named) if changes else original(
+            file, mode, *arguments, **named
+        )
+
+    original = io.open
+    with pytest.MonkeyPatch.context() as patch:
+        for name in STEPS:
+            patch.setattr(os, name, lambda *a, _step=getattr(os, name), **k: kill.before(_step, *a, **k))
+        patch.setattr(io, "open", opened)
+        patch.setattr(builtins, "open", opened)
+        try:
+            yield kill
+        except Killed:
+            pass
+    gc.collect()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file in a folder, by its name there; folders end in `/`."""
+    return {
+        str(path.relative_to(folder)) + "/" * path.is_dir(): b"" if path.is_dir() else path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+    }

@@ -7,7 +7,7 @@ import gc
 import io
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,22 +44,25 @@ def killed_at(step: int) -> Iterator[Kill]:
     """Die before a step, counted from 1; locks are given back, as the system does it."""
     kill = Kill(step)
 
+    def step_of(change: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *arguments, **named: kill.before(change, *arguments, **named)
+
     def opened(file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
         changes = set(mode) & set("wxa+")
-        return kill.before(original, file, mode, *arguments, **named) if changes else original(
-            file, mode, *arguments, **named
+        return (
+            kill.before(original, file, mode, *arguments, **named)
+            if changes
+            else original(file, mode, *arguments, **named)
         )
 
     original = io.open
     with pytest.MonkeyPatch.context() as patch:
         for name in STEPS:
-            patch.setattr(os, name, lambda *a, _step=getattr(os, name), **k: kill.before(_step, *a, **k))
+            patch.setattr(os, name, step_of(getattr(os, name)))
         patch.setattr(io, "open", opened)
         patch.setattr(builtins, "open", opened)
-        try:
+        with suppress(Killed):
             yield kill
-        except Killed:
-            pass
     gc.collect()
 
 

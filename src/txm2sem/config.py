@@ -459,7 +459,7 @@ class VolumeOptions(Options):
     save_name: str = field(default="test", metadata={"modes": ("txm2sem3d",), "is_name": True})
     """the results are volume_pred_SAVENAME and so on"""
     save_txm: bool = _of_modes(False, "txm2sem3d")
-    """save the cube of the TXM, too"""
+    """save the cube of the TXM, too, and that of the SEM where it is known"""
 
 
 @dataclass(frozen=True)

@@ -237,6 +237,26 @@ def read_text(path: Path, remedy: str, most: int = MOST_TEXT) -> str:
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}; {remedy}") from error
 
 
+def own_file(path: Path, folder: Path) -> Path:
+    """Return the path of a file that is to be read, after a check that it is one and in a folder.
+
+    Folders come from others, too, and a link, or what a file says, may lead anywhere.
+
+    Raises:
+        UserError: it is missing, not a file, or leads out of the folder.
+    """
+    try:
+        if path.resolve().is_relative_to(folder.resolve()):
+            if path.is_file():
+                return path
+            problem = "is not a file" if path.exists() else "is missing"
+        else:
+            problem = f"is a link that leads out of {folder}"
+    except (OSError, RuntimeError) as error:  # links that lead to each other
+        problem = f"cannot be read: {error}"
+    raise UserError(f"{path} {problem}; test again, or put the file there")
+
+
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
     """Return the values by name in a JSON file, see `read_text`.
 

@@ -163,7 +163,7 @@ class RunPaths:
         return self.results / "calibration.png"
 
     def volume(self, content: str, save_name: str) -> Path:
-        """Return the folder of the slices of a volume; `content` is `pred` or `txm`."""
+        """Return the folder of the slices of a volume; `content` is `pred`, `txm` or `sem`."""
         return self.results / f"volume_{content}_{save_name}"
 
     def volume_slice(self, content: str, save_name: str, index: int) -> Path:
@@ -195,7 +195,7 @@ class RunPaths:
         outputs = [self.volume_figure(save_name), self.volume_options_text(save_name)]
         outputs += [self.continuity(save_name, suffix) for suffix in (".txt", ".json")]
         outputs += [self.volume_scores(save_name, suffix) for suffix in (".png", ".json", ".csv")]
-        for content in ("pred", "txm"):
+        for content in ("pred", "txm", "sem"):
             outputs += [self.volume(content, save_name), self.volume_stack(content, save_name)]
         return [path for path in outputs if path.exists()]
 

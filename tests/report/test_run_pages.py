@@ -27,9 +27,10 @@ from txm2sem.report.html import compare_runs, report_run
 from txm2sem.report.html.commands import test_command as command_of_test
 from txm2sem.report.html.commands import train_command as command_of_training
 from txm2sem.report.html.comparison import front_of
+from txm2sem.report.html.documents import read_test_options
 from txm2sem.report.html.evaluation import evaluation_tables
 from txm2sem.report.html.patches import places_of
-from txm2sem.report.html.record import RunRecord, read_options_text
+from txm2sem.report.html.record import RunRecord
 from txm2sem.report.html.stored import factor_for, open_display, open_input, shrink, shrunk_shape
 from txm2sem.report.html.verdict import judge, judge_difference
 from txm2sem.report.html.volumes import whole_volume_html
@@ -276,7 +277,7 @@ def test_the_printed_command_tests_with_the_same_options(tmp_path: Path) -> None
         write_options(paths.options, trained)
         tested = override(TestCommand(), {**trained, "phase": "val", "eval": True, "ntest": 3, "num_test": 5})
         write_text(paths.test_options_text, options_text(to_mapping(tested), to_mapping(TestCommand())))
-        words = shlex.split(command_of_test(read_options_text(paths.test_options_text), trained))
+        words = shlex.split(command_of_test(read_test_options(paths.test_options_text), trained))
         assert words[:2] == ["txm2sem", "test"]
         assert parse_model_command(TestCommand(), words[2:], "test") == tested
         assert "--netG" not in words

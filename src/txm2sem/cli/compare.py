@@ -20,7 +20,13 @@ def main(words: Sequence[str], program: str) -> int:
 
     places = command.places
     runs = [RunPaths.of(name, places.checkpoints_dir, places.results_dir) for name in names]
-    written = compare_runs(runs, command.compare.output)
+    try:
+        written = compare_runs(runs, command.compare.output)
+    except KeyboardInterrupt as stop:
+        stop.add_note("no page was written, and an earlier one is untouched")
+        raise
+    for problem in written.problems:
+        print(f"note:    not shown: {problem}")
     if written.earlier is not None:
         print(f"earlier: {written.earlier}")
     print(f"page:    {written.path}")

@@ -19,7 +19,13 @@ def main(words: Sequence[str], program: str) -> int:
     from txm2sem.runs import RunPaths
 
     paths = RunPaths.of(names[0], command.places.checkpoints_dir, command.places.results_dir)
-    written = report_run(paths, command.report.volume, command.report.output, command.report.txm)
+    try:
+        written = report_run(paths, command.report.volume, command.report.output, command.report.txm)
+    except KeyboardInterrupt as stop:
+        stop.add_note("no page was written, and an earlier one is untouched")
+        raise
+    for problem in written.problems:
+        print(f"note:    not shown: {problem}")
     if written.earlier is not None:
         print(f"earlier: {written.earlier}")
     print(f"report:  {written.path}")

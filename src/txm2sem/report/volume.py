@@ -86,11 +86,11 @@ def test_volume(command: TestCommand) -> TestReport:
     measured = {key: Continuity.of(volume, lags, inside) for key, volume in volumes.items()}
 
     with new.begin():
-        for content, volume in (("pred", prediction), ("txm", volumes[TXM])):
-            if content == "pred" or command.volume.save_txm:
-                for index, image in enumerate(volume):
+        for content, key in (("pred", PREDICTION), ("txm", TXM), ("sem", TRUTH)):
+            if key == PREDICTION or (command.volume.save_txm and key in volumes):
+                for index, image in enumerate(volumes[key]):
                     write_png(new.paths.volume_slice(content, name, index), stretch(image, command.test.aspect_ratio))
-                write_stack(new.paths.volume_stack(content, name), volume)
+                write_stack(new.paths.volume_stack(content, name), volumes[key])
         title = f"{paths.name} (epoch {label}) on {source.txm.folder}"
         cuts = {
             key: Cuts.through(volume.__getitem__, volume.shape, source.cube.first) for key, volume in volumes.items()

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.files import write_text
+from txm2sem.errors import UserError
+from txm2sem.files import own_file, write_text
 from txm2sem.runs import RunPaths
 
-LOSS_LINE = re.compile(r"\(epoch: (\d+), iters: (\d+)[^)]*\) (.*)")
-SCORE_LINE = re.compile(r"\(epoch: (\d+)\) (.*)")
-NUMBER = r"[-+]?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|nan|inf)"
-LOSS = re.compile(rf"(\S+): ({NUMBER})(?=\s|$)")
-SCORE = re.compile(rf"([^=,]+)=({NUMBER})(?:±({NUMBER}))?")
+# Bounded, lest a line of a damaged log takes hours.
+LOSS_LINE = re.compile(r"\(epoch: (\d{1,9}), iters: (\d{1,12})[^)]*\) (.*)")
+SCORE_LINE = re.compile(r"\(epoch: (\d{1,9})\) (.*)")
+NUMBER = r"[-+]?(?:\d{1,40}(?:\.\d{0,40})?(?:e[-+]?\d{1,4})?|nan|inf)"
+LOSS = re.compile(rf"(\S{{1,100}}): ({NUMBER})(?=\s|$)")
+SCORE = re.compile(rf"([^=,]{{1,100}})=({NUMBER})(?:±({NUMBER}))?")
+
+LONGEST_LINE = 2**14
+"""Characters of a line that are read at once; no log has nearly as long ones."""
+
+LARGEST = 1e100
+"""Numbers beyond this cannot be drawn, as what is not finite."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +47,20 @@ class Curve:
     high: NDArray[np.float64]
 
     def finite(self) -> Curve:
-        """Return the curve without the places whose value is not finite."""
-        kept = np.isfinite(self.values)
+        """Return the curve without the places that are not finite."""
+        # Comparisons with what is not a number are False.
+        kept = (np.abs(self.values) < LARGEST) & (self.low > -LARGEST) & (self.high < LARGEST)
         return Curve(self.name, self.epochs[kept], self.values[kept], self.low[kept], self.high[kept])
 
 
 def read_losses(path: Path, patches_per_epoch: int) -> list[Curve]:
     """Return the loss curves in a `loss_log.txt`, also one of the original code; none where there is no file.
 
-    Where a run was resumed before its last lines, the later of two lines of the same place counts.
+    Where a run was resumed before its last lines, the later of two lines of the same place counts. Lines that are
+    something else, such as one that was cut off, are passed over.
+
+    Raises:
+        UserError: the file cannot be read.
     """
     rows: dict[tuple[int, int], dict[str, float]] = {}
     for match in map(LOSS_LINE.match, _lines(path)):
@@ -58,14 +71,18 @@ def read_losses(path: Path, patches_per_epoch: int) -> list[Curve]:
     curves = []
     for name in dict.fromkeys(name for place in places for name in rows[place]):
         having = [place for place in places if name in rows[place]]
-        epochs = np.array([epoch - 1 + patch / patches_per_epoch for epoch, patch in having])
+        epochs = np.array([epoch - 1 + patch / max(1, patches_per_epoch) for epoch, patch in having])
         values = np.array([rows[place][name] for place in having])
         curves.append(Curve(name, epochs, values, values, values))
     return curves
 
 
 def read_scores(path: Path) -> list[Curve]:
-    """Return the curves of a `NAME_metrics.txt`, their bands one standard error wide; none where there is no file."""
+    """Return the curves of a `NAME_metrics.txt`, their bands one standard error wide; none where there is no file.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     rows: dict[int, dict[str, tuple[float, float]]] = {}
     for match in map(SCORE_LINE.match, _lines(path)):
         if match:
@@ -130,5 +147,12 @@ def condense(curve: Curve, most: int = 100) -> Curve:
     )
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+def _lines(path: Path) -> Iterator[str]:
+    if not path.exists():
+        return
+    path = own_file(path, path.parent)
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            yield from iter(lambda: file.readline(LONGEST_LINE), "")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; permit reading it, or move it away") from error

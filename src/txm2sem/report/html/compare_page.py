@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from txm2sem.errors import UserError
 from txm2sem.pages import Line, legend, plot, table
 from txm2sem.report.html.about import command_html, commands_html
 from txm2sem.report.html.commands import next_test
@@ -18,10 +20,11 @@ from txm2sem.report.html.evaluation import evaluation_tables
 from txm2sem.report.html.front import front_html
 from txm2sem.report.html.layouts import Layout, Overlay, overlays_of, scores_of
 from txm2sem.report.html.patches import gallery_html
-from txm2sem.report.html.record import RunRecord, TestRecord, number_of
-from txm2sem.report.html.run_page import WrittenPage, check_output, write_page
+from txm2sem.report.html.record import AGAIN, IMAGES, SCORES, TRAINING, VOLUMES, RunRecord, TestRecord, number_of
+from txm2sem.report.html.run_page import Parts, WrittenPage, draft_of, write_page
 from txm2sem.report.html.scorecard import similarity_table
 from txm2sem.report.html.verdict import findings_html, judge
+from txm2sem.report.phases import PHASES
 from txm2sem.report.scores_table import REGION_NAMES, ROCK, number_text
 from txm2sem.runs import RunPaths
 from txm2sem.training.curves import Curve, condense
@@ -39,31 +42,31 @@ def compare_runs(runs: Sequence[RunPaths], output: Path | str = "") -> WrittenPa
             beside it.
 
     Raises:
-        UserError: a run is not there, a file is damaged, the runs were tested on different images, or the page cannot
-            be written.
+        UserError: a run is not there, its saved options are damaged, the runs were tested on different images, or the
+            page cannot be written.
     """
-    target = Path(output) if str(output) else Path("compare.html")
-    check_output(target)
+    draft = draft_of(Path(output) if str(output) else Path("compare.html"))
     comparison = Comparison.read(runs)
     header = f"<h1>{escape(' · '.join(comparison.names))}</h1>\n<p>{len(runs)} runs compared"
-    return write_page(target, f"{', '.join(comparison.names)}: comparison", compare_sections(comparison), header)
+    return write_page(draft, f"{', '.join(comparison.names)}: comparison", compare_parts(comparison), header)
 
 
-def compare_sections(comparison: Comparison) -> dict[str, str]:
-    """Return the parts of the page, by title, as HTML."""
-    sections = {"Verdict": _verdict(comparison), "What differs": _differences(comparison)}
-    if any(tested.scores for tested in comparison.tested.values()):
-        sections["Fidelity and continuity"] = front_html(comparison)
-    images = _images(comparison)
-    if images:
-        sections["Images"] = images
-    if comparison.tested:
-        sections["Scores"] = _scores(comparison)
-    sections["Training"] = _training(comparison)
-    sections["Do it again"] = "\n".join(
-        commands_html(record, f"{record.paths.name}: ") for record in comparison.records
-    )
-    return sections
+def compare_parts(comparison: Comparison) -> Parts:
+    """Return the parts of the page."""
+    parts, records = Parts(), comparison.records
+    scored = any(tested.scores for tested in comparison.tested.values())
+
+    def add(title: str, *makes: Callable[[], str], of: str = "") -> None:
+        parts.add(title, *makes, problems=[one for record in records for one in record.problems.get(of or title, ())])
+
+    add("Verdict", lambda: _verdict(comparison))
+    add("What differs", lambda: _differences(comparison))
+    add("Fidelity and continuity", lambda: front_html(comparison) if scored else "", of=VOLUMES)
+    add(IMAGES, lambda: _images(comparison))
+    add(SCORES, lambda: _scores(comparison) if comparison.tested else "")
+    add(TRAINING, lambda: _training(comparison))
+    add(AGAIN, *(partial(commands_html, record, f"{record.paths.name}: ") for record in records))
+    return parts
 
 
 def _verdict(comparison: Comparison) -> str:
@@ -92,6 +95,9 @@ def _images(comparison: Comparison) -> str:
     records = [record for record in comparison.records if record.paths.name in comparison.tested]
     if layout is None or not records:
         return ""
+    counts = {name: tested.count for name, tested in comparison.tested.items()}
+    if len(set(counts.values())) > 1:
+        raise UserError(f"the runs have different numbers of images ({counts}); test again")
     suffix = comparison.tested[records[0].paths.name].suffix
     layers = {name: title for name, title in layout.layers.items() if name not in (layout.prediction, layout.target)}
     layers |= {f"run-{number}": record.paths.name for number, record in enumerate(records)}
@@ -101,7 +107,7 @@ def _images(comparison: Comparison) -> str:
     def path_of(layer: str) -> Any:
         record = of_run.get(layer, records[0])
         folder = layout.prediction if layer in of_run else layer
-        return lambda index: record.paths.image(f"{folder}{suffix}", index)
+        return lambda index: record.file(record.paths.image(f"{folder}{suffix}", index))
 
     overlays: dict[str, Overlay] = {}
     for number, record in enumerate(records if len(records) <= MOST_OVERLAYS else []):
@@ -130,7 +136,7 @@ def _scores(comparison: Comparison) -> str:
     first = next(iter(scored.values()))
     trivial = {kind: found["all"] for kind, found in first.scores["similarity"].items() if kind != first.model_kind}
     parts = [similarity_table(similarity | trivial, marked=len(similarity))]
-    parts += [_rock(scored, phase) for phase in first.scores.get("rock", {}).get(first.model_kind, {})]
+    parts += [_rock(scored, phase) for phase in PHASES if any(tested.scores["rock"] for tested in scored.values())]
     parts.append(_spectra(scored))
     return "\n".join(parts)
 
@@ -151,6 +157,7 @@ def _plain_scores(tested: Mapping[str, TestRecord]) -> str:
 
 def _rock(scored: Mapping[str, TestRecord], phase: str) -> str:
     rows = []
+    scored = {name: tested for name, tested in scored.items() if tested.scores["rock"]}
     for name, (heading, factor, digits) in ROCK.items():
         found = [tested.scores["rock"][tested.model_kind][phase][name] for tested in scored.values()]
         true = number_text(factor * number_of(found[0]["true"], "value"), digits)

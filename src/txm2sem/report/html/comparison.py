@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -136,7 +137,7 @@ def _fingerprint(record: RunRecord, layout: Layout) -> str:
     folder = record.paths.image(f"{layout.target}{suffix}", 0).parent
     digest = hashlib.sha256(layout.target.encode())
     for path in sorted(folder.glob("*.png")):
-        digest.update(path.name.encode() + path.read_bytes())
+        digest.update(os.fsencode(path.name) + record.file(path).read_bytes())
     return digest.hexdigest()
 
 

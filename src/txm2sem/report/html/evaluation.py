@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MEAN = re.compile(r"([-+]?[\d.]+|nan|inf) ± *([\d.]+|nan|inf)")
+NUMBER = r"[-+]?\d{1,12}(?:\.\d{1,12})?|nan|inf"
+MEAN = re.compile(rf"({NUMBER}) ± *({NUMBER})")
 
 
 @dataclass(frozen=True)

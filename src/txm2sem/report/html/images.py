@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from txm2sem.data.segmentation import CLASSES, IGNORED
 from txm2sem.errors import UserError
 from txm2sem.pages import jpeg, png
 
@@ -19,6 +20,9 @@ LOSSLESS_PIXELS = 6_000_000
 
 MOST_PIXELS = 24_000_000
 """Images are averaged over squares until a page has no more pixels than this."""
+
+LARGEST_IMAGE = 2**26
+"""Pixels of an image that are read at most: a header may promise more than there is memory."""
 
 Pixels = NDArray[np.uint8]
 
@@ -53,10 +57,51 @@ def read_image(path: Path) -> Pixels:
     """Return an image of the results: grey (H, W), or classes in their colours (H, W, 3).
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, or is something else.
     """
+    return _read(path, {"L": "L", "1": "L", "P": "RGB"})
+
+
+def read_classes(path: Path) -> NDArray[np.int64]:
+    """Return the classes (H, W) of an image of the results.
+
+    Raises:
+        UserError: it cannot be read, or is something else.
+    """
+    classes = _read(path, {"L": "L", "P": "P"}).astype(np.int64)
+    if not np.isin(classes, [*range(len(CLASSES)), IGNORED]).all():
+        raise UserError(f"{path} has other values than those of the classes; test again")
+    return classes
+
+
+def read_figure(path: Path) -> Pixels:
+    """Return a figure of the results, (H, W, 3).
+
+    Raises:
+        UserError: it cannot be read, or is something else.
+    """
+    return _read(path, dict.fromkeys(("RGBA", "RGB", "L"), "RGB"))
+
+
+def check_same_shape(images: Mapping[Path, NDArray[Any]]) -> None:
+    """Check that images of one place have one shape (H, W).
+
+    Raises:
+        UserError: they have not.
+    """
+    (first, one), *others = images.items()
+    for path, other in others:
+        if other.shape[:2] != one.shape[:2]:
+            shapes = " and ".join(" x ".join(map(str, image.shape[:2])) for image in (one, other))
+            raise UserError(f"{first} and {path} have {shapes} pixels, expected the same; test again")
+
+
+def _read(path: Path, modes: Mapping[str, str]) -> Pixels:
+    """Return an image as Pillow calls it: its `modes`, and what each is converted to."""
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB") if image.mode == "P" else image)
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error}); test again") from error
+        with Image.open(path, formats=["PNG"]) as image:
+            if image.mode not in modes or image.width * image.height > LARGEST_IMAGE:
+                raise ValueError(f"it is of {image.width} x {image.height} pixels {image.mode}")
+            return np.asarray(image.convert(modes[image.mode]))
+    except Exception as error:  # a damaged file makes Pillow raise nearly anything
+        raise UserError(f"{path} cannot be read as an image of a test ({error}); test again") from error

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
-from PIL import Image
 
 from txm2sem.data.segmentation import CLASSES, IGNORED
+from txm2sem.data.stacks import TiffSlices
 from txm2sem.metrics import confusion_matrix, dice, mean_present, psnr
 from txm2sem.pages import COLOUR_MAPS, ColourMap, swatch
-from txm2sem.report.html.images import read_image
+from txm2sem.report.html.images import check_same_shape, read_classes, read_image
 from txm2sem.report.html.record import RunRecord
 from txm2sem.report.labels import CLASS_COLOURS, IGNORED_COLOURS
 
@@ -106,16 +106,17 @@ def overlays_of(record: RunRecord, layout: Layout) -> dict[str, Overlay]:
     suffix = record.tested.suffix if record.tested else ""
 
     def error(index: int) -> NDArray[Any]:
-        one, other = (
-            read_image(record.paths.image(f"{layer}{suffix}", index)) for layer in (layout.prediction, layout.target)
-        )
+        one, other = _images(record, (layout.prediction, layout.target), index, read_image)
         return np.abs(one.astype(np.int16) - other.astype(np.int16))
 
     def trust(name: str) -> Callable[[int], NDArray[Any] | None]:
         def values(index: int) -> NDArray[Any] | None:
             path = record.paths.numbers(f"{name}{suffix}", index)
+            if not path.exists():
+                return None
             # A contradiction has a sign: the TXM is darker or brighter than the prediction would give.
-            return np.abs(tifffile.imread(path)) if path.exists() else None
+            size: NDArray[Any] = np.abs(TiffSlices({0: record.file(path)}).read(0, slice(None), slice(None)))
+            return size
 
         return values
 
@@ -125,7 +126,7 @@ def overlays_of(record: RunRecord, layout: Layout) -> dict[str, Overlay]:
     overlays["uncertainty"] = Overlay(
         "uncertainty", "uncertainty", trust("uncertainty"), COLOUR_MAPS["viridis"], "grey levels"
     )
-    threshold = float(record.trust.get("guard", {}).get("threshold", None) or 1.0)
+    threshold = record.trust.get("guard", {}).get("threshold") or 1.0
     overlays["contradiction"] = Overlay(
         "size of the contradiction", "contradiction", trust("contradiction"), COLOUR_MAPS["cividis"], "σ", threshold
     )
@@ -133,13 +134,26 @@ def overlays_of(record: RunRecord, layout: Layout) -> dict[str, Overlay]:
 
 
 def _score(record: RunRecord, layout: Layout, index: int) -> float:
-    paths = {layer: record.paths.image(layer, index) for layer in (layout.prediction, layout.target)}
+    layers = (layout.prediction, layout.target)
     if record.model == "segmentation":
-        one, other = (np.asarray(Image.open(path)).astype(np.int64) for path in paths.values())
+        one, other = _images(record, layers, index, read_classes)
         return float(mean_present(dice(confusion_matrix(one, other, len(CLASSES), ignored=IGNORED))))
-    prediction, target = (read_image(path) for path in paths.values())
-    mask = record.paths.image("mask", index)
-    return psnr(prediction, target, read_image(mask) > 0 if mask.exists() else None)
+    if record.model == "repair":
+        prediction, target, mask = _images(record, (*layers, "mask"), index, read_image)
+        return psnr(prediction, target, mask > 0)
+    prediction, target = _images(record, layers, index, read_image)
+    return psnr(prediction, target)
+
+
+def _images(
+    record: RunRecord, layers: Sequence[str], index: int, read: Callable[[Path], NDArray[Any]]
+) -> list[NDArray[Any]]:
+    """Return images of a patch, of one shape (H, W)."""
+    suffix = record.tested.suffix if record.tested else ""
+    paths = [record.paths.image(f"{layer}{suffix}", index) for layer in layers]
+    found = {path: read(record.file(path)) for path in paths}
+    check_same_shape(found)
+    return list(found.values())
 
 
 def _class_key() -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.pages import Picture, WipeCard, gallery, scale
-from txm2sem.report.html.images import encoding_of, read_image
+from txm2sem.report.html.images import Pixels, check_same_shape, encoding_of, read_image
 from txm2sem.report.html.layouts import ORDERS, Layout, Overlay, Scores, layout_of, overlays_of, scores_of
 from txm2sem.report.html.record import RunRecord
 
@@ -34,11 +34,12 @@ def patches_html(record: RunRecord) -> str:
     suffix = tested.suffix
     folders = {layer: f"{layer}{suffix}" for layer in layout.layers}
     path_of = {
-        layer: (lambda index, folder=folder: record.paths.image(folder, index)) for layer, folder in folders.items()
+        layer: (lambda index, folder=folder: record.file(record.paths.image(folder, index)))
+        for layer, folder in folders.items()
     }
     overlays = overlays_of(record, layout)
     scores = scores_of(record, layout)
-    flagged = set(record.trust.get("novelty", {}).get("flagged", []) or [])
+    flagged = record.trust.get("novelty", {}).get("flagged", [])
     notes = {index: ["unlike the training images"] for index in flagged}
     what = "slices" if suffix else "patches"
     return gallery_html(layout, path_of, overlays, scores, notes, what)
@@ -64,7 +65,7 @@ def gallery_html(
     """
     places = places_of(scores)
     chosen = sorted(places)
-    images = {index: {layer: read_image(path(index)) for layer, path in path_of.items()} for index in chosen}
+    images = {index: _images({layer: path(index) for layer, path in path_of.items()}) for index in chosen}
     encode, note = encoding_of(list(images.values()))
     maps = {
         name: {index: values for index in chosen if (values := overlay.values(index)) is not None}
@@ -123,6 +124,13 @@ def places_of(scores: Scores) -> dict[int, dict[str, tuple[str, int]]]:
 def order_name(order: str) -> str:
     """Return what an order is called."""
     return ORDERS.get(order, order)
+
+
+def _images(paths: Mapping[str, Path]) -> dict[str, Pixels]:
+    """Return the layers of a patch, of one shape."""
+    found = {path: read_image(path) for path in paths.values()}
+    check_same_shape(found)
+    return {layer: found[path] for layer, path in paths.items()}
 
 
 def _tops(overlays: Mapping[str, Overlay], maps: Mapping[str, Mapping[int, NDArray[Any]]]) -> dict[str, float]:

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import TrainCommand
+from txm2sem.config import TrainCommand, option_words
 from txm2sem.errors import UserError, listed
+from txm2sem.files import check_name, own_file
+from txm2sem.report.html.commands import next_test
+from txm2sem.report.html.documents import (
+    read_continuity,
+    read_evaluation,
+    read_rows,
+    read_scores,
+    read_test_options,
+    read_trust,
+)
+from txm2sem.report.results import NewResults
 from txm2sem.runs import RunPaths, read_options
-from txm2sem.training.curves import Curve, read_losses, read_scores
+from txm2sem.training.curves import Curve, read_losses
+from txm2sem.training.curves import read_scores as read_score_curves
 
-OPTION_LINE = re.compile(r" *(\w+): (.*?) *(\t\[default: .*\])?")
+IMAGES, VOLUMES, SCORES, TRUST, TRAINING, AGAIN = "Images", "Volumes", "Scores", "Trust", "Training", "Do it again"
+"""Titles of the parts of a page that are made from files."""
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ class VolumeRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as its folders tell it.
+    """A run as its folders tell it. A file that is damaged counts as one that is not there, and is told of.
 
     Attributes:
         paths: the folders.
@@ -81,6 +95,7 @@ class RunRecord:
         tested: the latest test; None: there is none.
         volumes: the tests on cubes, the latest first.
         trust: `trust.json`; empty where it is not there.
+        problems: what cannot be shown and why, by the title of the part of a page that lacks it.
     """
 
     paths: RunPaths
@@ -90,13 +105,14 @@ class RunRecord:
     tested: TestRecord | None = None
     volumes: list[VolumeRecord] = field(default_factory=list)
     trust: dict[str, Any] = field(default_factory=dict)
+    problems: Mapping[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, paths: RunPaths) -> RunRecord:
         """Read a run.
 
         Raises:
-            UserError: there is no such run, or a file of it is damaged.
+            UserError: there is no such run, or its saved options are damaged.
         """
         if not paths.checkpoints.is_dir() and not paths.results.is_dir():
             there = sorted(path.name for path in paths.checkpoints.parent.glob("*/") if any(path.glob("*_net_G.pth")))
@@ -106,10 +122,13 @@ class RunRecord:
                 "where runs are"
             )
         options = read_options(paths.options) if paths.options.exists() else {}
-        losses = read_losses(paths.loss_log, int(options.get("num_train", TrainCommand().sampling.num_train)))
-        scores = [curve.finite() for curve in read_scores(paths.metrics_log)]
-        trust = _read_json(paths.trust_report)
-        return cls(paths, options, losses, scores, _read_test(paths), _read_volumes(paths), trust)
+        per_epoch = int(options.get("num_train", TrainCommand().sampling.num_train))
+        reading = _Reading(paths)
+        none: list[Curve] = []
+        losses = reading.of(TRAINING, none, lambda: read_losses(paths.loss_log, per_epoch))
+        scores = reading.of(TRAINING, none, lambda: [curve.finite() for curve in read_score_curves(paths.metrics_log)])
+        tested, trust = reading.test()
+        return cls(paths, options, losses, scores, tested, reading.cubes(), trust, reading.problems)
 
     @property
     def model(self) -> str:
@@ -125,17 +144,81 @@ class RunRecord:
     @property
     def trained_at(self) -> datetime | None:
         """When the networks were saved last; None: they are not there."""
-        networks = list(self.paths.checkpoints.glob("*_net_G.pth"))
-        if not networks:
-            return None
-        return datetime.fromtimestamp(max(path.stat().st_mtime for path in networks)).astimezone()
+        times = [path.lstat().st_mtime for path in self.paths.checkpoints.glob("*_net_G.pth")]
+        with suppress(ValueError, OverflowError):  # none, or one beyond all calendars
+            return datetime.fromtimestamp(max(times)).astimezone()
+        return None
+
+    def file(self, path: Path) -> Path:
+        """Return a file of the results, see `own_file`."""
+        return own_file(path, self.paths.results)
 
 
-def read_options_text(path: Path) -> dict[str, str]:
-    """Return the options in a file that is for people; none where there is no file."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    matches = [match for line in lines if (match := OPTION_LINE.fullmatch(line if ": " in line else f"{line} "))]
-    return {match[1]: match[2] for match in matches}
+class _Reading:
+    """Reads the results of a run, and remembers what cannot be read."""
+
+    def __init__(self, paths: RunPaths) -> None:
+        self.paths = paths
+        self.problems: dict[str, list[str]] = {}
+
+    def of(self, title: str, otherwise: Found, read: Callable[[], Found]) -> Found:
+        """Return what a function reads; `otherwise` where it cannot, for the part of the page of that title."""
+        try:
+            return read()
+        except UserError as error:
+            self.problems.setdefault(title, []).append(str(error))
+            return otherwise
+
+    def file(self, title: str, otherwise: Found, path: Path, read: Callable[[Path], Found]) -> Found:
+        """Return what a function reads of a file of the results, as `of`."""
+        return self.of(title, otherwise, lambda: read(own_file(path, self.paths.results)))
+
+    def test(self) -> tuple[TestRecord | None, dict[str, Any]]:
+        """Return the latest test of patches or whole slices, and what is known of where to believe it."""
+        paths = self.paths
+        suffix = next((suffix for suffix in ("", "_fullslice") if _image_count(paths, suffix)), None)
+        whole = self.of(IMAGES, False, lambda: _check_whole(NewResults(paths), next_test(paths)))
+        if not whole or not (suffix is not None or paths.evaluation.exists()):
+            return None, {}
+        card, table = paths.scores(".json"), paths.scores(".csv")
+        options = trust = scores = dict[str, Any]()
+        rows: list[dict[str, str]] = []
+        if _is_there(paths.test_options_text):
+            options = self.file(AGAIN, options, paths.test_options_text, read_test_options)
+        if _is_there(card) or _is_there(table):
+            scores = self.file(SCORES, scores, card, read_scores)
+        if scores:
+            rows = self.file(SCORES, rows, table, lambda path: read_rows(path, scores))
+        if _is_there(paths.trust_report):
+            trust = self.file(TRUST, trust, paths.trust_report, read_trust)
+        evaluation = self.file(SCORES, "", paths.evaluation, read_evaluation)
+        return TestRecord(options, evaluation, scores, rows, suffix or "", _image_count(paths, suffix or "")), trust
+
+    def cubes(self) -> list[VolumeRecord]:
+        """Return the tests on cubes, the latest first."""
+        paths = self.paths
+        stack, continuity = paths.volume_stack("pred", ""), paths.continuity("", ".json")
+        found = sorted(paths.results.glob(f"{stack.stem}*{stack.suffix}"), key=lambda path: -path.lstat().st_mtime)
+        names = [path.stem.removeprefix(stack.stem) for path in found]
+        begun = paths.results.glob(f"{continuity.stem}*{continuity.suffix}.partial")
+        cut_off = [
+            path.name.removeprefix(continuity.stem).removesuffix(f"{continuity.suffix}.partial") for path in begun
+        ]
+        cubes = []
+        for name in dict.fromkeys([*names, *cut_off]):
+            whole = self.of(VOLUMES, False, partial(self._check_cube, name))
+            if whole and name in names:
+                options = dict[str, str]()
+                if _is_there(paths.volume_options_text(name)):
+                    options = self.file(AGAIN, options, paths.volume_options_text(name), read_test_options)
+                numbers: dict[str, Any] = self.file(VOLUMES, {}, paths.continuity(name, ".json"), read_continuity)
+                cubes.append(VolumeRecord(name, options, numbers))
+        return cubes
+
+    def _check_cube(self, name: str) -> bool:
+        words = ["--eval", *option_words("dataset_mode", "txm2sem3d"), *option_words("save_name", name)]
+        again = next_test(self.paths, shlex.join(words))
+        return _check_whole(NewResults(self.paths, check_name(name, "--save_name")), again)
 
 
 def number_of(values: Mapping[Any, Any], key: object) -> float:
@@ -144,51 +227,24 @@ def number_of(values: Mapping[Any, Any], key: object) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _read_test(paths: RunPaths) -> TestRecord | None:
-    suffix = next((suffix for suffix in ("", "_fullslice") if _image_count(paths, suffix)), None)
-    if suffix is None and not paths.evaluation.exists():
-        return None
-    table = paths.scores(".csv")
-    rows = []
-    if table.exists():
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    return TestRecord(
-        options=read_options_text(paths.test_options_text),
-        evaluation=paths.evaluation.read_text(encoding="utf-8") if paths.evaluation.exists() else "",
-        scores=_read_json(paths.scores(".json")),
-        rows=rows,
-        suffix=suffix or "",
-        count=_image_count(paths, suffix or ""),
-    )
+def _check_whole(results: NewResults, again: str) -> bool:
+    """Check that a test was not cut off while its results were moved into their place.
+
+    Raises:
+        UserError: it was, or nobody can tell.
+    """
+    if results.draft.is_cut_off:
+        raise UserError(
+            f"the latest test was cut off while its results were moved into {results.draft.output.parent}; what it "
+            f"replaced is in a dated folder beside that. Test again: {again}"
+        )
+    return True
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
 
 
 def _image_count(paths: RunPaths, suffix: str) -> int:
     folders = [f"{name}{suffix}" for name in ("sem_fake", "txm_fake", "labels_fake")]
     return max(len(list(paths.image(folder, 0).parent.glob("*.png"))) for folder in folders)
-
-
-def _read_volumes(paths: RunPaths) -> list[VolumeRecord]:
-    stacks = sorted(paths.volume_stack("pred", "*").parent.glob(paths.volume_stack("pred", "*").name))
-    stacks.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    names = [path.stem.removeprefix(paths.volume_stack("pred", "").stem) for path in stacks]
-    return [
-        VolumeRecord(
-            name, read_options_text(paths.volume_options_text(name)), _read_json(paths.continuity(name, ".json"))
-        )
-        for name in names
-    ]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}; test again, or remove it") from error
-    if not isinstance(content, dict):
-        raise UserError(
-            f"expected values by name in {path}, found a {type(content).__name__}; test again, or remove it"
-        )
-    return content

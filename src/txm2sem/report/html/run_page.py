@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from html import escape
 from pathlib import Path
 
 from txm2sem import __version__
+from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
-from txm2sem.files import set_aside, write_text
+from txm2sem.files import write_text
 from txm2sem.pages import page, section
 from txm2sem.pages.frame import identity_of
 from txm2sem.report.html.about import about_html, command_html, commands_html
 from txm2sem.report.html.commands import next_test
 from txm2sem.report.html.patches import patches_html
-from txm2sem.report.html.record import RunRecord
+from txm2sem.report.html.record import AGAIN, IMAGES, SCORES, TRAINING, TRUST, VOLUMES, RunRecord
 from txm2sem.report.html.scorecard import scorecard_html
 from txm2sem.report.html.trust import trust_html
 from txm2sem.report.html.verdict import verdict_html
-from txm2sem.report.html.volumes import volumes_html
+from txm2sem.report.html.volumes import cube_viewers, whole_volumes_html
 from txm2sem.runs import RunPaths
 from txm2sem.training.curves import condense
 from txm2sem.training.page import ABOUT_SCORES, curve_figures, how_condensed
@@ -30,10 +32,50 @@ ASSETS = ("viewers.css", "wipe.js", "cuts.js", "copy.js")
 
 @dataclass(frozen=True)
 class WrittenPage:
-    """A page, and where an earlier one was moved to, or None."""
+    """A page that was written.
+
+    Attributes:
+        path: where.
+        earlier: where an earlier one was moved to, or None.
+        problems: what it cannot show, and why.
+    """
 
     path: Path
     earlier: Path | None
+    problems: list[str]
+
+
+class Parts:
+    """The parts of a page. Where one cannot be made, the page says why in its place.
+
+    Attributes:
+        html: of each, by title.
+        problems: why parts, by title, cannot be made as a whole.
+    """
+
+    def __init__(self) -> None:
+        self.html: dict[str, str] = {}
+        self.problems: dict[str, list[str]] = {}
+
+    def add(self, title: str, *makes: Callable[[], str], problems: Sequence[str] = ()) -> None:
+        """Add a part, unless there is nothing of it.
+
+        Args:
+            title: of the part.
+            makes: functions that return parts of it, as HTML.
+            problems: why it is not whole.
+        """
+        made, found = [], list(problems)
+        for make in makes:
+            try:
+                made.append(make())
+            except UserError as error:
+                found.append(str(error))
+        if found:
+            self.problems[title] = found
+            made.insert(0, '<ul class="problems">' + "".join(f"<li>{escape(one)}</li>" for one in found) + "</ul>")
+        if any(made):
+            self.html[title] = "\n".join(filter(None, made))
 
 
 def report_run(
@@ -48,31 +90,35 @@ def report_run(
         txm: what the volumes were translated from, in the same order, as far as it is not in their folders.
 
     Raises:
-        UserError: there is no such run, a file of it is damaged, or the page cannot be written.
+        UserError: there is no such run, its saved options are damaged, a volume cannot be shown, or the page cannot be
+            written.
     """
     target = Path(output) if str(output) else paths.report
-    check_output(target)
+    draft = draft_of(target)
     record = RunRecord.read(paths)
-    return write_page(target, f"{paths.name}: report", run_sections(record, volumes, txm), header_html(record))
+    parts = run_parts(record, whole_volumes_html(volumes, len(record.volumes), txm))
+    return write_page(draft, f"{paths.name}: report", parts, header_html(record))
 
 
-def run_sections(record: RunRecord, volumes: Sequence[Path] = (), txm: Sequence[Path] = ()) -> dict[str, str]:
-    """Return the parts of the page, by title, as HTML."""
-    untested = command_html("Test it", next_test(record.paths))
-    sections = {"Verdict": verdict_html(record) + ("" if record.tested else untested)}
-    images = patches_html(record)
-    sections["Images"] = images or f"<p>There are none: it was not tested yet.</p>\n{untested}"
-    views = volumes_html(record, volumes, txm)
-    if views:
-        sections["Volumes"] = views
+def run_parts(record: RunRecord, volumes: str = "") -> Parts:
+    """Return the parts of the page; `volumes` is HTML of volumes beside the run's cubes."""
+    parts = Parts()
+
+    def add(title: str, *makes: Callable[[], str]) -> None:
+        parts.add(title, *makes, problems=record.problems.get(title, ()))
+
+    untested = "" if record.tested else command_html("Test it", next_test(record.paths))
+    none = f"<p>There are none: it was not tested yet.</p>\n{untested}" if untested else ""
+    add("Verdict", lambda: verdict_html(record) + untested)
+    add(IMAGES, lambda: patches_html(record) or ("" if IMAGES in record.problems else none))
+    add(VOLUMES, lambda: volumes, *cube_viewers(record))
     if record.tested:
-        sections["Scores"] = scorecard_html(record.tested)
-    if record.trust:
-        sections["Trust"] = trust_html(record)
-    sections["Training"] = training_html(record)
-    sections["The run"] = about_html(record)
-    sections["Do it again"] = commands_html(record)
-    return sections
+        add(SCORES, partial(scorecard_html, record.tested))
+    add(TRUST, lambda: trust_html(record) if record.trust else "")
+    add(TRAINING, lambda: training_html(record))
+    add("The run", lambda: about_html(record))
+    add(AGAIN, lambda: commands_html(record))
+    return parts
 
 
 def training_html(record: RunRecord) -> str:
@@ -88,29 +134,36 @@ def header_html(record: RunRecord) -> str:
     return f"<h1>{escape(record.paths.name)}</h1>\n<p>{escape(' · '.join(part for part in about if part))}"
 
 
-def write_page(target: Path, title: str, sections: dict[str, str], header: str) -> WrittenPage:
-    """Write a page of sections with their list, whole; an earlier one is set aside."""
+def write_page(draft: Draft, title: str, parts: Parts, header: str) -> WrittenPage:
+    """Write a page of parts with their list; then an earlier one is set aside."""
     now = datetime.now().astimezone()
     time = f'<time datetime="{now.isoformat(timespec="seconds")}">{now:%Y-%m-%d %H:%M}</time>'
-    links = "".join(f'<li><a href="#{identity_of(name)}">{escape(name)}</a></li>' for name in sections)
+    links = "".join(f'<li><a href="#{identity_of(name)}">{escape(name)}</a></li>' for name in parts.html)
+    lacking = ", ".join(f'<a href="#{identity_of(name)}">{escape(name)}</a>' for name in parts.problems)
     body = [
         f"<header>\n{header} · written {time} by txm2sem {escape(__version__)}</p>\n</header>",
+        f'<p class="problems">Not everything could be shown; what is missing and why: {lacking}</p>' * bool(lacking),
         f'<nav aria-label="Contents"><ul>{links}</ul></nav>',
         "<main>",
-        *(section(name, content) for name, content in sections.items()),
+        *(section(name, content) for name, content in parts.html.items()),
         "</main>",
     ]
-    text = page(title, "\n".join(body), *ASSETS)
-    earlier = set_aside([target], target.with_suffix(""))
-    write_text(target, text)
-    return WrittenPage(target, earlier)
+    with draft.begin({}, replaced=True):
+        written = draft.folder / "page.html"
+        write_text(written, page(title, "\n".join(filter(None, body)), *ASSETS))
+        earlier = draft.finish(written, aside=draft.output.with_suffix(""))
+    problems = dict.fromkeys(problem for found in parts.problems.values() for problem in found)
+    return WrittenPage(draft.output, earlier, list(problems))
 
 
-def check_output(target: Path) -> None:
-    """Check that a page can be written there.
+def draft_of(target: Path) -> Draft:
+    """Return the draft of a page, after a check that it can be written there.
 
     Raises:
-        UserError: it is a folder, or its name is not that of a page.
+        UserError: it cannot: there is a folder, or its name is not that of a page.
     """
     if target.is_dir() or target.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--output {target}: expected a file whose name ends with .html; name it such as report.html")
+    draft = Draft(target, "page", resumable=False)
+    draft.look({}, replaced=True)
+    return draft

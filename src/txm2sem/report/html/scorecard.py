@@ -14,6 +14,7 @@ from txm2sem.pages import Line, Mark, interval_cell, legend, plot, table
 from txm2sem.report.html.evaluation import evaluation_tables, notes_of
 from txm2sem.report.html.record import TestRecord, number_of
 from txm2sem.report.measuring import TRUTH
+from txm2sem.report.phases import PHASES
 from txm2sem.report.scores_table import REGION_NAMES, ROCK, SIMILARITY, interval_text, number_text
 
 COLUMNS = {**SIMILARITY, "perceptual": ("perceptual distance", 3)}
@@ -33,7 +34,7 @@ def scorecard_html(tested: TestRecord) -> str:
         f'<p class="note">{escape(about)}.</p>',
         similarity_table({kind: regions["all"] for kind, regions in scores["similarity"].items()}),
         _curves(scores),
-        *(_rock(scores, phase) for phase in scores.get("rock", {}).get(tested.model_kind, {})),
+        *(_rock(scores, phase) for phase in PHASES if scores["rock"]),
         _regions(scores),
         _spectra(scores),
         notes_list(scores["notes"]),
@@ -97,13 +98,13 @@ def _curves(scores: Mapping[str, Any]) -> str:
     kinds = list(scores["similarity"])
     frequencies, lags = np.array(curves["frequencies_per_px"], float), np.array(curves["lags_px"], float)
     power = _lines(curves["power"], kinds, frequencies, lambda values: values.max() > 1e-6)
-    floor = min(float(line.y.min()) for line in power if line.style < 0) / 1000
-    top = 2 * max(float(line.y.max()) for line in power)
-    drawings = {
-        "power spectrum": plot(
+    drawings = {}
+    if power:  # flat images have none
+        floor = min((float(line.y.min()) for line in power if line.style < 0), default=0.0) / 1000
+        top = 2 * max(float(line.y.max()) for line in power)
+        drawings["power spectrum"] = plot(
             power, "power spectra by frequency", "frequency [1 / pixels]", log=True, y_range=(max(floor, 1e-6), top)
         )
-    }
     frc = _lines(curves["frc"], kinds, frequencies, lambda values: np.abs(values).max() > 0)
     if frc:
         drawings["ring correlation with the truth"] = plot(

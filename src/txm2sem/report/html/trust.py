@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from txm2sem.errors import UserError
-from txm2sem.pages import facts, figure
-from txm2sem.pages.pictures import file_data
+from txm2sem.pages import facts, figure, png
+from txm2sem.report.html.images import read_figure
 from txm2sem.report.html.record import RunRecord
 
 
@@ -24,12 +23,9 @@ def trust_html(record: RunRecord) -> str:
             parts.append("<div>" + facts(name.replace("_", " ").capitalize(), found) + "</div>")
     html = '<div class="figures">\n' + "\n".join(parts) + "\n</div>"
     path = record.paths.calibration_figure
-    try:
-        if path.exists():
-            words = "How large errors are where the model states how uncertain it is"
-            html += "\n" + figure(file_data(path.read_bytes()), words, words)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; test again, or remove it") from error
+    if path.exists():
+        words = "How large errors are where the model states how uncertain it is"
+        html += "\n" + figure(png(read_figure(record.file(path))), words, words)
     return html
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from html import escape
 from itertools import zip_longest
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import TestCommand, fields_of, override
 from txm2sem.errors import UserError
 from txm2sem.inference.volume.channels import value_of_step
 from txm2sem.pages import COLOUR_MAPS, ColourMap, Layer, table, volume_viewer
@@ -19,7 +19,6 @@ from txm2sem.report.continuity import KEYS, PREDICTION, TRUTH, TXM
 from txm2sem.report.html.record import RunRecord, VolumeRecord, number_of
 from txm2sem.report.html.stored import DisplayVolume, factor_for, open_display, open_input, shrink, shrunk_shape
 from txm2sem.report.scores_table import number_text
-from txm2sem.report.volume import Source
 
 MOST_VOXELS = 24_000_000
 """Voxels of all layers of a page: a byte each or less, as JPEG."""
@@ -33,14 +32,16 @@ COLOURS = {"uncertainty": "viridis", "contradiction": "cividis", "novelty": "inf
 UNITS = {"uncertainty": "grey values of the prediction", "contradiction": "σ", "novelty": "× threshold"}
 
 ORDER = (PREDICTION, TXM, TRUTH)
+SAVED = {TXM: "txm", TRUTH: "sem"}
+"""What a test on a cube may save beside the prediction."""
 
 
-def volumes_html(record: RunRecord, volumes: Sequence[Path], txm: Sequence[Path] = ()) -> str:
-    """Return the viewers of a run's cubes, and of whole volumes; nothing where there are none.
+def whole_volumes_html(volumes: Sequence[Path], cubes: int, txm: Sequence[Path] = ()) -> str:
+    """Return the viewers of whole volumes, in a page with as many cubes; nothing where there are none.
 
     Args:
-        record: the run.
         volumes: the whole volumes.
+        cubes: their number.
         txm: what they were translated from, in the same order, as far as it is not beside them.
 
     Raises:
@@ -50,15 +51,16 @@ def volumes_html(record: RunRecord, volumes: Sequence[Path], txm: Sequence[Path]
         raise UserError(
             f"--txm: expected one for each --volume at most, found {len(txm)} for {len(volumes)}; leave some out"
         )
-    cubes = record.volumes[:MOST_CUBES]
-    each = MOST_VOXELS // max(1, len(cubes) + len(volumes))
-    pairs = zip_longest(volumes, txm)
-    parts = [whole_volume_html(path, number, each, source) for number, (path, source) in enumerate(pairs)]
-    parts += [_cube_html(record, cube, each) for cube in cubes]
-    left = record.volumes[MOST_CUBES:]
-    if left:
-        parts.append(f'<p class="note">Not shown: {escape(", ".join(cube.name for cube in left))}.</p>')
-    return "\n".join(parts)
+    each = MOST_VOXELS // max(1, len(volumes) + min(cubes, MOST_CUBES))
+    pairs = enumerate(zip_longest(volumes, txm))
+    return "\n".join(whole_volume_html(path, number, each, source) for number, (path, source) in pairs)
+
+
+def cube_viewers(record: RunRecord) -> list[Callable[[], str]]:
+    """Return what makes the viewers of a run's cubes, and names those that are not shown."""
+    left = escape(", ".join(cube.name for cube in record.volumes[MOST_CUBES:]))
+    viewers = [partial(_cube_html, record, cube, MOST_VOXELS // MOST_CUBES) for cube in record.volumes[:MOST_CUBES]]
+    return [*viewers, lambda: f'<p class="note">Not shown: {left}.</p>' if left else ""]
 
 
 def whole_volume_html(path: Path, number: int, most: int, source: Path | None = None) -> str:
@@ -112,53 +114,32 @@ def as_bytes(volume: NDArray[Any], low: float | None = None, high: float | None 
     """
     if volume.dtype == np.uint8:
         return volume
+    numbers = np.nan_to_num(volume.astype(np.float64), posinf=0.0, neginf=0.0)
     if low is None or high is None:
-        inside = volume[volume != 0]
+        inside = numbers[numbers != 0]
         low, high = np.percentile(inside, (0.5, 99.5)).tolist() if inside.size else (0.0, 1.0)
-    scaled = (np.nan_to_num(volume.astype(np.float32)) - low) / max(high - low, 1e-12)
+    scaled = (numbers - low) / max(high - low, 1e-12)
     return np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
 
 
 def _cube_html(record: RunRecord, cube: VolumeRecord, most: int) -> str:
-    opened = open_display(record.paths.volume_stack("pred", cube.name))
-    known, note = _known_volumes(record, cube)
-    reads = {PREDICTION: next(iter(opened.channels.values()))} | {
-        name: volume.__getitem__ for name, volume in known.items() if volume.shape == opened.shape
-    }
+    opened = open_display(record.file(record.paths.volume_stack("pred", cube.name)))
+    reads = {PREDICTION: next(iter(opened.channels.values()))}
+    for name, content in SAVED.items():
+        saved = record.paths.volume_stack(content, cube.name)
+        if saved.exists():
+            known = open_display(record.file(saved))
+            if known.shape == opened.shape:
+                reads[name] = next(iter(known.channels.values()))
+    note = "" if TXM in reads else "The test has not saved the TXM beside it (--save_txm)."
     factor = factor_for(opened.shape, most // len(reads))
     shape = shrunk_shape(opened.shape, factor)
     layers = [Layer(name, as_bytes(shrink(reads[name], shape, factor))) for name in ORDER if name in reads]
     start = cube.continuity.get("first", {})
-    first = (int(start.get("z", 0)), int(start.get("row", 0)), int(start.get("column", 0)))
+    first = (start.get("z", 0), start.get("row", 0), start.get("column", 0))
     viewer = volume_viewer(f"cube-{cube.name}", layers, first, factor)
     numbers = continuity_html(cube.continuity.get("volumes", {}))
     return f"<h3>Cube: {escape(cube.name)}</h3>\n{_about(opened.shape, factor, None, note)}\n{viewer}\n{numbers}"
-
-
-def _known_volumes(record: RunRecord, cube: VolumeRecord) -> tuple[dict[str, NDArray[np.uint8]], str]:
-    """Return TXM and truth of a cube from the full stacks, where these are still there, and where they are from."""
-    try:
-        source = Source.open(_test_of(cube))
-        return source.known_volumes(), f"TXM and truth are those that {source.txm.folder.parent} has now."
-    except UserError:
-        saved = record.paths.volume_stack("txm", cube.name)
-        if not saved.exists():
-            return {}, "The stack of the TXM is not there now, and the test had no --save_txm."
-        opened = open_display(saved)
-        return {TXM: shrink(next(iter(opened.channels.values())), opened.shape, 1)}, ""
-
-
-def _test_of(cube: VolumeRecord) -> TestCommand:
-    """Return the test of a cube with its options, which are text."""
-    values: dict[str, Any] = {}
-    for _, option, value in fields_of(TestCommand()):
-        text = cube.options.get(option.name)
-        if text is not None:
-            values[option.name] = text == "True" if isinstance(value, bool) else type(value)(text)
-    first = cube.continuity.get("first", {})
-    places = {"x_ind": "column", "y_ind": "row", "z_ind": "z"}
-    values |= {name: int(first[place]) for name, place in places.items() if place in first}
-    return override(TestCommand(), values)
 
 
 def _channel(name: str, volume: NDArray[Any], opened: DisplayVolume) -> Layer:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,7 @@ from txm2sem.report.html.record import RunRecord
 from txm2sem.report.html.stored import factor_for, open_display, open_input, shrink, shrunk_shape
 from txm2sem.report.html.verdict import judge, judge_difference
 from txm2sem.report.html.volumes import whole_volume_html
+from txm2sem.report.results import NewResults
 from txm2sem.runs import RunPaths, options_text, write_options
 
 
@@ -239,11 +243,120 @@ def test_classes_are_shown_in_their_colours(tmp_path: Path) -> None:
     assert "predicted classes" in page.text
 
 
-@pytest.mark.parametrize("damage", ["scores.json", "sem/000.png"])
-def test_damaged_files_are_named(tmp_path: Path, damage: str) -> None:
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _link(path: Path, to: str) -> None:
+    path.unlink()
+    path.symlink_to(to)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "not UTF-8": lambda path: path.write_bytes(b"\xff" + path.read_bytes()),
+    "another type": lambda path: path.write_text("[]"),
+    "nested": lambda path: path.write_text("[" * 10_000 + "]" * 10_000),
+    "missing keys": lambda path: path.write_text("{}"),
+    "NaN": lambda path: path.write_text(path.read_text().replace("1", "NaN")),
+    "too large": lambda path: path.write_text(path.read_text().replace("1", "9" * 400)),
+    "a pipe": _pipe,
+    "a link to nowhere": lambda path: _link(path, "nowhere"),
+    "a link out of the run": lambda path: _link(path, "/etc/passwd"),
+}
+PARTS = {
+    "scores.json": "Scores",
+    "scores.csv": "Scores",
+    "eval_metrics.txt": "Scores",
+    "trust.json": "Trust",
+    "continuity_test.json": "Volumes",
+    "sem/000.png": "Images",
+    "uncertainty/000.tif": "Images",
+}
+"""The part of the page that each file is for."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a run that has everything."""
+    folder = tmp_path_factory.mktemp("whole")
+    paths = write_run(folder)
+    write_cube(paths)
+    write_trust(paths)
+    return folder
+
+
+@pytest.fixture
+def copied(whole: Path, tmp_path: Path) -> RunPaths:
+    """Return a copy of this run."""
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    return RunPaths.of("run", tmp_path / "checkpoints", tmp_path / "results")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", [name for name in PARTS if name.endswith(".json")])
+def test_damage_is_found_when_it_is_read_and_told_with_its_file(copied: RunPaths, name: str, damage: str) -> None:
+    DAMAGES[damage](copied.results / name)
+    problems = RunRecord.read(copied).problems
+    assert [[name in problem for problem in found] for found in problems.values()] == [[True]]
+    assert list(problems) == [PARTS[name]]
+
+
+@pytest.mark.parametrize(("name", "damage"), [*zip(PARTS, [*DAMAGES][-3:] * 3, strict=False)])
+def test_a_part_that_cannot_be_made_says_so_and_the_others_are_there(copied: RunPaths, name: str, damage: str) -> None:
+    DAMAGES[damage if name != "uncertainty/000.tif" else "half"](copied.results / name)
+    written = report_run(copied)
+    (problem,) = written.problems
+    assert name in problem
+    page = Page(written.path.read_text())
+    assert name in page.text
+    assert len([heading for heading in page.elements if heading[0] == "h2"]) == 8
+
+
+def test_results_that_were_cut_off_while_they_were_moved_do_not_pass_for_a_test(tmp_path: Path) -> None:
     paths = write_run(tmp_path)
-    (paths.results / damage).write_text("[]")
-    with pytest.raises(UserError, match=damage):
+    new = NewResults(paths)
+    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch, new.begin():
+        write_text(new.paths.evaluation, "new")
+        patch.setattr("txm2sem.drafts.set_aside", _stop)
+        new.finish()
+    written = report_run(paths, output=tmp_path / "page.html")
+    (problem,) = written.problems
+    assert "txm2sem test --name run --eval" in problem
+    assert "Not tested yet" in Page(written.path.read_text()).text
+    with new.begin():
+        write_text(new.paths.evaluation, "new")
+        new.finish()
+    assert report_run(paths).problems == []
+    assert paths.evaluation.read_text() == "new"
+
+
+def _stop(*arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_pages_show_texts_as_they_are(tmp_path: Path) -> None:
+    name = "<script>alert(1)</script>".replace("/", "&")
+    paths = write_run(tmp_path, name, dataroot=f"/{name}")
+    scores = json.loads(paths.scores(".json").read_text())
+    scores["notes"], scores["split"] = [name], name
+    paths.scores(".json").write_text(json.dumps(scores))
+    write_cube(paths)
+    write_trust(paths)
+    trust = json.loads(paths.trust_report.read_text())
+    paths.trust_report.write_text(json.dumps(trust | {name: {name: name}}))
+    for page in (report_run(paths), compare_runs([paths, write_run(tmp_path, "other")], tmp_path / "compare.html")):
+        text = page.path.read_text()
+        assert "<script>alert" not in text
+        assert "&lt;script&gt;alert(1)" in text
+
+
+def test_an_unreadable_run_is_refused(tmp_path: Path) -> None:
+    paths = write_run(tmp_path)
+    paths.options.write_text("[broken")
+    with pytest.raises(UserError, match=r"options\.yaml"):
         report_run(paths)
 
 

@@ -15,6 +15,7 @@ from txm2sem.checkpoints import load_generator
 from txm2sem.config import ModelOptions
 from txm2sem.data.transforms import downsample, keep_empty
 from txm2sem.devices import move_images, move_network
+from txm2sem.errors import UserError
 from txm2sem.networks import size_multiple
 from txm2sem.runs import RunPaths
 
@@ -118,6 +119,11 @@ class Predictor:
         with torch.autocast(self.device.type, dtype=self.dtype if mixed else torch.bfloat16, enabled=mixed):
             output: Tensor = self.generator(self.generator_input(source))
         output = output.float().cpu()
+        if not torch.isfinite(output).all():
+            raise UserError(
+                "the model's prediction has values that are not finite: its weights have diverged, or the images are "
+                "far from those of its training; choose another checkpoint, or pass --precision fp32"
+            )
         return keep_empty(output, source) if self.keeps_empty else output
 
     def generator_input(self, source: Tensor) -> Tensor:

@@ -64,6 +64,11 @@ class Draft:
         self.plan: Any = None
         self._finishing = False
 
+    @property
+    def remedy(self) -> str:
+        """What the user can do where the folder is of no use."""
+        return f"to begin anew, move {self.folder} away; or name another output"
+
     def look(self, identity: Mapping[str, Any], *, replaced: bool = False) -> Stage:
         """Return what there is of the output; nothing is written.
 
@@ -81,6 +86,8 @@ class Draft:
         if found is not None and found["finishing"] is None and not self._parts():
             found = None
         same = found is not None and found["identity"] == json.loads(json_text(identity))
+        if found is not None and same:
+            self.run, self.plan = found["run"], found["plan"]
         result = None if found is None else found["finishing"]
         there = _is_there(self.output) and not _is_empty(self.output) and not replaced
         if same and there and result is not None and not _is_there(self.folder / result):
@@ -92,10 +99,7 @@ class Draft:
         if there or beside:
             taken = self.output if there else beside[0]
             raise UserError(f"{taken} exists and is not overwritten; name another output, or move it away")
-        if found is None or not self.resumable:
-            return "new"
-        self.run, self.plan = found["run"], found["plan"]
-        return "begun"
+        return "new" if found is None or not self.resumable else "begun"
 
     @contextmanager
     def begin(self, identity: Mapping[str, Any], plan: Any = None, *, replaced: bool = False) -> Iterator[Stage]:
@@ -192,7 +196,6 @@ class Draft:
         """Return what `run.json` says; None where there is nothing of the output."""
         if not _is_there(self.folder):
             return None
-        remedy = f"to begin anew, move {self.folder} away; or name another output"
         names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         own = self.folder.is_dir() and not self.folder.is_symlink()
         if own and all(name == LOCK or is_beside(name) for name in names):
@@ -200,10 +203,10 @@ class Draft:
         if not own or self.state.name not in names:
             raise UserError(
                 f"{self.folder}, in which the output would grow, is there already and not this program's (it has no "
-                f"{self.state.name}, or is a link or a file); {remedy}"
+                f"{self.state.name}, or is a link or a file); {self.remedy}"
             )
-        found = read_json(self.state, remedy)
-        with interpreting(self.state, "the state of an output", remedy):
+        found = read_json(self.state, self.remedy)
+        with interpreting(self.state, "the state of an output", self.remedy):
             if (found["program"], found["kind"]) != ("txm2sem", self.kind):
                 raise ValueError(f"it is of {found['program']} {found['kind']}")
             types = {"run": str, "identity": dict, "finishing": str | None, "plan": object}

@@ -246,11 +246,6 @@ class VolumePaths:
         return self.work / "volume.ome.tif"
 
     @property
-    def state(self) -> Path:
-        """Which input, model, options and plan the folder `work` belongs to."""
-        return self.work / "run.json"
-
-    @property
     def statistics(self) -> Path:
         """The normalisation statistics that were estimated on the volume."""
         return self.work / "statistics.pth"
@@ -266,6 +261,15 @@ class VolumePaths:
     def report(self, suffix: str) -> Path:
         """Return the report on the volume, beside it: `.txt` for people, `.json` for programs, `.png` to look at."""
         return self.output.with_name(f"{self.output.name[: -len(self.suffix)]}_report{suffix}")
+
+    def growing_report(self, suffix: str) -> Path:
+        """Return where the report is until the volume is whole."""
+        return self.work / f"report{suffix}"
+
+    @property
+    def reports(self) -> dict[Path, Path]:
+        """All files of the report: where each grows, and where it belongs."""
+        return {self.growing_report(suffix): self.report(suffix) for suffix in (".txt", ".json", ".png")}
 
 
 @dataclass(frozen=True)

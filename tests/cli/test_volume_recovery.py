@@ -176,7 +176,7 @@ def test_a_part_of_another_translation_is_refused(killed: Program) -> None:
     ):
         done = killed(f"volume scan out.ome.zarr {words}")
         assert done.status == 1
-        assert "holds a part of another translation" in done.err
+        assert "holds a part of another output" in done.err
         assert message in done.err
     write_network(ngf=4, norm="instance")
     write_network()

@@ -68,15 +68,28 @@ def console() -> Iterator[None]:
     sys.stdout, sys.stderr = cast(TextIO, Console(out, plain=True)), cast(TextIO, Console(err, plain=False))
     logging.getLogger().addHandler(_SILENT)
     try:
-        with warnings.catch_warnings():
-            if not sys.warnoptions:  # somebody asks for them
-                warnings.simplefilter("ignore")
+        with _silent_warnings():
             yield
             sys.stdout.flush()
             sys.stderr.flush()
     finally:
         logging.getLogger().removeHandler(_SILENT)
         sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def _silent_warnings() -> Iterator[None]:
+    """Ignore warnings, here and in the processes that are started, unless somebody asks for them."""
+    if sys.warnoptions:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        os.environ["PYTHONWARNINGS"] = "ignore"
+        try:
+            yield
+        finally:
+            os.environ.pop("PYTHONWARNINGS", None)
 
 
 _SILENT = logging.NullHandler()

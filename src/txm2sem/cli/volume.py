@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from txm2sem.cli.parsing import UsageError, parse_model_command, take_places
 from txm2sem.config import VolumeCommand
+
+if TYPE_CHECKING:
+    from txm2sem.inference.volume import VolumeRun
 
 
 def main(words: Sequence[str], program: str) -> int:
@@ -23,9 +27,8 @@ def main(words: Sequence[str], program: str) -> int:
         raise UsageError(f"expected the TXM volume and a file to write, {example}")
 
     from txm2sem.data.readers import VolumeInput, parse_voxel_size
-    from txm2sem.details import device_line, generator_lines
     from txm2sem.devices import keep_freed_memory
-    from txm2sem.inference.volume import VolumeRun, describe
+    from txm2sem.inference.volume import VolumeRun
     from txm2sem.report.whole_volume import translate_volume
 
     keep_freed_memory()
@@ -39,21 +42,34 @@ def main(words: Sequence[str], program: str) -> int:
         missing=asked.missing,
     )
     run = VolumeRun(command, source, Path(places[1]))
-    if run.store is not None:
-        print(f"going on with {run.paths.work}")
-    if command.run.verbose:
-        print(*generator_lines(command.model), device_line(command.run), sep="\n")
-    for line in describe(run):
-        print(line, flush=True)
     if asked.dry_run:
+        run.check()
+        _print_plan(run)
         return 0
     try:
-        report = translate_volume(run)
+        with run.begin() as stage:
+            if stage == "whole":
+                print(f"volume:     {run.paths.output} is whole already")
+                return 0
+            _print_plan(run)
+            report = translate_volume(run)
     except KeyboardInterrupt as stop:
-        stop.add_note("the same command goes on with the blocks that are missing")
+        stop.add_note("the same command goes on with what is missing")
         raise
     for line in report.lines:
         print(line)
     print(f"volume:     {report.output}")
     print(f"picture:    {report.picture}")
     return 0
+
+
+def _print_plan(run: VolumeRun) -> None:
+    from txm2sem.details import device_line, generator_lines
+    from txm2sem.inference.volume import describe
+
+    if run.stage == "begun":
+        print(f"going on with {run.paths.work}")
+    if run.command.run.verbose:
+        print(*generator_lines(run.command.model), device_line(run.command.run), sep="\n")
+    for line in describe(run):
+        print(line, flush=True)

@@ -40,7 +40,7 @@ class VolumeReport:
 
 
 def translate_volume(run: VolumeRun) -> VolumeReport:
-    """Translate what is missing of a volume, write the report beside it, and move it into its place.
+    """Translate what is missing of a volume that was begun, write the report, and move both into their places.
 
     `NAME_report.txt`, `.json` and `.png` have what was measured, for people, for programs and to look at.
 
@@ -48,12 +48,11 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
         UserError: a slice cannot be read, or the disk is full or not writable. What was done stays: the same command
             goes on there.
     """
-    run.prepare()
     missing, started = run.missing_voxels, time.perf_counter()
-    before = run.measures.network_seconds
+    before = run.store.measures().network_seconds
     run.translate()
     seconds = time.perf_counter() - started
-    measures = run.measures
+    measures = run.store.measures()
     share = (measures.network_seconds - before) / seconds if missing and not run.is_shared else math.nan
     continuity = {MEASURED[name]: sums.continuity() for name, sums in measures.continuity.items()}
     inside = measures.inside / run.passes[-1].voxels()
@@ -79,13 +78,13 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
         ),
         *_speed_lines(missing, seconds, share),
     ]
-    picture = run.paths.report(".png")
+    paths = run.paths
     title = f"{run.opened.model_name} on {run.opened.reader.name}"
-    save_figure(draw_cuts(_cuts(run), continuity, title, run.voxel_size), picture)
-    write_text(run.paths.report(".txt"), "\n".join([title, *lines]) + "\n")
-    write_text(run.paths.report(".json"), json_text(run.provenance() | {"scores": scores}))
+    save_figure(draw_cuts(_cuts(run), continuity, title, run.voxel_size), paths.growing_report(".png"))
+    write_text(paths.growing_report(".txt"), "\n".join([title, *lines]) + "\n")
+    write_text(paths.growing_report(".json"), json_text(run.provenance() | {"scores": scores}))
     run.finish(scores)
-    return VolumeReport(lines, run.paths.output, picture)
+    return VolumeReport(lines, paths.output, paths.report(".png"))
 
 
 def _seam_lines(measures: Measures) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaozarrs
 import zarr
 from numpy.typing import NDArray
 
-from txm2sem.data.writers import Description, build_pyramid, create_image, open_array
+from txm2sem.data.writers import Description, build_pyramid, create_image, open_array, stored_files
 from txm2sem.data.writers.ome_zarr import halve
 
 DESCRIPTION = Description(
@@ -114,6 +115,44 @@ def test_halving_is_exact_and_rounds(dtype: str) -> None:
         assert halve(steps[:, :, :1] * 0 + 3).item() == 3
 
 
-def test_an_image_is_not_overwritten(image: Path) -> None:
-    with pytest.raises(FileExistsError):
-        create_image(image, (1, 1, 1), np.dtype("uint8"), 1)
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "lost": lambda path: path.unlink(),
+    "empty": lambda path: path.write_bytes(b""),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:90]),
+    "of another array": lambda path: path.write_text(path.read_text().replace("21", "22")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("name", ["zarr.json", "0/zarr.json"])
+def test_metadata_are_made_again_and_voxels_stay(
+    volume: NDArray[np.uint8], tmp_path: Path, name: str, damage: Callable[[Path], object]
+) -> None:
+    image = tmp_path / "image.ome.zarr"
+    create_image(image, volume.shape, volume.dtype, 8)
+    open_array(image, 0)[:, :] = volume
+    before = (image / name).read_bytes()
+    damage(image / name)
+    create_image(image, volume.shape, volume.dtype, 8)
+    assert (image / name).read_bytes() == before
+    np.testing.assert_array_equal(open_array(image, 0)[:, :], volume)
+
+
+@pytest.mark.parametrize("shape", [(21, 301, 1100), (2, 21, 301, 1100)])
+def test_each_slab_has_files_of_its_own_that_are_there_whatever_its_voxels(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    """Also where all are 0: what is not there was never written, or is lost."""
+    create_image(tmp_path / "image", shape, np.dtype("uint8"), 8)
+    array = open_array(tmp_path / "image", 0)
+    slabs = [slice(z, min(z + 8, 21)) for z in range(0, 21, 8)]
+    found: set[Path] = set()
+    for number, slab in enumerate(slabs):
+        window = (slab, slice(None), slice(None))
+        everything = (slice(None),) * (len(shape) - 3)
+        array[*everything, *window] = np.full((*shape[:-3], slab.stop - slab.start, *shape[-2:]), number, np.uint8)
+        files = set(stored_files(tmp_path / "image", 0, window))
+        assert len(files) == 2 * (shape[0] if len(shape) == 4 else 1)  # of 1024 columns each
+        assert not files & found
+        found |= files
+    assert found == {path for path in (tmp_path / "image" / "0" / "c").rglob("*") if path.is_file()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 from txm2sem.config import ModelOptions
 from txm2sem.errors import UserError
 from txm2sem.inference.volume import plan
-from txm2sem.inference.volume.passes import Pass
 from txm2sem.inference.volume.plan import Demand, format_bytes, format_seconds, memory_limit
 
 MODEL = ModelOptions(model="srgan", netG="sr_resnet_6blocks", ngf=8, downsample_factor=2, norm="batch")
@@ -60,8 +60,33 @@ def test_too_little_memory_is_an_error_that_says_how_much_is_needed() -> None:
 
 
 def test_a_plan_survives_being_written_down() -> None:
-    for item in DEMAND.plan("yxz", 2e9, BASE):
-        assert Pass.from_plain(item.to_plain()) == item
+    passes = DEMAND.plan("yxz", 2e9, BASE)
+    assert DEMAND.reopen("yxz", json.loads(json.dumps([item.to_plain() for item in passes]))) == passes
+
+
+ODD_VALUES: list[object] = [0, -1, 10**12, 1.5, float("nan"), True, None, "32", [], {}]
+
+
+@given(
+    st.sampled_from(["axis", "depth", "grid"]), st.sampled_from([*ODD_VALUES, *([value, 1] for value in ODD_VALUES)])
+)
+def test_a_plan_that_cannot_be_is_an_error(name: str, value: object) -> None:
+    (item,) = DEMAND.plan("z", 2e9, BASE)
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        DEMAND.reopen("z", [item.to_plain() | {name: value}])
+
+
+@pytest.mark.parametrize("plan", [None, 3, "z", [], [{}], [None], {"axis": "z"}])
+def test_what_is_no_plan_at_all_is_an_error(plan: object) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        DEMAND.reopen("z", plan)
+
+
+def test_blocks_of_a_huge_volume_are_not_listed() -> None:
+    (item,) = dataclasses.replace(DEMAND, shape=(10**12, 64, 64)).plan("z", 2e9, BASE)
+    assert item.count == 10**12 / item.depth
+    assert next(item.blocks) == item.block(0)
+    assert item.block(item.count - 1).stop == 10**12
 
 
 @pytest.mark.parametrize(

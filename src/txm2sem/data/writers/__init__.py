@@ -10,6 +10,7 @@ from txm2sem.data.writers.ome_zarr import (
     create_image,
     create_scratch,
     open_array,
+    stored_files,
 )
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "create_image",
     "create_scratch",
     "open_array",
+    "stored_files",
     "write_ome_tiff",
 ]

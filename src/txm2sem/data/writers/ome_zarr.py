@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -12,7 +13,11 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from yaozarrs import v05
+from zarr.abc.buffer import Buffer
 from zarr.codecs import BloscCodec
+from zarr.storage import MemoryStore, StoreLike
+
+from txm2sem.files import write_text
 
 CHUNK = 128
 """Rows and columns of a chunk, the least that a viewer reads [voxels]."""
@@ -25,6 +30,10 @@ SMALLEST_LEVEL = 256
 
 PROVENANCE = "txm2sem"
 """Attribute of the group that says where a volume comes from."""
+
+ALL_CHUNKS = {"array.write_empty_chunks": True}
+"""Setting of Zarr with which arrays are opened: a chunk is stored whatever is in it, also nothing but 0, so that one
+that is not there has not been written, or was lost."""
 
 Shape = tuple[int, int, int]
 
@@ -86,29 +95,52 @@ class Description:
 
 
 def create_image(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], depth: int) -> None:
-    """Create an image without voxels, to be written in slabs of whole slices.
+    """Make the metadata of an image, to be written in slabs of whole slices; voxels that are there already stay.
 
     Chunks have one channel and are up to 128 x 128 pixels wide, shards up to 1024 x 1024. A slab fills its shards, so
     that slabs can be written at once by several processes; each shard appears whole or not at all.
 
     Args:
-        path: the folder of the image, new.
+        path: the folder of the image.
         shape: (z, y, x), or (c, z, y, x), [voxels].
         dtype: of the voxels.
         depth: slices of a slab, of a chunk and of a shard.
+
+    Raises:
+        UserError: the disk is full or not writable.
     """
-    zarr.open_group(path, mode="w-", zarr_format=3)
-    _create_level(path, 0, shape, dtype, depth)
+    with _metadata(path) as store:
+        zarr.open_group(store, mode="w-", zarr_format=3)
+        _create_level(store, 0, shape, dtype, depth)
 
 
 def create_scratch(path: Path, shape: Shape, chunks: Shape) -> None:
-    """Create an array of half-precision numbers for passing use, (z, y, x), new."""
-    zarr.create_array(path, shape=shape, chunks=chunks, dtype="float16", compressors=None, zarr_format=3)
+    """Make the metadata of an array of half-precision numbers for passing use, (z, y, x); see `create_image`."""
+    with _metadata(path) as store:
+        zarr.create_array(store, shape=shape, chunks=chunks, dtype="float16", compressors=None, zarr_format=3)
 
 
 def open_array(path: Path, level: int | None = None) -> VoxelArray:
     """Open an array to read and write slabs: a level of an image, or, without one, a scratch array."""
-    return cast(VoxelArray, zarr.open_array(path if level is None else path / str(level), mode="r+"))
+    with zarr.config.set(ALL_CHUNKS):
+        return cast(VoxelArray, zarr.open_array(_level_path(path, level), mode="r+"))
+
+
+def stored_files(path: Path, level: int | None, window: tuple[slice, ...]) -> list[Path]:
+    """Return the files that a part of an array is stored in, whether they are there or not.
+
+    Args:
+        path, level: as in `open_array`.
+        window: (z, y, x); of all channels.
+    """
+    folder = _level_path(path, level)
+    array = zarr.open_array(folder, mode="r")
+    everything = (slice(None),) * (array.ndim - len(window))
+    indices = []
+    for part, length, side in zip((*everything, *window), array.shape, array.shards or array.chunks, strict=True):
+        start, stop, _ = part.indices(length)
+        indices.append(range(start // side, -(-stop // side)))
+    return [folder / array.metadata.encode_chunk_key(index) for index in product(*indices)]
 
 
 def build_pyramid(path: Path, depth: int, description: Description, progress: Callable[[int], Any]) -> None:
@@ -158,22 +190,38 @@ def halve(volume: NDArray[Any]) -> NDArray[Any]:
     return ((sums + 4) >> 3 if sums.dtype.kind == "u" else sums / 8).astype(volume.dtype)
 
 
-def _create_level(path: Path, level: int, shape: tuple[int, ...], dtype: np.dtype[Any], depth: int) -> VoxelArray:
+@contextmanager
+def _metadata(path: Path) -> Iterator[StoreLike]:
+    """Give a store to make groups and arrays in; then write what a folder lacks of their files, or has otherwise."""
+    documents: dict[str, Buffer] = {}
+    yield MemoryStore(documents)
+    for name, document in documents.items():
+        file, content = path / name, document.to_bytes()
+        if not file.is_file() or file.read_bytes() != content:
+            write_text(file, content.decode())
+
+
+def _level_path(path: Path, level: int | None) -> Path:
+    return path if level is None else path / str(level)
+
+
+def _create_level(store: StoreLike, level: int, shape: tuple[int, ...], dtype: np.dtype[Any], depth: int) -> VoxelArray:
     sides = [min(CHUNK, side) for side in shape[-2:]]
     shards = [chunk * -(-min(SHARD, side) // chunk) for chunk, side in zip(sides, shape[-2:], strict=True)]
     single = [1] * (len(shape) - 3)
-    array = zarr.create_array(
-        path,
-        name=str(level),
-        shape=shape,
-        chunks=(*single, depth, *sides),
-        shards=(*single, depth, *shards),
-        dtype=dtype,
-        compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
-        dimension_names=("c", "z", "y", "x")[-len(shape) :],
-        zarr_format=3,
-        overwrite=True,
-    )
+    with zarr.config.set(ALL_CHUNKS):
+        array = zarr.create_array(
+            store,
+            name=str(level),
+            shape=shape,
+            chunks=(*single, depth, *sides),
+            shards=(*single, depth, *shards),
+            dtype=dtype,
+            compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
+            dimension_names=("c", "z", "y", "x")[-len(shape) :],
+            zarr_format=3,
+            overwrite=True,
+        )
     return cast(VoxelArray, array)
 
 

@@ -122,7 +122,11 @@ class BlockTranslator:
             raise UserError(f"{block} cannot be read: {error}") from error
 
     def translate(self, block: Block, source: BlockVoxels, progress: Progress) -> BlockResult:
-        """Translate the planes of a block, one after the other."""
+        """Translate the planes of a block, one after the other.
+
+        Raises:
+            UserError: the model predicts something that is not a number.
+        """
         # Now no tensor is alive: gaps between those of the block before go back to the system.
         return_freed_memory()
         this = self.passes[block.axis]
@@ -150,6 +154,7 @@ class BlockTranslator:
                 prediction = self.translator.translate(channels, this.tiling)
             else:
                 sampled = self.translator.sample(channels, this.tiling, self.channels.trust.sampler, (self.seed, plane))
+                _check_numbers(sampled, block, plane)
                 prediction = sampled[0]
                 imaged = source.txm[plane - source.first] != 0
                 judged = self.channels.trust.model.judge(inputs[plane], sampled[0], sampled[1], imaged)
@@ -160,9 +165,11 @@ class BlockTranslator:
             if final:
                 others = [other[position] for other in source.others]
                 fused = np.mean([prediction, *others], axis=0) if others else prediction
+                _check_numbers(fused, block, plane)
                 levels[position] = to_uint8(fused)
                 written[position] = levels[position] if self.grey.is_uint8_of_model else self.grey.of(fused)
             else:
+                _check_numbers(prediction, block, plane)
                 written[position] = prediction
             progress(prediction.size)
         seconds = self.translator.network_seconds - before
@@ -190,18 +197,12 @@ class BlockTranslator:
         """Write a block.
 
         Raises:
-            UserError: the disk is full or not writable; the message names the block.
+            OSError: the disk is full or not writable.
         """
-        try:
-            if self.channels:  # of planes across z
-                self.arrays[block.axis][slice(None), *block.window()] = result.voxels
-            else:
-                self.arrays[block.axis][block.window()] = _planes_back(result.voxels, block.axis)
-        except OSError as error:
-            raise UserError(
-                f"{block} cannot be written: {error.strerror}; make room or permit writing there, then run the same "
-                "command again: it goes on with this block"
-            ) from error
+        if self.channels:  # of planes across z
+            self.arrays[block.axis][slice(None), *block.window()] = result.voxels
+        else:
+            self.arrays[block.axis][block.window()] = _planes_back(result.voxels, block.axis)
 
     def measure(self, block: Block, result: BlockResult) -> Measures:
         """Measure a block: seams, and in the last pass continuity and, where the truth is known, fidelity."""
@@ -219,6 +220,20 @@ class BlockTranslator:
             inside &= source.truth != 0
             volumes["truth"] = _levels(source.truth, self.grey.model.normalise)
         return measure_slices(volumes, inside)
+
+
+def _check_numbers(prediction: NDArray[np.float32], block: Block, plane: int) -> None:
+    """Check what a model has predicted of a plane of a block, before it becomes integers.
+
+    Raises:
+        UserError: it is not a number somewhere.
+    """
+    if not np.isfinite(prediction.sum(dtype=np.float64)):
+        raise UserError(
+            f"{block} cannot be translated: what the model predicts of plane {plane} is not a number everywhere; its "
+            "weights are damaged, or the TXM is far from what it was trained with: choose another checkpoint with "
+            "--epoch, or train it again"
+        )
 
 
 def _levels(planes: NDArray[Any], normalise: Callable[[NDArray[Any]], NDArray[np.float32]]) -> NDArray[np.uint8]:

@@ -37,10 +37,10 @@ def describe(run: VolumeRun) -> list[str]:
 def _pass_lines(run: VolumeRun) -> list[str]:
     lines = []
     for item in run.passes:
-        tiling, missing = item.tiling, len(run.missing(item))
-        done = f", {missing} of them missing" if missing < len(item.blocks) else ""
+        tiling, missing = item.tiling, item.count - sum(block.axis == item.axis for block in run.store.done())
+        done = f", {missing} of them missing" if missing < item.count else ""
         lines.append(
-            f"across {item.axis}:   {len(item.blocks)} blocks of {item.depth} planes{done}; "
+            f"across {item.axis}:   {item.count} blocks of {item.depth} planes{done}; "
             f"planes in {_sides(tiling.grid)} tiles of up to {_sides(tiling.largest)} pixels, halo {tiling.halo}: "
             f"{tiling.area / np.prod(item.plane_shape):.2f} times the pixels"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,9 @@ class OpenVolume:
         self.model_name = f"{paths.name} (epoch {label})"
         self.model_checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
         self.translator = PlaneTranslator(self.predictor, self._txm_range(), command.data)
+        for volume in (reader, truth):
+            if volume is not None:
+                _check_not_black(volume)
 
     @property
     def halo(self) -> int:
@@ -182,3 +186,19 @@ class OpenVolume:
         z, part = self.reader.shown()
         check_grey_values(part[part != 0], grey, "txm", self.reader.describe(z))
         return grey
+
+
+def _check_not_black(reader: VolumeReader) -> None:
+    """Check that a volume shows something, from its middle on: seldom more than one slice is read.
+
+    Raises:
+        UserError: it is 0 all over, or a slice cannot be read.
+    """
+    depth = reader.shape[0]
+    for z in chain(range(depth // 2, depth), range(depth // 2)):
+        if reader.read(slice(z, z + 1), slice(None), slice(None)).any():
+            return
+    raise UserError(
+        f"{reader.name} is black: all its voxels in the region are 0, where nothing was imaged; pass another --roi, or "
+        "export it again"
+    )

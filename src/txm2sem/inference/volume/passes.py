@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,12 +56,19 @@ class Pass:
         shape: of the volume (z, y, x) [voxels].
         depth: planes of a block.
         tiling: of the planes, padded to what the network takes.
+
+    Raises:
+        ValueError: a block has no plane, or more than there are.
     """
 
     axis: str
     shape: tuple[int, int, int]
     depth: int
     tiling: Tiling
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.depth <= self.length:
+            raise ValueError(f"cannot take {self.depth} of {self.length} planes together")
 
     @property
     def length(self) -> int:
@@ -73,10 +81,19 @@ class Pass:
         return plane_shape(self.shape, self.axis)
 
     @property
-    def blocks(self) -> list[Block]:
+    def count(self) -> int:
+        """How many blocks there are."""
+        return -(-self.length // self.depth)
+
+    @property
+    def blocks(self) -> Iterator[Block]:
         """All blocks in order."""
-        starts = range(0, self.length, self.depth)
-        return [Block(self.axis, i, first, min(first + self.depth, self.length)) for i, first in enumerate(starts)]
+        return map(self.block, range(self.count))
+
+    def block(self, index: int) -> Block:
+        """Return a block by its number."""
+        start = index * self.depth
+        return Block(self.axis, index, start, min(start + self.depth, self.length))
 
     def voxels(self, block: Block | None = None) -> int:
         """Return the voxels of a block, or of all."""
@@ -84,25 +101,8 @@ class Pass:
         return planes * self.plane_shape[0] * self.plane_shape[1]
 
     def to_plain(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        tiling = self.tiling
-        return {
-            "axis": self.axis,
-            "shape": list(self.shape),
-            "depth": self.depth,
-            "padded": list(tiling.shape),
-            "grid": list(tiling.grid),
-            "halo": tiling.halo,
-            "multiple": tiling.multiple,
-        }
-
-    @classmethod
-    def from_plain(cls, values: dict[str, Any]) -> Pass:
-        """Return the pass that `to_plain` was called for."""
-        rows, columns = values["padded"]
-        z, y, x = values["shape"]
-        tiling = Tiling((rows, columns), tuple(values["grid"]), values["halo"], values["multiple"])
-        return cls(values["axis"], (z, y, x), values["depth"], tiling)
+        """Return what was chosen, as plain values for JSON; see `Demand.reopen`."""
+        return {"axis": self.axis, "depth": self.depth, "grid": list(self.tiling.grid)}
 
 
 def plane_shape(shape: tuple[int, int, int], axis: str) -> tuple[int, int]:

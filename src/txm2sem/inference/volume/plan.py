@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -77,11 +79,26 @@ class Demand:
         Raises:
             UserError: not even the smallest blocks and tiles fit.
         """
-        return [self._pass(axis, len(axes) - 1 if axis == axes[-1] else 0, memory, base) for axis in axes]
+        return [self._search(axis, len(axes) - 1 if axis == axes[-1] else 0, memory, base) for axis in axes]
 
-    def _pass(self, axis: str, others: int, memory: float, base: float) -> Pass:
-        multiple = size_multiple(self.model)
-        padded = padded_shape(plane_shape(self.shape, axis), multiple, smallest_side(self.model))
+    def reopen(self, axes: str, plan: Any) -> list[Pass]:
+        """Return the passes across `axes` that `Pass.to_plain` was called for.
+
+        Raises:
+            KeyError, TypeError, ValueError: they cannot be of this volume and network.
+        """
+        if [values["axis"] for values in plan] != list(axes):
+            raise ValueError(f"its passes are {plan}")
+        return [self._pass_of(**values) for values in plan]
+
+    def _pass_of(self, axis: str, depth: int, grid: Sequence[int]) -> Pass:
+        rows, columns = grid
+        if not all(type(number) is int for number in (depth, rows, columns)):
+            raise TypeError(f"depth {depth} and grid {grid} are not whole numbers")
+        return Pass(axis, self.shape, depth, Tiling(self._padded(axis), (rows, columns), self.halo, self._multiple))
+
+    def _search(self, axis: str, others: int, memory: float, base: float) -> Pass:
+        padded = self._padded(axis)
         length = self.shape["zyx".index(axis)]
         least = np.inf
         for depth in sorted({min(depth, length) for depth in DEPTHS}, reverse=True):
@@ -90,7 +107,7 @@ class Demand:
             least = min(least, base + KEPT + buffers + self.tile_bytes_per_pixel() * (2 * self.halo + 64) ** 2)
             if buffers > BUFFER_SHARE * room and depth > 1:
                 continue
-            tiling = choose_tiling(padded, self.halo, multiple, (room - buffers) / self.tile_bytes_per_pixel())
+            tiling = choose_tiling(padded, self.halo, self._multiple, (room - buffers) / self.tile_bytes_per_pixel())
             if tiling:
                 return Pass(axis, self.shape, depth, tiling)
         raise UserError(
@@ -110,7 +127,7 @@ class Demand:
     def tile_bytes_per_pixel(self) -> float:
         """Return what the network takes per pixel of a tile."""
         # Large enough for what does not grow with the tile, such as copies of weights, to count little.
-        side = size_multiple(self.model) * max(1024 // size_multiple(self.model), 1)
+        side = self._multiple * max(1024 // self._multiple, 1)
         bytes_of_tile = peak_bytes(self.model, side, side, element_bytes=2 if self.half_precision else 4)
         return float(bytes_of_tile / side**2) + 4 * SAMPLING_TILES * self.judged
 
@@ -121,6 +138,13 @@ class Demand:
             self.block_bytes(item.axis, item.depth, len(passes) - 1 if item is passes[-1] else 0) for item in passes
         ]
         return base + KEPT + max(tile + block for tile, block in zip(tiles, blocks, strict=True))
+
+    @property
+    def _multiple(self) -> int:
+        return size_multiple(self.model)
+
+    def _padded(self, axis: str) -> tuple[int, int]:
+        return padded_shape(plane_shape(self.shape, axis), self._multiple, smallest_side(self.model))
 
 
 def seconds_per_pixel(translator: PlaneTranslator, model: ModelOptions, channels: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from itertools import product
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,22 @@ import psutil
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from txm2sem import __version__, checkpoints
+from txm2sem import __version__
 from txm2sem.config import VolumeCommand, to_mapping
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume
 from txm2sem.data.writers import Description, build_pyramid, channel_windows, open_array, write_ome_tiff
+from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
+from txm2sem.files import check_name
 from txm2sem.inference.statistics import estimate_statistics, fix_statistics
 from txm2sem.inference.volume.blocks import BlockResult, BlockTranslator
 from txm2sem.inference.volume.channels import NAMES, options_without_trust
-from txm2sem.inference.volume.measures import Measures
 from txm2sem.inference.volume.opening import OpenVolume
 from txm2sem.inference.volume.passes import AXES, Block, Pass
 from txm2sem.inference.volume.plan import memory_limit
 from txm2sem.inference.volume.store import VolumeStore
 from txm2sem.inference.volume.stream import stream
+from txm2sem.inference.volume.workers import translate_in_workers
 from txm2sem.runs import VOLUME_SUFFIXES, VolumePaths
 
 MOST_ANISOTROPIC = 1.01
@@ -48,8 +50,8 @@ class VolumeRun:
         opened: volume and model.
         paths: where everything goes.
         base_memory: what this process took when all was opened [bytes].
-        store: what is done so far; None before `prepare`, unless an earlier call has been interrupted.
-        passes: the plan.
+        stage: what there is of the output: nothing (`new`), a part (`begun`), or all (`whole`).
+        store: what is done so far.
 
     Raises:
         UserError: model, volume and options do not fit each other, the output is there, or what there is of it belongs
@@ -66,10 +68,11 @@ class VolumeRun:
         self.voxel_size = self._voxel_size(reader)
         self.opened = OpenVolume(command, reader, self._open_truth(reader))
         self.base_memory = float(psutil.Process().memory_info().rss)
-        self.store = VolumeStore.reopen(self.paths, self.identity)
-        if self.store is not None:
-            self._check_input_is_unchanged(self.store)
-        self.passes = self._plan() if self.store is None else list(self.store.passes.values())
+        self._draft = Draft(self.paths.output, "volume", list(self.paths.reports.values()))
+        self.stage: Stage = self._draft.look(self.identity)
+        self.store = (
+            VolumeStore.create(self.paths, self._draft, self._plan()) if self.stage == "new" else self._reopened()
+        )
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -77,39 +80,63 @@ class VolumeRun:
         return self.opened.identity | {"voxel size [nm]": str(self.voxel_size), "truth": self.command.volume.truth}
 
     @property
+    def passes(self) -> list[Pass]:
+        """The plan."""
+        return list(self.store.passes.values())
+
+    @property
     def voxels(self) -> int:
         """Voxels to be translated, over all passes."""
-        return sum(int(np.prod(item.shape, dtype=np.int64)) for item in self.passes)
+        return sum(item.voxels() for item in self.passes)
 
     @property
     def missing_voxels(self) -> int:
-        """Those of them that are not done."""
-        return sum(item.voxels(block) for item in self.passes for block in self.missing(item))
+        """Those of them that are not done, see `check`."""
+        return self.voxels - sum(self.store.passes[block.axis].voxels(block) for block in self.store.done())
 
-    def missing(self, item: Pass) -> list[Block]:
-        """Return the blocks of a pass that are not done."""
-        return item.blocks if self.store is None else self.store.missing(item.axis)
-
-    def prepare(self) -> None:
-        """Make the folder that the result grows in, unless it is there, and estimate the statistics where needed.
+    def check(self) -> None:
+        """Find out what an earlier call has done.
 
         Raises:
-            UserError: the disk is full or not writable, or a slice cannot be read.
+            UserError: it was done from other slices.
+        """
+        if self.opened.estimates_statistics:
+            self.store.kept_statistics()
+        self.store.check(self._fingerprint)
+
+    @contextmanager
+    def begin(self) -> Iterator[Stage]:
+        """Begin, or go on where an earlier call was stopped, as the only process that writes this output.
+
+        Raises:
+            UserError: another one does, what there is belongs to another translation, the disk is full or not writable,
+                or a slice cannot be read.
         """
         opened = self.opened
-        if self.store is None:
-            channels = len(NAMES) if opened.channels else 0
-            self.store = VolumeStore.create(self.paths, self.passes, self.identity, opened.grey.dtype, channels)
-        if opened.estimates_statistics and not self.paths.statistics.exists():
-            statistics = estimate_statistics(opened.predictor.generator, opened.samples())
-            checkpoints.save({key: value.cpu() for key, value in statistics.items()}, self.paths.statistics)
+        with self._draft.begin(self.identity, [item.to_plain() for item in self.passes]) as self.stage:
+            if self.stage != "whole":
+                if self.stage == "begun":
+                    self.store = self._reopened()  # another process may have begun it meanwhile, with its own plan
+                self.store.make_arrays(opened.grey.dtype, len(NAMES) if opened.channels else 0)
+                if opened.estimates_statistics and self.store.kept_statistics() is None:
+                    statistics = estimate_statistics(opened.predictor.generator, opened.samples())
+                    self.store.keep_statistics({key: value.cpu() for key, value in statistics.items()})
+                self.store.check(self._fingerprint)
+                self.store.clear()
+            yield self.stage
 
     def attach(self) -> BlockTranslator:
-        """Return what translates blocks, once `prepare` has been called here or in another process."""
+        """Return what translates blocks, once `begin` has been called here or in another process.
+
+        Raises:
+            UserError: the statistics have been damaged since.
+        """
         opened = self.opened
-        assert self.store is not None
         if opened.estimates_statistics:
-            fix_statistics(opened.predictor.generator, checkpoints.load(self.paths.statistics))
+            statistics = self.store.kept_statistics()
+            if statistics is None:
+                raise UserError(f"{self.paths.statistics} is damaged; run the same command again: it makes it anew")
+            fix_statistics(opened.predictor.generator, statistics)
         return BlockTranslator(
             opened.reader,
             opened.translator,
@@ -123,50 +150,65 @@ class VolumeRun:
         )
 
     def translate(self) -> None:
-        """Translate the blocks that are missing, in this process or on dask workers, with a progress bar.
+        """Translate the blocks that are missing, in this process or in others, with a progress bar.
 
         Raises:
             UserError: a block cannot be read or written; what was done stays.
         """
-        done = self.voxels - self.missing_voxels
+        missing = self.missing_voxels
         with tqdm(
-            total=self.voxels, initial=done, desc="translating", unit="voxel", unit_scale=True, disable=None
+            total=self.voxels,
+            initial=self.voxels - missing,
+            desc="translating",
+            unit="voxel",
+            unit_scale=True,
+            disable=None,
         ) as bar:
-            for item in self.passes:
-                if self.is_shared:
-                    from txm2sem.inference.volume.cluster import translate_on_cluster
+            if not missing:
+                return
+            if self.command.volume.scheduler:
+                from txm2sem.inference.volume.cluster import translate_on_cluster
 
-                    translate_on_cluster(self, item, bar.update)
-                else:
-                    self._translate_here(item, bar.update)
+                translate_on_cluster(self, bar.update)
+            elif self.command.volume.workers:
+                translate_in_workers(self, bar.update)
+            else:
+                self._translate_here(bar.update)
+        self.store.clear()  # what processes that died have left
 
-    def _translate_here(self, item: Pass, progress: Callable[[int], Any]) -> None:
+    def _translate_here(self, progress: Callable[[int], Any]) -> None:
         work = self.attach()
-        stream(
-            self.missing(item),
-            work.read,
-            lambda block, voxels: work.translate(block, voxels, progress),
-            lambda block, result: self.keep(work, block, result),
-        )
+
+        def keep(block: Block, result: BlockResult) -> None:
+            self.keep(work, block, result)
+            self.store.add(block)
+
+        for item in self.passes:
+            stream(
+                self.store.missing(item.axis),
+                work.read,
+                lambda block, voxels: work.translate(block, voxels, progress),
+                keep,
+            )
 
     def keep(self, work: BlockTranslator, block: Block, result: BlockResult) -> None:
         """Write a block, and then that it is done.
 
         Raises:
-            UserError: the disk is full or not writable.
+            UserError: the disk is full or not writable, or the folder has become another translation's.
         """
-        assert self.store is not None
-        work.write(block, result)
-        self.store.record(block, work.measure(block, result), self._fingerprint(block))
-
-    @property
-    def measures(self) -> Measures:
-        """What has been measured so far."""
-        assert self.store is not None
-        return self.store.measures()
+        self.store.check_run(self._draft.run)
+        try:
+            work.write(block, result)
+            self.store.record(block, work.measure(block, result), self._fingerprint(block))
+        except OSError as error:
+            raise UserError(
+                f"{block} cannot be written: {error.strerror or error}; make room or permit writing in "
+                f"{self.paths.work}, then run the same command again: it goes on with this block"
+            ) from error
 
     def finish(self, scores: dict[str, Any]) -> None:
-        """Build the pyramid, or the TIFF file, and move the result into its place.
+        """Build the pyramid, or the TIFF file, and move the result and its report into their places.
 
         Args:
             scores: what was found, for the file's provenance.
@@ -174,7 +216,6 @@ class VolumeRun:
         Raises:
             UserError: the disk is full or not writable; the same command goes on here.
         """
-        assert self.store is not None
         opened, last = self.opened, self.passes[-1]
         description = Description(
             name=self.paths.output.name[: -len(self.paths.suffix)],
@@ -195,13 +236,12 @@ class VolumeRun:
                     write_ome_tiff(self.paths.stack, array.shape, opened.grey.dtype, slices, description)
                 else:
                     build_pyramid(self.paths.image, last.depth, description, bar.update)
-            finished.rename(self.paths.output)
         except OSError as error:
             raise UserError(
-                f"cannot write {finished}: {error.strerror}; make room or permit writing there, then run the same "
-                "command again: the translation itself is done"
+                f"cannot write {finished}: {error.strerror or error}; make room or permit writing there, then run the "
+                "same command again: the translation itself is done"
             ) from error
-        self.store.remove()
+        self._draft.finish(finished, self.paths.reports)
 
     @property
     def is_shared(self) -> bool:
@@ -216,10 +256,11 @@ class VolumeRun:
     def slices(self, progress: Callable[[int], Any] = lambda voxels: None) -> Iterator[NDArray[Any]]:
         """Yield the slices (y, x) of the result, in z order, channel by channel, as they are written."""
         array = open_array(self.paths.image, 0)
-        for channel, block in product(channel_windows(array), self.passes[-1].blocks):
-            for image in array[*channel, *block.window()].reshape(-1, *array.shape[-2:]):
-                yield image
-                progress(image.size)
+        for channel in channel_windows(array):
+            for block in self.passes[-1].blocks:
+                for image in array[*channel, *block.window()].reshape(-1, *array.shape[-2:]):
+                    yield image
+                    progress(image.size)
 
     def provenance(self) -> dict[str, Any]:
         """Return where the result comes from: program, model, options and input, as plain values by name."""
@@ -243,6 +284,7 @@ class VolumeRun:
 
     def _check_places(self) -> None:
         paths, options = self.paths, self.command.volume
+        check_name(paths.output.name, "the output")
         if not paths.suffix:
             raise UserError(
                 f"{paths.output}: expected a name that ends with one of {', '.join(VOLUME_SUFFIXES)}, which says the "
@@ -252,11 +294,6 @@ class VolumeRun:
             raise UserError(
                 "--workers starts processes on this machine, --scheduler takes those of a cluster; pass one of them"
             )
-        # Reports without the output are what an interruption at the very end has left.
-        reports = [] if paths.work.exists() else map(paths.report, (".txt", ".json", ".png"))
-        there = [path for path in (paths.output, *reports) if path.exists()]
-        if there:
-            raise UserError(f"{there[0]} exists and is not overwritten; name another output, or move it away")
 
     def _voxel_size(self, reader: VolumeReader) -> tuple[float, float, float]:
         size = reader.voxel_size
@@ -284,19 +321,18 @@ class VolumeRun:
             )
         return truth
 
-    def _check_input_is_unchanged(self, store: VolumeStore) -> None:
-        for block, content in store.done():
-            if content["input"] != self._fingerprint(block):
-                raise UserError(
-                    f"{self.paths.work} holds a part of another translation: the input of {block} is not the one that "
-                    f"it was translated from; name another output, or remove {self.paths.work}"
-                )
-
     def _fingerprint(self, block: Block) -> str:
         length = self.opened.reader.shape[AXES.index(block.axis)]
         z, _, _ = block.window(self.command.data.context_slices, length)
         return self.opened.reader.fingerprint(z)
 
+    @property
+    def _axes(self) -> str:
+        return "yxz" if self.command.volume.z_blend else "z"
+
     def _plan(self) -> list[Pass]:
         limit = memory_limit(self.command.volume.memory) / max(self.command.volume.workers, 1)
-        return self.opened.demand.plan("yxz" if self.command.volume.z_blend else "z", limit, self.base_memory)
+        return self.opened.demand.plan(self._axes, limit, self.base_memory)
+
+    def _reopened(self) -> VolumeStore:
+        return VolumeStore.reopen(self.paths, self._draft, lambda plan: self.opened.demand.reopen(self._axes, plan))

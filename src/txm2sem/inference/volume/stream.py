@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def stream(
-    items: Sequence[Item],
+    items: Iterable[Item],
     read: Callable[[Item], Read],
     compute: Callable[[Item, Read], Result],
     write: Callable[[Item, Result], None],
@@ -22,22 +22,25 @@ def stream(
     So what one item takes is in memory three times at most: one that is read, one computed, one written. Items are
     written in order. An error in any of the three ends it after the items before have been written; so does Ctrl-C.
     """
-    if not items:
+    upcoming = iter(items)
+    item = next(upcoming, None)
+    if item is None:
         return
     with ThreadPoolExecutor(1, "reader") as reader, ThreadPoolExecutor(1, "writer") as writer:
-        ahead: Future[Read] = reader.submit(read, items[0])
+        ahead: Future[Read] = reader.submit(read, item)
         behind: Future[None] | None = None
         try:
-            for position, item in enumerate(items):
-                current = ahead.result()
-                if position + 1 < len(items):
-                    ahead = reader.submit(read, items[position + 1])
+            while item is not None:
+                current, following = ahead.result(), next(upcoming, None)
+                if following is not None:
+                    ahead = reader.submit(read, following)
                 result = compute(item, current)
                 del current
                 if behind is not None:
                     behind.result()
                 behind = writer.submit(write, item, result)
                 del result
+                item = following
         finally:
             if behind is not None:
                 behind.result()

@@ -458,8 +458,8 @@ class VolumeOptions(Options):
     """first slice of the cube, by its position in the stack, from 0"""
     save_name: str = field(default="test", metadata={"modes": ("txm2sem3d",), "is_name": True})
     """the results are volume_pred_SAVENAME and so on"""
-    save_txm: bool = _of_modes(False, "txm2sem3d")
-    """save the cube of the TXM, too, and that of the SEM where it is known"""
+    save_txm: bool = _of_modes(True, "txm2sem3d")
+    """save the cube of the TXM, too, and that of the SEM where it is known; --save_txm False leaves them out"""
 
 
 @dataclass(frozen=True)

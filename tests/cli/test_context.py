@@ -202,7 +202,7 @@ def test_what_does_not_fit_is_named_before_anything_is_written(
 def test_neighbours_of_a_cube_are_those_of_the_stack(program: Program, z: int, channel: int) -> None:
     write_stack(Path("images/test/txm_full_stack"), made_stack())
     write_channel(channel, 5)
-    place = f"--patch_size {SIZE} --x_ind 7 --y_ind 5 --z_ind {z} --save_txm"
+    place = f"--patch_size {SIZE} --x_ind 7 --y_ind 5 --z_ind {z}"
     outcome = program("test", IDENTITY, MODE, "--context_slices 2", place)
     assert outcome.status == 0, outcome.err
     rows, columns = slice(5, 5 + SIZE), slice(7, 7 + SIZE)

@@ -574,7 +574,7 @@ def _volume(bench: Bench, options: str) -> Path:
         rng = np.random.default_rng(0)
         for z in range(40):
             tifffile.imwrite(stack / f"{z:03d}.tif", rng.integers(1, 255, (48, 48), np.uint8))
-    return bench.test(f"--dataset_mode txm2sem3d --x_ind 0 --y_ind 0 --save_txm {options}")
+    return bench.test(f"--dataset_mode txm2sem3d --x_ind 0 --y_ind 0 {options}")
 
 
 @row("save_name")
@@ -585,7 +585,7 @@ def _(bench: Bench) -> None:
 @row("save_txm")
 def _(bench: Bench) -> None:
     assert (_volume(bench, "") / "volume_txm_test").exists()
-    bench.test("--dataset_mode txm2sem3d --save_name without")
+    bench.test("--dataset_mode txm2sem3d --save_name without --save_txm False")
     assert not Path("results/run1/volume_txm_without").exists()
 
 

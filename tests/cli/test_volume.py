@@ -61,7 +61,7 @@ def run(program: Program, options: str = "", size: int = SIZE) -> str:
 
 
 def test_x_is_the_column_y_the_row_and_z_the_slice(program: Program, stack: Path) -> None:
-    out = run(program, "--x_ind 7 --y_ind 5 --z_ind 3 --save_name here --save_txm")
+    out = run(program, "--x_ind 7 --y_ind 5 --z_ind 3 --save_name here")
     expected = made_stack()[3 : 3 + SIZE, 5 : 5 + SIZE, 7 : 7 + SIZE]
     results = Path("results/identity")
     for content in ("pred", "txm"):
@@ -72,7 +72,7 @@ def test_x_is_the_column_y_the_row_and_z_the_slice(program: Program, stack: Path
 
 
 def test_the_tiff_file_is_a_stack_along_z_for_fiji(program: Program, stack: Path) -> None:
-    run(program, "--x_ind 7 --y_ind 5 --save_txm")
+    run(program, "--x_ind 7 --y_ind 5")
     for content in ("pred", "txm"):
         with tifffile.TiffFile(f"results/identity/volume_{content}_test.tif") as file:
             assert file.is_imagej
@@ -97,6 +97,8 @@ def test_the_files_of_a_test_and_no_others(program: Program, stack: Path) -> Non
     assert {path.name for path in results.iterdir()} == {
         "volume_pred_test",
         "volume_pred_test.tif",
+        "volume_txm_test",
+        "volume_txm_test.tif",
         "volume_test.png",
         "volume_opt_test.txt",
         "continuity_test.txt",
@@ -125,7 +127,7 @@ def test_an_open_place_is_drawn_from_the_seed_and_said(program: Program, stack: 
 def test_continuity_is_that_of_the_saved_volumes(program: Program, stack: Path) -> None:
     rng = np.random.default_rng(0)
     write_stack(stack, rng.integers(1, 256, (DEPTH, ROWS, COLUMNS), np.uint8))
-    run(program, "--x_ind 7 --y_ind 5 --save_txm")
+    run(program, "--x_ind 7 --y_ind 5")
     text = Path("results/identity/continuity_test.txt").read_text()
     found = json.loads(Path("results/identity/continuity_test.json").read_text())
     volume = slices_of(Path("results/identity/volume_pred_test")).astype(float)
@@ -238,11 +240,11 @@ def test_a_volume_without_contrast_has_numbers_that_are_not_defined(program: Pro
 
 def test_sixteen_bit_stacks_are_measured_or_take_the_range_given(program: Program, stack: Path) -> None:
     write_stack(stack, made_stack("uint16"))
-    run(program, "--x_ind 0 --y_ind 0 --save_txm --txm_range 0,65535 --save_name given")
+    run(program, "--x_ind 0 --y_ind 0 --txm_range 0,65535 --save_name given")
     shown = slices_of(Path("results/identity/volume_txm_given"))
     expected = np.rint(made_stack("uint16")[:SIZE, :SIZE, :SIZE] / 65535 * 255)
     np.testing.assert_array_equal(shown, expected)
-    run(program, "--x_ind 0 --y_ind 0 --save_txm --save_name measured")
+    run(program, "--x_ind 0 --y_ind 0 --save_name measured")
     measured = slices_of(Path("results/identity/volume_txm_measured"))
     low, high = np.percentile(made_stack("uint16"), (0.1, 99.9))
     expected = np.clip(np.rint((made_stack("uint16")[:SIZE, :SIZE, :SIZE] - low) / (high - low) * 255), 0, 255)
@@ -288,11 +290,11 @@ def test_slices_are_ordered_by_number(program: Program, stack: Path) -> None:
 
 
 def test_a_second_test_of_the_name_keeps_the_first_and_everything_else(program: Program, stack: Path) -> None:
-    run(program, "--x_ind 1 --y_ind 1 --save_txm")
+    run(program, "--x_ind 1 --y_ind 1")
     run(program, "--x_ind 2 --y_ind 2 --save_name other")
     first = slices_of(Path("results/identity/volume_pred_test"))
     Path("results/identity/mine.txt").write_text("my notes")
-    out = run(program, "--x_ind 3 --y_ind 3")
+    out = run(program, "--x_ind 3 --y_ind 3 --save_txm False")
     (kept,) = [path for path in Path("results").iterdir() if path.name != "identity"]
     assert str(kept) in out
     np.testing.assert_array_equal(slices_of(kept / "volume_pred_test"), first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,11 +94,24 @@ class Measures:
 
     @classmethod
     def from_plain(cls, values: dict[str, Any]) -> Measures:
-        """Return the measures that `to_plain` was called for."""
+        """Return the measures that `to_plain` was called for.
+
+        Raises:
+            AttributeError, ArithmeticError, KeyError, TypeError, ValueError: these are no such measures.
+        """
         seams = {name: SeamSums.from_plain(sums) for name, sums in values["seams"].items()}
         continuity = {name: ContinuitySums.from_plain(sums) for name, sums in values["continuity"].items()}
         trust = TrustSums(**values["trust"])
-        return cls(**(values | {"seams": seams, "continuity": continuity, "trust": trust}))
+        measures = cls(**(values | {"seams": seams, "continuity": continuity, "trust": trust}))
+        counted = [measures.voxels, measures.inside, measures.network_seconds, *vars(trust).values()]
+        counted += [number for sums in seams.values() for number in vars(sums).values()]
+        if not all(type(number) in (int, float) and math.isfinite(number) and number >= 0 for number in counted):
+            raise ValueError(f"expected sums of what is never negative, found {counted}")
+        if not all(type(score) is float for score in [*measures.psnr, *measures.ssim]):
+            raise ValueError("expected scores of slices")
+        if not all(np.isfinite(sums.moments).all() and np.isfinite(sums.change).all() for sums in continuity.values()):
+            raise ValueError("expected finite sums")
+        return measures
 
 
 def measure_slices(volumes: dict[str, NDArray[np.uint8]], inside: NDArray[np.bool_]) -> Measures:

@@ -6,6 +6,7 @@ import ctypes
 import platform
 from typing import TypeVar
 
+import psutil
 import torch
 from torch import Tensor, nn
 
@@ -130,6 +131,11 @@ def return_freed_memory() -> None:
     library = _glibc()
     if library is not None:
         library.malloc_trim(0)
+
+
+def resident_memory() -> int:
+    """Return what this process has in memory [bytes]."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def _glibc() -> ctypes.CDLL | None:

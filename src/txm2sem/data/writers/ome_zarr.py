@@ -156,13 +156,23 @@ def build_pyramid(path: Path, depth: int, description: Description, progress: Ca
         progress: is told how many voxels of the level before have been done.
     """
     finer, levels = open_array(path, 0), 1
+    # A shard is made of pieces that come from whole chunks, so that it takes little more memory than its own.
+    pieces = (depth if depth % 2 else depth // 2, CHUNK, SHARD)
     while max(finer.shape[-3:]) > SMALLEST_LEVEL:
         z, y, x = (-(-side // 2) for side in finer.shape[-3:])
         coarser = _create_level(path, levels, (*finer.shape[:-3], z, y, x), finer.dtype, depth)
-        for channel, window in product(channel_windows(finer), _windows((z, y, x), (depth, SHARD, SHARD))):
-            part = finer[*channel, *(slice(2 * side.start, 2 * side.stop) for side in window)]
-            coarser[*channel, *window] = halve(part)
-            progress(part.size)
+        whole = (slice(0, z), slice(0, y), slice(0, x))
+        for channel, shard in product(channel_windows(finer), _windows(whole, (depth, SHARD, SHARD))):
+            means = np.empty([1] * len(channel) + [side.stop - side.start for side in shard], finer.dtype)
+            for piece in _windows(shard, pieces):
+                fine = finer[*channel, *(slice(2 * side.start, 2 * side.stop) for side in piece)]
+                parts = (
+                    slice(part.start - of.start, part.stop - of.start) for part, of in zip(piece, shard, strict=True)
+                )
+                place: tuple[Any, ...] = (..., *parts)
+                means[place] = halve(fine)
+                progress(fine.size)
+            coarser[*channel, *shard] = means
         finer, levels = coarser, levels + 1
     group = zarr.open_group(path, mode="r+")
     group.attrs.update({"ome": _ome_attributes(levels, description), PROVENANCE: description.provenance})
@@ -225,15 +235,12 @@ def _create_level(store: StoreLike, level: int, shape: tuple[int, ...], dtype: n
     return cast(VoxelArray, array)
 
 
-def _windows(shape: Shape, sides: Shape) -> Iterator[tuple[slice, slice, slice]]:
-    """Yield the parts of a volume, each `sides` large or what is left of it."""
-    starts = product(*(range(0, length, side) for length, side in zip(shape, sides, strict=True)))
-    for z, y, x in starts:
-        yield (
-            slice(z, min(z + sides[0], shape[0])),
-            slice(y, min(y + sides[1], shape[1])),
-            slice(x, min(x + sides[2], shape[2])),
-        )
+def _windows(whole: tuple[slice, ...], sides: Shape) -> Iterator[tuple[slice, ...]]:
+    """Yield the parts of a window, each `sides` large or what is left of it."""
+    starts = product(*(range(side.start, side.stop, length) for side, length in zip(whole, sides, strict=True)))
+    for start in starts:
+        parts = zip(start, sides, whole, strict=True)
+        yield tuple(slice(one, min(one + length, side.stop)) for one, length, side in parts)
 
 
 def _ome_attributes(levels: int, description: Description) -> dict[str, Any]:

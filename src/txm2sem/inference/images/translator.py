@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from txm2sem.arrays import grey_array
@@ -23,7 +22,7 @@ from txm2sem.inference.calls import command_of
 from txm2sem.inference.images.contrast import ContrastMatch, measure_contrast, thinned, training_contrast
 from txm2sem.inference.predictor import Predictor
 from txm2sem.inference.statistics import depend_on_tile
-from txm2sem.inference.volume.plan import Demand, memory_limit
+from txm2sem.inference.volume.plan import Demand, base_memory, memory_limit
 from txm2sem.inference.volume.planes import PlaneTranslator
 from txm2sem.networks import receptive_field
 from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION, RunPaths
@@ -78,7 +77,7 @@ class ImageTranslator:
         self._planes = PlaneTranslator(predictor, trained, command.data)
         self.notes = predictor.notes
         self._halo = receptive_field(command.model)
-        self._base_memory = float(psutil.Process().memory_info().rss)
+        self._base_memory = base_memory(self._planes, command.model, 1)
 
     def __call__(self, txm: NDArray[Any]) -> NDArray[np.uint8]:
         """Return the predicted SEM of a TXM image (rows, columns), of the same size.

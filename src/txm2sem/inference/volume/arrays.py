@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -20,7 +19,7 @@ from txm2sem.inference.statistics import estimate_statistics
 from txm2sem.inference.volume.blocks import BlockTranslator
 from txm2sem.inference.volume.channels import NAMES
 from txm2sem.inference.volume.opening import OpenVolume
-from txm2sem.inference.volume.plan import memory_limit
+from txm2sem.inference.volume.plan import base_memory, memory_limit
 
 
 def translate_array(
@@ -46,9 +45,10 @@ def translate_array(
     txm = grey_array(txm, ("z", "y", "x"), "txm", GREY_DTYPES)
     command = command_of(VolumeCommand(), "txm2sem volume", name, checkpoints_dir, options)
     opened = OpenVolume(command, open_volume(txm))
-    base = float(psutil.Process().memory_info().rss)
+    base = base_memory(opened.translator, command.model, opened.input_channels)
     axes = "yxz" if command.volume.z_blend else "z"
-    passes = opened.demand.plan(axes, base + memory_limit(command.volume.memory), base)
+    memory = base + memory_limit(command.volume.memory)
+    passes = opened.demand.plan(axes, memory, base)
     if opened.estimates_statistics:
         estimate_statistics(opened.predictor.generator, opened.samples())
     leading = (len(NAMES),) if opened.channels else ()
@@ -61,6 +61,7 @@ def translate_array(
         grey=opened.grey,
         passes={item.axis: item for item in passes},
         arrays=arrays | {axes[-1]: result},
+        room=opened.demand.room(passes, memory),
         channels=opened.channels,
         seed=command.run.seed,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from txm2sem.data import OutputGrey, context_indices, to_uint8
 from txm2sem.data.readers import VolumeReader
 from txm2sem.data.writers import VoxelArray
-from txm2sem.devices import return_freed_memory
+from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.errors import UserError
 from txm2sem.inference.volume.channels import NAMES, TrustChannels
 from txm2sem.inference.volume.measures import Measures, TrustSums, measure_slices
@@ -75,6 +75,7 @@ class BlockTranslator:
         passes: all passes; the last one is across z and fuses the others.
         arrays: where the result of each pass goes, by its axis: that of the last pass as it is written, others as half
             precision in [-1, 1].
+        room: what the process may have in memory before a plane is translated, by the axis of the pass [bytes].
         truth: the SEM, where it is known.
         channels: what is written beside the prediction, and what it is found with; None for nothing.
         seed: of what is random in that.
@@ -89,6 +90,7 @@ class BlockTranslator:
         grey: OutputGrey,
         passes: Mapping[str, Pass],
         arrays: Mapping[str, VoxelArray],
+        room: Mapping[str, float],
         truth: VolumeReader | None = None,
         channels: TrustChannels | None = None,
         seed: int = 0,
@@ -99,6 +101,7 @@ class BlockTranslator:
         self.grey = grey
         self.passes = passes
         self.arrays = arrays
+        self.room = room
         self.truth = truth
         self.channels = channels
         self.seed = seed
@@ -127,8 +130,6 @@ class BlockTranslator:
         Raises:
             UserError: the model predicts something that is not a number.
         """
-        # Now no tensor is alive: gaps between those of the block before go back to the system.
-        return_freed_memory()
         this = self.passes[block.axis]
         rows, columns = this.plane_shape
         final = block.axis == self.last
@@ -141,6 +142,9 @@ class BlockTranslator:
         seams = SeamSums()
         inputs: dict[int, NDArray[np.float32]] = {}
         for plane in range(block.start, block.stop):
+            # Now no tensor is alive: gaps between those of the plane before can go back to the system.
+            if plane == block.start or resident_memory() > self.room[block.axis]:
+                return_freed_memory()
             wanted = context_indices(plane, this.length, self.context)
             inputs = {
                 index: inputs[index]

@@ -11,6 +11,9 @@ from txm2sem.inference.volume.channels import NAMES
 from txm2sem.inference.volume.plan import format_bytes, format_seconds, memory_limit, seconds_per_pixel
 from txm2sem.inference.volume.run import VolumeRun
 
+TIMED_SIDE = 256
+"""Side of the tile that tells how long all of them will take, where tiles are as large [pixels]."""
+
 
 def describe(run: VolumeRun) -> list[str]:
     """Return the plan for people: input, model, output, blocks and tiles, memory, disk and time.
@@ -48,10 +51,11 @@ def _pass_lines(run: VolumeRun) -> list[str]:
 
 
 def _memory_line(run: VolumeRun) -> str:
-    opened, options = run.opened, run.command.volume
-    each = f" for each of {options.workers} processes" if options.workers > 1 else ""
-    memory = format_bytes(opened.demand.memory(run.passes, run.base_memory))
-    return f"memory:     about {memory}{each}, of {format_bytes(memory_limit(options.memory))} in all"
+    options, base = run.command.volume, run.base_memory
+    memory, shared = run.opened.demand.memory(run.passes, base), ""
+    if options.workers:
+        memory, shared = base + options.workers * memory, f" for {options.workers} processes and this one"
+    return f"memory:     about {format_bytes(memory)}{shared}, of {format_bytes(memory_limit(options.memory))} in all"
 
 
 def _disk_line(run: VolumeRun) -> str:
@@ -64,8 +68,8 @@ def _disk_line(run: VolumeRun) -> str:
 
 def _time_line(run: VolumeRun) -> str:
     options = run.command.volume
-    channels = 2 * run.command.data.context_slices + 1
-    seconds = seconds_per_pixel(run.opened.translator, run.command.model, channels)
+    side = min(TIMED_SIDE, *run.passes[-1].tiling.largest)
+    seconds = seconds_per_pixel(run.opened.translator, run.command.model, run.opened.input_channels, side)
     if run.opened.channels:
         seconds *= run.opened.channels.trust.sampler.passes
     whole = seconds * sum(item.length * item.tiling.area for item in run.passes)

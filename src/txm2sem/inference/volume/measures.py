@@ -107,8 +107,9 @@ class Measures:
         counted += [number for sums in seams.values() for number in vars(sums).values()]
         if not all(type(number) in (int, float) and math.isfinite(number) and number >= 0 for number in counted):
             raise ValueError(f"expected sums of what is never negative, found {counted}")
-        if not all(type(score) is float for score in [*measures.psnr, *measures.ssim]):
-            raise ValueError("expected scores of slices")
+        for scores in (measures.psnr, measures.ssim):
+            if not isinstance(scores, list) or not all(type(score) is float for score in scores):
+                raise ValueError(f"expected scores of slices, found {scores}")
         if not all(np.isfinite(sums.moments).all() and np.isfinite(sums.change).all() for sums in continuity.values()):
             raise ValueError("expected finite sums")
         return measures

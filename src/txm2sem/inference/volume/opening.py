@@ -15,7 +15,7 @@ from txm2sem.checkpoints import label_of
 from txm2sem.config import VolumeCommand, run_name, to_mapping
 from txm2sem.data import GreyRange, OutputGrey, check_grey_values, check_translates_txm, context_indices
 from txm2sem.data.grey import trained_txm_range
-from txm2sem.data.readers import VolumeReader
+from txm2sem.data.readers import CACHE_BYTES, VolumeReader
 from txm2sem.errors import UserError
 from txm2sem.inference.backends import load_predictor
 from txm2sem.inference.statistics import depend_on_tile
@@ -120,7 +120,14 @@ class OpenVolume:
             output_bytes=self.grey.dtype.itemsize * (len(NAMES) if self.channels else 1),
             half_precision=self.command.run.precision == "bf16",
             judged=self.channels is not None,
+            compared=self.truth is not None,
+            held_bytes=sum(CACHE_BYTES for item in (self.reader, self.truth) if item is not None),
         )
+
+    @property
+    def input_channels(self) -> int:
+        """Slices that the model sees of each."""
+        return 2 * self.command.data.context_slices + 1
 
     @property
     def identity(self) -> dict[str, Any]:

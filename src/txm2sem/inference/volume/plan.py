@@ -15,6 +15,7 @@ import psutil
 
 from txm2sem.config import ModelOptions
 from txm2sem.data.readers import CACHE_BYTES
+from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.errors import UserError
 from txm2sem.inference.volume.passes import Pass, plane_shape
 from txm2sem.inference.volume.planes import PlaneTranslator, padded_shape
@@ -30,8 +31,14 @@ BUFFER_SHARE = 0.5
 CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Where Linux says how much memory the processes of a job or container may take."""
 
-KEPT = CACHE_BYTES + KEPT_BYTES
-"""What caches of the reader and of the C library keep besides, whatever the plan [bytes]."""
+SCRATCH_BYTES = 2
+"""Of a voxel of a pass that is fused later: half precision."""
+
+SCORING_PLANES = 5
+"""Planes of float32 that are alive while slices are brought to 8 bits to be scored."""
+
+COMPARING_PLANES = 32
+"""Planes of float32 that are alive while a slice is compared with its truth."""
 
 JUDGING_PLANES = 24
 """Planes of float32 that are alive while one is judged."""
@@ -55,6 +62,8 @@ class Demand:
         output_bytes: per voxel of the result.
         half_precision: the network computes in 16 bits.
         judged: it is found where not to believe the prediction, too.
+        compared: slices are compared with their truth.
+        held_bytes: what readers hold besides what they return.
         advice: what the user can do where the memory is too little.
     """
 
@@ -66,20 +75,37 @@ class Demand:
     output_bytes: int
     half_precision: bool
     judged: bool = False
+    compared: bool = False
+    held_bytes: int = CACHE_BYTES
     advice: str = "pass a larger --memory, fewer --workers, or a smaller --halo"
 
-    def plan(self, axes: str, memory: float, base: float) -> list[Pass]:
+    def plan(self, axes: str, memory: float, base: float, workers: int = 0) -> list[Pass]:
         """Return the passes across `axes`, the last one to fuse the others, with blocks and tiles as large as fit.
 
         Args:
             axes: such as `z`, or `yxz`.
-            memory: that one process may take [bytes].
-            base: of it, what the program with the network takes [bytes].
+            memory: that all processes may take [bytes].
+            base: of it, what a process with the program and the network takes [bytes].
+            workers: processes beside this one that do the work; 0: this one does.
 
         Raises:
             UserError: not even the smallest blocks and tiles fit.
         """
-        return [self._search(axis, len(axes) - 1 if axis == axes[-1] else 0, memory, base) for axis in axes]
+        each = (memory - base) / workers if workers else memory
+        passes, least = [], base
+        for axis in axes:
+            found, needed = self._largest(axis, axes, each, base)
+            passes += found
+            least = max(least, needed)
+        if len(passes) < len(axes):
+            rows, columns = self._padded(axes[0])
+            total = base + workers * least if workers else least
+            raise UserError(
+                f"--memory {format_bytes(memory)} is too little for planes of {rows} x {columns} pixels with a halo of "
+                f"{self.halo}: expected about {format_bytes(total)}"
+                f"{f' for {workers} processes beside this one' if workers else ''}; {self.advice}"
+            )
+        return passes
 
     def reopen(self, axes: str, plan: Any) -> list[Pass]:
         """Return the passes across `axes` that `Pass.to_plain` was called for.
@@ -97,32 +123,37 @@ class Demand:
             raise TypeError(f"depth {depth} and grid {grid} are not whole numbers")
         return Pass(axis, self.shape, depth, Tiling(self._padded(axis), (rows, columns), self.halo, self._multiple))
 
-    def _search(self, axis: str, others: int, memory: float, base: float) -> Pass:
-        padded = self._padded(axis)
+    def _largest(self, axis: str, axes: str, memory: float, base: float) -> tuple[list[Pass], float]:
+        """Return the pass with the largest blocks and tiles that fit, or none, and the least that one could take."""
         length = self.shape["zyx".index(axis)]
+        room = memory - self._kept(base)
         least = np.inf
         for depth in sorted({min(depth, length) for depth in DEPTHS}, reverse=True):
-            buffers = self.block_bytes(axis, depth, others)
-            room = memory - base - KEPT
-            least = min(least, base + KEPT + buffers + self.tile_bytes_per_pixel() * (2 * self.halo + 64) ** 2)
+            buffers = self.block_bytes(axis, depth, axes)
+            least = min(least, self._kept(base) + buffers + self.tile_bytes_per_pixel() * (2 * self.halo + 64) ** 2)
             if buffers > BUFFER_SHARE * room and depth > 1:
                 continue
-            tiling = choose_tiling(padded, self.halo, self._multiple, (room - buffers) / self.tile_bytes_per_pixel())
+            area = (room - buffers) / self.tile_bytes_per_pixel()
+            tiling = choose_tiling(self._padded(axis), self.halo, self._multiple, area)
             if tiling:
-                return Pass(axis, self.shape, depth, tiling)
-        raise UserError(
-            f"--memory {format_bytes(memory)} is too little for planes of {padded[0]} x {padded[1]} pixels with a halo "
-            f"of {self.halo}: expected about {format_bytes(least)} for a process; {self.advice}"
-        )
+                return [Pass(axis, self.shape, depth, tiling)], least
+        return [], least
 
-    def block_bytes(self, axis: str, depth: int, others: int) -> float:
-        """Return what blocks and caches take: one is read, one translated, one written."""
+    def _kept(self, base: float) -> float:
+        """Return what a process takes besides blocks and tiles."""
+        return base + self.held_bytes + KEPT_BYTES
+
+    def block_bytes(self, axis: str, depth: int, axes: str) -> float:
+        """Return what blocks across an axis take, of passes across `axes`: one is read, one translated, one written."""
         rows, columns = plane_shape(self.shape, axis)
-        # Beside what is read and written, the 8-bit volumes that are scored; the writer makes two of them for a while.
-        read = (depth + 2 * self.context) * self.input_bytes + depth * 2 * others
-        written = depth * (self.output_bytes + 1)
-        planes = (2 * self.context + 4 + JUDGING_PLANES * self.judged) * 4
-        return float(rows * columns * (3 * read + 2 * written + 3 * depth + planes))
+        final = axis == axes[-1]
+        read = (depth + 2 * self.context) * self.input_bytes + depth * SCRATCH_BYTES * final * (len(axes) - 1)
+        voxel = self.output_bytes if final else SCRATCH_BYTES
+        # What is read is copied once. The writer has all of a block in compressed pieces, and then joins them; when it
+        # has, 8-bit volumes are made to score it.
+        written = depth * (2 * (voxel + final) + max(2 * voxel, 4 * final))
+        planes = 2 * self.context + 4 + SCORING_PLANES + JUDGING_PLANES * self.judged + COMPARING_PLANES * self.compared
+        return float(rows * columns * (4 * read + written + 4 * planes))
 
     def tile_bytes_per_pixel(self) -> float:
         """Return what the network takes per pixel of a tile."""
@@ -131,13 +162,25 @@ class Demand:
         bytes_of_tile = peak_bytes(self.model, side, side, element_bytes=2 if self.half_precision else 4)
         return float(bytes_of_tile / side**2) + 4 * SAMPLING_TILES * self.judged
 
+    def tile_bytes(self, item: Pass) -> float:
+        """Return what the network takes for the largest tile of a pass."""
+        return float(np.prod(item.tiling.largest)) * self.tile_bytes_per_pixel()
+
+    def room(self, passes: list[Pass], memory: float) -> dict[str, float]:
+        """Return what a process may have in memory before it translates a plane, by the axis of the pass [bytes].
+
+        Args:
+            passes: all of them.
+            memory: that it may take [bytes].
+        """
+        return {item.axis: memory - self.tile_bytes(item) - KEPT_BYTES for item in passes}
+
     def memory(self, passes: list[Pass], base: float) -> float:
-        """Return what a process will take at most [bytes]."""
-        tiles = [float(np.prod(item.tiling.largest)) * self.tile_bytes_per_pixel() for item in passes]
-        blocks = [
-            self.block_bytes(item.axis, item.depth, len(passes) - 1 if item is passes[-1] else 0) for item in passes
-        ]
-        return base + KEPT + max(tile + block for tile, block in zip(tiles, blocks, strict=True))
+        """Return what a process that does the work will take at most [bytes]."""
+        axes = "".join(item.axis for item in passes)
+        return self._kept(base) + max(
+            self.tile_bytes(item) + self.block_bytes(item.axis, item.depth, axes) for item in passes
+        )
 
     @property
     def _multiple(self) -> int:
@@ -147,15 +190,38 @@ class Demand:
         return padded_shape(plane_shape(self.shape, axis), self._multiple, smallest_side(self.model))
 
 
-def seconds_per_pixel(translator: PlaneTranslator, model: ModelOptions, channels: int) -> float:
-    """Measure what the network takes per pixel of a tile [s]: the second of two tiles of about 256 x 256 pixels."""
-    side = padded_shape((256, 256), size_multiple(model), smallest_side(model))
-    tiling = Tiling(side, (1, 1), halo=0, multiple=size_multiple(model))
-    planes = np.zeros((channels, *side), np.float32)
-    for _ in range(2):
-        started = time.perf_counter()
-        translator.translate(planes, tiling)
-    return (time.perf_counter() - started) / (side[0] * side[1])
+def base_memory(translator: PlaneTranslator, model: ModelOptions, channels: int) -> float:
+    """Return what this process takes besides blocks and tiles, once it has planned and translated something [bytes].
+
+    Args:
+        translator: of planes.
+        model: its options.
+        channels: of a plane, between its neighbours.
+    """
+    # Both load libraries, which stay.
+    peak_bytes(model, *_shape_of_tile(model, 1))
+    _seconds_of_tile(translator, model, channels, 1)
+    return_freed_memory()
+    return float(resident_memory())
+
+
+def seconds_per_pixel(translator: PlaneTranslator, model: ModelOptions, channels: int, side: int) -> float:
+    """Measure what the network takes per pixel of a tile of about `side` x `side` pixels, the second time [s]."""
+    _seconds_of_tile(translator, model, channels, side)
+    return _seconds_of_tile(translator, model, channels, side)
+
+
+def _seconds_of_tile(translator: PlaneTranslator, model: ModelOptions, channels: int, side: int) -> float:
+    """Translate a tile, and return what that took per pixel [s]."""
+    shape = _shape_of_tile(model, side)
+    tiling = Tiling(shape, (1, 1), halo=0, multiple=size_multiple(model))
+    started = time.perf_counter()
+    translator.translate(np.zeros((channels, *shape), np.float32), tiling)
+    return (time.perf_counter() - started) / (shape[0] * shape[1])
+
+
+def _shape_of_tile(model: ModelOptions, side: int) -> tuple[int, int]:
+    return padded_shape((side, side), size_multiple(model), smallest_side(model))
 
 
 def memory_limit(text: str) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -17,6 +17,7 @@ from txm2sem import __version__
 from txm2sem.config import VolumeCommand, to_mapping
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume
 from txm2sem.data.writers import Description, build_pyramid, channel_windows, open_array, write_ome_tiff
+from txm2sem.devices import return_freed_memory
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
 from txm2sem.files import check_name
@@ -25,7 +26,7 @@ from txm2sem.inference.volume.blocks import BlockResult, BlockTranslator
 from txm2sem.inference.volume.channels import NAMES, options_without_trust
 from txm2sem.inference.volume.opening import OpenVolume
 from txm2sem.inference.volume.passes import AXES, Block, Pass
-from txm2sem.inference.volume.plan import memory_limit
+from txm2sem.inference.volume.plan import base_memory, memory_limit
 from txm2sem.inference.volume.store import VolumeStore
 from txm2sem.inference.volume.stream import stream
 from txm2sem.inference.volume.workers import translate_in_workers
@@ -49,7 +50,6 @@ class VolumeRun:
     Attributes:
         opened: volume and model.
         paths: where everything goes.
-        base_memory: what this process took when all was opened [bytes].
         stage: what there is of the output: nothing (`new`), a part (`begun`), or all (`whole`).
         store: what is done so far.
 
@@ -67,7 +67,6 @@ class VolumeRun:
         reader = open_volume(self.source)
         self.voxel_size = self._voxel_size(reader)
         self.opened = OpenVolume(command, reader, self._open_truth(reader))
-        self.base_memory = float(psutil.Process().memory_info().rss)
         self._draft = Draft(self.paths.output, "volume", list(self.paths.reports.values()))
         self.stage: Stage = self._draft.look(self.identity)
         self.store = (
@@ -83,6 +82,11 @@ class VolumeRun:
     def passes(self) -> list[Pass]:
         """The plan."""
         return list(self.store.passes.values())
+
+    @cached_property
+    def base_memory(self) -> float:
+        """What this process takes before it translates anything [bytes]."""
+        return base_memory(self.opened.translator, self.command.model, self.opened.input_channels)
 
     @property
     def voxels(self) -> int:
@@ -144,6 +148,7 @@ class VolumeRun:
             grey=opened.grey,
             passes=self.store.passes,
             arrays=self.store.arrays(),
+            room=opened.demand.room(self.passes, self._memory_of_process),
             truth=opened.truth,
             channels=opened.channels,
             seed=self.command.run.seed,
@@ -174,6 +179,7 @@ class VolumeRun:
                 translate_in_workers(self, bar.update)
             else:
                 self._translate_here(bar.update)
+        return_freed_memory()
         self.store.clear()  # what processes that died have left
 
     def _translate_here(self, progress: Callable[[int], Any]) -> None:
@@ -330,9 +336,14 @@ class VolumeRun:
     def _axes(self) -> str:
         return "yxz" if self.command.volume.z_blend else "z"
 
+    @property
+    def _memory_of_process(self) -> float:
+        limit, workers = memory_limit(self.command.volume.memory), self.command.volume.workers
+        return (limit - self.base_memory) / workers if workers else limit
+
     def _plan(self) -> list[Pass]:
-        limit = memory_limit(self.command.volume.memory) / max(self.command.volume.workers, 1)
-        return self.opened.demand.plan(self._axes, limit, self.base_memory)
+        limit = memory_limit(self.command.volume.memory)
+        return self.opened.demand.plan(self._axes, limit, self.base_memory, self.command.volume.workers)
 
     def _reopened(self) -> VolumeStore:
         return VolumeStore.reopen(self.paths, self._draft, lambda plan: self.opened.demand.reopen(self._axes, plan))

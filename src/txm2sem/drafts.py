@@ -155,6 +155,9 @@ class Draft:
         self._finishing = True
         self._write(result.relative_to(self.folder).as_posix())
         try:
+            # What a process that was killed was writing is no part of it.
+            for path in [path for path in self.folder.rglob(".*") if is_beside(path.name)]:
+                path.unlink()
             for path in (result, *(beside or {})):
                 if path.exists():  # else it has been moved before
                     sync_tree(path)

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from txm2sem.metrics import Reliability
-from txm2sem.report.overview import figure_text
 from txm2sem.report.scores_figure import COLOURS
 
 MARKERS = ("o", "s")
@@ -22,7 +21,7 @@ def draw_calibration(splits: Mapping[str, Reliability], title: str) -> Figure:
         title: of the picture.
     """
     figure = Figure(figsize=(14, 4.9), layout="constrained")
-    figure.suptitle(figure_text(title), fontsize=13)
+    figure.suptitle(title, fontsize=13)
     curve, intervals, order = figure.subplots(1, 3)
     for (name, found), colour, marker in zip(splits.items(), COLOURS, MARKERS, strict=False):
         points = found.curve

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from txm2sem.metrics import Continuity
 from txm2sem.pages.cuts import AXES, CUTS
-from txm2sem.report.overview import figure_text
 
 CELL_INCHES = 2.9
 COLOURS = ("tab:gray", "tab:blue", "tab:orange")
@@ -65,7 +64,7 @@ def draw_cuts(
     """
     rows = len(volumes)
     figure = Figure(figsize=(3 * CELL_INCHES + 6.2, rows * CELL_INCHES + 0.7), layout="constrained")
-    figure.suptitle(figure_text(title), fontsize=14)
+    figure.suptitle(title, fontsize=14)
     grid = figure.add_gridspec(rows, 4, width_ratios=(1, 1, 1, 1.35))
     for row, (name, cuts) in enumerate(volumes.items()):
         cells = [figure.add_subplot(grid[row, column]) for column in range(3)]

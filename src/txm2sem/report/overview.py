@@ -29,11 +29,6 @@ LONGEST_SIDE = 1000
 """Large images are shown with every n-th pixel, so that no side is longer than this."""
 
 
-def figure_text(text: str) -> str:
-    """Return text with names of the user's as figures show it: any character, and `$` begins no formula."""
-    return printable(text).replace("$", r"\$")
-
-
 def rows_to_show(count: int) -> list[int]:
     """Return the indices of at most a dozen patches, evenly spread over `count`, the first and the last included."""
     return sorted({round(position) for position in np.linspace(0, count - 1, min(count, ROWS))})
@@ -63,7 +58,7 @@ def draw_rows(rows: Sequence[OverviewRow], columns: Sequence[str], title: str) -
     blocks = 2 if len(rows) > 1 else 1
     height, width = -(-len(rows) // blocks), len(columns)
     figure = Figure(figsize=(blocks * (width * CELL_INCHES + 1.2), height * CELL_INCHES + 1.3), layout="constrained")
-    figure.suptitle(figure_text(title), fontsize=14)
+    figure.suptitle(title, fontsize=14)
     axes = figure.subplots(height, width * blocks, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -111,7 +106,7 @@ def save_figure(figure: Figure, path: Path, dpi: int = 100) -> None:
         written = text.get_text()
         if "$" in written:
             text.set_parse_math(False)
-        text.set_text(written.encode(errors="backslashreplace").decode())
+        text.set_text(printable(written))
     # Printing would draw the figure once for the layout and once more for the file; drawing lays it out, too.
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)

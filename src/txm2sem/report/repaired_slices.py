@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from txm2sem.config import RepairCommand
 from txm2sem.inference.repair import FolderRepair, RepairedSlice
-from txm2sem.report.overview import figure_text, rows_to_show, save_figure, thinned
+from txm2sem.report.overview import rows_to_show, save_figure, thinned
 
 SHOWN = 6
 
@@ -85,7 +85,7 @@ def draw_before_after(slices: list[RepairedSlice], title: str) -> Figure:
     rows, columns = slices[0].before.shape
     height = 4.0 * rows / columns
     figure = Figure(figsize=(12.6, len(slices) * height + 0.6), layout="constrained")
-    figure.suptitle(figure_text(title), fontsize=13)
+    figure.suptitle(title, fontsize=13)
     axes = figure.subplots(len(slices), 3, squeeze=False)
     for cells, item in zip(axes, slices, strict=True):
         low, high = _limits(item.before, item.mask)
@@ -94,7 +94,7 @@ def draw_before_after(slices: list[RepairedSlice], title: str) -> Figure:
         ):
             cell.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
             named = f"{heading} ({item.name})" if heading == "before" else heading
-            cell.set_title(figure_text(named), fontsize=10)
+            cell.set_title(named, fontsize=10)
             cell.set_axis_off()
         marked = np.zeros((*item.mask.shape, 4), np.float32)
         marked[item.mask] = (1, 0.25, 0.1, 0.75)

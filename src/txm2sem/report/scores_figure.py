@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD
 from txm2sem.report.measuring import TRUTH, longest_lag
-from txm2sem.report.overview import figure_text
 from txm2sem.report.phases import PHASES
 from txm2sem.report.scorecard import Scores
 from txm2sem.report.scores_table import REGION_NAMES, SIMILARITY
@@ -27,7 +26,7 @@ STYLES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
 def draw_scores(scores: Scores, title: str) -> Figure:
     """Draw the scores of a model and of the trivial predictions."""
     figure = Figure(figsize=(14, 7.6), layout="constrained")
-    figure.suptitle(figure_text(title), fontsize=13)
+    figure.suptitle(title, fontsize=13)
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.8, 1))[:, 0]
     _draw_similarity(above, scores)
     has_phases = scores.card.phases is not None
@@ -37,7 +36,7 @@ def draw_scores(scores: Scores, title: str) -> Figure:
     for cell, phase in zip(cells[2:], PHASES, strict=False):
         _draw_two_point(cell, scores, phase)
     drawn = {label: line for cell in cells for line, label in zip(*cell.get_legend_handles_labels(), strict=True)}
-    labels = [name for name in map(figure_text, (TRUTH, *scores.kinds)) if name in drawn]
+    labels = [name for name in (TRUTH, *scores.kinds) if name in drawn]
     below.legend(
         [drawn[name] for name in labels],
         labels,
@@ -73,7 +72,7 @@ def _draw_similarity(figure: SubFigure, scores: Scores) -> None:
         cell.margins(x=0.12)
         cell.xaxis.set_major_locator(MaxNLocator(4))
         cell.tick_params(labelsize=9)
-    cells[0].set_yticks(range(len(scores.kinds)), list(map(figure_text, scores.kinds)))
+    cells[0].set_yticks(range(len(scores.kinds)), scores.kinds)
     cells[0].set_ylim(len(scores.kinds) - 0.5, -0.5)
 
 
@@ -114,6 +113,6 @@ def _draw_kinds(axes: Axes, scores: Scores, name: str, at: NDArray[Any], above: 
         curve = scores.curve(kind, name)
         if np.abs(curve).max() > above:
             width = 2.2 if kind == scores.kinds[0] else 1.4
-            axes.plot(at, curve, color=colour, linestyle=style, linewidth=width, label=figure_text(kind))
+            axes.plot(at, curve, color=colour, linestyle=style, linewidth=width, label=kind)
     axes.grid(alpha=0.3)
     axes.tick_params(labelsize=9)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from txm2sem.data.images import open_image
 from txm2sem.inference.images import ImageRun
-from txm2sem.report.overview import figure_text, rows_to_show, save_figure, thinned
+from txm2sem.report.overview import rows_to_show, save_figure, thinned
 
 SHOWN = 4
 
@@ -60,7 +60,7 @@ def draw_translated(images: list[TranslatedImage], title: str) -> Figure:
     """Draw a row for each image: the TXM, from its darkest to its brightest pixels, and the prediction, 0 to 255."""
     rows, columns = images[0].txm.shape
     figure = Figure(figsize=(11.0, len(images) * 5.3 * rows / columns + 0.8), layout="constrained")
-    figure.suptitle(figure_text(title), fontsize=13)
+    figure.suptitle(title, fontsize=13)
     axes = figure.subplots(len(images), 2, squeeze=False)
     for cells, item in zip(axes, images, strict=True):
         imaged = item.txm[item.txm != 0]
@@ -70,6 +70,6 @@ def draw_translated(images: list[TranslatedImage], title: str) -> Figure:
             (cells[1], item.prediction, (0, 255), "prediction, 0 to 255"),
         ):
             cell.imshow(image, cmap="gray", vmin=black, vmax=white, interpolation="nearest")
-            cell.set_title(figure_text(heading), fontsize=10)
+            cell.set_title(heading, fontsize=10)
             cell.set_axis_off()
     return figure

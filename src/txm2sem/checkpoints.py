@@ -65,10 +65,15 @@ def save(content: Any, path: Path) -> None:
     write_whole(path, lambda buffer: torch.save(content, buffer))
 
 
-def load(path: Path) -> Any:
+def load(path: Path, remedy: str = "copy or train it again") -> Any:
     """Read what `save`, or the original code, has written, onto the CPU.
 
-    Tensors are views of the file: copy those that are kept.
+    Args:
+        path: the file.
+        remedy: what the user can do where it is damaged.
+
+    Returns:
+        Tensors are views of the file: copy those that are kept.
 
     Raises:
         UserError: the file is missing, damaged, holds something other than dense tensors and plain values, claims more
@@ -90,11 +95,11 @@ def load(path: Path) -> Any:
     except DAMAGE as error:
         raise UserError(
             f"{path} is damaged: expected a state dict saved with torch.save, found {path.stat().st_size} bytes that "
-            f"cannot be read as one ({_first_sentence(error)}); copy or train it again"
+            f"cannot be read as one ({_first_sentence(error)}); {remedy}"
         ) from error
     for name, tensor in _tensors(content):
         if tensor.nbytes > tensor.untyped_storage().nbytes():
-            raise UserError(f"{path}: {name} claims more numbers than the file has; copy or train it again")
+            raise UserError(f"{path}: {name} claims more numbers than the file has; {remedy}")
         if not torch.isfinite(tensor).all():
             raise UserError(
                 f"{path}: {name} has numbers that are not finite, so the training has failed before it was saved; take "

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from filelock import FileLock, Timeout
 
@@ -268,6 +268,44 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise ValueError(f"found a {type(content).__name__}, not values by name")
         return content
+
+
+def typed(kind: Any, value: Any) -> Any:
+    """Return what a value of a JSON file stands for, where it is of a type.
+
+    Args:
+        kind: a type: a dataclass of such types, `list[...]`, `tuple[..., ...]`, `dict[str, ...]`, an array of numpy,
+            `int`, `float` (finite), `str`, `bool` or `Any`.
+        value: as JSON has it.
+
+    Raises:
+        ValueError: it is of another one.
+    """
+    origin, inner = get_origin(kind), get_args(kind)
+    found: Any
+    if kind is Any or (kind in (int, str, bool) and type(value) is kind):
+        found = value
+    elif kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        found = float(value)
+    elif is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
+        hints = get_type_hints(kind)
+        if set(value) != set(hints):
+            raise ValueError(f"expected {', '.join(hints)}, found {', '.join(value)}"[:500])
+        found = kind(**{name: typed(hint, value[name]) for name, hint in hints.items()})
+    elif origin is dict and isinstance(value, dict):
+        found = {name: typed(inner[1], item) for name, item in value.items()}
+    elif origin in (list, tuple) and isinstance(value, list):
+        kinds = inner if origin is tuple and Ellipsis not in inner else [inner[0]] * len(value)
+        found = origin(typed(*pair) for pair in zip(kinds, value, strict=True))
+    elif getattr(origin, "__name__", "") == "ndarray" and isinstance(value, list):
+        import numpy as np
+
+        found = np.array(value, np.float64)
+        if not np.isfinite(found).all():
+            raise ValueError("numbers that are not finite")
+    else:
+        raise ValueError(f"expected {getattr(kind, '__name__', kind)}, found {value!r:.100}")
+    return found
 
 
 @contextmanager

@@ -25,6 +25,8 @@ def main(words: Sequence[str], program: str) -> int:
         )
     if len(places) < 2:
         raise UsageError(f"expected the TXM volume and a file to write, {example}")
+    if not command.run.name:
+        raise UsageError(f"--name is missing: expected the name of a trained model, {example}")
 
     from txm2sem.data.readers import VolumeInput, parse_voxel_size
     from txm2sem.devices import keep_freed_memory

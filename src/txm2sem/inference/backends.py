@@ -23,8 +23,8 @@ from txm2sem.config import BackendName, DataOptions, ModelOptions, TestCommand, 
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample, has_split
 from txm2sem.devices import device_of, dtype_of, return_freed_memory
 from txm2sem.errors import UserError
-from txm2sem.files import write_text
-from txm2sem.inference.openvino_network import OpenVinoNetwork, Ranges, find_ranges, import_openvino
+from txm2sem.files import interpreting, read_json, typed, write_text
+from txm2sem.inference.openvino_network import OpenVinoNetwork, Ranges, find_ranges, import_openvino, range_names
 from txm2sem.inference.predictor import Predictor
 from txm2sem.runs import RunPaths, read_options
 
@@ -75,15 +75,12 @@ class Calibration:
         Raises:
             UserError: the file is something else.
         """
-        try:
-            content = json.loads(path.read_text())
-            ranges = {str(name): (float(low), float(high)) for name, (low, high) in content["ranges"].items()}
-            return cls(dict(content["identity"]), ranges, float(content["agreement"]), float(content["loss"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{path} is damaged: expected the ranges that --backend openvino keeps beside a checkpoint "
-                f"({type(error).__name__}: {error}); remove it, and they are found anew"
-            ) from error
+        remedy = "remove it, and they are found anew"
+        with interpreting(path, "the ranges that --backend openvino keeps beside a checkpoint", remedy):
+            found: Calibration = typed(cls, read_json(path, remedy))
+            if not all(low <= 0 <= high for low, high in found.ranges.values()):
+                raise ValueError("ranges without 0")
+            return found
 
     @property
     def note(self) -> str:
@@ -126,7 +123,7 @@ def load_predictor(
     checkpoint = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
     options = {name: getattr(trained.data, name) for name in SHAPING}
     identity = {"checkpoint_sha256": checkpoint, "examples": EXAMPLES, **options}
-    if known is not None and known.identity == identity:
+    if known is not None and known.identity == identity and set(known.ranges) == range_names(generator):
         calibration, when = known, "as before"
     else:
         roots = [trained.run.dataroot, command.run.dataroot]

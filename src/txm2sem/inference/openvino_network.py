@@ -136,6 +136,11 @@ def find_ranges(generator: nn.Module, examples: Sequence[Tensor]) -> Ranges:
     return {name: ends[int(errors[name].argmin())] for name, ends in ranges.items()}
 
 
+def range_names(generator: nn.Module) -> set[str]:
+    """Return the names that the ranges of a network have."""
+    return {name for name, layer in _traced(generator).named_children() if isinstance(layer, _Range)}
+
+
 def _steps(low: float, high: float) -> tuple[float, int]:
     """Return the step between the integers of a range, and the integer that stands for 0."""
     step = (high - low) / (LEVELS - 1) or 1.0

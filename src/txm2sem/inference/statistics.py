@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from txm2sem.checkpoints import difference
+
 
 def depend_on_tile(generator: nn.Module) -> bool:
     """Say whether a network in evaluation mode normalises each image with statistics of its own (instance norm)."""
@@ -40,8 +42,16 @@ def estimate_statistics(generator: nn.Module, samples: Iterable[Tensor]) -> dict
 
 
 def fix_statistics(generator: nn.Module, statistics: Mapping[str, Tensor]) -> None:
-    """Give a network, in place, the statistics that `estimate_statistics` has returned for one like it."""
-    _as_batch_norms(generator)
+    """Give a network, in place, the statistics that `estimate_statistics` has returned for one like it.
+
+    Raises:
+        ValueError: they are those of another one.
+    """
+    layers = _as_batch_norms(generator)
+    expected = {f"{name}.{key}": buffer for name, layer in layers.items() for key, buffer in layer.named_buffers()}
+    problem = difference(expected, statistics)
+    if problem:
+        raise ValueError(problem)
     generator.load_state_dict(dict(statistics), strict=False)
     generator.eval()
 

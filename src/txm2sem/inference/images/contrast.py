@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from txm2sem.config import TranslateCommand
 from txm2sem.data import AlignedSlices, GreyRange, has_split
 from txm2sem.data.grey import find_mark, measured_rows, measured_windows
 from txm2sem.errors import UserError
-from txm2sem.files import json_text, write_text
+from txm2sem.files import interpreting, json_text, read_json, typed, write_text
 from txm2sem.runs import RunPaths
 
 PERCENTILES = (5, 95)
@@ -109,14 +108,10 @@ def thinned(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def _read(path: Path) -> GreyRange:
-    try:
-        content = json.loads(path.read_text())
-        if tuple(content["percentiles"]) != PERCENTILES:
-            raise ValueError(f"percentiles {content['percentiles']}")
-        low, high = content["grey_values"]
-        return GreyRange(float(low), float(high))
-    except (OSError, ValueError, KeyError, TypeError, UserError) as error:
-        raise UserError(
-            f"{path} is damaged: expected percentiles {PERCENTILES} of the training TXM and their grey values "
-            f"({type(error).__name__}: {error}); remove it, and they are measured anew on the training split"
-        ) from error
+    remedy = "remove it, and it is measured anew on the training split"
+    with interpreting(path, f"percentiles {PERCENTILES} of the training TXM and their grey values", remedy):
+        content = read_json(path, remedy)
+        low, high = typed(list[float], content["grey_values"])
+        if tuple(content["percentiles"]) != PERCENTILES or low >= high:
+            raise ValueError(f"percentiles {content['percentiles']} of {low:g} and {high:g}")
+        return GreyRange(low, high)

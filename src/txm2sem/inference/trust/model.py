@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.errors import UserError
-from txm2sem.files import json_text, write_text
-from txm2sem.inference.trust.guard import Guard, Pair
+from txm2sem.config import LONGEST_SIDE
+from txm2sem.files import interpreting, json_text, read_json, typed, write_text
+from txm2sem.inference.trust.guard import SMOOTHINGS, Guard, Pair
 from txm2sem.inference.trust.novelty import Novelty
-from txm2sem.metrics import CalibrationCurve, Normality, Reliability, Sparsification, VarianceCalibration
+from txm2sem.metrics import FEATURES, TERMS, Reliability, VarianceCalibration
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -93,34 +92,34 @@ class TrustModel:
         Raises:
             UserError: the file is something else.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+        remedy = "remove it, and it is found anew"
+        with interpreting(path, "what --uncertainty keeps beside a checkpoint", remedy):
+            content = read_json(path, remedy)
             if content["identity"] != identity:
                 return None
-            validation, guard, novelty = content["validation"], content["guard"], content["novelty"]
-            return cls(
-                identity=identity,
-                calibration=VarianceCalibration(**content["calibration"]),
-                validation=Reliability(
-                    **validation
-                    | {
-                        "curve": CalibrationCurve(**validation["curve"]),
-                        "sparsification": Sparsification(**validation["sparsification"]),
-                    }
-                ),
-                guard=Guard(**guard | {"coefficients": tuple(guard["coefficients"])}),
-                contradicting=float(content["contradicting"]),
-                novelty=Novelty(
-                    Normality(**{name: np.array(values) for name, values in novelty["normality"].items()}),
-                    int(novelty["tile"]),
-                    float(novelty["threshold"]),
-                ),
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{path} is damaged: expected what --uncertainty keeps beside a checkpoint ({type(error).__name__}: "
-                f"{error}); remove it, and it is found anew"
-            ) from error
+            model: TrustModel = typed(cls, content)
+            model.check()
+            return model
+
+    def check(self) -> None:
+        """Check that the numbers can be what they stand for.
+
+        Raises:
+            ValueError: they cannot.
+        """
+        calibration, guard, novelty, normality = self.calibration, self.guard, self.novelty, self.novelty.normality
+        features = len(FEATURES)
+        if not (
+            min(calibration.offset, calibration.slope, self.contradicting, guard.threshold, novelty.threshold) >= 0
+            and len(guard.coefficients) == TERMS
+            and guard.smoothing in SMOOTHINGS
+            and guard.spread > 0
+            and 0 < novelty.tile <= LONGEST_SIDE
+            and normality.mean.shape == normality.spread.shape == (features,)
+            and normality.precision.shape == (features, features)
+            and (normality.spread > 0).all()
+        ):
+            raise ValueError("numbers out of their ranges")
 
 
 def raw_spread(variance: Image) -> Image:

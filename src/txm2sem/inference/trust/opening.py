@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,9 @@ def _patches(
         found = "what is kept belongs to another checkpoint or other options" if is_other else "it has not been made"
         raise UserError(
             f"--uncertainty needs the training and validation splits once, to be calibrated on: {found}, and they are "
-            f"not both in {places}. Make it where the images are, with: txm2sem test --name {run_name(command)} --eval "
-            f"--uncertainty {command.trust.uncertainty}; or pass --dataroot, the folder that the model was trained on"
+            f"not both in {places}. Make it where the images are, with: txm2sem test --name "
+            f"{shlex.quote(run_name(command))} --eval --uncertainty {command.trust.uncertainty}; or "
+            "pass --dataroot, the folder that the model was trained on"
         )
     training = AlignedSlices.open(root, "train", data)
     data = dataclasses.replace(resolve_ranges(data, training), num_test=PATCHES)

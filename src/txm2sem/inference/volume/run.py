@@ -20,7 +20,7 @@ from txm2sem.data.writers import Description, build_pyramid, channel_windows, op
 from txm2sem.devices import return_freed_memory
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
-from txm2sem.files import check_name
+from txm2sem.files import check_name, interpreting
 from txm2sem.inference.statistics import estimate_statistics, fix_statistics
 from txm2sem.inference.volume.blocks import BlockResult, BlockTranslator
 from txm2sem.inference.volume.channels import NAMES, options_without_trust
@@ -140,7 +140,8 @@ class VolumeRun:
             statistics = self.store.kept_statistics()
             if statistics is None:
                 raise UserError(f"{self.paths.statistics} is damaged; run the same command again: it makes it anew")
-            fix_statistics(opened.predictor.generator, statistics)
+            with interpreting(self.paths.statistics, "the statistics of this model", self._draft.remedy):
+                fix_statistics(opened.predictor.generator, statistics)
         return BlockTranslator(
             opened.reader,
             opened.translator,

@@ -78,11 +78,9 @@ def named_no_data(text: str, dtype: np.dtype[Any]) -> float | None:
         value = float(text.strip().rstrip("\0").replace(",", "."))
     except ValueError:
         return None
-    if math.isnan(value):
-        return math.nan  # the same one always, as it equals no other
     if dtype.kind == "f":
         with np.errstate(over="ignore"):
-            return float(dtype.type(value))
+            return math.nan if math.isnan(value) else float(dtype.type(value))  # one NaN, as it equals no other
     if dtype.kind not in "ui" or not value.is_integer():
         return None
     limits = np.iinfo(dtype)

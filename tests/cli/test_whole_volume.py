@@ -89,7 +89,61 @@ def test_a_region_lies_where_it_was_cut_from(program: Program, scan: Path) -> No
     assert image.translation == {"z": 160, "y": 320, "x": 0}
 
 
+@pytest.mark.draws
+def test_the_place_is_that_of_the_txm_in_both_formats(program: Program, scan: Path) -> None:
+    place = [-5000.0, 1234.0, 777.0]
+    ngff_zarr.to_ngff_zarr(
+        "txm.ome.zarr",
+        ngff_zarr.to_multiscales(
+            ngff_zarr.to_ngff_image(
+                rock(SHAPE),
+                dims=["z", "y", "x"],
+                scale=dict.fromkeys("zyx", 32.0),
+                translation=dict(zip("zyx", place, strict=True)),
+                axes_units=dict.fromkeys("zyx", "nanometer"),
+            ),
+            scale_factors=[],
+        ),
+        version="0.4",
+    )
+    assert program("volume txm.ome.zarr out.ome.zarr", IDENTITY).status == 0
+    image = ngff_zarr.from_ngff_zarr("out.ome.zarr").images[0]
+    assert image.translation == dict(zip("zyx", place, strict=True))
+    assert program("volume txm.ome.zarr part.ome.tif", IDENTITY, "--roi 5:25,10:,:64").status == 0
+    with tifffile.TiffFile("part.ome.tif") as file:
+        planes = tifffile.xml2dict(file.ome_metadata or "")["OME"]["Image"]["Pixels"]["Plane"]
+    assert len(planes) == 20
+    expected = {"X": 777, "Y": 1234 + 10 * 32, "Z": -5000 + (5 + 19) * 32}
+    assert {axis: planes[19][f"Position{axis}"] for axis in "XYZ"} == expected
+    assert planes[19]["TheZ"] == 19
+
+
 # -- input -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_stored_is_refused_or_said(program: Program, scan: Path) -> None:
+    array: Any = zarr.create_array("txm.zarr", shape=SHAPE, chunks=(10, 50, 70), dtype="uint8")
+    array[:30] = rock(SHAPE)[:30]
+    refused = program("volume txm.zarr out.ome.zarr", IDENTITY, SIZE)
+    assert (refused.status, "25.00%" in refused.err) == (1, True)
+    done = program("volume txm.zarr out.ome.zarr", IDENTITY, SIZE, "--missing black")
+    assert (done.status, "25.00%" in done.out) == (0, True)
+    assert json.loads(Path("out_report.json").read_text())["input_absent_share"] == 0.25
+    expected = rock(SHAPE)
+    expected[30:] = 0
+    np.testing.assert_array_equal(voxels("out.ome.zarr"), expected)
+
+
+@pytest.mark.parametrize("value", [0, 9])
+@pytest.mark.parametrize("what", ["input", "truth"])
+def test_a_volume_that_shows_nothing_is_refused_before_any_work(
+    program: Program, scan: Path, value: int, what: str
+) -> None:
+    np.save("empty.npy", np.full(SHAPE, value, np.uint8))
+    words = "empty.npy out.ome.zarr" if what == "input" else "scan out.ome.zarr --truth empty.npy"
+    refused = program(f"volume {words} --dry_run", IDENTITY, SIZE)
+    assert refused.status == 1
+    assert f"empty.npy has the value {value} everywhere" in refused.err
 
 
 def test_what_it_writes_it_reads_with_voxel_size_and_axes(program: Program, scan: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,12 @@ ALL = (slice(None), slice(None), slice(None))
 
 
 def message(volume: Any) -> str:
+    return message_of(lambda: open_volume(volume))
+
+
+def message_of(action: Callable[[], object]) -> str:
     with pytest.raises(UserError) as caught:
-        open_volume(volume)
+        action()
     return str(caught.value)
 
 
@@ -76,7 +82,10 @@ def test_region(roi: str, offset: tuple[int, ...], shape: tuple[int, ...], tmp_p
     assert (reader.offset, reader.shape) == (offset, shape)
 
 
-@pytest.mark.parametrize("roi", ["1:2", "1:2,3:4,5", ":,:,:,:", "-3:,:,:", "a:b,:,:", "0:4:2,:,:", "1.5:,:,:"])
+@pytest.mark.parametrize(
+    "roi",
+    ["0:99999999999999999999999,:,:", "1:2", "1:2,3:4,5", ":,:,:,:", "-3:,:,:", "a:b,:,:", "0:4:2,:,:", "1.5:,:,:"],
+)
 def test_region_that_cannot_be_read(roi: str, tmp_path: Path) -> None:
     text = message(saved(tmp_path, noise(), roi=roi))
     assert f"--roi {roi}: expected z0:z1,y0:y1,x0:x1" in text
@@ -195,6 +204,34 @@ def test_voxel_size_that_cannot_be_read(text: str) -> None:
         parse_voxel_size(text)
 
 
+# -- what shows nothing ---------------------------------------------------------------------------------------------
+
+
+def test_a_slice_that_shows_something_is_looked_for_from_the_middle_on() -> None:
+    array = noise()
+    z, part = open_volume(array).shown()
+    assert z == 3
+    np.testing.assert_array_equal(part, array[3])
+    array[:] = 0
+    array[5, 2, 3] = 1
+    assert open_volume(array).shown()[0] == 5
+
+
+def test_a_slice_is_looked_at_in_parts_that_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("txm2sem.data.readers.volume.SHOWN_BYTES", 2 * 18 * 4)
+    array = noise()
+    array[3, :8] = 0
+    z, part = open_volume(array).shown()
+    assert z == 3
+    np.testing.assert_array_equal(part, array[3, 8:11])
+
+
+@pytest.mark.parametrize("value", [0, 7])
+def test_a_volume_that_shows_nothing_is_refused(value: int) -> None:
+    with pytest.raises(UserError, match=f"the array has the value {value} everywhere"):
+        open_volume(np.full((4, 5, 6), value, np.uint8)).shown()
+
+
 # -- what is not there or not a volume ------------------------------------------------------------------------------
 
 
@@ -221,7 +258,58 @@ def test_folder_without_volume(tmp_path: Path) -> None:
     assert "found notes.txt" in text
 
 
-@pytest.mark.parametrize("content", [b"", b"not an array", b"\x93NUMPY\x01\x00"])
+@pytest.mark.parametrize("path", ["s3://bucket/scan.zarr", "https://host/scan.zarr", "gs:/bucket/scan.h5"])
+def test_addresses_in_a_network(path: str) -> None:
+    assert "copy it here first" in message_of(lambda: VolumeInput(path))
+
+
+@pytest.mark.parametrize("name", ["scan.tif", "scan.h5", "scan.npy", "scan"])
+def test_pipes_are_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    assert "is a pipe" in message(VolumeInput(tmp_path / name))
+
+
+def test_a_folder_of_another_format(tmp_path: Path) -> None:
+    (tmp_path / "attributes.json").write_text("{}")
+    assert "N5" in message(VolumeInput(tmp_path))
+
+
+def numpy_content(header: str, version: int = 1, body: bytes = bytes(48)) -> bytes:
+    length = len(header).to_bytes(2 if version == 1 else 4, "little")
+    return b"\x93NUMPY" + bytes([version, 0]) + length + header.encode() + body
+
+
+HEADER = "{'descr': '<u2', 'fortran_order': False, 'shape': (2, 3, 4), }"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (HEADER.replace("2, 3, 4", "10, 10, 10"), "is truncated: its array has 2000 bytes, of which 48 are there"),
+        (HEADER.replace("2, 3, 4", f"{2**32}, {2**32}, 1"), "is truncated"),
+        (HEADER.replace("2, 3, 4", f"{10**21}, 3, 4"), "is truncated"),
+        (HEADER.replace("2, 3, 4", "-2, -3, 4"), "cannot be read as a NumPy file"),
+        (HEADER.replace("2, 3, 4", "0, 3, 4"), "0 x 3 x 4 voxels; expected at least one"),
+        (HEADER.replace("'<u2'", "[('a', '<u2')]"), "voxels of type"),
+        (HEADER.replace("<u2", "<c8").replace("2, 3, 4", "1, 2, 3"), "voxels of type complex64"),
+        ("__import__('os').abort()", "cannot be read as a NumPy file"),
+    ],
+)
+@pytest.mark.parametrize("version", [1, 2])
+def test_headers_that_lie(tmp_path: Path, header: str, expected: str, version: int) -> None:
+    (tmp_path / "scan.npy").write_bytes(numpy_content(header, version))
+    assert expected in message(VolumeInput(tmp_path / "scan.npy"))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_both_kinds_of_headers(tmp_path: Path, version: int) -> None:
+    array = noise((2, 3, 4))
+    for header, body in ((HEADER, array.tobytes()), (HEADER.replace("False", "True"), array.tobytes("F"))):
+        (tmp_path / "scan.npy").write_bytes(numpy_content(header, version, body))
+        np.testing.assert_array_equal(open_volume(VolumeInput(tmp_path / "scan.npy")).read(*ALL), array)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an array", b"\x93NUMPY\x01\x00", numpy_content(HEADER, 3)])
 def test_damaged_numpy_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "scan.npy").write_bytes(content)
     text = message(VolumeInput(tmp_path / "scan.npy"))

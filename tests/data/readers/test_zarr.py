@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from data.readers.formats import FORMATS, VOXEL_SIZE, noise
@@ -140,6 +144,33 @@ def test_plane(tmp_path: Path) -> None:
     assert f"{folder / '0'} has the axes y, x of 5 x 6; expected z, y and x" in message(folder)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_place_is_that_of_the_level_and_of_all_levels(tmp_path: Path, version: str) -> None:
+    """A level's scale and translation come first, and then those of all levels."""
+    folder = write_image(tmp_path / "scan", version)
+    reader = open_volume(VolumeInput(folder, roi="2:,:,3:"))
+    assert reader.voxel_size is not None
+    assert reader.origin(reader.voxel_size) == pytest.approx((5000 + 200, 5000, 5000 + 150))
+
+    def everywhere(multiscale: dict[str, Any]) -> None:
+        multiscale["datasets"][0]["coordinateTransformations"][1]["translation"] = [-5, 0, 1]
+        multiscale["coordinateTransformations"] = [
+            {"type": "scale", "scale": [2, 2, 2]},
+            {"type": "translation", "translation": [1, 1, 1]},
+        ]
+
+    moved = open_volume(VolumeInput(write_image(tmp_path / "other", version, change=everywhere)))
+    assert moved.voxel_size == pytest.approx((200, 80, 100))
+    assert moved.origin((200, 80, 100)) == pytest.approx((-9000, 1000, 3000))
+    turned = open_volume(VolumeInput(write_image(tmp_path / "turned", version, noise().T, "xyz", change=everywhere)))
+    assert turned.origin((200, 80, 100)) == pytest.approx((3000, 1000, -9000))
+
+
+def test_without_a_unit_there_is_no_place(tmp_path: Path) -> None:
+    reader = open_volume(VolumeInput(write_image(tmp_path / "scan", unit=None)))
+    assert reader.origin((3, 2, 1)) == (0, 0, 0)
+
+
 # -- metadata that are wrong ----------------------------------------------------------------------------------------
 
 
@@ -151,7 +182,7 @@ def without_datasets(multiscale: dict[str, Any]) -> None:
     del multiscale["datasets"]
 
 
-def newer(multiscale: dict[str, Any]) -> None:
+def older(multiscale: dict[str, Any]) -> None:
     multiscale["version"] = "0.3"
 
 
@@ -161,7 +192,7 @@ def newer(multiscale: dict[str, Any]) -> None:
         ("0.4", without_scale, "exactly one scale"),
         ("0.5", without_scale, "exactly one scale"),
         ("0.5", without_datasets, "datasets: Field required"),
-        ("0.4", newer, "multiscales.0.version: Input should be '0.4'"),
+        ("0.4", older, "multiscales.0.version: Input should be '0.4'"),
     ],
 )
 def test_metadata_that_are_invalid(tmp_path: Path, version: str, change: Any, problem: str) -> None:
@@ -170,6 +201,23 @@ def test_metadata_that_are_invalid(tmp_path: Path, version: str, change: Any, pr
     assert f"{folder} has metadata (of its group /) that are not OME-Zarr 0.4 or 0.5" in text
     assert problem in text
     np.testing.assert_array_equal(open_volume(VolumeInput(folder / "0")).read(*ALL), noise())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "omero", [{"channels": [{"label": "txm", "color": "FFFFFF"}]}, {"version": "0.5"}, {"channels": 3}, 3, None]
+)
+def test_how_an_image_is_displayed_decides_about_nothing(tmp_path: Path, version: str, omero: Any) -> None:
+    folder = write_image(tmp_path / "scan", version, change=lambda multiscale: multiscale.update(name=3, type=[]))
+    group = zarr.open_group(folder)
+    if version == "0.4":
+        group.attrs["omero"] = omero
+    else:
+        ome: Any = group.attrs["ome"]
+        group.attrs["ome"] = ome | {"omero": omero}
+    reader = open_volume(VolumeInput(folder))
+    np.testing.assert_array_equal(reader.read(*ALL), noise())
+    assert reader.voxel_size == pytest.approx(VOXEL_SIZE)
 
 
 def test_metadata_that_do_not_fit_the_array(tmp_path: Path) -> None:
@@ -252,12 +300,103 @@ def test_names_of_the_axes_of_a_plain_array(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_volume(VolumeInput(tmp_path / "b")).read(*ALL), noise())
 
 
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("dataset", ["", "volume"])
+def test_coordinates_beside_an_array_say_size_and_place(tmp_path: Path, version: Any, dataset: str) -> None:
+    """As xarray writes them."""
+    group = zarr.create_group(tmp_path / "scan", zarr_format=version)
+    names: Any = (
+        {"attributes": {"_ARRAY_DIMENSIONS": list("xyz")}} if version == 2 else {"dimension_names": list("xyz")}
+    )
+    group.create_array("volume", data=noise().T, **names)
+    for name, length, step in zip("zyx", noise().shape, VOXEL_SIZE, strict=True):
+        group.create_array(name, data=step * (np.arange(length) - 2), attributes={"units": "nm"})
+    reader = open_volume(VolumeInput(tmp_path / "scan", dataset=dataset))
+    assert reader.voxel_size == pytest.approx(VOXEL_SIZE)
+    assert reader.origin(VOXEL_SIZE) == pytest.approx([-2 * step for step in VOXEL_SIZE])
+    np.testing.assert_array_equal(reader.read(*ALL), noise())
+
+
+def test_integers_without_sign_in_those_with_one(tmp_path: Path) -> None:
+    zarr.create_array(tmp_path / "scan", data=noise().view("int16"), attributes={"_Unsigned": "true"})
+    reader = open_volume(VolumeInput(tmp_path / "scan"))
+    assert reader.dtype == np.uint16
+    np.testing.assert_array_equal(reader.read(*ALL), noise())
+
+
 @pytest.mark.parametrize("name", [".zarray", "zarr.json"])
 def test_damaged_metadata(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("{")
     text = message(tmp_path)
     assert f"{tmp_path} cannot be read as a Zarr folder" in text
     assert "copy or export it again" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"zarr_format": 4}, "write it anew as Zarr 2 or 3"),
+        ({"codecs": [{"name": "secret"}]}, "install the codec"),
+        ({"shape": [10**20, 10**20, 10**23]}, "says that it has"),
+        ({"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [0, 5, 6]}}}, "chunks of 0 x 5 x 6"),
+        ({"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [10**9] * 3}}}, "smaller chunks"),
+        ({"shape": [0, 11, 18]}, "expected at least one"),
+        ({"data_type": "complex64", "fill_value": [0, 0]}, "voxels of type complex64"),
+    ],
+)
+def test_metadata_that_cannot_be_read_say_what_it_is(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
+    zarr.create_array(tmp_path, data=noise(), overwrite=True)
+    document = json.loads((tmp_path / "zarr.json").read_text())
+    (tmp_path / "zarr.json").write_text(json.dumps(document | change))
+    text = message(tmp_path)
+    assert expected in text
+    assert "damaged or incomplete" not in text
+
+
+@pytest.mark.parametrize("name", [".zattrs", "zarr.json"])
+def test_metadata_that_are_a_pipe_are_not_waited_for(tmp_path: Path, name: str) -> None:
+    version: Any = 2 if name == ".zattrs" else 3
+    group = zarr.create_group(tmp_path, zarr_format=version)
+    group.create_array("volume", data=noise())
+    (tmp_path / "volume" / name).unlink()
+    os.mkfifo(tmp_path / "volume" / name)
+    assert "is a pipe" in message(tmp_path, "volume")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_image(tmp_path_factory.mktemp("image") / "scan", request.param, noise((4, 4, 4)))
+
+
+@given(value=JSON, removed=st.booleans(), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_odd_metadata_end_in_words(image: Path, value: Any, removed: bool, data: st.DataObject) -> None:
+    files = [path for path in sorted(image.rglob("*")) if path.name.startswith(".z") or path.name == "zarr.json"]
+    path = data.draw(st.sampled_from([path for path in files if path.stat().st_size > 2]))
+    before = path.read_text()
+    document = node = json.loads(before)
+    while True:
+        key = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+        if not isinstance(node[key], dict | list) or not node[key] or data.draw(st.integers(0, 3)) == 0:
+            break
+        node = node[key]
+    if removed:
+        del node[key]
+    else:
+        node[key] = value
+    path.write_text(json.dumps(document))
+    try:
+        with suppress(UserError):
+            open_volume(VolumeInput(image, roi=":4,:4,:4", missing="black")).read(*ALL)
+    finally:
+        path.write_text(before)
 
 
 @pytest.mark.parametrize("version", [2, 3])

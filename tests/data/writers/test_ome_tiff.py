@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from txm2sem.data.writers import Description, ome_tiff, write_ome_tiff
+from txm2sem.data.writers import Channel, Description, ome_tiff, write_ome_tiff
 
-DESCRIPTION = Description("shale", (32.0, 30.0, 28.0), (0, 0, 0), (0, 255), {"model": "m & n"})
+DESCRIPTION = Description("shale", (32.0, 30.0, 28.0), (-100.0, 20.0, 0.5), (0, 255), {"model": "m & n"})
 VOLUME = np.random.default_rng(0).integers(0, 60000, (5, 30, 20), np.uint16)
 
 
@@ -31,6 +32,18 @@ def test_slices_voxel_size_and_provenance_are_read_back(tmp_path: Path) -> None:
         assert pixels["PhysicalSizeZUnit"] == "nm"
         assert "m &amp; n" in metadata
         assert file.series[0].dataoffset is not None, "one piece, so that a virtual stack is quick"
+
+
+def test_each_plane_has_its_place_also_where_there_are_channels(tmp_path: Path) -> None:
+    description = dataclasses.replace(DESCRIPTION, channels=(Channel("more", "", (0, 1)),))
+    slices = np.stack([VOLUME, VOLUME])
+    write_ome_tiff(tmp_path / "a.ome.tif", slices.shape, slices.dtype, iter(slices.reshape(-1, 30, 20)), description)
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:
+        planes = tifffile.xml2dict(file.ome_metadata or "")["OME"]["Image"]["Pixels"]["Plane"]
+    assert [(plane["TheC"], plane["TheZ"], plane["PositionZ"]) for plane in planes] == [
+        (channel, z, -100 + 32 * z) for channel in range(2) for z in range(5)
+    ]
+    assert {(plane["PositionY"], plane["PositionX"], plane["PositionXUnit"]) for plane in planes} == {(20, 0.5, "nm")}
 
 
 def test_large_files_are_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,162 @@
+"""Arrays that Python callers pass: what they mean, or an error in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import zarr
+
+from txm2sem.arrays import grey_array, mask_array, plain_array
+from txm2sem.data.readers import open_volume
+from txm2sem.errors import UserError
+from txm2sem.inference.images import translate_image
+from txm2sem.inference.repair import krige, telea
+from txm2sem.inference.volume import translate_array
+from txm2sem.metrics import (
+    autocorrelation,
+    chord_lengths,
+    gaussian_over,
+    mean_chord_length,
+    ms_ssim,
+    pearson,
+    phase_fraction,
+    psnr,
+    quads,
+    ssim,
+    texture,
+    two_point_correlation,
+)
+
+RNG = np.random.default_rng(0)
+IMAGE = RNG.integers(1, 255, (64, 48), np.uint8)
+OTHER = RNG.integers(1, 255, (64, 48), np.uint8)
+MASK = RNG.random((64, 48)) < 0.5
+MASKS = {
+    "0/1": MASK.astype(np.uint8),
+    "0/255": MASK.astype(np.uint8) * np.uint8(255),
+    "16 bits": MASK.astype(np.uint16) * np.uint16(3),
+    "float": np.where(MASK, 0.5, 0.0),
+    "signed": np.where(MASK, 1, -1),
+    "unmasked": np.ma.array(MASK),
+    "big-endian": MASK.astype(">u2"),
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_a_mask_is_what_is_above_0(kind: str) -> None:
+    np.testing.assert_array_equal(mask_array(MASKS[kind], MASK.shape), MASK)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        MASK[:-1],
+        MASK.astype(complex),
+        np.where(MASK, np.nan, 0),
+        np.full(MASK.shape, "a"),
+        np.ma.masked_array(MASK, MASK),
+        MASK.tolist(),
+        torch.from_numpy(MASK),
+        None,
+    ],
+    ids=["shape", "complex", "nan", "text", "masked", "list", "torch", "none"],
+)
+def test_what_is_no_mask_is_refused(mask: Any) -> None:
+    with pytest.raises(UserError, match="the mask"):
+        mask_array(mask, MASK.shape)
+
+
+@pytest.mark.parametrize("kind", MASKS)
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda valid: psnr(IMAGE, OTHER, valid),
+        lambda valid: ssim(IMAGE, OTHER, valid),
+        lambda valid: ms_ssim(IMAGE, OTHER, valid),
+        lambda valid: pearson(IMAGE, OTHER, valid),
+        lambda valid: gaussian_over(IMAGE, valid, 2.0)[0],
+        lambda valid: texture(IMAGE.astype(np.float32), valid),
+        lambda phase: phase_fraction(phase, MASK.T.reshape(MASK.shape)),
+        lambda valid: phase_fraction(MASK.T.reshape(MASK.shape), valid),
+        lambda phase: two_point_correlation(phase, MASK.T.reshape(MASK.shape), 5),
+        lambda phase: chord_lengths(phase, MASK | ~MASK, 1),
+        lambda phase: mean_chord_length(phase, MASK | ~MASK, 0),
+        lambda phase: quads(phase, MASK.T.reshape(MASK.shape)),
+        lambda inside: autocorrelation(np.stack([IMAGE, OTHER]), 1, 1, np.stack([inside, inside])),
+        lambda mask: krige(IMAGE, mask),
+        lambda mask: krige(IMAGE, mask, OTHER),
+        lambda mask: telea(IMAGE, mask),
+    ],
+    ids=[
+        *("psnr", "ssim", "ms_ssim", "pearson", "gaussian_over", "texture", "phase", "valid", "two_point", "chords"),
+        *("mean_chord", "quads", "autocorrelation", "krige", "krige with TXM", "telea"),
+    ],
+)
+def test_what_takes_masks_takes_any_kind(kind: str, score: Any) -> None:
+    np.testing.assert_array_equal(score(MASKS[kind]), score(MASK))
+
+
+def test_what_is_masked_was_not_imaged() -> None:
+    masked = np.ma.masked_array(IMAGE, MASK)
+    np.testing.assert_array_equal(plain_array(masked, "it"), np.where(MASK, 0, IMAGE))
+    assert type(plain_array(masked, "it")) is np.ndarray
+    nowhere = np.where(MASK, np.nan, 1.0)
+    np.testing.assert_array_equal(grey_array(np.ma.masked_invalid(nowhere), "yx", "it"), np.where(MASK, 0, 1))
+    np.testing.assert_array_equal(translate_image(masked), translate_image(np.where(MASK, 0, IMAGE)))
+
+
+def test_arrays_of_other_libraries_are_refused(tmp_path: Path) -> None:
+    """Some would read what is not stored as 0."""
+    volume = np.ones((2, 3, 4), np.uint8)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["data"] = volume
+        others = [file["data"], zarr.create_array(tmp_path / "a.zarr", data=volume), torch.from_numpy(volume)]
+        for other in (*others, volume.tolist(), "a.tif", 3, None):
+            for take in (open_volume, lambda array: translate_array(array, "run"), translate_image):
+                with pytest.raises(UserError, match="expected a NumPy array"):
+                    take(other)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.ones((3, 4, 5), np.uint8),
+        np.ones(4, np.uint8),
+        np.ones((0, 4), np.uint8),
+        np.ones((3, 4), np.int64),
+        np.ones((3, 4), complex),
+        np.ones((3, 4), object),
+        np.full((3, 4), np.nan, np.float32),
+        np.full((3, 4), np.inf),
+        np.zeros((3, 4), [("a", "u1")]),
+    ],
+    ids=["volume", "line", "empty", "int64", "complex", "object", "nan", "inf", "fields"],
+)
+def test_images_that_are_none_are_refused(array: Any) -> None:
+    with pytest.raises(UserError, match="txm"):
+        translate_image(array)
+    if array.dtype != np.int64:
+        with pytest.raises(UserError, match="sem"):
+            krige(array, np.zeros(array.shape, bool))
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (1, 2, 4, 5), (0, 4, 5)])
+def test_volumes_that_are_none_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match=r"expected \(z, y, x\)"):
+        translate_array(np.ones(shape, np.uint8), "run")
+
+
+def test_images_of_different_sizes_are_refused() -> None:
+    with pytest.raises(UserError, match="txm is"):
+        krige(IMAGE, MASK, OTHER[:-1])
+
+
+def test_other_byte_orders_are_turned() -> None:
+    turned = plain_array(IMAGE.astype(">u2"), "it")
+    assert turned.dtype.isnative
+    np.testing.assert_array_equal(turned, IMAGE)

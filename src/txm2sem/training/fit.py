@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -85,11 +85,11 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
                 for line in training_details(command, module.networks):
                     echo(line)
         trainer = build_trainer(module, paths, echo, accelerator="gpu" if devices else "cpu", devices=devices or 1)
-        train(trainer, module, patches, paths)
+        train(trainer, module, patches)
     return paths
 
 
-def train(trainer: pl.Trainer, module: TranslationModule, patches: PatchData, paths: RunPaths) -> None:
+def train(trainer: pl.Trainer, module: TranslationModule, patches: PatchData) -> None:
     """Train to the end.
 
     Raises:
@@ -280,8 +280,6 @@ def move_earlier_run(paths: RunPaths, echo: Echo) -> None:
     if paths.results.is_dir():
         with held(paths.results):
             move_content(paths.results, echo)
-        with suppress(OSError):
-            paths.results.rmdir()
 
 
 def move_content(folder: Path, echo: Echo) -> None:

@@ -486,6 +486,7 @@ class TranslationModule(pl.LightningModule):
             "optimizers": {name: item.optimizer.state_dict() for name, item in self.named_optimizers().items()},
             "plateaus": {name: plateau.state_dict() for name, plateau in self.plateaus.items()},
             "average": None if self.average is None else self.average.state_dict(),
+            "losses": {name: float(value) for name, value in self.losses.items()},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -509,9 +510,11 @@ class TranslationModule(pl.LightningModule):
             problem = difference(network.state_dict(), found)
             if problem:
                 raise ValueError(problem)
+        # Terms that are not in every step are shown as they were last.
+        losses = {str(name): torch.tensor(float(loss)) for name, loss in state.get("losses", {}).items()}
         for network, found in weights:
             network.load_state_dict(dict(found))
-        self.position, self._resumed = position, saved
+        self.position, self._resumed, self.losses = position, saved, losses
         self.stopwatch.earlier = position.seconds
 
     def _initialise(self, network: nn.Module) -> None:

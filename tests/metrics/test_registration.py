@@ -12,12 +12,11 @@ from scipy.ndimage import gaussian_filter, shift
 from txm2sem.metrics import (
     Agreement,
     Displacement,
-    Sketch,
+    Landmarks,
     common_area,
     edges,
     likely_shifts,
     power_spectrum,
-    refine_shift,
 )
 from txm2sem.metrics.spectra import noise_floor_frequency
 
@@ -75,37 +74,31 @@ def _noisy(seed: int, size: int = 256) -> NDArray[np.float64]:
     return 3 * _rock(99, size) + np.random.default_rng(seed).standard_normal((size, size))
 
 
-def _sketches(one: NDArray[Any], other: NDArray[Any], factor: int) -> tuple[Sketch, Sketch]:
-    shape = (one.shape[0] // factor, one.shape[1] // factor)
-    first, second = (Sketch.of(image, np.ones(image.shape, np.bool_), factor, shape) for image in (one, other))
-    return first, second
+def _everywhere(image: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    return image, np.ones(image.shape, np.bool_)
 
 
-@pytest.mark.parametrize("factor", [1, 2])
-def test_a_common_area_is_found_at_another_place_and_in_another_contrast(factor: int) -> None:
-    one, other = _noisy(1), _noisy(2)
-    one[100:200, 60:180] = 20 - 0.5 * other[37:137, 103:223] * -1
-    sketches = _sketches(one, other, factor)
-    valid = np.ones(one.shape, np.bool_)
-    rough = likely_shifts(*sketches)
-    assert rough
-    refined = [refine_shift(one, other, sketches, place) for place in rough]
-    assert (63, -43) in refined
-    area = common_area(one, other, (valid, valid), (63, -43), 0.8)
+@pytest.mark.parametrize("among", [2, 3, 12])
+def test_a_common_area_is_found_at_another_place_and_in_another_contrast(among: int) -> None:
+    images = [_noisy(seed) for seed in range(among)]
+    images[0][100:200, 60:180] = 20 + 0.5 * images[-1][37:137, 103:223]
+    one, other = images[0], images[-1]
+    likely = likely_shifts([Landmarks.of(*_everywhere(image), 6) for image in images])
+    assert (63, -43) in [found.shift for found in likely if (found.one, found.other) == (0, among - 1)]
+    area = common_area(_everywhere(one), _everywhere(other), (63, -43), 0.8)
     assert area.correlation > 0.99
     assert area.share == pytest.approx(100 * 120 / 256**2, rel=0.5)
 
 
 def test_the_same_structure_with_other_noise_is_no_common_area() -> None:
-    one, other = _noisy(1), _noisy(2)
-    valid = np.ones(one.shape, np.bool_)
-    assert common_area(one, other, (valid, valid), (0, 0), 0.8).windows == 0
-    assert common_area(one, one, (valid, valid), (0, 0), 0.8).share == pytest.approx(1)
+    one, other = _everywhere(_noisy(1)), _everywhere(_noisy(2))
+    assert common_area(one, other, (0, 0), 0.8).windows == 0
+    assert common_area(one, one, (0, 0), 0.8).share == pytest.approx(1)
 
 
 def test_areas_without_detail_are_not_in_common() -> None:
-    flat, valid = np.full((128, 128), 255.0), np.ones((128, 128), np.bool_)
-    assert common_area(flat, flat, (valid, valid), (0, 0), 0.8).windows == 0
+    flat = _everywhere(np.full((128, 128), 255.0))
+    assert common_area(flat, flat, (0, 0), 0.8).windows == 0
 
 
 @pytest.mark.parametrize("sigma", [2.0, 3.0])

@@ -51,11 +51,18 @@ def write_figures(
     previews: Mapping[Place, Preview],
     resolution: Resolution | None,
 ) -> dict[str, str]:
-    """Draw all pictures and return the name of each with the text that says what it shows."""
+    """Draw all pictures and return the name of each with the text that says what it shows.
+
+    Args:
+        paths: the report.
+        pairs: all slices that could be compared.
+        previews: of those whose displacements are drawn, see `most_displaced`.
+        resolution: of all slices; None where it is not known.
+    """
     texts: dict[str, str] = {}
-    for place in most_displaced(pairs):
+    for place, preview in previews.items():
         name = f"registration_{place.split}_{place.number:03d}"
-        save_figure(draw_registration(previews[place], pairs[place], str(place)), paths.figure(name), dpi=110)
+        save_figure(draw_registration(preview, pairs[place], str(place)), paths.figure(name), dpi=110)
         texts[name] = registration_text(place, pairs[place])
     if resolution is not None:
         save_figure(draw_resolution(resolution, list(pairs.values())), paths.figure("resolution"), dpi=110)

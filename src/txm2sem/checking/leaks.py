@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from txm2sem.checking.findings import Finding, Level
-from txm2sem.checking.sources import TITLES, Place
-from txm2sem.metrics import CommonArea, Sketch, common_area, likely_shifts, refine_shift
+from txm2sem.checking.sources import IMAGES, TITLES, Place
+from txm2sem.metrics import CommonArea, Landmarks, Pixels, common_area, likely_shifts
 
-SKETCH_SIDE = 512
-"""Rows and columns of a sketch at most [pixels]."""
+OTHERS = 8
+"""Slices, besides the two compared, that tell what is the same in all."""
 
 SAME = {"sem": 0.8, "txm": 0.9}
 """Correlation of fine detail from which a window is the same area.
@@ -28,8 +26,9 @@ apart and less than 0.86 in TXM of adjacent slices; in published slices of a sha
 MIN_WINDOWS = 2
 """Windows that must be the same: one may be so by chance."""
 
-Images = Mapping[Literal["txm", "sem"], NDArray[Any]]
-Load = Callable[[Place, Literal["txm", "sem"]], tuple[NDArray[Any], NDArray[np.bool_]]]
+ImageName = Literal["txm", "sem"]
+Marks = Mapping[Place, Mapping[ImageName, Landmarks]]
+Load = Callable[[Place, ImageName], Pixels]
 """Returns an image and which of its pixels count, (H, W)."""
 
 
@@ -52,26 +51,25 @@ class SharedArea:
         return max(self.found.values(), key=lambda area: area.share)
 
 
-def sketch_factor(shape: tuple[int, ...]) -> int:
-    """Return by how much slices of a shape are made smaller for their sketches."""
-    return max(1, -(-max(shape) // SKETCH_SIDE))
-
-
-def find_shared_areas(
-    sketches: Mapping[Place, Mapping[Literal["txm", "sem"], Sketch]], load: Load
-) -> Iterator[tuple[float, SharedArea | None]]:
-    """Compare all pairs of slices.
+def find_shared_areas(marks: Marks, load: Load) -> Iterator[tuple[float, SharedArea | None]]:
+    """Compare all slices with each other.
 
     Args:
-        sketches: of each slice, by image.
-        load: reads an image again, to compare it at full resolution where the sketches are alike.
+        marks: the landmarks of each slice, by image.
+        load: reads an image again, to compare it where landmarks are alike.
 
     Yields:
         the share of the work that is done, and an area that a pair has in common, or None.
     """
-    pairs = list(combinations(sketches, 2))
-    for done, (one, other) in enumerate(pairs, start=1):
-        yield done / len(pairs), _compare(one, other, sketches, load)
+    likely: dict[tuple[Place, Place], set[tuple[int, int]]] = {}
+    for name in IMAGES:
+        places = [place for place, known in marks.items() if name in known]
+        for found in likely_shifts([marks[place][name] for place in places]):
+            likely.setdefault((places[found.one], places[found.other]), set()).add(found.shift)
+    order = {place: index for index, place in enumerate(marks)}
+    pairs = sorted(likely, key=lambda pair: (order[pair[0]], order[pair[1]]))
+    for done, pair in enumerate(pairs, start=1):
+        yield done / len(pairs), _compare(*pair, sorted(likely[pair]), marks, load)
 
 
 def judge_shared_areas(areas: Sequence[SharedArea]) -> list[Finding]:
@@ -80,20 +78,29 @@ def judge_shared_areas(areas: Sequence[SharedArea]) -> list[Finding]:
 
 
 def _compare(
-    one: Place, other: Place, sketches: Mapping[Place, Mapping[Literal["txm", "sem"], Sketch]], load: Load
+    one: Place, other: Place, shifts: Sequence[tuple[int, int]], marks: Marks, load: Load
 ) -> SharedArea | None:
     found: dict[str, CommonArea] = {}
-    for name in ("sem", "txm"):
-        if name not in sketches[one] or name not in sketches[other]:
+    for name in reversed(IMAGES):
+        if name not in marks[one] or name not in marks[other]:
             continue
-        pair = sketches[one][name], sketches[other][name]
-        for rough in likely_shifts(*pair):
-            (first, first_valid), (second, second_valid) = load(one, name), load(other, name)
-            shift = refine_shift(first, second, pair, rough)
-            area = common_area(first, second, (first_valid, second_valid), shift, SAME[name])
+        for shift in shifts:
+            area = common_area(load(one, name), load(other, name), shift, SAME[name])
+            if area.windows >= MIN_WINDOWS:
+                others = _others(one, other, name, marks, load)
+                area = common_area(load(one, name), load(other, name), shift, SAME[name], others)
             if area.windows >= MIN_WINDOWS and (name not in found or area.share > found[name].share):
                 found[name] = area
     return SharedArea(one, other, found) if found else None
+
+
+def _others(one: Place, other: Place, name: ImageName, marks: Marks, load: Load) -> list[Pixels]:
+    """Return images of other slices, evenly spread, of the same shape as those of two."""
+    places = [place for place, known in marks.items() if name in known]
+    spread = [places[index] for index in np.linspace(0, len(places) - 1, min(len(places), OTHERS + 2)).astype(int)]
+    images = [load(place, name) for place in spread if place not in (one, other)]
+    shapes = {load(place, name)[0].shape for place in (one, other)}
+    return [image for image in images if {image[0].shape} == shapes]
 
 
 def _judge(shared: SharedArea) -> Finding:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from txm2sem.checking.content import SliceContent
-from txm2sem.checking.figures import Preview
 from txm2sem.checking.leaks import SharedArea
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.resolution import Resolution
@@ -20,7 +19,7 @@ class Measures:
 
     Attributes:
         dataroot: the folder.
-        contents, pairs, previews: by slice; pairs only of slices whose two images both show something.
+        contents, pairs: by slice; pairs only of slices whose two images both show something.
         shared: areas that two slices have in common.
         compared: pairs of slices that were compared for that.
         resolution: spectra of all slices; None where nothing is whole enough.
@@ -28,10 +27,9 @@ class Measures:
     """
 
     dataroot: Path
-    contents: dict[Place, SliceContent]
-    pairs: dict[Place, PairMeasures]
-    previews: dict[Place, Preview]
-    shared: list[SharedArea]
+    contents: dict[Place, SliceContent] = field(default_factory=dict)
+    pairs: dict[Place, PairMeasures] = field(default_factory=dict)
+    shared: list[SharedArea] = field(default_factory=list)
     compared: int = 0
     resolution: Resolution | None = None
     scores: ExpectedScores | None = None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.checking.sources import SlicePixels
-from txm2sem.metrics import Agreement, Displacement, Spectrum, compare_spectra, edges, gaussian_over
+from txm2sem.metrics import Agreement, Displacement, Spectrum, compare_spectra, correlations, edges, gaussian_over
 
 TXM_SMOOTHING, SEM_SMOOTHING = 1.5, 2.5
 """Standard deviations by which TXM and SEM are smoothed before their edges are compared: the SEM, which is sharper,
@@ -21,6 +21,10 @@ TILE_SIDES = (128, 96, 64, 48, 32)
 
 MOST_TILES = 256
 """Tiles of a slice that are compared at most, in rows and columns."""
+
+TILES_AT_ONCE = 16
+"""Tiles that are compared at a time: one by one, calls would take longer than what they compute; all at once, memory.
+"""
 
 FILLING = 8.0
 """Standard deviation of the Gaussian that fills charged and empty pixels with what is around them [pixels]."""
@@ -100,26 +104,25 @@ def measure_pair(pixels: SlicePixels, side: int) -> PairMeasures:
     valid = pixels.valid()
     ours, theirs = edges(txm, valid, TXM_SMOOTHING), edges(sem, valid, SEM_SMOOTHING)
     counts = ours.counts & theirs.counts
+    windows = [window for window in tile_windows(txm.shape, side) if counts[window].mean() >= MIN_VALID]
     largest = min(LARGEST_SHIFT, max(side // 8, 4))
     tiles: list[TileShift] = []
     total: Agreement | None = None
-    correlations: list[float] = []
-    spectra: list[tuple[Spectrum, Spectrum, Spectrum]] = []
-    filled: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
-    for window in tile_windows(txm.shape, side):
-        if counts[window].mean() < MIN_VALID:
-            continue
-        agreement = Agreement.of(ours.part(window), theirs.part(window), largest)
-        total = agreement if total is None else total + agreement
-        row, column = (part.start + side / 2 - 0.5 for part in window)
-        tiles.append(TileShift(row, column, agreement.displacement()))
-        inside = counts[window]
-        correlations.append(_correlation(ours.smoothed[window][inside], theirs.smoothed[window][inside]))
-        if valid[window].mean() >= MIN_WHOLE:
-            if filled is None:
-                filled = _filled(txm, valid), _filled(sem, valid)
-            spectra.append(compare_spectra(filled[0][window], filled[1][window]))
-    defined = [value for value in correlations if np.isfinite(value)]
+    found: list[float] = []
+    for first in range(0, len(windows), TILES_AT_ONCE):
+        some = windows[first : first + TILES_AT_ONCE]
+        one, other = ours.parts(some), theirs.parts(some)
+        found += correlations(one.smoothed, other.smoothed, one.counts & other.counts).tolist()
+        agreements = Agreement.of(one, other, largest)
+        for index, window in enumerate(some):
+            agreement = agreements[index]
+            total = agreement if total is None else total + agreement
+            row, column = (part.start + side / 2 - 0.5 for part in window)
+            tiles.append(TileShift(row, column, agreement.displacement()))
+    whole = [window for window in windows if valid[window].mean() >= MIN_WHOLE]
+    filled = (_filled(txm, valid), _filled(sem, valid)) if whole else (txm, sem)
+    spectra = [compare_spectra(filled[0][window], filled[1][window]) for window in whole]
+    defined = [value for value in found if np.isfinite(value)]
     return PairMeasures(
         tiles=tuple(tiles),
         whole=total.displacement() if total is not None else None,
@@ -149,14 +152,8 @@ def tile_windows(shape: tuple[int, ...], side: int) -> Iterator[tuple[slice, sli
 
 def _filled(image: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return an image with what is around them in place of charged and empty pixels, which would be all sharp edges."""
-    around, _ = gaussian_over(image, valid, FILLING)
-    return np.where(valid, image.astype(np.float32), around)
-
-
-def _correlation(one: NDArray[Any], other: NDArray[Any]) -> float:
-    if one.std() == 0 or other.std() == 0:
-        return float("nan")
-    return float(np.corrcoef(one, other)[0, 1])
+    grey = image.astype(np.float32)
+    return grey if valid.all() else np.where(valid, grey, gaussian_over(image, valid, FILLING)[0])
 
 
 def _mean_spectrum(spectra: list[Spectrum]) -> Spectrum | None:

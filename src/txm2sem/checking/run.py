@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from txm2sem.checking.content import SliceContent, blank_images, images_of, judge_content, measure_content
-from txm2sem.checking.figures import Preview, write_figures
+from txm2sem.checking.figures import Preview, most_displaced, write_figures
 from txm2sem.checking.findings import Finding, sorted_findings
 from txm2sem.checking.judging import judge_pairs
-from txm2sem.checking.leaks import find_shared_areas, judge_shared_areas, sketch_factor
+from txm2sem.checking.leaks import ImageName, find_shared_areas, judge_shared_areas
 from txm2sem.checking.measures import Measures
 from txm2sem.checking.page import write_page
-from txm2sem.checking.pairs import measure_pair, tile_side
+from txm2sem.checking.pairs import PairMeasures, measure_pair, tile_side
 from txm2sem.checking.resolution import judge_resolution, measure_resolution
 from txm2sem.checking.scores import expected_scores
 from txm2sem.checking.sources import IMAGES, Place, SlicePixels, Sources, open_sources, read_slice
@@ -29,14 +29,20 @@ from txm2sem.config import DataOptions
 from txm2sem.data.slices import read_shifted
 from txm2sem.errors import UserError
 from txm2sem.files import make_folder, set_aside, write_text
-from txm2sem.metrics import Sketch
+from txm2sem.metrics import Landmarks, Pixels, inner, landmark_spacing
 from txm2sem.runs import CheckPaths
 
 Progress = Callable[[float, str], None]
 """Is told which share of the work is done, 0 to 1, and what comes next."""
 
-KEPT_SLICES = 24
-"""Slices that stay in memory while all are compared with each other."""
+KEPT_SLICES = 12
+"""Slices that stay in memory while two are compared, with what is the same in all."""
+
+WORKING_BYTES, BYTES_PER_PIXEL = 2**30, 100
+"""Memory for slices that are measured at the same time, and what a pixel of one takes."""
+
+SMALLEST_SLICE = 16
+"""Rows and columns below which slices are neither compared in tiles nor with each other [pixels]."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,8 @@ def check_data_root(
     findings = sorted_findings([*sources.findings, *findings])
     verdict = _verdict(dataroot, options, measures, findings)
     tell(0.9, "report")
-    earlier = _write(paths, measures, findings, verdict)
+    previews = _previews(sources, options, most_displaced(measures.pairs))
+    earlier = _write(paths, measures, previews, findings, verdict)
     tell(1, "done")
     return CheckReport(findings, measures, verdict, paths, earlier)
 
@@ -107,49 +114,72 @@ def _output(dataroot: Path, output: Path | str) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What is kept of a slice.
+
+    Attributes:
+        faults: of its files.
+        content: None where no image could be read.
+        pair: where both images are there and show something.
+        marks: landmarks of the images, where they show something.
+    """
+
+    faults: list[Finding]
+    content: SliceContent | None = None
+    pair: PairMeasures | None = None
+    marks: Mapping[ImageName, Landmarks] = field(default_factory=dict)
+
+
 def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progress) -> tuple[Measures, list[Finding]]:
-    measures = Measures(dataroot, {}, {}, {}, [])
+    measures = Measures(dataroot)
     shapes = [next(iter(files.values())).shape for files in sources.files.values()]
-    smallest = (min(rows for rows, _ in shapes), min(columns for _, columns in shapes)) if shapes else (0, 0)
-    largest = (max(rows for rows, _ in shapes), max(columns for _, columns in shapes)) if shapes else (0, 0)
-    factor = sketch_factor(largest)
-    sketches: dict[Place, dict[Literal["txm", "sem"], Sketch]] = {}
-    findings: list[Finding] = []
-    for done, place in enumerate(list(sources.files)):
-        tell(0.4 * done / len(sources.files), f"slice {place}")
+    usual = Counter(shapes).most_common(1)[0][0] if shapes else (1, 1)
+    side, largest = tile_side(usual), max(shapes, key=math.prod, default=(1, 1))
+    spacing = landmark_spacing(sum(map(math.prod, shapes)))
+    workers = min(os.cpu_count() or 1, max(1, WORKING_BYTES // (BYTES_PER_PIXEL * math.prod(largest))))
+
+    def look(place: Place) -> _Look:
         unshifted, faults = read_slice(sources, place)
-        findings += faults
         pixels = shifted(unshifted, options)
         if not pixels.images:
-            continue
-        measures.contents[place] = measure_content(pixels)
-        flat = any(image.first == image.last for image in measures.contents[place].images.values())
-        if flat or min(smallest) < 16:
-            continue
-        valid = pixels.valid()
-        sketches[place] = {
-            name: Sketch.of(image, valid, factor, (largest[0] // factor, largest[1] // factor))
-            for name, image in pixels.images.items()
-        }
-        if len(pixels.images) == len(IMAGES):
-            measures.pairs[place] = measure_pair(pixels, tile_side(smallest))
-            measures.previews[place] = Preview.of(pixels.images["txm"])
+            return _Look(faults)
+        content, valid = measure_content(pixels), pixels.valid()
+        if min(valid.shape) < SMALLEST_SLICE or any(image.first == image.last for image in content.images.values()):
+            return _Look(faults, content)
+        counts = inner(valid)
+        return _Look(
+            faults,
+            content,
+            pair=measure_pair(pixels, side) if len(pixels.images) == len(IMAGES) and min(valid.shape) >= side else None,
+            marks={name: Landmarks.of(image, counts, spacing) for name, image in pixels.images.items()},
+        )
+
+    findings: list[Finding] = []
+    marks: dict[Place, Mapping[ImageName, Landmarks]] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        for done, (place, found) in enumerate(zip(sources.files, pool.map(look, sources.files), strict=True)):
+            tell(0.4 * done / len(sources.files), f"slice {place}")
+            findings += found.faults
+            if found.content is not None:
+                measures.contents[place] = found.content
+            if found.pair is not None:
+                measures.pairs[place] = found.pair
+            if found.marks:
+                marks[place] = found.marks
     judged = {place: pair for place, pair in measures.pairs.items() if place not in _blank(measures.contents)}
     measures.resolution = measure_resolution(list(judged.values()))
 
     @lru_cache(maxsize=KEPT_SLICES)
-    def load_slice(place: Place) -> tuple[SlicePixels, NDArray[np.bool_]]:
+    def load_slice(place: Place) -> dict[ImageName, Pixels]:
         pixels = shifted(read_slice(sources, place)[0], options)
-        return pixels, pixels.valid()
+        valid = inner(pixels.valid())
+        return {name: (image, valid) for name, image in pixels.images.items()}
 
-    def load(place: Place, name: Literal["txm", "sem"]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        pixels, valid = load_slice(place)
-        return pixels.images[name], valid
-
-    for share, shared in find_shared_areas(sketches, load):
+    for share, shared in find_shared_areas(marks, lambda place, name: load_slice(place)[name]):
         tell(0.4 + 0.3 * share, "slices with each other")
-        measures.compared += 1
         measures.shared += [shared] if shared else []
+    measures.compared = math.comb(len(marks), 2)
     findings += [
         *judge_shared_areas(measures.shared),
         *judge_content(measures.contents),
@@ -217,12 +247,20 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
     return f"ready to train with{warned}: {shlex.join(words)}"
 
 
-def _write(paths: CheckPaths, measures: Measures, findings: list[Finding], verdict: str) -> Path | None:
+def _previews(sources: Sources, options: DataOptions, places: list[Place]) -> dict[Place, Preview]:
+    """Return small versions of TXM slices, which are read again; those that cannot be are left out."""
+    slices = ((place, shifted(read_slice(sources, place)[0], options)) for place in places)
+    return {place: Preview.of(pixels.images["txm"]) for place, pixels in slices if "txm" in pixels.images}
+
+
+def _write(
+    paths: CheckPaths, measures: Measures, previews: dict[Place, Preview], findings: list[Finding], verdict: str
+) -> Path | None:
     make_folder(paths.output.parent)
     try:
         with TemporaryDirectory(prefix=f".{paths.output.name}.", dir=paths.output.parent) as beside:
             draft = CheckPaths(Path(beside) / paths.output.name)
-            figures = write_figures(draft, measures.pairs, measures.previews, measures.resolution)
+            figures = write_figures(draft, measures.pairs, previews, measures.resolution)
             write_text(draft.numbers, numbers_of(measures, findings, verdict))
             write_page(draft, measures, findings, verdict, figures)
             earlier = set_aside([paths.output], paths.output)

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from txm2sem.config import DataOptions, Phase
-from txm2sem.data import AlignedSlices, EvaluationPatches, has_split, resolve_ranges
+from txm2sem.data import AlignedSlices, EvaluationPatches, evaluation_locations, has_split, resolve_ranges
+from txm2sem.data.stacks import SliceCache
 from txm2sem.errors import UserError
 from txm2sem.evaluation import Evaluation, Scores, fit_trivial_predictions
+
+CACHE_BYTES = 2**28
+"""Memory that the decoded slices may take [bytes]."""
 
 SMALLEST_PATCH = 32
 """Side down to which patches are halved where larger ones do not fit [pixels]."""
@@ -41,12 +45,13 @@ def expected_scores(dataroot: Path, options: DataOptions) -> Iterator[tuple[floa
         UserError: the splits cannot be trained or evaluated on as they are; what training would say, too.
     """
     phase: Phase = "val" if has_split(dataroot, "val") else "test"
-    training = AlignedSlices.open(dataroot, "train", options)
-    evaluated = AlignedSlices.open(dataroot, phase, options)
+    cache = SliceCache(CACHE_BYTES)
+    training = AlignedSlices.open(dataroot, "train", options, cache)
+    evaluated = AlignedSlices.open(dataroot, phase, options, cache)
     resolved = resolve_ranges(options, training)
     while True:
         try:
-            learned, patches = EvaluationPatches(training, resolved), EvaluationPatches(evaluated, resolved)
+            learned, patches = _fixed_patches(training, resolved), _fixed_patches(evaluated, resolved)
             break
         except UserError:
             if resolved.patch_size < 2 * SMALLEST_PATCH:
@@ -59,3 +64,9 @@ def expected_scores(dataroot: Path, options: DataOptions) -> Iterator[tuple[floa
     for done, _ in enumerate(evaluation.run(patches), start=1):
         yield 0.3 + 0.7 * done / len(patches), None
     yield 1.0, ExpectedScores(phase, resolved.patch_size, evaluation.trivial)
+
+
+def _fixed_patches(slices: AlignedSlices, options: DataOptions) -> EvaluationPatches:
+    """Return the fixed patches of a split, slice by slice: each is decoded once."""
+    locations = evaluation_locations(slices, options.patch_size, options.num_test)
+    return EvaluationPatches(slices, options, sorted(locations, key=lambda location: location.slice_index))

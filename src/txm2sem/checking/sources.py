@@ -14,13 +14,16 @@ from txm2sem.checking.findings import Finding
 from txm2sem.config import DataOptions, Phase
 from txm2sem.data.pixels import are_grey
 from txm2sem.data.slices import MASK_NAMES, has_split, split_folder
-from txm2sem.data.stacks import TiffSlices, find_slices
+from txm2sem.data.stacks import SliceCache, TiffSlices, find_slices
 from txm2sem.errors import UserError, listed
 
 Kind = Literal["txm", "sem", "charge", "lowdensity", "highdensity"]
 
 IMAGES: tuple[Literal["txm", "sem"], ...] = ("txm", "sem")
 TITLES = {"txm": "TXM", "sem": "SEM"}
+
+_LATEST = SliceCache(0)
+"""Slices are read one by one, each once: none need stay in memory."""
 
 MOST_NAMED = 4
 """Slices that a finding names."""
@@ -174,7 +177,7 @@ def _open_split(sources: Sources, dataroot: Path, phase: Phase, options: DataOpt
         for number, path in numbered.items():
             place = Place(phase, number)
             try:
-                opened.setdefault(place, {})[kind] = TiffSlices({number: path}, mask=kind not in IMAGES)
+                opened.setdefault(place, {})[kind] = TiffSlices({number: path}, mask=kind not in IMAGES, cache=_LATEST)
             except UserError as error:
                 sources.findings.append(_unreadable(place, error))
     every = set().union(*known.values()) if known else set()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from txm2sem.config import DataOptions, Phase
 from txm2sem.data.neighbours import Neighbours
-from txm2sem.data.stacks import TiffStack
+from txm2sem.data.stacks import SliceCache, TiffStack
 from txm2sem.errors import UserError, listed
 
 ImageName = Literal["txm", "sem"]
@@ -101,7 +101,7 @@ class AlignedSlices:
                 )
 
     @classmethod
-    def open(cls, dataroot: Path, phase: Phase, options: DataOptions) -> AlignedSlices:
+    def open(cls, dataroot: Path, phase: Phase, options: DataOptions, cache: SliceCache | None = None) -> AlignedSlices:
         """Open the slices of a split, reading headers only.
 
         Folders are `dataroot/train/txmNAME` and so on, with NAME the option `sample_name`. `txm` and `sem` are
@@ -117,13 +117,16 @@ class AlignedSlices:
         def folder(name: str) -> Path:
             return split / (name.rstrip("/") + options.sample_name)
 
-        def masks(name: str) -> TiffStack | None:
-            return TiffStack(folder(name), mask=True, most=options.max_dataset_size) if folder(name).exists() else None
+        def stack(name: str, *, mask: bool = False) -> TiffStack:
+            return TiffStack(folder(name), mask=mask, most=options.max_dataset_size, cache=cache)
 
-        txm = TiffStack(folder(options.txm_dir), most=options.max_dataset_size)
+        def masks(name: str) -> TiffStack | None:
+            return stack(name, mask=True) if folder(name).exists() else None
+
+        txm = stack(options.txm_dir)
         return cls(
             txm=txm,
-            sem=TiffStack(folder(options.sem_dir), most=options.max_dataset_size),
+            sem=stack(options.sem_dir),
             charge=masks(options.charge_dir),
             lowdensity=masks(options.lowdens_dir),
             highdensity=masks(options.highdens_dir),

@@ -167,6 +167,7 @@ class TiffStack(TiffSlices):
         folder: where the slices are, see `find_slices`.
         mask: the slices are masks, which may be black all over and may have one bit per pixel.
         most: slices to use at most, the first ones; all where absent.
+        cache: see `TiffSlices`.
 
     Attributes:
         folder: as given.
@@ -176,9 +177,11 @@ class TiffStack(TiffSlices):
         UserError: see `find_slices` and `TiffSlices`.
     """
 
-    def __init__(self, folder: Path, *, mask: bool = False, most: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, mask: bool = False, most: int | None = None, cache: SliceCache | None = None
+    ) -> None:
         slices = dict(islice(find_slices(folder).items(), most))
-        super().__init__(slices, mask=mask)
+        super().__init__(slices, mask=mask, cache=cache)
         self.folder = folder
         self._checked: set[int] = set()
 

@@ -11,9 +11,18 @@ from txm2sem.metrics.calibration import (
 from txm2sem.metrics.continuity import Continuity, ContinuitySums, adjacent_difference, autocorrelation
 from txm2sem.metrics.degradation import TERMS, RidgeSums, degradation_terms
 from txm2sem.metrics.image import MIN_REGION, Summary, ms_ssim, pearson, psnr, scales_of, similarity, ssim
-from txm2sem.metrics.masked import gaussian, gaussian_over
+from txm2sem.metrics.masked import correlations, gaussian, gaussian_over
 from txm2sem.metrics.outliers import Normality
-from txm2sem.metrics.overlap import CommonArea, Sketch, common_area, likely_shifts, refine_shift
+from txm2sem.metrics.overlap import (
+    CommonArea,
+    Landmarks,
+    LikelyShift,
+    Pixels,
+    common_area,
+    inner,
+    landmark_spacing,
+    likely_shifts,
+)
 from txm2sem.metrics.perceptual import feature_distance
 from txm2sem.metrics.registration import Agreement, Displacement, Edges, edges
 from txm2sem.metrics.rock import (
@@ -68,12 +77,14 @@ __all__ = [
     "Displacement",
     "Edges",
     "Interval",
+    "Landmarks",
+    "LikelyShift",
     "Normality",
+    "Pixels",
     "Reliability",
     "Resampling",
     "RidgeSums",
     "SeamSums",
-    "Sketch",
     "Sparsification",
     "Spectrum",
     "SpreadCounts",
@@ -87,6 +98,7 @@ __all__ = [
     "common_area",
     "compare_spectra",
     "confusion_matrix",
+    "correlations",
     "degradation_terms",
     "deviation_db",
     "dice",
@@ -97,7 +109,9 @@ __all__ = [
     "gaussian",
     "gaussian_over",
     "grid_power",
+    "inner",
     "iou",
+    "landmark_spacing",
     "likely_shifts",
     "mean_chord_length",
     "mean_present",
@@ -109,7 +123,6 @@ __all__ = [
     "power_spectrum",
     "psnr",
     "quads",
-    "refine_shift",
     "resolution",
     "row_shares",
     "scales_of",

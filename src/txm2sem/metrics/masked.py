@@ -1,4 +1,4 @@
-"""Gaussians, and Gaussians over those pixels only that count."""
+"""Gaussians and correlations over those pixels only that count."""
 
 from __future__ import annotations
 
@@ -53,3 +53,21 @@ def gaussian_over(
     support = gaussian(valid, sigma)
     sums = gaussian(np.where(valid, image, 0), sigma)
     return np.divide(sums, support, out=np.zeros_like(sums), where=support > MIN_SUPPORT), support
+
+
+def correlations(
+    one: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]], counts: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the correlation of K pairs of images (K, H, W) over the pixels that count, (K,).
+
+    It is not a number where one of the two has no contrast, or nothing counts.
+    """
+    number = np.maximum(counts.sum(axis=(1, 2), keepdims=True), 1)
+    ours, theirs = (np.where(counts, image, 0).astype(np.float64) for image in (one, other))
+    ours, theirs = ((part - part.sum(axis=(1, 2), keepdims=True) / number) * counts for part in (ours, theirs))
+    product, first, second = (
+        np.einsum("khw,khw->k", *pair) for pair in ((ours, theirs), (ours, ours), (theirs, theirs))
+    )
+    size = np.sqrt(first * second)
+    found: NDArray[np.float64] = np.divide(product, size, out=np.full(size.shape, np.nan), where=size > 0)
+    return found

@@ -1,34 +1,59 @@
 """Areas that two images have in common, also at other places: a copy, or the same place recorded once.
 
 A slice of rock resembles another slice of the same rock, and detectors and tomography leave the same pattern in all
-images. What only one and the same image has is its noise. So places are proposed by phase correlation (Kuglin & Hines
-1975), which a common area of a few per cent stands out in, and confirmed by the correlation of what is left of small
-windows when all structure larger than a few pixels is taken away.
+images. What only one and the same image has is its noise. So places are proposed by landmarks, bright spots of a few
+pixels each with a code of what is around it, which are found again at one and the same shift (after BRIEF, Calonder et
+al. 2010, https://doi.org/10.1007/978-3-642-15561-1_56); they are confirmed by the correlation of what is left of small
+windows when all structure larger than a few pixels is taken away. What is the same in all images, a frame or a ring, is
+taken away from both first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft2, next_fast_len, rfft2, rfftfreq
 from scipy.ndimage import gaussian_filter1d
 
 from txm2sem.arrays import mask_array
-from txm2sem.metrics.masked import gaussian, gaussian_over
+from txm2sem.metrics.masked import correlations, gaussian, gaussian_over
 
-MIN_PEAK = 8.0
-"""A place is looked at if its phase correlation is so many standard deviations above 0; noise reaches 5."""
+FINE_SIGMA, COARSE_SIGMA = 1.5, 4.0
+"""Landmarks are found in the structure between these standard deviations of a Gaussian [pixels]: finer structure does
+not survive if an image is moved by a part of a pixel."""
 
-MIN_OVERLAP = 8
-"""Rows and columns of sketches that must overlap [pixels of the sketch]."""
+STEP, REACH = 5, 10
+"""A code tells where around a landmark, at every fifth row and column up to this distance, it is bright [pixels]."""
+
+MIN_MATCHES, MIN_MATCHED = 3, 1e-3
+"""So many landmarks, and such a share of those of an image, must be found again at one shift: fewer are by chance."""
+
+MOST_LANDMARKS = 2**21
+"""Landmarks of all images together, about: with more images they are spaced more widely."""
+
+MOST_MATCHES = 16, 2**23
+"""A landmark is looked for among so many of the next ones that have its code at most, and fewer where there would be so
+many matches in all."""
+
+CODE_BITS = 12, 24
+"""Bits of a code at least, and at most."""
+
+LEAST_SPACING = 6
+"""No landmark is within so many rows and columns of a brighter one, at least [pixels]."""
+
+CELL = 8
+"""Shifts that differ by less than about this are taken for one [pixels]."""
 
 DETAIL_SIGMA = 2.0
 """Structure larger than this is taken away before windows are compared [pixels]."""
+
+MIN_SUPPORT = 0.9
+"""Share of the weights around a pixel, with `DETAIL_SIGMA`, that must lie on pixels that count: what lies beside a
+frame is mixed with it wherever an image was turned or moved, in all images alike."""
 
 WINDOW = 32
 """Side of the windows that are compared [pixels]."""
@@ -36,72 +61,113 @@ WINDOW = 32
 MOST_WINDOWS = 16
 """Windows are compared in at most so many rows, and columns, of an overlap, evenly spread."""
 
+NOTHING_LEFT = 1e-3
+"""Share of the variance of a window's detail below which all of it is what is the same in all images."""
+
+Pixels = tuple[NDArray[Any], NDArray[np.bool_]]
+"""An image (H, W), any grey values, and which of its pixels count."""
+
+
+def inner(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return those pixels that count, (H, W), that are not at the edge of what counts; single gaps make no edge."""
+    counts: NDArray[np.bool_] = valid if valid.all() else valid & (gaussian(valid, DETAIL_SIGMA) >= MIN_SUPPORT)
+    return counts
+
 
 @dataclass(frozen=True)
-class Sketch:
-    """A small version of an image, to look for common areas with.
+class Landmarks:
+    """Bright spots of an image, in all its parts.
 
     Attributes:
-        detail: structure of a few pixels, scaled to one contrast everywhere, 0 where nothing is known, (h, w).
-        spectrum: its Fourier transform, padded to `padded`.
-        padded: size to which it is padded, so that no shift wraps around.
-        factor: rows and columns of the image that one of the sketch stands for.
+        places: (row, column) of each, (K, 2).
+        codes: a bit for each place around it, (K,).
     """
 
-    detail: NDArray[np.float32]
-    spectrum: NDArray[np.complex64]
-    padded: tuple[int, int]
-    factor: int
+    places: NDArray[np.int32]
+    codes: NDArray[np.uint32]
 
     @classmethod
-    def of(cls, image: NDArray[Any], valid: NDArray[np.bool_], factor: int, shape: tuple[int, int]) -> Sketch:
-        """Sketch an image by the means of blocks of `factor` x `factor` pixels.
+    def of(cls, image: NDArray[Any], valid: NDArray[np.bool_], spacing: int) -> Landmarks:
+        """Find the landmarks of an image.
 
         Args:
             image: (H, W), any grey values.
             valid: pixels that count (H, W).
-            factor: 1 keeps the image's size.
-            shape: of the largest sketch that this one will be compared with.
+            spacing: see `landmark_spacing`.
         """
-        weight = mask_array(valid, image.shape).astype(np.float32)
-        known = _blocks(weight, factor)
-        grey = _blocks(image.astype(np.float32) * weight, factor) / np.maximum(known, np.float32(1e-6))
-        counts = known > 0.5
-        grey = np.where(counts, grey - gaussian_over(grey, counts, 4.0)[0], np.float32(0))
-        contrast = np.sqrt(gaussian_over(grey**2, counts, 4.0)[0])
-        detail: NDArray[np.float32] = np.clip(grey / np.maximum(contrast, np.float32(1e-6)), -4, 4)
-        rows, columns = (next_fast_len(2 * side, real=True) for side in shape)
-        return cls(detail, rfft2(detail, (rows, columns)).astype(np.complex64), (rows, columns), factor)
+        valid = mask_array(valid, image.shape)
+        fine, coarse = (gaussian_over(image, valid, sigma)[0] for sigma in (FINE_SIGMA, COARSE_SIGMA))
+        detail = np.where(valid, fine - coarse, np.float32(0))
+        side = 2 * spacing + 1
+        # Rounding makes no landmarks of what is flat.
+        bright = detail > 1e-5 * float(np.abs(fine).max(initial=0))
+        places = np.argwhere(bright & (detail == cv2.dilate(detail, np.ones((side, side), np.uint8))))
+        around = np.pad(detail > 0, REACH)
+        codes = np.zeros(len(places), np.uint32)
+        steps = range(0, 2 * REACH + 1, STEP)
+        for row, column in ((row, column) for row in steps for column in steps if (row, column) != (REACH, REACH)):
+            codes = codes << np.uint32(1) | around[places[:, 0] + row, places[:, 1] + column]
+        return cls(places.astype(np.int32), codes)
 
 
-def likely_shifts(one: Sketch, other: Sketch, most: int = 2) -> list[tuple[int, int]]:
-    """Return shifts (rows, columns) at which two images may show the same area, the likeliest first.
+def landmark_spacing(pixels: int) -> int:
+    """Return the spacing of landmarks in images of so many pixels in all."""
+    return max(LEAST_SPACING, int(np.ceil((np.sqrt(pixels / MOST_LANDMARKS) - 1) / 2)))
 
-    Place p of `other` is place p + shift of `one`; shifts are in pixels of the sketches.
+
+@dataclass(frozen=True)
+class LikelyShift:
+    """Where two images may show the same area: place p of the other one is place p + shift of the first.
+
+    Attributes:
+        one, other: which of the images, the first one first.
+        shift: (rows, columns) [pixels].
+        matches: landmarks that tell so.
+    """
+
+    one: int
+    other: int
+    shift: tuple[int, int]
+    matches: int
+
+
+def likely_shifts(landmarks: Sequence[Landmarks], most: int = 2) -> list[LikelyShift]:
+    """Compare all images with each other by their landmarks, in a time that grows with their number.
 
     Args:
-        one: a sketch.
-        other: another one of the same factor, made for the same `shape`.
-        most: how many shifts to return at most.
+        landmarks: of each image, of one spacing.
+        most: how many shifts of a pair to return at most.
+
+    Returns:
+        those of one pair after the other, the likeliest first.
     """
-    cross = one.spectrum * other.spectrum.conj()
-    size = np.abs(cross)
-    rows, columns = one.padded
-    phases = np.divide(cross, size, out=np.zeros_like(cross), where=size > 0)
-    surface = irfft2(phases * _survival(one.padded), one.padded)
-    spread = float(surface.std())
-    # Beyond these shifts hardly anything overlaps, and the borders decide.
-    for axis, side in enumerate(one.detail.shape):
-        far = np.arange(max(side - MIN_OVERLAP, 1), surface.shape[axis] - max(side - MIN_OVERLAP, 1) + 1)
-        surface[(slice(None),) * axis + (far,)] = 0
-    found = []
-    for _ in range(most):
-        row, column = (int(index) for index in np.unravel_index(np.argmax(surface), surface.shape))
-        if spread == 0 or surface[row, column] < MIN_PEAK * spread:
+    images, places, codes = _table(landmarks)
+    found: list[NDArray[np.int32]] = [np.zeros((0, 4), np.int32)]
+    for step in range(1, MOST_MATCHES[0] + 1):
+        first = np.flatnonzero((codes[step:] == codes[:-step]) & (images[step:] != images[:-step]))
+        pairs = images[first], images[first + step]
+        found.append(np.column_stack([*pairs, places[first] - places[first + step]]))
+        if sum(map(len, found)) >= MOST_MATCHES[1]:
             break
-        found.append(((row + rows // 2) % rows - rows // 2, (column + columns // 2) % columns - columns // 2))
-        surface[np.ix_(np.arange(row - 2, row + 3) % rows, np.arange(column - 2, column + 3) % columns)] = 0
-    return found
+    matches = np.concatenate(found)
+    # One number for two images and the cell of their shift, to sort by; no shift lies in the middle of its cell.
+    cells = (matches[:, 2:] + CELL // 2) // CELL
+    lowest, highest = cells.min(axis=0, initial=0), cells.max(axis=0, initial=0)
+    sizes = (len(landmarks), len(landmarks), *(highest - lowest + 1).tolist())
+    numbers = np.ravel_multi_index((matches[:, 0], matches[:, 1], *(cells - lowest).T), sizes)
+    order = np.argsort(numbers)
+    _, starts, counts = np.unique(numbers[order], return_index=True, return_counts=True)
+    likely: dict[tuple[int, int], list[LikelyShift]] = {}
+    for start, count in zip(starts[counts >= MIN_MATCHES], counts[counts >= MIN_MATCHES], strict=True):
+        same = matches[order[start : start + count]]
+        one, other, rows, columns = (round(float(value)) for value in np.median(same, axis=0))
+        if count >= MIN_MATCHED * min(len(landmarks[one].codes), len(landmarks[other].codes)):
+            likely.setdefault((one, other), []).append(LikelyShift(one, other, (rows, columns), int(count)))
+    return [
+        shift
+        for _, shifts in sorted(likely.items())
+        for shift in sorted(shifts, key=lambda shift: -shift.matches)[:most]
+    ]
 
 
 @dataclass(frozen=True)
@@ -123,93 +189,64 @@ class CommonArea:
 
 
 def common_area(
-    one: NDArray[Any],
-    other: NDArray[Any],
-    valid: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    shift: tuple[int, int],
-    threshold: float,
+    one: Pixels, other: Pixels, shift: tuple[int, int], threshold: float, others: Sequence[Pixels] = ()
 ) -> CommonArea:
     """Measure what two images have in common at a shift, in windows of `WINDOW` x `WINDOW` pixels.
 
     Args:
-        one: (H, W), any grey values.
-        other: of any shape.
-        valid: pixels of each that count; windows with fewer than half of them are passed over.
+        one: an image; windows with fewer than half of their pixels counting are passed over.
+        other: another one, of any shape.
         shift: place p of `other` is place p + shift of `one` [pixels].
         threshold: correlation from which a window is the same in both.
+        others: further images of the shape of these two. What is the same in all of them is no common area, unless it
+            is most of the image.
     """
-    valid = mask_array(valid[0], one.shape), mask_array(valid[1], other.shape)
-    windows = list(_windows(one.shape, other.shape, shift))
-    counts = np.array([valid[0][window] & valid[1][moved] for window, moved in windows]).reshape(-1, WINDOW, WINDOW)
+    one, other = ((image, mask_array(valid, image.shape)) for image, valid in (one, other))
+    windows = list(_windows(one[0].shape, other[0].shape, shift))
+    counts = np.array([one[1][window] & other[1][moved] for window, moved in windows]).reshape(-1, WINDOW, WINDOW)
     chosen = np.flatnonzero(counts.mean(axis=(1, 2)) >= 0.5)
     found = np.zeros(0)
     if chosen.size:
         counts = counts[chosen]
-        parts = np.array([(one[windows[index][0]], other[windows[index][1]]) for index in chosen], np.float32)
-        found = _correlations(_details(parts[:, 0], counts), _details(parts[:, 1], counts), counts)
+        pairs = [windows[index] for index in chosen]
+        places = [window for window, _ in pairs], [moved for _, moved in pairs]
+        details = [_details(_cut(image, place), counts) for (image, _), place in zip((one, other), places, strict=True)]
+        found = correlations(details[0], details[1], counts)
+        if others:
+            rest = [_without_pattern(*each, others) for each in zip(details, places, strict=True)]
+            same_in_all = np.logical_or(*(nothing for _, nothing in rest))
+            if np.count_nonzero(same_in_all) <= np.count_nonzero(np.isfinite(found)) / 2:
+                found = np.where(same_in_all, 0, correlations(rest[0][0], rest[1][0], counts))
     same = found[found >= threshold]
     rows, columns = shift
-    overlap = _overlap(one.shape, other.shape, shift)
-    known = max(int(np.count_nonzero(valid[0])), 1)
-    share = same.size / max(chosen.size, 1) * np.count_nonzero(valid[0][overlap]) / known
+    overlap = _overlap_pair(one[0].shape, other[0].shape, shift)[0]
+    known = max(int(np.count_nonzero(one[1])), 1)
+    share = same.size / max(chosen.size, 1) * np.count_nonzero(one[1][overlap]) / known
     return CommonArea(rows, columns, float(np.median(same)) if same.size else 0.0, float(share), same.size)
 
 
-def refine_shift(
-    one: NDArray[Any],
-    other: NDArray[Any],
-    sketches: tuple[Sketch, Sketch],
-    shift: tuple[int, int],
-    side: int = 128,
-) -> tuple[int, int]:
-    """Return a shift to the pixel, from one of `likely_shifts`, by phase correlation where the sketches agree best.
+def _table(
+    landmarks: Sequence[Landmarks],
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint32]]:
+    """Return the image, the place and the code of all landmarks, (K,), (K, 2) and (K,), sorted by codes, then images.
 
-    Args:
-        one: (H, W), any grey values.
-        other: of any shape.
-        sketches: of the two.
-        shift: as `likely_shifts` returns it.
-        side: of the part of the images that is compared [pixels].
+    Codes have no more bits than they need to be rare: each more is one more that noise can change. What is at one place
+    in most images is left out, unless that is most of what they show: then they are copies of each other.
     """
-    factor = sketches[0].factor
-    here, there = _overlap_pair(sketches[0].detail.shape, sketches[1].detail.shape, shift)
-    alike = gaussian(sketches[0].detail[here] * sketches[1].detail[there], 6.0)
-    middle = np.unravel_index(int(np.argmax(alike)), alike.shape)
-    rough = (shift[0] * factor, shift[1] * factor)
-    ours, theirs = _overlap_pair(one.shape, other.shape, rough)
-    first, second = one[ours], other[theirs]
-    if min(first.shape, default=0) < 8:
-        return rough
-    starts = [
-        min(max(int(centre) * factor - side // 2, 0), max(length - side, 0))
-        for centre, length in zip(middle, first.shape, strict=True)
-    ]
-    window = tuple(slice(start, start + side) for start in starts)
-    parts = [part[window].astype(np.float32) for part in (first, second)]
-    spectra = [rfft2(part - gaussian(part, DETAIL_SIGMA)) for part in parts]
-    cross = spectra[0] * spectra[1].conj()
-    size = np.abs(cross)
-    surface = irfft2(np.divide(cross, size, out=np.zeros_like(cross), where=size > 0), parts[0].shape)
-    # The sketch knows the shift to one of its pixels; what is further away is another peak.
-    reach = min(factor + 1, min(parts[0].shape) // 2 - 1)
-    near = surface[np.ix_(*(np.arange(-reach, reach + 1),) * 2)]
-    row, column = (int(index) for index in np.unravel_index(int(np.argmax(near)), near.shape))
-    return rough[0] + row - reach, rough[1] + column - reach
-
-
-@lru_cache(maxsize=2)
-def _survival(padded: tuple[int, int]) -> NDArray[np.float32]:
-    """Return what is left of each frequency in a shift by a fraction of the sketch's pixels, of the finest least."""
-    down, right = np.fft.fftfreq(padded[0])[:, None], rfftfreq(padded[1])
-    left: NDArray[np.float64] = np.exp(-(np.pi**2) * (down**2 + right**2))
-    return left.astype(np.float32)
-
-
-def _blocks(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    rows, columns = (side // factor for side in image.shape)
-    blocks = image[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor)
-    means: NDArray[np.float32] = blocks.mean(axis=(1, 3))
-    return means
+    images = np.repeat(np.arange(len(landmarks), dtype=np.int32), [len(each.codes) for each in landmarks])
+    places = np.concatenate([np.zeros((0, 2), np.int32), *(each.places for each in landmarks)])
+    codes = np.concatenate([np.zeros(0, np.uint32), *(each.codes for each in landmarks)])
+    bits = int(np.clip(np.ceil(np.log2(max(len(codes), 1))), *CODE_BITS))
+    codes &= np.uint32(2**bits - 1)
+    if len(landmarks) > 2:
+        wide = int(places.max(initial=0)) + 1
+        whole = (codes * np.int64(wide) + places[:, 0]) * wide + places[:, 1]
+        _, which, counts = np.unique(whole, return_inverse=True, return_counts=True)
+        everywhere = counts[which] > len(landmarks) / 2
+        if np.count_nonzero(everywhere) <= everywhere.size / 2:
+            images, places, codes = images[~everywhere], places[~everywhere], codes[~everywhere]
+    order = np.argsort(codes, kind="stable")
+    return images[order], places[order], codes[order]
 
 
 def _overlap_pair(
@@ -223,15 +260,11 @@ def _overlap_pair(
     return here, there
 
 
-def _overlap(one: tuple[int, ...], other: tuple[int, ...], shift: tuple[int, int]) -> tuple[slice, ...]:
-    return _overlap_pair(one, other, shift)[0]
-
-
 def _windows(
     one: tuple[int, ...], other: tuple[int, ...], shift: tuple[int, int]
 ) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
     """Yield windows of the overlap, evenly spread: in the first image, and in the second."""
-    overlap = _overlap(one, other, shift)
+    overlap = _overlap_pair(one, other, shift)[0]
     starts = []
     for part in overlap:
         room = part.stop - part.start - WINDOW
@@ -244,6 +277,11 @@ def _windows(
                 window,
                 tuple(slice(part.start - move, part.stop - move) for part, move in zip(window, shift, strict=True)),
             )
+
+
+def _cut(image: NDArray[Any], windows: Sequence[tuple[slice, ...]]) -> NDArray[np.float32]:
+    """Return windows of an image, float32 (K, h, w)."""
+    return np.array([image[window] for window in windows], np.float32)
 
 
 def _details(windows: NDArray[np.float32], counts: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -264,14 +302,27 @@ def _details(windows: NDArray[np.float32], counts: NDArray[np.bool_]) -> NDArray
     return details
 
 
-def _correlations(
-    one: NDArray[np.float32], other: NDArray[np.float32], counts: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return the correlation of each of two times K windows (K, h, w) over the pixels that count; 0 without detail."""
-    number = counts.sum(axis=(1, 2), keepdims=True)
-    # Details are 0 where pixels do not count.
-    one, other = ((part - part.sum(axis=(1, 2), keepdims=True) / number) * counts for part in (one, other))
-    products = [np.einsum("khw,khw->k", *pair) for pair in ((one, other), (one, one), (other, other))]
-    size = np.sqrt(products[1] * products[2])
-    correlations: NDArray[np.float64] = np.divide(products[0], size, out=np.zeros_like(size), where=size > 0)
-    return correlations
+def _without_pattern(
+    details: NDArray[np.float32], windows: Sequence[tuple[slice, ...]], others: Sequence[Pixels]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return what is left of windows' details when what other images show at the same places is taken away.
+
+    Args:
+        details: of the windows (K, h, w), 0 where pixels do not count.
+        windows: where they are.
+        others: the other images.
+
+    Returns:
+        what is left, of the least square; and the windows of which nothing is, (K,).
+    """
+    pattern, number = np.zeros_like(details), np.zeros(details.shape, np.float32)
+    for image, valid in others:
+        counts = _cut(valid, windows) > 0
+        pattern += _details(_cut(image, windows), counts)
+        number += counts
+    pattern = np.where(details != 0, pattern / np.maximum(number, 1), 0)
+    squares, products = (np.einsum("khw,khw->k", pattern, each) for each in (pattern, details))
+    scale = np.divide(products, squares, out=np.zeros_like(products), where=squares > 0)
+    rest = details - scale[:, None, None] * pattern
+    energies = [np.einsum("khw,khw->k", each, each) for each in (rest, details)]
+    return rest, (energies[0] <= NOTHING_LEFT * energies[1]) & (energies[1] > 0)

@@ -201,10 +201,17 @@ def _windowed(image: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.floa
     """Return an image without its mean times a Hann window, and the window, both float64."""
     if image.ndim != 2 or min(image.shape) < 8:
         raise ValueError(f"expected an image (H, W) of at least 8 x 8 pixels, found the shape {image.shape}")
-    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in image.shape))
+    window = _hann(image.shape)
     # Its own weighted mean, so that nothing of it leaks through the window to the lowest frequencies.
     grey = np.asarray(image, np.float64)
     return (grey - np.average(grey, weights=window)) * window, window
+
+
+@lru_cache(maxsize=8)
+def _hann(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    window: NDArray[np.float64] = np.outer(*(np.hanning(side + 2)[1:-1] for side in shape))
+    window.flags.writeable = False
+    return window
 
 
 @lru_cache(maxsize=8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txm2sem.checkpoints import fitting_options, label_of, load_network, save_network
+from txm2sem.checkpoints import (
+    NotFiniteError,
+    fitting_options,
+    label_of,
+    load,
+    load_generator,
+    load_network,
+    save_network,
+)
 from txm2sem.config import ModelOptions
 from txm2sem.errors import UserError
 from txm2sem.networks import GENERATORS, build_discriminator, build_generator
@@ -85,3 +94,56 @@ def test_a_file_of_another_network_says_so(tmp_path: Path) -> None:
 def test_an_iteration_goes_before_an_epoch() -> None:
     assert label_of("latest", 0) == "latest"
     assert label_of("5", 300) == "iter_300"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda value: value > 0, "torch.bool"),
+        (lambda value: value.long(), "torch.int64"),
+        (lambda value: value.to(torch.complex64), "torch.complex64"),
+        (lambda value: value.to_sparse(), "expected dense tensors"),
+        (lambda value: value.to("meta"), "expected dense tensors"),
+        (lambda value: value * float("nan"), "not finite"),
+        (lambda value: value.double() + 1e300, "too large"),
+        (lambda value: torch.zeros(1).expand(value.shape), "claims more"),
+    ],
+)
+def test_weights_that_are_none_are_refused(tmp_path: Path, change: Any, found: str) -> None:
+    options = ModelOptions(netG="resnet_6blocks", ngf=2, norm="batch")
+    state = build_generator(options).state_dict()
+    torch.save(state | {"model.1.weight": change(state["model.1.weight"])}, tmp_path / "G.pth")
+    with pytest.raises(UserError, match=found):
+        load_generator(tmp_path / "G.pth", options)
+
+
+def test_weights_that_are_not_finite_are_not_saved_over_others(tmp_path: Path) -> None:
+    network = build_generator(ModelOptions(netG="resnet_6blocks", ngf=2, norm="batch"))
+    save_network(network, tmp_path / "G.pth")
+    before = (tmp_path / "G.pth").read_bytes()
+    torch.nn.init.constant_(next(network.parameters()), float("inf"))
+    with pytest.raises(NotFiniteError):
+        save_network(network, tmp_path / "G.pth")
+    assert (tmp_path / "G.pth").read_bytes() == before
+
+
+def test_a_file_that_claims_more_than_it_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "G.pth"
+    torch.save({"weight": torch.zeros(1000)}, path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {part.filename: archive.read(part) for part in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, bytes(10**6) if name.endswith("data/0") else content)
+    with pytest.raises(UserError, match="claims more bytes"):
+        load(path)
+
+
+def test_a_flipped_bit_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "G.pth"
+    torch.save({"weight": torch.ones(1000)}, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.ones(100).numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        load(path)

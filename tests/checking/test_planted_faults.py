@@ -72,8 +72,10 @@ def test_a_sound_phantom_is_ready(images: Path) -> None:
     report = check(images)
     assert not serious(report)
     assert report.verdict == (
-        "ready to train with: txm2sem train --dataroot " + str(images) + " --model srgan --patch_size 64 "
-        "--downsample_factor 4 --num_test 4"
+        "ready to train with: txm2sem train --recipe translate --dataroot "
+        + str(images)
+        + " --name images --patch_size 64 "
+        "--num_test 4"
     )
     assert {path: path.read_bytes() for path in images.rglob("*.tif")} == before
     assert report.measures.scores is not None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.checking.findings import Finding
-from txm2sem.checking.sources import MOST_NAMED, TITLES, Place, SlicePixels
+from txm2sem.checking.sources import IMAGES, MOST_NAMED, TITLES, Place, SlicePixels
+from txm2sem.data.bars import DataBar
 from txm2sem.data.sampling import MIN_UNCHARGED
 from txm2sem.errors import listed
 
@@ -95,6 +96,7 @@ class SliceContent:
         usable: share of the slice that is imaged and uncharged.
         low, high, rest: shares of the imaged, uncharged pixels of low, high and neither density; None without masks.
         both: share of them that is of low and of high density at once.
+        bars: data bars of the images; they count as not imaged.
     """
 
     images: Mapping[str, ImageContent]
@@ -104,6 +106,7 @@ class SliceContent:
     high: float | None
     rest: float | None
     both: float
+    bars: Mapping[Literal["txm", "sem"], DataBar]
 
 
 def measure_content(pixels: SlicePixels) -> SliceContent:
@@ -121,6 +124,7 @@ def measure_content(pixels: SlicePixels) -> SliceContent:
         high=_share(high[valid]) if high is not None else None,
         rest=_share(~np.logical_or.reduce(phases)[valid]) if phases else None,
         both=_share((low & high)[valid]) if low is not None and high is not None else 0.0,
+        bars=pixels.bars,
     )
 
 
@@ -151,8 +155,8 @@ def noise_level(image: NDArray[Any], valid: NDArray[np.bool_]) -> float:
 def judge_content(contents: Mapping[Place, SliceContent]) -> list[Finding]:
     """Return what is wrong with the contents of slices."""
     findings: list[Finding] = []
-    for name in ("txm", "sem"):
-        findings += _judge_images(name, images_of(name, contents))
+    for name in IMAGES:
+        findings += _judge_images(name, images_of(name, contents)) + _judge_bars(name, contents)
     for place, content in contents.items():
         findings += _judge_masks(str(place), content)
     return findings
@@ -202,6 +206,25 @@ def _judge_images(name: str, images: Mapping[Place, ImageContent]) -> list[Findi
     for end in ("black", "white"):
         findings += _judge_saturation(name, showing, end)
     return findings + _judge_noise(name, {place: image.noise for place, image in showing.items() if image.noise > 0})
+
+
+def _judge_bars(name: Literal["txm", "sem"], contents: Mapping[Place, SliceContent]) -> list[Finding]:
+    found: dict[DataBar, list[Place]] = {}
+    for place, content in contents.items():
+        if name in content.bars:
+            found.setdefault(content.bars[name], []).append(place)
+    return [
+        Finding(
+            "problem",
+            "bar",
+            "",
+            f"{bar} of the {TITLES[name]} are a data bar of the microscope, text and no rock, in {len(places)} of "
+            f"{len(contents)} slices ({listed(places, MOST_NAMED)})",
+            f"It would be learned and scored. Crop {bar} from all images and masks of these slices, or set them to 0 "
+            f"in {name}/, which counts as not imaged.",
+        )
+        for bar, places in found.items()
+    ]
 
 
 def _judge_noise(name: str, levels: Mapping[Place, float]) -> list[Finding]:

@@ -9,6 +9,7 @@ import numpy as np
 from txm2sem.checking.findings import Finding
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.sources import MOST_NAMED, TITLES, Place
+from txm2sem.config import DataOptions
 from txm2sem.errors import listed
 
 Pairs = Mapping[Place, PairMeasures]
@@ -31,11 +32,11 @@ WEAK = 0.1
 """A correlation of TXM and SEM below this is hardly one."""
 
 
-def judge_pairs(pairs: Pairs) -> list[Finding]:
-    """Return what is wrong with pairs, none of whose images is blank."""
+def judge_pairs(pairs: Pairs, options: DataOptions) -> list[Finding]:
+    """Return what is wrong with pairs, none of whose images is blank, measured with these options."""
     if not pairs:
         return []
-    return [*_judge_folders(pairs), *_judge_contrast(pairs), *_judge_registration(pairs)]
+    return [*_judge_folders(pairs), *_judge_contrast(pairs), *_judge_registration(pairs, options)]
 
 
 # -- which is which ---------------------------------------------------------------------------------------------------
@@ -195,12 +196,24 @@ def _judge_strangers(values: Mapping[Place, float], certain: Mapping[Place, floa
 # -- registration -----------------------------------------------------------------------------------------------------
 
 
-def _judge_registration(pairs: Pairs) -> list[Finding]:
+def common_shift(pairs: Pairs, options: DataOptions) -> tuple[int, int] | None:
+    """Return `--y_misalign` and `--x_misalign` that undo a shift of all TXM slices, measured with options; or None."""
+    found = [pair.whole for pair in pairs.values() if pair.whole is not None and pair.whole.confident]
+    vectors = np.array([(shift.rows, shift.columns) for shift in found])
+    shifted = [shift for shift in found if shift.length > LONGEST_SHIFT]
+    if len(shifted) < 2 or len(shifted) < len(found) or np.hypot(*np.ptp(vectors, axis=0)) >= LONGEST_SHIFT:
+        return None
+    rows, columns = np.median(vectors, axis=0).tolist()
+    return options.y_misalign + round(rows), options.x_misalign + round(columns)
+
+
+def _judge_registration(pairs: Pairs, options: DataOptions) -> list[Finding]:
     found = {place: pair.whole for place, pair in pairs.items() if pair.whole is not None and pair.whole.confident}
     shifted = {place: shift for place, shift in found.items() if shift.length > LONGEST_SHIFT}
     findings: list[Finding] = []
     vectors = np.array([(shift.rows, shift.columns) for shift in shifted.values()])
-    if len(shifted) > 1 and len(shifted) == len(found) and np.hypot(*np.ptp(vectors, axis=0)) < LONGEST_SHIFT:
+    undone = common_shift(pairs, options)
+    if undone is not None:
         rows, columns = np.median(vectors, axis=0)
         findings.append(
             Finding(
@@ -208,8 +221,7 @@ def _judge_registration(pairs: Pairs) -> list[Finding]:
                 "shifted",
                 "",
                 f"the TXM lies {_vector(rows, columns)} beside the SEM in all slices",
-                f"Register the slices, or train and test with --y_misalign {round(rows)} --x_misalign "
-                f"{round(columns)}.",
+                f"Register the slices, or train and test with --y_misalign {undone[0]} --x_misalign {undone[1]}.",
             )
         )
     else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
+import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,7 +18,7 @@ from tempfile import TemporaryDirectory
 from txm2sem.checking.content import SliceContent, blank_images, images_of, judge_content, measure_content
 from txm2sem.checking.figures import Preview, most_displaced, write_figures
 from txm2sem.checking.findings import Finding, sorted_findings
-from txm2sem.checking.judging import judge_pairs
+from txm2sem.checking.judging import common_shift, judge_pairs
 from txm2sem.checking.leaks import ImageName, find_shared_areas, judge_shared_areas
 from txm2sem.checking.measures import Measures
 from txm2sem.checking.page import write_page
@@ -25,7 +27,7 @@ from txm2sem.checking.resolution import judge_resolution, measure_resolution
 from txm2sem.checking.scores import expected_scores
 from txm2sem.checking.sources import IMAGES, Place, SlicePixels, Sources, open_sources, read_slice
 from txm2sem.checking.summary import numbers_of
-from txm2sem.config import DataOptions
+from txm2sem.config import RECIPES, DataOptions
 from txm2sem.data.slices import read_shifted
 from txm2sem.errors import UserError
 from txm2sem.files import make_folder, set_aside, write_text
@@ -183,7 +185,7 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
     findings += [
         *judge_shared_areas(measures.shared),
         *judge_content(measures.contents),
-        *judge_pairs(judged),
+        *judge_pairs(judged, options),
         *judge_resolution(measures.resolution),
     ]
     return measures, findings
@@ -197,7 +199,7 @@ def shifted(pixels: SlicePixels, options: DataOptions) -> SlicePixels:
     rows, columns = map(slice, (0, 0), txm.shape)
     shift = options.y_misalign, options.x_misalign
     moved = read_shifted(lambda *window: txm[window], txm.shape, rows, columns, shift)
-    return SlicePixels({**pixels.images, "txm": moved}, pixels.masks)
+    return SlicePixels({**pixels.images, "txm": moved}, pixels.masks, pixels.bars)
 
 
 def _blank(contents: dict[Place, SliceContent]) -> set[Place]:
@@ -235,10 +237,14 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
     if counts["problem"]:
         plural = "problems" if counts["problem"] > 1 else "problem"
         return f"not ready to train: solve {counts['problem']} {plural} first"
-    factor = measures.resolution.factor if measures.resolution else 1
-    words = ["txm2sem", "train", "--dataroot", str(dataroot), "--model", "srgan" if factor > 1 else "feedforward"]
-    words += ["--patch_size", str(measures.scores.patch_size if measures.scores else options.patch_size)]
-    words += ["--downsample_factor", str(factor)]
+    name = re.sub(r"[^\w.-]+", "_", dataroot.resolve().name, flags=re.ASCII).strip("._-") or "rock"
+    words = ["txm2sem", "train", "--recipe", "translate", "--dataroot", str(dataroot), "--name", name]
+    patch_size = RECIPES["translate"]["patch_size"]
+    if measures.scores is not None and measures.scores.patch_size < patch_size:
+        words += ["--patch_size", str(measures.scores.patch_size)]
+    shift = common_shift(measures.pairs, options)
+    if shift is not None:
+        options = dataclasses.replace(options, y_misalign=shift[0], x_misalign=shift[1])
     for option in fields(options):
         value = getattr(options, option.name)
         if option.name != "patch_size" and value != option.default:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from txm2sem.checking.findings import Finding
 from txm2sem.config import DataOptions, Phase
+from txm2sem.data.bars import DataBar, find_bar, without_bar
 from txm2sem.data.pixels import are_grey
 from txm2sem.data.slices import MASK_NAMES, has_split, split_folder
 from txm2sem.data.stacks import SliceCache, TiffSlices, find_slices
@@ -69,10 +70,12 @@ class SlicePixels:
     Attributes:
         images: TXM and SEM, (H, W), in their dtypes; pixels that were not finite are 0.
         masks: True inside, (H, W); those that are absent or could not be read are missing.
+        bars: data bars of the images, which are 0 in them.
     """
 
     images: Mapping[Literal["txm", "sem"], NDArray[Any]]
     masks: Mapping[Kind, NDArray[np.bool_]]
+    bars: Mapping[Literal["txm", "sem"], DataBar] = field(default_factory=dict)
 
     def valid(self) -> NDArray[np.bool_]:
         """Return which pixels are uncharged and not 0 in the images that are there, (H, W)."""
@@ -141,9 +144,11 @@ def read_slice(sources: Sources, place: Place) -> tuple[SlicePixels, list[Findin
                 "All images and masks of a slice must show the same pixels: register and crop them first.",
             )
         )
+    bars = {kind: find_bar(found[kind]) for kind in IMAGES if kind in found}
     pixels = SlicePixels(
-        images={kind: found[kind] for kind in IMAGES if kind in found},
+        images={kind: without_bar(found[kind], bar) for kind, bar in bars.items()},
         masks={kind: found[kind] > 0 for kind in MASK_NAMES if kind in found},
+        bars={kind: bar for kind, bar in bars.items() if bar is not None},
     )
     return pixels, findings
 

@@ -46,7 +46,7 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
     with repair.draft.begin(repair.identity) as stage:
         if stage == "whole":
             return RepairReport([f"{len(repair)} slices, which were whole already"], out / picture)
-        shares, fringes, shown = [], [], []
+        shares, fringes, shown, bars = [], [], [], []
         rows = rows_to_show(len(repair))
         wanted = set(rows[:: max(1, -(-len(rows) // SHOWN))])
         for index, repaired in enumerate(
@@ -54,6 +54,7 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
         ):
             shares.append(float(repaired.mask.mean()))
             fringes.append(repaired.fringe)
+            bars += [repaired.bar] if repaired.bar is not None else []
             if index in wanted:
                 shown.append(_thinned(repaired))
         title = f"{folder}, repaired by {command.run.name or 'kriging'}"
@@ -71,6 +72,8 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
             f"charged: {options.min_area} or more connected pixels of at least {repair.saturation:g}, and "
             f"{repair.dilation} pixels around them; masks in {out / 'charge'}"
         )
+    if bars:
+        lines.append(f"note: {max(bars, key=bars.count)} of {len(bars)} slices are a data bar, and left as they are")
     if max(fringes) > BRIGHT_FRINGE:
         lines.append(
             f"note: next to the repaired regions the slices are up to {max(fringes):.0%} on the way from intact to "
@@ -109,4 +112,4 @@ def _limits(image: NDArray[np.generic], mask: NDArray[np.bool_]) -> tuple[float,
 
 
 def _thinned(item: RepairedSlice) -> RepairedSlice:
-    return RepairedSlice(item.name, *map(thinned, (item.before, item.after, item.mask)))
+    return RepairedSlice(item.name, thinned(item.before), thinned(item.after), thinned(item.mask))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, label
 
 from txm2sem.data import TiffStack
+from txm2sem.data.bars import find_bar, without_bar
 from txm2sem.errors import UserError
 
 
@@ -19,7 +20,8 @@ def saturation_of(stack: TiffStack, text: str) -> float:
         UserError: the text is neither a number nor `auto`.
     """
     if text == "auto":
-        return max(float(stack.read(index, *map(slice, stack.shape)).max()) for index in range(len(stack)))
+        images = (stack.read(index, *map(slice, stack.shape)) for index in range(len(stack)))
+        return max(float(without_bar(image, find_bar(image)).max()) for image in images)
     try:
         return float(text)
     except ValueError:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from txm2sem.config import RepairCommand, to_mapping
 from txm2sem.data import TiffStack
+from txm2sem.data.bars import DataBar, find_bar, without_bar
 from txm2sem.data.images import Kept, kept_of, open_image, write_image
 from txm2sem.data.readers.base import stamp
 from txm2sem.drafts import Draft
@@ -61,12 +62,14 @@ class RepairedSlice:
         before: the SEM as it was, (rows, columns), in the file's dtype.
         after: the same with the charge repaired.
         mask: (rows, columns), True where it was repaired.
+        bar: its data bar, which was left as it was.
     """
 
     name: str
     before: NDArray[Any]
     after: NDArray[Any]
     mask: NDArray[np.bool_]
+    bar: DataBar | None = None
 
     @property
     def fringe(self) -> float:
@@ -162,11 +165,14 @@ class FolderRepair:
                 same call goes on there.
         """
         for index, path in enumerate(self.sem.paths):
-            sem, mask = read(self.sem, index), self._mask(index)
+            sem = read(self.sem, index)
+            bar = find_bar(sem)
+            seen = without_bar(sem, bar)
+            mask = self._mask(index, seen)
             if self._is_done(path):
-                yield RepairedSlice(path.name, sem, open_image(self.result / path.name).read(), mask)
+                yield RepairedSlice(path.name, sem, open_image(self.result / path.name).read(), mask, bar)
                 continue
-            repaired = RepairedSlice(path.name, sem, self._repair(index, sem, mask), mask)
+            repaired = RepairedSlice(path.name, sem, self._repair(index, sem, seen, mask), mask, bar)
             if self.saturation is not None:
                 levels = mask.astype(np.uint8) * 255
                 write_image(self.result / "charge" / path.name, levels, Kept(open_image(path).pixel_size))
@@ -177,8 +183,7 @@ class FolderRepair:
         """Say whether a slice has been repaired: its file is the last one written."""
         return (self.result / path.name).exists()
 
-    def _mask(self, index: int) -> NDArray[np.bool_]:
-        sem = read(self.sem, index)
+    def _mask(self, index: int, sem: NDArray[Any]) -> NDArray[np.bool_]:
         if self.saturation is None:
             assert self.charge is not None
             mask = self._beside(self.charge, index) > 0
@@ -187,13 +192,13 @@ class FolderRepair:
         charged: NDArray[np.bool_] = dilated(mask, self.dilation) & (sem != 0)
         return charged
 
-    def _repair(self, index: int, sem: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
+    def _repair(self, index: int, sem: NDArray[Any], seen: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
         repaired = sem.copy()
         if not mask.any():
             return repaired
         txm = None if self.txm is None else self._beside(self.txm, index)
         try:
-            filled = self.fill(sem, mask, txm, index)
+            filled = self.fill(seen, mask, txm, index)
         except UserError as error:
             raise UserError(f"{self.sem.paths[index]}: {error}") from error
         repaired[mask] = to_dtype(filled[mask], sem.dtype)

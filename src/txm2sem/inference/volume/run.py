@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -129,8 +129,17 @@ class VolumeRun:
                 self.store.clear()
             yield self.stage
 
-    def attach(self) -> BlockTranslator:
+    @property
+    def room(self) -> dict[str, float]:
+        """What a process may have in memory before it translates a plane, by the axis of the pass [bytes]."""
+        limit, workers = memory_limit(self.command.volume.memory), self.command.volume.workers
+        return self.opened.demand.room(self.passes, (limit - self.base_memory) / workers if workers else limit)
+
+    def attach(self, room: Mapping[str, float]) -> BlockTranslator:
         """Return what translates blocks, once `begin` has been called here or in another process.
+
+        Args:
+            room: that of the process which has called it.
 
         Raises:
             UserError: the statistics have been damaged since.
@@ -149,7 +158,7 @@ class VolumeRun:
             grey=opened.grey,
             passes=self.store.passes,
             arrays=self.store.arrays(),
-            room=opened.demand.room(self.passes, self._memory_of_process),
+            room=room,
             truth=opened.truth,
             channels=opened.channels,
             seed=self.command.run.seed,
@@ -184,7 +193,7 @@ class VolumeRun:
         self.store.clear()  # what processes that died have left
 
     def _translate_here(self, progress: Callable[[int], Any]) -> None:
-        work = self.attach()
+        work = self.attach(self.room)
 
         def keep(block: Block, result: BlockResult) -> None:
             self.keep(work, block, result)
@@ -336,11 +345,6 @@ class VolumeRun:
     @property
     def _axes(self) -> str:
         return "yxz" if self.command.volume.z_blend else "z"
-
-    @property
-    def _memory_of_process(self) -> float:
-        limit, workers = memory_limit(self.command.volume.memory), self.command.volume.workers
-        return (limit - self.base_memory) / workers if workers else limit
 
     def _plan(self) -> list[Pass]:
         limit = memory_limit(self.command.volume.memory)

@@ -49,19 +49,22 @@ class Job:
     Attributes:
         command, source, output: those of the run.
         run: names it, so that a process that outlives it does not write into the next one.
+        room: memory for what is not a tile, see `VolumeRun.room`.
     """
 
     command: VolumeCommand
     source: VolumeInput
     output: Path
     run: str
+    room: tuple[tuple[str, float], ...]
 
     @classmethod
     def of(cls, run: VolumeRun) -> Job:
         """Return that of a run which has begun."""
         # Workers of a cluster have other current folders.
         places = dataclasses.replace(run.command.run, checkpoints_dir=run.command.run.checkpoints_dir.absolute())
-        return cls(dataclasses.replace(run.command, run=places), run.source, run.paths.output, run.store.draft.run)
+        command = dataclasses.replace(run.command, run=places)
+        return cls(command, run.source, run.paths.output, run.store.draft.run, tuple(run.room.items()))
 
     def open(self, threads: int) -> Callable[[Block], None]:
         """Open volume and model; return what translates a block, from reading it to saying that it is done.
@@ -78,7 +81,7 @@ class Job:
         torch.set_num_threads(threads)
         run = VolumeRun(self.command, self.source, self.output)
         run.store.check_run(self.run)
-        work = run.attach()
+        work = run.attach(dict(self.room))
         return lambda block: run.keep(work, block, work.translate(block, work.read(block), lambda voxels: None))
 
 

@@ -305,7 +305,7 @@ def said(path: Path) -> dict[str, Any]:
             "photometric": page.photometric,
             "ImageJ": {name: (file.imagej_metadata or {}).get(name) for name in names},
             "OME": file.ome_metadata,
-            **{str(code): page.tags.valueof(code) for code in (270, 271, 306, 34118, 34682, 50431)},
+            **{str(code): page.tags.valueof(code) for code in (270, 271, 306, 34118, 34682, 50431, 50838)},
         }
 
 
@@ -313,14 +313,16 @@ ZEISS = b"\r\nAP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 10.00 nm\r\n\0"
 FEI = "[Scan]\r\nPixelWidth=1.0E-8\r\nPixelHeight=1.0E-8\r\n"
 TESCAN = b"\0\x02PixelSizeX=1e-008\r\nPixelSizeY=1e-008\r\n\xff"
 
+INFO = "ImageJ says in numbers of several bytes how long this is"
+
 KEPT: dict[str, dict[str, Any]] = {
-    "imagej": {"imagej": True, "photometric": None, "resolution": (0.1, 0.1), "metadata": {"unit": "nm", "max": 9.0}},
+    "imagej": {"imagej": True, "photometric": None, "resolution": (0.1, 0.1), "metadata": {"unit": "nm", "Info": INFO}},
     "imagej-big-endian": {
         "imagej": True,
         "photometric": None,
         "byteorder": ">",
         "resolution": (0.1, 0.2),
-        "metadata": {"unit": r"\u00B5m", "yunit": "nm"},
+        "metadata": {"unit": r"\u00B5m", "yunit": "nm", "Info": INFO},
     },
     "ome": {"ome": True, "metadata": {"axes": "YX", "PhysicalSizeX": 10, "PhysicalSizeXUnit": "nm"}},
     "fei": {"metadata": None, "extratags": [(34682, 2, 0, FEI, True), (271, 2, 0, "FEI Company", True)]},

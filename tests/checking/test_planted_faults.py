@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, rotate, shift
 
 from txm2sem.checking import CheckReport, Finding, check_data_root
 from txm2sem.config import DataOptions, PhantomOptions
@@ -71,11 +72,10 @@ def test_a_sound_phantom_is_ready(images: Path) -> None:
     before = {path: path.read_bytes() for path in images.rglob("*.tif")}
     report = check(images)
     assert not serious(report)
-    assert report.verdict == (
-        "ready to train with: txm2sem train --recipe translate --dataroot "
-        + str(images)
-        + " --name images --patch_size 64 "
-        "--num_test 4"
+    estimate, command = report.verdict.split(" on this processor, with: ")
+    assert re.fullmatch(r"ready to train, about [0-9.]+ (s|min|h|days)", estimate)
+    assert command == (
+        f"txm2sem train --recipe translate --dataroot {images} --name images --patch_size 64 --num_test 4"
     )
     assert {path: path.read_bytes() for path in images.rglob("*.tif")} == before
     assert report.measures.scores is not None
@@ -95,9 +95,9 @@ def test_a_shifted_slice_is_found_with_its_vector(images: Path) -> None:
     report = check(images)
     finding = only(report, "warning", "shifted")
     assert finding.where == where
-    (shift,) = [pair.whole for at, pair in report.measures.pairs.items() if str(at) == where]
-    assert shift is not None
-    assert (shift.rows, shift.columns) == pytest.approx((3, 0), abs=0.5)
+    (found,) = [pair.whole for at, pair in report.measures.pairs.items() if str(at) == where]
+    assert found is not None
+    assert (found.rows, found.columns) == pytest.approx((3, 0), abs=0.5)
     assert "down" in finding.text
     assert "3 warnings" not in report.verdict
     assert "1 warning" in report.verdict
@@ -226,6 +226,44 @@ def test_a_slice_that_is_missing_or_of_another_size_is_a_problem(images: Path) -
     report = check(images)
     assert {finding.kind for finding in serious(report)} == {"missing", "size"}
     assert [finding.where for finding in serious(report) if finding.kind == "size"] == [where]
+
+
+def test_turned_and_shifted_slices_show_no_areas_in_common(images: Path) -> None:
+    for path in slices(images, "txm"):
+        change(path, lambda txm: shift(rotate(txm, 1.5, reshape=False, order=1), (6, -9), order=1))
+    assert "shared" not in {finding.kind for finding in serious(check(images))}
+
+
+def test_a_data_bar_is_a_problem_that_names_its_rows(images: Path) -> None:
+    for number, path in enumerate(slices(images, "sem")):
+        text = np.repeat(np.random.default_rng(number).random((12, 28)) < 0.6, 3, axis=1)
+
+        def with_bar(sem: NDArray[Any], text: NDArray[np.bool_] = text) -> NDArray[Any]:
+            sem[-24:] = 0
+            sem[-18:-6, 10:94][text] = 255
+            return sem
+
+        change(path, with_bar)
+    problems = [finding for finding in check(images).findings if finding.level == "problem"]
+    assert [finding.kind for finding in problems] == ["bar"]
+    assert "the last 24 rows" in problems[0].text
+
+
+def test_a_check_that_is_cut_off_leaves_an_earlier_report_and_goes_on_anew(
+    images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = check(images)
+    kept = first.paths.page.read_bytes()
+
+    def full(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("txm2sem.checking.run.write_page", full)
+        check(images)
+    assert first.paths.page.read_bytes() == kept
+    assert sorted(path.name for path in images.parent.iterdir()) == ["images", "images_check"]
+    assert check(images).earlier is not None
 
 
 def test_a_folder_without_splits_is_refused(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ FAST = "--num_test 2 --patch_size 32"
 def test_it_prints_a_verdict_and_writes_a_report(program: Program, images: Path) -> None:
     outcome = program("check images", FAST)
     assert outcome.status == 0, outcome.err
-    assert "ready to train with" in outcome.out
+    assert "\nready to train" in f"\n{outcome.out}"
     assert "txm2sem train --recipe translate --dataroot images" in outcome.out
     numbers = json.loads(Path("images_check/report.json").read_text())
     assert numbers["counts"]["problem"] == 0

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from txm2sem.checking.content import SliceContent, blank_images, images_of, judge_content, measure_content
+from txm2sem.checking.duration import training_seconds
 from txm2sem.checking.figures import Preview, most_displaced, write_figures
 from txm2sem.checking.findings import Finding, sorted_findings
 from txm2sem.checking.judging import common_shift, judge_pairs
@@ -29,10 +29,15 @@ from txm2sem.checking.sources import IMAGES, Place, SlicePixels, Sources, open_s
 from txm2sem.checking.summary import numbers_of
 from txm2sem.config import RECIPES, DataOptions
 from txm2sem.data.slices import read_shifted
+from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
-from txm2sem.files import make_folder, set_aside, write_text
+from txm2sem.files import write_text
+from txm2sem.inference.volume.plan import format_seconds
 from txm2sem.metrics import Landmarks, Pixels, inner, landmark_spacing
 from txm2sem.runs import CheckPaths
+
+RECIPE = "translate"
+"""What is advised."""
 
 Progress = Callable[[float, str], None]
 """Is told which share of the work is done, 0 to 1, and what comes next."""
@@ -238,10 +243,11 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
         plural = "problems" if counts["problem"] > 1 else "problem"
         return f"not ready to train: solve {counts['problem']} {plural} first"
     name = re.sub(r"[^\w.-]+", "_", dataroot.resolve().name, flags=re.ASCII).strip("._-") or "rock"
-    words = ["txm2sem", "train", "--recipe", "translate", "--dataroot", str(dataroot), "--name", name]
-    patch_size = RECIPES["translate"]["patch_size"]
+    words = ["txm2sem", "train", "--recipe", RECIPE, "--dataroot", str(dataroot), "--name", name]
+    patch_size = RECIPES[RECIPE]["patch_size"]
     if measures.scores is not None and measures.scores.patch_size < patch_size:
-        words += ["--patch_size", str(measures.scores.patch_size)]
+        patch_size = measures.scores.patch_size
+        words += ["--patch_size", str(patch_size)]
     shift = common_shift(measures.pairs, options)
     if shift is not None:
         options = dataclasses.replace(options, y_misalign=shift[0], x_misalign=shift[1])
@@ -250,7 +256,8 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
         if option.name != "patch_size" and value != option.default:
             words += [f"--{option.name}"] if value is True else [f"--{option.name}", str(value)]
     warned = f" ({counts['warning']} warnings to look at)" if counts["warning"] else ""
-    return f"ready to train with{warned}: {shlex.join(words)}"
+    takes = format_seconds(training_seconds(RECIPE, patch_size))
+    return f"ready to train{warned}, about {takes} on this processor, with: {shlex.join(words)}"
 
 
 def _previews(sources: Sources, options: DataOptions, places: list[Place]) -> dict[Place, Preview]:
@@ -262,15 +269,10 @@ def _previews(sources: Sources, options: DataOptions, places: list[Place]) -> di
 def _write(
     paths: CheckPaths, measures: Measures, previews: dict[Place, Preview], findings: list[Finding], verdict: str
 ) -> Path | None:
-    make_folder(paths.output.parent)
-    try:
-        with TemporaryDirectory(prefix=f".{paths.output.name}.", dir=paths.output.parent) as beside:
-            draft = CheckPaths(Path(beside) / paths.output.name)
-            figures = write_figures(draft, measures.pairs, previews, measures.resolution)
-            write_text(draft.numbers, numbers_of(measures, findings, verdict))
-            write_page(draft, measures, findings, verdict, figures)
-            earlier = set_aside([paths.output], paths.output)
-            draft.output.replace(paths.output)
-    except OSError as error:
-        raise UserError(f"cannot write {paths.output}: {error.strerror}; pass another --output") from error
-    return earlier
+    draft = Draft(paths.output, "check", resumable=False)
+    with draft.begin({}, replaced=True):
+        new = CheckPaths(draft.folder / "report")
+        figures = write_figures(new, measures.pairs, previews, measures.resolution)
+        write_text(new.numbers, numbers_of(measures, findings, verdict))
+        write_page(new, measures, findings, verdict, figures)
+        return draft.finish(new.output)

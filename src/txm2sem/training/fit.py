@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from txm2sem.checkpoints import NotFiniteError, load, load_network
 from txm2sem.config import ModelOptions, ScheduleOptions, TrainCommand, run_name, to_mapping
 from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, check_channels, size_option
+from txm2sem.data.bars import check_bars
 from txm2sem.details import training_details
 from txm2sem.devices import parse_gpu_ids
 from txm2sem.errors import UserError
@@ -62,6 +63,8 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
     check_memory(command.model)
     training = AlignedSlices.open(command.run.dataroot, command.sampling.phase, command.data)
     validation = AlignedSlices.open(command.run.dataroot, "val", command.data)
+    for note in check_bars(training):
+        echo(note)
     model = MODELS[command.model.model]
     command = model.resolve(command, training)
     module = model(command, clock)

@@ -175,6 +175,14 @@ def test_a_link_leads_to_a_file_beside_it(tmp_path: Path, dataset: str, place: s
         np.testing.assert_array_equal(reader.read(*ALL), noise())
 
 
+def test_a_file_that_is_a_link_itself_has_its_sources_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    write(tmp_path / "there" / "data.h5", volume=noise())
+    write_link(tmp_path / "there" / "master.h5", h5py.ExternalLink("data.h5", "/volume"))
+    (tmp_path / "scan.h5").symlink_to(tmp_path / "there" / "master.h5")
+    np.testing.assert_array_equal(open_volume(VolumeInput(tmp_path / "scan.h5")).read(*ALL), noise())
+
+
 def test_a_link_to_a_group_leads_to_what_it_has(tmp_path: Path) -> None:
     write(tmp_path / "data.h5", entry__volume=noise())
     path = write_link(tmp_path / "master.h5", h5py.ExternalLink("data.h5", "/entry"))
@@ -337,6 +345,17 @@ def test_coordinates_elsewhere_are_not_read(tmp_path: Path) -> None:
         del file["entry/data/z"]
         file["entry/data/z"] = h5py.ExternalLink("../z.h5", "/z")
     assert open_volume(VolumeInput(path)).voxel_size is None
+
+
+@pytest.mark.parametrize("name", ["signal", "axes"])
+@pytest.mark.parametrize("value", [3, "", np.zeros(0), h5py.Empty("f4"), np.zeros((2, 2)), "nothing"])
+def test_attributes_of_nexus_that_say_nothing(tmp_path: Path, name: str, value: Any) -> None:
+    path = write(tmp_path / "a.nxs", entry__data=noise())
+    with h5py.File(path, "a") as file:
+        file["entry"].attrs["signal"] = "data"
+        file["entry"].attrs[name] = value
+    axes = "zyx" if name == "axes" else ""
+    np.testing.assert_array_equal(open_volume(VolumeInput(path, axes=axes)).read(*ALL), noise())
 
 
 def test_ilastik_says_resolution_with_its_unit_alone(tmp_path: Path) -> None:

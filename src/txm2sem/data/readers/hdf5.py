@@ -36,7 +36,8 @@ class Hdf5Volume(StoredVolume):
             self._files = Hdf5Files(path)
             self._dataset = _open_dataset(self._files, dataset, str(path))
             layout = layout_of(self._files, self._dataset)
-            self.name = f"{path.parent / self._files.inside(self._dataset.file)}{self._dataset.name}"
+            file = self._dataset.file
+            self.name = f"{path if file == self._files.main else file.filename}{self._dataset.name}"
             self.shape = layout.shape
             self.axes = layout.axes
             self.steps = tuple(step for step, _ in layout.grid)

@@ -25,7 +25,7 @@ class Hdf5Files:
     maker of the file wants. Here they are followed step by step, and what leads out of the folder is refused.
 
     Args:
-        path: the file.
+        path: the file, or a link to it.
 
     Attributes:
         main: the file, open.
@@ -35,19 +35,16 @@ class Hdf5Files:
     """
 
     def __init__(self, path: Path) -> None:
-        self.folder = path.absolute().parent
+        path = path.resolve()
+        self.folder = path.parent
         self._opened: dict[Path, h5py.File] = {}
         self._stamps: dict[Path, str] = {}
-        self.main = self.open(self.folder / path.name)
+        self.main = self.open(path)
 
     @property
     def stamps(self) -> list[str]:
         """What the files that have been used were then: name, size and time of change."""
         return [self._stamps[path] for path in sorted(self._stamps)]
-
-    def inside(self, file: h5py.File) -> Path:
-        """Return the path of a file in the folder."""
-        return Path(file.filename).relative_to(self.folder)
 
     def beside(self, name: str, file: h5py.File) -> Path:
         """Return the path of a file that another one refers to, whether it is there or not.

@@ -87,7 +87,7 @@ def nexus_signals(files: Hdf5Files, file: h5py.File) -> list[tuple[h5py.Group, h
 
     def visit(_: str, item: object) -> None:
         if isinstance(item, h5py.Group) and "signal" in item.attrs:
-            signal = _find(files, item, texts(item.attrs["signal"])[0])
+            signal = _find(files, item, _text(item.attrs["signal"]) or "")
             if isinstance(signal, h5py.Dataset):
                 found.append((item, signal))
 
@@ -126,13 +126,15 @@ def _grid(files: Hdf5Files, scale: object, length: int) -> Along:
 
 
 def _values(files: Hdf5Files, dataset: h5py.Dataset) -> NDArray[Any] | None:
-    """Return all values of a small data set; None where they are not stored."""
-    absent = absent_voxels(files, dataset, tuple(map(range, dataset.shape)))
-    return None if absent.voxels else np.asarray(dataset[()])
+    """Return all values of a small data set; None where they are not stored, or nothing is read from there."""
+    with suppress(UserError):
+        if not absent_voxels(files, dataset, tuple(map(range, dataset.shape))).voxels:
+            return np.asarray(dataset[()])
+    return None
 
 
 def _text(value: object) -> str | None:
-    return None if value is None else texts(value)[0]
+    return None if value is None else next(iter(texts(value)), None)
 
 
 def _tagged(dataset: h5py.Dataset) -> list[Along]:

@@ -149,7 +149,7 @@ def _coordinates(folder: Path, root: zarr.Group, path: str, length: int) -> Alon
         return NOWHERE
     if absent_parts(folder / path, array, (range(length),)).voxels:
         return NOWHERE
-    return grid_of(np.asarray(array[:]), texts(array.attrs["units"])[0])
+    return grid_of(np.asarray(array[:]), next(iter(texts(array.attrs["units"])), None))
 
 
 @dataclass(frozen=True)

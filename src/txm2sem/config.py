@@ -496,9 +496,10 @@ class WholeVolumeOptions(Options):
     memory: str = "auto"
     """memory to use in all, e.g. 8GB; auto: a quarter of the machine's"""
     workers: int = _between(0, 1024, 0)
-    """processes on this machine that share the work; 0 computes in this one"""
+    """processes on this machine that share the work, and the memory with this one; 0 computes in this one"""
     scheduler: str = ""
-    """address of a dask scheduler whose workers share the work, e.g. tcp://10.0.0.5:8786; they see the same files"""
+    """address of a dask scheduler whose workers share the work, e.g. tcp://10.0.0.5:8786; they see the same files. Who
+    reaches that address can run programs as its owner: tls:// and dask's own settings keep others out"""
     dry_run: bool = False
     """print the plan (tiles, memory, time) and stop"""
     epoch: str = _name("latest")

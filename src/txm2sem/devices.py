@@ -82,6 +82,16 @@ def computes_bf16(device: torch.device) -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+def adds_8_bit_products_exactly() -> bool:
+    """Say whether the processor adds products of 8-bit integers in 32 bits.
+
+    On x86 that takes instructions of their own (VNNI). Without them two products are added in 16 bits first, and their
+    sum is cut off at the largest number there is, which is wrong without a word where weights have all 8 bits
+    (https://oneapi-src.github.io/oneDNN/dev_guide_int8_computations.html).
+    """
+    return platform.machine().lower() not in ("x86_64", "amd64") or bool(torch.cpu._is_vnni_supported())
+
+
 def memory_format_of(device: torch.device) -> torch.memory_format:
     """Return how images (N, C, H, W) and the kernels of convolutions lie in a device's memory.
 

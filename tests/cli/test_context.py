@@ -222,4 +222,4 @@ def test_a_gap_among_the_neighbours_of_a_cube_is_named(program: Program) -> None
         outcome = program("test", IDENTITY, MODE, f"--context_slices 1 --patch_size {SIZE} --z_ind {z}")
         assert outcome.status == status, outcome.err
     assert "every slice from 001.tif to 015.tif" in outcome.err
-    assert "14 is missing" in outcome.err
+    assert "these are missing: 14;" in outcome.err

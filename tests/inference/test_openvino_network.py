@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from txm2sem.config import GeneratorName, ModelOptions, NormName
+from txm2sem.devices import adds_8_bit_products_exactly
 from txm2sem.errors import UserError
 from txm2sem.inference.openvino_network import OpenVinoNetwork, find_ranges, import_openvino
 from txm2sem.networks import build_generator, initialise, peak_bytes, size_multiple, smallest_side
@@ -68,7 +69,9 @@ def test_every_generator_is_the_same_in_float32_and_near_in_integers(net: str, n
     quantised = OpenVinoNetwork(generator, CHANNELS, find_ranges(generator, [source]))
     # Each layer rounds to a 256th of its range, about a hundredth of its values' spread, and 10 to 30 layers follow one
     # another; a wrong range, scale or place makes errors of the order of the prediction itself.
-    assert 1e-6 < relative_error(quantised(source), expected) < 0.12
+    # Weights have half the steps on processors that would cut sums of 8-bit products off.
+    limit = 0.12 if adds_8_bit_products_exactly() else 0.15
+    assert 1e-6 < relative_error(quantised(source), expected) < limit
     assert all(torch.equal(value, before[key]) for key, value in generator.state_dict().items())
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from txm2sem.devices import adds_8_bit_products_exactly
 from txm2sem.errors import UserError
 
 Ranges = dict[str, tuple[float, float]]
@@ -277,7 +278,8 @@ class _Translation(fx.Interpreter):
         if self.ranges is None:
             return self.ops.constant(weight)
         others = tuple(number for number in range(weight.ndim) if number != axis)
-        scale = np.abs(weight).max(others, keepdims=True) / 127
+        # Half the steps where sums of products would be cut off otherwise.
+        scale = np.abs(weight).max(others, keepdims=True) / (127 if adds_8_bit_products_exactly() else 63)
         scale[scale == 0] = 1
         whole = self.ops.constant(np.round(weight / scale).astype(np.int8))
         return self.ops.multiply(self.ops.convert(whole, np.float32), self.ops.constant(scale.astype(np.float32)))

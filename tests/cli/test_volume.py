@@ -391,7 +391,7 @@ FAULTS = [
     pytest.param(_no_folder, "", ["txm_full_stack", "000.tif", "z order"], id="no folder"),
     pytest.param(_no_slices, "", ["has no TIFF slices"], id="no slices"),
     pytest.param(_few_slices, "", ["found 11", "000.tif to 010.tif", "--patch_size"], id="few slices"),
-    pytest.param(_gap, "", ["4, 6 are missing", "000.tif to 013.tif"], id="gap"),
+    pytest.param(_gap, "", ["these are missing: 4, 6;", "000.tif to 013.tif"], id="gap"),
     pytest.param(_duplicate, "", ["004.tif and TXM004.tif", "both slice 4"], id="duplicate"),
     pytest.param(_other_size, "", ["29 x 40", "30 x 40"], id="slices of different size"),
     pytest.param(_damaged, "", ["004.tif"], id="damaged"),
@@ -404,7 +404,6 @@ FAULTS = [
     pytest.param(_unchanged, "--z_ind 9", ["--z_ind 9", "0 to 8", "20 slices", "11 remain"], id="z"),
     pytest.param(_unchanged, "--z_ind 99", ["0 to 8", "0 remain"], id="z beyond"),
     pytest.param(_unchanged, "--patch_size 31", ["--patch_size 31", "30 x 40", "at most 30"], id="patch size"),
-    pytest.param(_unchanged, "--save_name a/b", ["--save_name 'a/b'", "without /"], id="save name"),
     pytest.param(_unchanged, "--txm_range 9,3", ["--txm_range 9,3"], id="grey range"),
     pytest.param(_unchanged, "--input_nc 3", ["--input_nc 3", "expected 1"], id="channels"),
     pytest.param(_unchanged, "--epoch 7", ["7_net_G.pth"], id="no checkpoint"),
@@ -434,6 +433,7 @@ USAGE_FAULTS = [
     pytest.param("--x_ind -2", ["--x_ind -2", "expected -1 or more"], id="x negative"),
     pytest.param("--z_ind -1", ["--z_ind -1", "expected 0 or more"], id="z negative"),
     pytest.param("--x_ind left", ["--x_ind"], id="x not a number"),
+    pytest.param("--save_name a/b", ["--save_name 'a/b'", "without /"], id="save name"),
     pytest.param("--dataset_mode txm2sem4d", ["txm2sem4d", "did you mean txm2sem3d?"], id="unknown data set"),
 ]
 

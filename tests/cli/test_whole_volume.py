@@ -319,7 +319,7 @@ def test_bad_input_is_an_error_before_anything_is_written(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"007.tif": None}, "lacks slice 7"),
+        ({"007.tif": None}, "these are missing: 7;"),
         ({"x7.tif": rock((1, 50, 70))[0]}, "are both slice 7"),
         ({"007.tif": rock((1, 50, 60))[0]}, "007.tif is 50 x 60 uint8"),
         ({"007.tif": rock((1, 50, 70), "uint16")[0]}, "007.tif is 50 x 70 uint16"),
@@ -349,6 +349,7 @@ def test_a_model_that_is_not_there_is_an_error(program: Program, scan: Path) -> 
 
 def test_an_output_that_exists_is_kept(program: Program, scan: Path) -> None:
     Path("out.ome.zarr").mkdir()
+    Path("out.ome.zarr/mine").touch()
     done = program("volume scan out.ome.zarr", IDENTITY, SIZE)
     assert done.status == 1
     assert "exists and is not overwritten" in done.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -103,9 +104,9 @@ class OpenVolume:
         multiple = size_multiple(self.command.model)
         return receptive_field(self.command.model) if asked < 0 else -(-asked // multiple) * multiple
 
-    @property
+    @cached_property
     def estimates_statistics(self) -> bool:
-        """Whether normalisation statistics are taken from this volume."""
+        """Whether normalisation statistics are taken from this volume; once they are, the network does not tell."""
         return self.command.volume.statistics == "volume" or depend_on_tile(self.predictor.generator)
 
     @property

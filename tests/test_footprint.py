@@ -150,10 +150,12 @@ import re
 from pathlib import Path
 import torch
 from txm2sem.config import ModelOptions
+from txm2sem.devices import computes_bf16
 from txm2sem.networks import build_generator
 torch.set_num_threads(2)
 generator = build_generator(ModelOptions(netG="sr_resnet_6blocks", downsample_factor=4, ngf=16, norm="batch")).eval()
-for side, mixed in ((64, True), (64, False), (512, True), (512, False)):
+kinds = (True, False) if computes_bf16(torch.device("cpu")) else (False,)
+for side, mixed in [(side, mixed) for side in (64, 512) for mixed in kinds]:
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=mixed):
         generator(torch.zeros(1, 1, side, side)[..., ::4, ::4].contiguous()).float()
     print(1024 * int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1]))
@@ -166,9 +168,11 @@ def test_a_process_takes_at_most_this_and_not_much_less() -> None:
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
     command = [sys.executable, "-c", MEASUREMENT]
     output = subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout
-    _, before, *peaks = map(int, output.split())
+    found = list(map(int, output.split()))
+    kinds = len(found) // 2  # 16 bits only where the processor has instructions for them, and never elsewhere
+    before, peaks = found[kinds - 1], found[kinds:]
     options = ModelOptions(netG="sr_resnet_6blocks", downsample_factor=4, ngf=16, norm="batch")
-    for element_bytes, peak in zip((2, 4), peaks, strict=True):
+    for element_bytes, peak in zip((2, 4)[-kinds:], peaks, strict=True):
         expected = peak_bytes(options, 512, 512, element_bytes=element_bytes)
         # Threads and code that is loaded take some megabytes.
         assert peak - before < expected + 8e6

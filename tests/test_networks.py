@@ -206,7 +206,7 @@ class TestDiscriminators:
         assert_gradient_reaches_every_parameter(discriminator, discriminator(image))
 
     def test_no_layers(self) -> None:
-        with pytest.raises(UserError, match="--n_layers_D: expected at least 1, found 0"):
+        with pytest.raises(UserError, match="--n_layers_D 0: expected 1 or more"):
             build_discriminator(ModelOptions(netD="n_layers", n_layers_D=0), 1)
 
 

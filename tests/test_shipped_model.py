@@ -77,9 +77,9 @@ def test_contrast_is_matched_by_default() -> None:
 @pytest.mark.parametrize(
     ("image", "options", "expected"),
     [
-        (np.ones((2, 30, 30), np.uint8), {}, "rows, columns.*translate_array"),
+        (np.ones((2, 30, 30), np.uint8), {}, "rows, columns"),
         (np.ones((30, 30), np.int64), {}, "int64"),
-        (np.full((30, 30), np.inf, np.float32), {}, "the image has the value inf"),
+        (np.full((30, 30), np.inf, np.float32), {}, "not finite"),
         (synthetic_txm(), {"grey": "matched"}, "--grey matched: expected one of auto, match, as_is"),
         (synthetic_txm(), {"gray": "match"}, "there is no option gray.*txm2sem translate"),
         (synthetic_txm(), {"name": "mine"}, "mine"),

@@ -27,8 +27,6 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, options: ModelOptions, input_channels: int, layers: int) -> None:
         super().__init__()
-        if layers < 1:
-            raise UserError(f"--n_layers_D: expected at least 1, found {layers}; 3 is the 70 x 70 PatchGAN")
         widths = [options.ndf * min(2**layer, 8) for layer in range(layers + 1)]
         modules: list[nn.Module] = [
             nn.Conv2d(input_channels, widths[0], kernel_size=4, stride=2, padding=1),

@@ -20,7 +20,8 @@ from txm2sem.errors import UserError
 
 def rock(seed: int, side: int = 256) -> NDArray[np.uint8]:
     field = gaussian_filter(np.random.default_rng(seed).standard_normal((side, side)), 3)
-    return np.clip(120 + 40 * field / field.std(), 1, 254).astype(np.uint8)
+    image: NDArray[np.uint8] = np.clip(120 + 40 * field / field.std(), 1, 254).astype(np.uint8)
+    return image
 
 
 def bar(rows: int, columns: int, ground: int, ink: int, seed: int = 0) -> NDArray[np.uint8]:

@@ -108,8 +108,5 @@ def build_discriminator(options: ModelOptions, input_channels: int) -> nn.Module
     Args:
         options: the options.
         input_channels: channels of all images that it sees together (the condition and the judged image).
-
-    Raises:
-        UserError: `--n_layers_D` is less than 1.
     """
     return DISCRIMINATORS[options.netD](options, input_channels)

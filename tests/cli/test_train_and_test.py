@@ -225,7 +225,7 @@ def test_an_earlier_run_of_the_name_is_moved_aside_whole(program: Program) -> No
     before = {path.name for path in Path("checkpoints/run").iterdir()} - {".lock"}  # which holds the place, not the run
     outcome = program("train --name run", SRGAN, TINY_TRAINING)
     (kept,) = [path for path in Path("checkpoints").iterdir() if path.name != "run"]
-    (kept_results,) = Path("results").iterdir()
+    (kept_results,) = [path for path in Path("results").iterdir() if path.name != "run"]
     assert {path.name for path in kept.iterdir()} == before
     assert (kept_results / "overview.png").exists()
     assert str(kept) in outcome.out

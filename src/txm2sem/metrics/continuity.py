@@ -128,11 +128,15 @@ class ContinuitySums:
         """Return the sums that `to_plain` has written.
 
         Raises:
-            ValueError: these are not such sums.
+            ValueError: these are not such sums, or not finite.
             KeyError: part of them is missing.
         """
         moments = np.asarray(plain["moments"], np.float64).reshape(3, -1, 6)
-        return cls(moments, np.asarray(plain["change"], np.float64).reshape(2), float(plain["shift"]))
+        change = np.asarray(plain["change"], np.float64).reshape(2)
+        shift = float(plain["shift"])
+        if not all(np.isfinite(numbers).all() for numbers in (moments, change, shift)):
+            raise ValueError("expected finite sums")
+        return cls(moments, change, shift)
 
     def continuity(self) -> Continuity:
         """Return the continuity of everything that was summed over."""

@@ -110,8 +110,6 @@ class Measures:
         for scores in (measures.psnr, measures.ssim):
             if not isinstance(scores, list) or not all(type(score) is float for score in scores):
                 raise ValueError(f"expected scores of slices, found {scores}")
-        if not all(np.isfinite(sums.moments).all() and np.isfinite(sums.change).all() for sums in continuity.values()):
-            raise ValueError("expected finite sums")
         return measures
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from txm2sem.figures.overview import OverviewRow, draw_rows, save_figure
 from txm2sem.metrics import psnr, ssim
-from txm2sem.report.overview import OverviewRow, draw_rows, save_figure
 
 TXM, SEM = "TXM (input)", "SEM (truth)"
 EACH = 2

@@ -28,11 +28,11 @@ from torch.utils.data import DataLoader
 from txm2sem.config import TrainCommand, override
 from txm2sem.data import AlignedSlices, EpochSampler, EvaluationPatches
 from txm2sem.data.datasets import TrainingPatches
-from txm2sem.evaluation import Evaluation, fit_trivial_predictions
-from txm2sem.report.phases import fit_phases
-from txm2sem.report.scorecard import Scorecard
-from txm2sem.report.scores import perceptual_or_none
-from txm2sem.report.scores_files import scores_json
+from txm2sem.scores.card import Scorecard
+from txm2sem.scores.document import scores_json
+from txm2sem.scores.evaluation import Evaluation, fit_trivial_predictions
+from txm2sem.scores.phases import fit_phases
+from txm2sem.testing.scores import perceptual_or_none
 
 SIDE, SLICES, PATCH = 2048, 6, 128
 SEED = 0

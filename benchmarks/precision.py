@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.training.curves import read_losses
+from txm2sem.logs import read_losses
 
 OPTIONS = (
     "--model srgan --netG sr_resnet_6blocks --ngf 32 --downsample_factor 2 --patch_size 128 --norm instance "

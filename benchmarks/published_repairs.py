@@ -37,12 +37,12 @@ from txm2sem.cli.parsing import parse_model_command
 from txm2sem.config import RepairCommand, run_name
 from txm2sem.data import GreyRange, to_uint8
 from txm2sem.errors import UserError
-from txm2sem.inference import Predictor
-from txm2sem.inference.repair import fill, telea
+from txm2sem.figures.overview import OverviewRow, draw_rows, save_figure
+from txm2sem.filling import fill, telea
 from txm2sem.metrics import power_spectrum, psnr
-from txm2sem.report.overview import OverviewRow, draw_rows, save_figure
-from txm2sem.report.repair import KRIGING, TELEA, TELEA_WITHOUT_BLACK, RepairScores, kriged, repair_table
+from txm2sem.model import Predictor
 from txm2sem.runs import RunPaths
+from txm2sem.testing.repair import KRIGING, TELEA, TELEA_WITHOUT_BLACK, RepairScores, kriged, repair_table
 
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]

@@ -34,10 +34,10 @@ def shale() -> Path:
 @pytest.fixture
 def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save figures without drawing what is in them: that takes longer than to train and test a tiny model."""
-    monkeypatch.setattr("txm2sem.report.overview.FigureCanvasAgg.draw", lambda canvas: canvas.get_renderer())
+    monkeypatch.setattr("txm2sem.figures.overview.FigureCanvasAgg.draw", lambda canvas: canvas.get_renderer())
 
 
 @pytest.fixture
 def no_perceptual_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the perceptual distance out of scorecards, as where its weights are not installed."""
-    monkeypatch.setattr("txm2sem.inference.perceptual.find_spec", lambda name: None)
+    monkeypatch.setattr("txm2sem.scores.perceptual.find_spec", lambda name: None)

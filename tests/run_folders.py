@@ -15,11 +15,11 @@ from scipy.ndimage import gaussian_filter
 from txm2sem.config import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.files import write_text
 from txm2sem.metrics import Continuity
-from txm2sem.report.continuity import PREDICTION, TRUTH, TXM, continuity_values
-from txm2sem.report.phases import Phases
-from txm2sem.report.scorecard import scorecard
-from txm2sem.report.scores_files import scores_csv, scores_json
 from txm2sem.runs import RunPaths, options_text, write_options
+from txm2sem.scores.card import scorecard
+from txm2sem.scores.continuity import PREDICTION, TRUTH, TXM, continuity_values
+from txm2sem.scores.document import scores_csv, scores_json
+from txm2sem.scores.phases import Phases
 
 PATCHES, SIDE = 14, 32
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 import zarr
 
+from txm2sem.applying.images import translate_image
+from txm2sem.applying.volume import translate_array
 from txm2sem.arrays import grey_array, mask_array, plain_array
 from txm2sem.data.readers import open_volume
 from txm2sem.errors import UserError
-from txm2sem.inference.images import translate_image
-from txm2sem.inference.repair import krige, telea
-from txm2sem.inference.volume import translate_array
+from txm2sem.filling import krige, telea
 from txm2sem.metrics import (
     autocorrelation,
     chord_lengths,

@@ -1,8 +1,9 @@
-"""The layers of the package: a module imports only from lower ones, and pure modules not from each other."""
+"""The layers of the package: a module imports only from lower ones, verbs not from each other, and never in circles."""
 
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,50 +11,66 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 
 LAYERS = [
-    {"errors", "config", "arrays", "files", "drafts"},
+    {"errors", "config", "arrays", "files", "drafts", "quantities"},
     {"networks", "objectives", "metrics", "phantom", "devices", "tiling"},
-    {"data", "runs", "checkpoints", "details", "pages"},
-    {"training", "inference"},
-    {"evaluation", "report", "checking"},
+    {"data", "runs", "checkpoints", "details", "commands", "logs", "results", "pages"},
+    {"model", "scores", "trust", "filling", "figures"},
+    {"training", "testing", "applying", "repairing", "checking", "reporting"},
     {"cli"},
 ]
-PURE = LAYERS[1]
+PURE, VERBS = LAYERS[1], LAYERS[4]
 
 
 def _imports(path: Path) -> set[str]:
-    """Return the top-level modules of the package that a file imports, wherever in it."""
+    """Return the modules of the package that a file imports, wherever in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-        found |= {name.split(".")[1] for name in names if name.startswith("txm2sem.")}
-    return found
+            # What is imported may be a name in a module, or a module in a package.
+            named = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (named & NAMES.keys()) or {node.module}
+    return found & NAMES.keys()
 
 
-def _room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def _name(path: Path) -> str:
+    return ".".join(["txm2sem", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
 
 
-FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+def _room(name: str) -> str:
+    return name.split(".")[1]
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
-def test_imports_go_downwards(path: Path) -> None:
-    room = _room(path)
+NAMES = {_name(path): path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_imports_go_downwards(name: str) -> None:
+    room = _room(name)
     level = next(number for number, layer in enumerate(LAYERS) if room in layer)
     allowed = set().union(*LAYERS[: level + 1])
-    if room in PURE:
-        allowed -= PURE - {room}
-    assert _imports(path) <= allowed
+    if room in PURE | VERBS:
+        allowed -= LAYERS[level] - {room}
+    assert {_room(imported) for imported in _imports(NAMES[name])} <= allowed
+
+
+def test_rooms_and_modules_import_in_no_circle() -> None:
+    """An `__init__`, which only hands on what the modules of its room have, is taken for the room itself."""
+    graph = {name: _imports(path) - {name} for name, path in NAMES.items() if path.name != "__init__.py"}
+    assert list(TopologicalSorter(graph).static_order())  # a CycleError names the circle
+    rooms: dict[str, set[str]] = {}
+    for name, imported in graph.items():
+        rooms.setdefault(_room(name), set()).update({_room(other) for other in imported} - {_room(name)})
+    assert list(TopologicalSorter(rooms).static_order())
 
 
 def test_only_training_knows_lightning_and_only_the_command_line_prints() -> None:
-    for path in FILES:
+    for name, path in NAMES.items():
         tree = ast.parse(path.read_text())
-        if _room(path) != "training":
+        if _room(name) != "training":
             assert "pytorch_lightning" not in path.read_text(), path
-        if _room(path) != "cli":
+        if _room(name) != "cli":
             calls = {
                 node.func.id
                 for node in ast.walk(tree)

@@ -16,7 +16,7 @@ from PIL import Image
 from cli.calls import SRGAN, TINY_TRAINING, Program
 from cli.volumes import rock, voxels, write_network, write_scan
 from txm2sem.devices import computes_bf16
-from txm2sem.inference.backends import Calibration
+from txm2sem.model.backends import Calibration
 
 pytestmark = pytest.mark.openvino
 

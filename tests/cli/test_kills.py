@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cli.calls import Program
 from cli.volumes import IDENTITY, write_identity
-from txm2sem.report.results import NewResults
+from txm2sem.results import NewResults
 
 
 def _image(place: Path) -> str:

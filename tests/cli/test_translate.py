@@ -16,7 +16,7 @@ from PIL import Image
 
 from cli.calls import Program
 from cli.volumes import IDENTITY, write_identity, write_network
-from txm2sem.inference.images import ImageTranslator
+from txm2sem.applying.images import ImageTranslator
 from txm2sem.tiling import Tiling, choose_tiling
 
 MATCH = "--txm_range 0,255 --grey match"
@@ -204,7 +204,7 @@ def test_tiles_cannot_be_seen(program: Program, monkeypatch: pytest.MonkeyPatch)
         grids.append(tiling.grid if tiling else None)
         return tiling
 
-    monkeypatch.setattr("txm2sem.inference.volume.plan.choose_tiling", choose_small)
+    monkeypatch.setattr("txm2sem.applying.volume.plan.choose_tiling", choose_small)
     assert program("translate txm.tif tiles.tif").status == 0
     assert grids
     assert grids[-1] not in (None, (1, 1))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cli.calls import SRGAN, TINY_TRAINING, Program
-from txm2sem.report.results import stretch
+from txm2sem.testing.results import stretch
 
 
 def test_verbose_prints_networks_device_and_images(program: Program, images: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_full_disk_stops_with_a_message_and_keeps_what_was_done(program: Progr
 
 
 def test_a_block_that_cannot_be_written_is_named(program: Program, scan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from txm2sem.inference.volume.blocks import BlockTranslator
+    from txm2sem.applying.volume.blocks import BlockTranslator
 
     class Full:
         """An array whose disk is full after two blocks."""
@@ -225,7 +225,7 @@ def test_a_scheduler_elsewhere_shares_the_work(program: Program, scan: Path) -> 
 def test_a_scheduler_that_does_not_answer_is_an_error(
     program: Program, scan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("txm2sem.inference.volume.cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("txm2sem.applying.volume.cluster.CONNECT_SECONDS", 1)
     done = program(f"volume {COMMAND} --scheduler tcp://127.0.0.1:9")
     assert done.status == 1
     assert "no dask scheduler answers there" in done.err

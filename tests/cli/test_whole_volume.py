@@ -177,7 +177,7 @@ def test_sixteen_bits_keep_their_range(program: Program) -> None:
 def cut_into_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut every plane into 2 x 3 tiles, as if there were little memory."""
     monkeypatch.setattr(
-        "txm2sem.inference.volume.plan.choose_tiling",
+        "txm2sem.applying.volume.plan.choose_tiling",
         lambda shape, halo, multiple, largest_area: Tiling(shape, (2, 3), halo, multiple),
     )
 

@@ -16,7 +16,7 @@ from training.test_accumulation import assert_close, batches, build, train
 from training.test_displays import small_run
 from txm2sem.data import AlignedSlices
 from txm2sem.devices import memory_format_of, move_images
-from txm2sem.inference import Predictor
+from txm2sem.model import Predictor
 from txm2sem.networks import build_generator
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import PatchData, build_trainer, fit

@@ -18,8 +18,8 @@ from txm2sem.data import AlignedSlices
 from txm2sem.data.segmentation import IGNORED, SegmentationEvaluationPatches, SegmentationTrainingPatches
 from txm2sem.data.slices import MaskName
 from txm2sem.errors import UserError
-from txm2sem.inference import Predictor
-from txm2sem.inference.translator import load_translator
+from txm2sem.model import Predictor
+from txm2sem.model.translator import load_translator
 from txm2sem.networks import build_generator
 from txm2sem.objectives import segmentation_loss
 from txm2sem.runs import RunPaths, write_options

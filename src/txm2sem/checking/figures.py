@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.resolution import FACTORS, MIN_COHERENCE, Resolution
 from txm2sem.checking.sources import Place
-from txm2sem.report.overview import save_figure
+from txm2sem.figures.overview import save_figure
 from txm2sem.runs import CheckPaths
 
 PREVIEW_SIDE = 512

@@ -32,8 +32,8 @@ from txm2sem.data.slices import read_shifted
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import write_text
-from txm2sem.inference.volume.plan import format_seconds
 from txm2sem.metrics import Landmarks, Pixels, inner, landmark_spacing
+from txm2sem.quantities import format_seconds
 from txm2sem.runs import CheckPaths
 
 RECIPE = "translate"

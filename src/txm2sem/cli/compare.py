@@ -15,7 +15,7 @@ def main(words: Sequence[str], program: str) -> int:
     if len(names) < 2:
         raise UsageError(f"expected the names of two runs or more, as in: {program} srgan_no_reg srgan_imgreg")
 
-    from txm2sem.report.html import compare_runs
+    from txm2sem.reporting import compare_runs
     from txm2sem.runs import RunPaths
 
     places = command.places

@@ -25,7 +25,7 @@ def main(words: Sequence[str], program: str) -> int:
     check_method(command, given_options(options))
 
     from txm2sem.devices import keep_freed_memory
-    from txm2sem.report.repaired_slices import repair_slices
+    from txm2sem.repairing.slices import repair_slices
 
     keep_freed_memory()
     folder, out = map(Path, places)

@@ -15,7 +15,7 @@ def main(words: Sequence[str], program: str) -> int:
     if len(names) != 1:
         raise UsageError(f"expected the name of a run, as in: {program} srgan_imgreg")
 
-    from txm2sem.report.html import report_run
+    from txm2sem.reporting import report_run
     from txm2sem.runs import RunPaths
 
     paths = RunPaths.of(names[0], command.places.checkpoints_dir, command.places.results_dir)

@@ -14,7 +14,7 @@ def main(words: Sequence[str], program: str) -> int:
 
     from txm2sem.details import test_details
     from txm2sem.devices import keep_freed_memory
-    from txm2sem.report.testing import test_model
+    from txm2sem.testing import test_model
 
     keep_freed_memory()
     if command.run.verbose:

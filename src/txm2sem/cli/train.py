@@ -14,8 +14,8 @@ def main(words: Sequence[str], program: str) -> int:
 
     from tqdm import tqdm
 
+    from txm2sem.commands import next_test
     from txm2sem.devices import keep_freed_memory
-    from txm2sem.report.html.commands import next_test
     from txm2sem.training.fit import fit
 
     keep_freed_memory()

@@ -29,10 +29,10 @@ def main(words: Sequence[str], program: str) -> int:
             f"and a new folder, as in: {program} scan predicted"
         )
 
+    from txm2sem.applying.images import ImageRun
+    from txm2sem.applying.images.report import translate_images
     from txm2sem.details import device_line, generator_lines
     from txm2sem.devices import keep_freed_memory
-    from txm2sem.inference.images import ImageRun
-    from txm2sem.report.translated_images import translate_images
 
     keep_freed_memory()
     run = ImageRun(command, *map(Path, places))

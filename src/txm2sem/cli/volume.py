@@ -10,7 +10,7 @@ from txm2sem.cli.parsing import UsageError, parse_model_command, take_places
 from txm2sem.config import VolumeCommand
 
 if TYPE_CHECKING:
-    from txm2sem.inference.volume import VolumeRun
+    from txm2sem.applying.volume import VolumeRun
 
 
 def main(words: Sequence[str], program: str) -> int:
@@ -28,10 +28,10 @@ def main(words: Sequence[str], program: str) -> int:
     if not command.run.name:
         raise UsageError(f"--name is missing: expected the name of a trained model, {example}")
 
+    from txm2sem.applying.volume import VolumeRun
+    from txm2sem.applying.volume.report import translate_volume
     from txm2sem.data.readers import VolumeInput, parse_voxel_size
     from txm2sem.devices import keep_freed_memory
-    from txm2sem.inference.volume import VolumeRun
-    from txm2sem.report.whole_volume import translate_volume
 
     keep_freed_memory()
     asked = command.volume
@@ -66,8 +66,8 @@ def main(words: Sequence[str], program: str) -> int:
 
 
 def _print_plan(run: VolumeRun) -> None:
+    from txm2sem.applying.volume import describe
     from txm2sem.details import device_line, generator_lines
-    from txm2sem.inference.volume import describe
 
     if run.stage == "begun":
         print(f"going on with {run.paths.work}")

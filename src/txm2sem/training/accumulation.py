@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from txm2sem.config import SamplingOptions
 from txm2sem.errors import UserError
-from txm2sem.inference.predictor import batch_statistics
+from txm2sem.model.predictor import batch_statistics
 
 
 class Part(NamedTuple):

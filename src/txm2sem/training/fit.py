@@ -25,11 +25,11 @@ from txm2sem.details import training_details
 from txm2sem.devices import parse_gpu_ids
 from txm2sem.errors import UserError
 from txm2sem.files import LOCK, held, interpreting, set_aside, write_text
+from txm2sem.logs import cut_logs
 from txm2sem.networks import build_discriminator, build_generator, check_patch_size
 from txm2sem.runs import RunPaths, options_text, write_options
 from txm2sem.training.accumulation import check_parts
 from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog
-from txm2sem.training.curves import cut_logs
 from txm2sem.training.displays import displays
 from txm2sem.training.loading import LoadingError, PatchLoader, ignore_signals
 from txm2sem.training.models import MODELS

@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from txm2sem.config import MODEL_DEFAULTS, DisplayOptions, TrainCommand, to_mapping
+from txm2sem.config import DisplayOptions, TrainCommand
 from txm2sem.files import write_text, write_whole
-from txm2sem.pages import Line, facts, page, plot, section
+from txm2sem.logs import Curve, condense, read_losses, read_scores
+from txm2sem.pages import page, section
+from txm2sem.pages.curves import ABOUT_SCORES, curve_figures, how_condensed
+from txm2sem.pages.options import option_tables
 from txm2sem.runs import RunPaths, read_options
-from txm2sem.training.curves import Curve, condense, read_losses, read_scores
 
 CAPTIONS = {
     "txm": "TXM (input)",
@@ -37,8 +39,6 @@ CAPTIONS = {
 
 IMAGE_NAME = re.compile(r"epoch(\d+)_iter(\d+)_(\w+)\.png")
 SECONDS_BETWEEN_RELOADS = 30
-
-ABOUT_SCORES = "Mean over the validation patches; the band is ± one standard error."
 
 Entries = dict[tuple[int, int], dict[str, Path]]
 """Image files by name, by (epoch, patches of that epoch)."""
@@ -131,44 +131,6 @@ def _state(options: Mapping[str, Any], reached: float, running: bool) -> str:
     return " · ".join(parts)
 
 
-# -- curves ---------------------------------------------------------------------------------------------------------
-
-
-def curve_figures(curves: Iterable[Curve], end: float, note: str) -> str:
-    """Return a drawing of each curve, from epoch 0 to `end`, and a note below them."""
-    drawn = [curve for curve in curves if len(curve.values)]
-    if not drawn:
-        return "<p>Nothing yet.</p>"
-    figures = "\n".join(_figure(curve, end) for curve in drawn)
-    return f'<div class="curves">\n{figures}\n</div>\n<p class="note">{note}</p>'
-
-
-def _figure(curve: Curve, end: float) -> str:
-    unit = " dB" if curve.name.startswith("PSNR") else ""
-    first, last, smallest, largest = (
-        f"{value:.4g}{unit}" for value in (curve.values[0], curve.values[-1], curve.values.min(), curve.values.max())
-    )
-    label = f"{curve.name} by epoch: first {first}, smallest {smallest}, largest {largest}, latest {last}"
-    caption = f"<figcaption><b>{escape(curve.name)}</b> latest {last}</figcaption>"
-    line = Line(curve.name, curve.epochs, curve.values, curve.low, curve.high)
-    return f"<figure>\n{caption}\n{plot([line], label, 'epochs', x_range=(0.0, end))}\n</figure>"
-
-
-def how_condensed(losses: list[Curve]) -> str:
-    """Say how many lines of the log a point of a condensed curve is the mean of."""
-    lines = max((len(curve.values) for curve in losses), default=0)
-    points = max((len(condense(curve).values) for curve in losses), default=0)
-    if points == lines:
-        return "Each point is one line of loss_log.txt."
-    return (
-        f"Each point is the mean of about {lines / points:.0f} lines of loss_log.txt; the band spans their smallest to "
-        "largest value and may leave the frame."
-    )
-
-
-# -- images and options ---------------------------------------------------------------------------------------------
-
-
 def _images(entries: Entries, scores: list[Curve], width: int) -> str:
     if not entries:
         return "<p>None yet.</p>"
@@ -201,16 +163,6 @@ def _entry(epoch: int, patch: int, images: Mapping[str, Path], width: int) -> st
     columns = f"grid-template-columns: repeat({len(images)}, minmax(0, {width}px))"
     title = f"<h3>Epoch {epoch}, after {patch} patches</h3>"
     return f'<article>\n{title}\n<div class="images" style="{columns}">\n' + "\n".join(figures) + "\n</div>\n</article>"
-
-
-def option_tables(options: Mapping[str, Any]) -> str:
-    """Return the options that differ from the defaults of their model, and all of them to be opened."""
-    if not options:
-        return "<p>The run's folder has no options.yaml.</p>"
-    defaults = {**to_mapping(TrainCommand()), **MODEL_DEFAULTS.get(str(options.get("model")), {})}
-    changed = {name: value for name, value in options.items() if name in defaults and value != defaults[name]}
-    named = facts("Options that differ from their defaults", changed) if changed else "<p>All have their defaults.</p>"
-    return f"{named}\n<details>\n<summary>All options</summary>\n{facts('All options', options)}\n</details>"
 
 
 SCRIPT = f"""<script>

@@ -19,8 +19,8 @@ from txm2sem.data.segmentation import (
     resolve_class_weights,
 )
 from txm2sem.errors import UserError
-from txm2sem.inference.translator import load_translator, read_source_options
 from txm2sem.metrics import Summary, class_summaries, confusion_matrix, dice
+from txm2sem.model.translator import load_translator, read_source_options
 from txm2sem.objectives import segmentation_loss
 from txm2sem.training.accumulation import Part
 from txm2sem.training.modules import TranslationModule

@@ -1,0 +1,135 @@
+"""Translate image files: one, or those of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from txm2sem.applying.images.translator import ImageTranslator
+from txm2sem.config import TranslateCommand, to_mapping
+from txm2sem.data.grey import measured_slices
+from txm2sem.data.images import TIFF, GreyImage, Kept, find_images, open_image, write_image
+from txm2sem.data.readers.base import stamp
+from txm2sem.drafts import Draft
+from txm2sem.errors import UserError
+from txm2sem.runs import MODEL_CARD, SHIPPED_MODELS, SHIPPED_TRANSLATION, ImagePaths
+
+RESULT_OPTIONS = ("grey", "txm_range", "sem_range", "gamma", "hist_eq", "patch_size", "precision")
+"""Options that the result depends on, besides the checkpoint."""
+
+
+class ImageRun:
+    """The translation of an image, or of those of a folder, into files.
+
+    Opening checks everything and writes nothing, but for what `--grey match` keeps beside a checkpoint of the user's.
+
+    Args:
+        command: the options.
+        source: the TXM: a file, or a folder.
+        output: what to write: a TIFF file, or a folder of TIFF files of the same names.
+
+    Attributes:
+        source: as given.
+        paths: where everything goes.
+        draft: the output while it grows.
+        stage: what there is of it.
+        images: the TXM.
+        translator: of the images.
+
+    Raises:
+        UserError: model and images do not fit each other, the output is there, or what there is of it belongs to
+            another translation.
+    """
+
+    def __init__(self, command: TranslateCommand, source: Path, output: Path) -> None:
+        self.source = source
+        files = find_images(source)
+        self.paths = ImagePaths(output, source.is_dir())
+        _check_suffix(self.paths, source)
+        self.draft = Draft(output, "translate", [self.paths.picture])
+        self.images = [open_image(path) for path in files]
+        _check_one_dtype(self.images)
+        samples = (self.images[index].read() for index in measured_slices(len(self.images)))
+        self.translator = ImageTranslator(command, samples, str(source))
+        self.stage = self.draft.look(self.identity)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the result depends on: plain values by name."""
+        options = to_mapping(self.translator.command)
+        return {
+            "images": [stamp(image.path) for image in self.images],
+            "model_sha256": self.translator.model_checksum,
+            **{name: str(options[name]) for name in RESULT_OPTIONS},
+            "contrast": str(self.translator.match),
+        }
+
+    @property
+    def lines(self) -> list[str]:
+        """What is translated and how, for people."""
+        translator, count = self.translator, len(self.images)
+        first = self.images[0]
+        size = f"{first.shape[0]} x {first.shape[1]} pixels"
+        done = count - len(self.missing)
+        card = SHIPPED_MODELS / SHIPPED_TRANSLATION / MODEL_CARD
+        return [
+            f"input:   {self.source}: {f'{count} images, the first of {size}' if self.paths.folder else size}, "
+            f"{first.dtype}{f'; {done} of them are done' if done else ''}",
+            f"model:   {translator.model_name}{f'; what it can do: {card}' if translator.is_shipped else ''}",
+            f"grey:    {translator.match or 'as they are, those that the model was trained with'}",
+            *(f"note:    {note}" for note in [*translator.notes, *self._notes()]),
+        ]
+
+    @property
+    def missing(self) -> list[GreyImage]:
+        """The images that are not translated yet."""
+        if self.stage == "whole":
+            return []
+        return [image for image in self.images if not self.translated(image).exists()]
+
+    @property
+    def result(self) -> Path:
+        """What becomes the output: an image, or a folder of images."""
+        return self.draft.folder / ("images" if self.paths.folder else "image.tif")
+
+    def translated(self, image: GreyImage) -> Path:
+        """Return where the translation of an image is, until all are moved into their place."""
+        return self.result / f"{image.path.stem}.tif" if self.paths.folder else self.result
+
+    def run(self) -> Iterator[GreyImage]:
+        """Translate the images that are missing, yielding each as it is written; the draft was begun.
+
+        Raises:
+            UserError: a file cannot be read or written; what was done stays, and the same call goes on there.
+        """
+        for image in self.missing:
+            write_image(self.translated(image), self.translator(image.read()), Kept(image.pixel_size))
+            yield image
+
+    def _notes(self) -> list[str]:
+        """Return what of the images' headers is not carried along; many images mostly say the same."""
+        notes = [image.pixel_size.note for image in self.images if image.pixel_size.note]
+        return [f"{notes[0]}{f', as of {len(notes) - 1} more' if len(notes) > 1 else ''}"] if notes else []
+
+
+def _check_suffix(paths: ImagePaths, source: Path) -> None:
+    if not paths.folder and paths.output.suffix.lower() not in TIFF:
+        raise UserError(
+            f"{paths.output}: expected a name that ends with one of {', '.join(TIFF)}, as {source} is one image; name "
+            "it such as predicted.tif"
+        )
+    if paths.folder and paths.output.suffix.lower() in TIFF:
+        raise UserError(
+            f"{paths.output}: expected the name of a new folder, as {source} is a folder of images; leave the "
+            "suffix out"
+        )
+
+
+def _check_one_dtype(images: Sequence[GreyImage]) -> None:
+    other = next((image for image in images if image.dtype != images[0].dtype), None)
+    if other is not None:
+        raise UserError(
+            f"{other.path} has {other.dtype} pixels, but {images[0].path} has {images[0].dtype}; expected one type in "
+            "a folder, so that grey values mean the same: convert them, or translate them apart"
+        )

@@ -1,0 +1,75 @@
+"""Translate image files and show them beside their predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from txm2sem.applying.images import ImageRun
+from txm2sem.data.images import open_image
+from txm2sem.figures.overview import rows_to_show, save_figure, thinned
+
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class TranslatedImage:
+    """An image to show.
+
+    Attributes:
+        name: its file name.
+        txm: (rows, columns), in the file's grey values.
+        prediction: (rows, columns), 8 bits.
+    """
+
+    name: str
+    txm: NDArray[Any]
+    prediction: NDArray[np.uint8]
+
+
+def translate_images(run: ImageRun) -> None:
+    """Translate what is missing of some images, draw a few of them, and move all into their place.
+
+    Raises:
+        UserError: a file cannot be read, or the disk is full or not writable. What was done stays: the same call goes
+            on there.
+    """
+    with run.draft.begin(run.identity) as stage:
+        if stage == "whole":
+            return
+        done = len(run.images) - len(run.missing)
+        for _ in tqdm(run.run(), total=len(run.images), initial=done, desc="translating", unit="image", disable=None):
+            pass
+        rows = rows_to_show(len(run.images))
+        shown = [run.images[index] for index in rows[:: -(-len(rows) // SHOWN)]]
+        pairs = [
+            TranslatedImage(image.path.name, thinned(image.read()), thinned(open_image(run.translated(image)).read()))
+            for image in shown
+        ]
+        picture = run.draft.folder / "report.png"
+        save_figure(draw_translated(pairs, f"SEM predicted by {run.translator.model_name}"), picture)
+        run.draft.finish(run.result, {picture: run.paths.picture})
+
+
+def draw_translated(images: list[TranslatedImage], title: str) -> Figure:
+    """Draw a row for each image: the TXM, from its darkest to its brightest pixels, and the prediction, 0 to 255."""
+    rows, columns = images[0].txm.shape
+    figure = Figure(figsize=(11.0, len(images) * 5.3 * rows / columns + 0.8), layout="constrained")
+    figure.suptitle(title, fontsize=13)
+    axes = figure.subplots(len(images), 2, squeeze=False)
+    for cells, item in zip(axes, images, strict=True):
+        imaged = item.txm[item.txm != 0]
+        low, high = np.percentile(imaged, (0.5, 99.5)) if imaged.size else (0, 1)
+        for cell, image, (black, white), heading in (
+            (cells[0], item.txm, (low, high), f"TXM ({item.name}), {low:g} to {high:g}"),
+            (cells[1], item.prediction, (0, 255), "prediction, 0 to 255"),
+        ):
+            cell.imshow(image, cmap="gray", vmin=black, vmax=white, interpolation="nearest")
+            cell.set_title(heading, fontsize=10)
+            cell.set_axis_off()
+    return figure

@@ -1,0 +1,146 @@
+"""Translate images that are in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.applying.images.contrast import ContrastMatch, measure_contrast, thinned, training_contrast
+from txm2sem.applying.volume.plan import Demand, base_memory, memory_limit
+from txm2sem.arrays import grey_array
+from txm2sem.checkpoints import label_of
+from txm2sem.config import GreyMatching, TranslateCommand, run_name
+from txm2sem.data import GreyRange, check_grey_values, check_translates_txm, to_uint8
+from txm2sem.data.grey import trained_txm_range
+from txm2sem.data.pixels import GREY_DTYPES
+from txm2sem.devices import device_of, dtype_of
+from txm2sem.errors import UserError
+from txm2sem.model.calls import command_of
+from txm2sem.model.planes import PlaneTranslator
+from txm2sem.model.predictor import Predictor
+from txm2sem.model.statistics import depend_on_tile
+from txm2sem.networks import receptive_field
+from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION, RunPaths
+from txm2sem.tiling import Tiling
+
+
+class ImageTranslator:
+    """Translates TXM images of one kind, of any size, with a trained model.
+
+    Args:
+        command: the options.
+        samples: some of the images, (rows, columns) each: their contrast is measured, or their grey values are checked.
+        where: they are, for errors.
+
+    Attributes:
+        match: how the images' contrast is brought to that of the training; None where their grey values are as then.
+        is_shipped: whether the model is one that comes with the program.
+        model_name: for people.
+        model_checksum: SHA-256 of the checkpoint.
+        notes: what the user must know of the model.
+
+    Raises:
+        UserError: model, options and images do not fit each other.
+    """
+
+    def __init__(self, command: TranslateCommand, samples: Iterable[NDArray[Any]], where: str) -> None:
+        name = run_name(command)
+        check_translates_txm(command.model, command.data)
+        if command.data.context_slices:
+            raise UserError(
+                f"the model {name} was trained with --context_slices {command.data.context_slices} and sees the "
+                "slices above and below, which single images do not have; translate the volume with txm2sem volume, or "
+                "name another model"
+            )
+        paths = RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir)
+        label = label_of(command.translate.epoch, command.translate.load_iter)
+        device, dtype = device_of(command.run.gpu_ids), dtype_of(command.run.precision)
+        predictor = Predictor.load(paths, label, command.model, device=device, dtype=dtype)
+        if depend_on_tile(predictor.generator):
+            raise UserError(
+                f"the model {name} was trained with --norm {command.model.norm}: each image, and each tile, would be "
+                "normalised with statistics of its own; translate the slices with txm2sem volume, which estimates "
+                "them once"
+            )
+        self.command = command
+        self.is_shipped = command.run.checkpoints_dir == SHIPPED_MODELS
+        self.model_name = f"{name}, which comes with txm2sem" if self.is_shipped else f"{name} (epoch {label})"
+        self.model_checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
+        measured = [thinned(sample) for sample in samples]
+        trained = trained_txm_range(command.data.txm_range, measured[0].dtype, where, name)
+        self.match = self._match(measured, where, trained, paths)
+        self._planes = PlaneTranslator(predictor, trained, command.data)
+        self.notes = predictor.notes
+        self._halo = receptive_field(command.model)
+        self._base_memory = base_memory(self._planes, command.model, 1)
+
+    def __call__(self, txm: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the predicted SEM of a TXM image (rows, columns), of the same size.
+
+        0 to 255 are black to white of the SEM that the model was trained on.
+
+        Raises:
+            UserError: the image does not fit into memory.
+        """
+        rows, columns = txm.shape
+        plane = self._planes.network_input(txm if self.match is None else self.match.of(txm))
+        return to_uint8(self._planes.translate(plane[None], self._tiling((rows, columns), txm.dtype)))
+
+    def _tiling(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> Tiling:
+        """Return tiles that fit into memory, as those of the one slice of a volume."""
+        demand = Demand(
+            shape=(1, *shape),
+            model=self.command.model,
+            context=0,
+            halo=self._halo,
+            input_bytes=dtype.itemsize,
+            output_bytes=1,
+            half_precision=self.command.run.precision == "bf16",
+            advice="pass a larger --memory, or crop the image",
+        )
+        return demand.plan("z", memory_limit(self.command.translate.memory), self._base_memory)[0].tiling
+
+    def _match(
+        self, measured: Sequence[NDArray[Any]], where: str, trained: GreyRange, paths: RunPaths
+    ) -> ContrastMatch | None:
+        asked = self.command.translate.grey
+        if asked not in get_args(GreyMatching):
+            raise UserError(f"--grey {asked}: expected one of {', '.join(get_args(GreyMatching))}")
+        if asked == "match" or (asked == "auto" and self.is_shipped):
+            here = measure_contrast(measured, where)
+            return ContrastMatch(here, training_contrast(self.command, paths), trained)
+        try:
+            check_grey_values(np.concatenate([image[image != 0] for image in measured]), trained, "txm", where)
+        except UserError as error:
+            raise UserError(f"{error}, or pass --grey match") from error
+        return None
+
+
+def translate_image(
+    txm: NDArray[Any], name: str = "", checkpoints_dir: Path | str = "checkpoints", **options: Any
+) -> NDArray[np.uint8]:
+    """Translate a TXM image, as `txm2sem translate` does.
+
+    Args:
+        txm: (rows, columns), 8 or 16 bits or float; 0 is what was not imaged, and so is what is masked (`numpy.ma`).
+        name: of the model's run; without it, the model that comes along.
+        checkpoints_dir: where that is.
+        options: those of `txm2sem translate`, such as `grey="match"` or `memory="4GB"`; for checkpoints without saved
+            options also those of the model.
+
+    Returns:
+        The predicted SEM, (rows, columns): 0 to 255 are black to white of the SEM that the model was trained on.
+
+    Raises:
+        UserError: the model is missing or does not fit the image, it is no such array, or an option has no such value.
+    """
+    txm = grey_array(txm, ("rows", "columns"), "txm", GREY_DTYPES)
+    if not name:
+        name, checkpoints_dir = SHIPPED_TRANSLATION, SHIPPED_MODELS
+    command = command_of(TranslateCommand(), "txm2sem translate", name, checkpoints_dir, options)
+    return ImageTranslator(command, [txm], "the image")(txm)

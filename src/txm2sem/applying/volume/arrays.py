@@ -1,0 +1,73 @@
+"""Translate a volume that is in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from txm2sem.applying.volume.blocks import BlockTranslator
+from txm2sem.applying.volume.opening import OpenVolume
+from txm2sem.applying.volume.plan import base_memory, memory_limit
+from txm2sem.arrays import grey_array
+from txm2sem.config import VolumeCommand
+from txm2sem.data.pixels import GREY_DTYPES
+from txm2sem.data.readers import open_volume
+from txm2sem.data.writers import VoxelArray
+from txm2sem.model.calls import command_of
+from txm2sem.model.statistics import estimate_statistics
+from txm2sem.trust.channels import NAMES
+
+
+def translate_array(
+    txm: NDArray[Any], name: str, checkpoints_dir: Path | str = "checkpoints", **options: Any
+) -> NDArray[Any]:
+    """Translate a TXM volume with a trained model, as `txm2sem volume` does.
+
+    Args:
+        txm: (z, y, x), 8 or 16 bits or float: the grey values that the model was trained with; 0 is what was not
+            imaged, and so is what is masked (`numpy.ma`).
+        name: of the model's run.
+        checkpoints_dir: where that is.
+        options: those of `txm2sem volume`, such as `dtype="float32"`, `z_blend=True` or `memory="4GB"`; for checkpoints
+            without saved options also those of the model.
+
+    Returns:
+        The predicted SEM, (z, y, x), or with `uncertainty=N` (c, z, y, x) with the channels of `TrustChannels` behind
+        it, in the type and grey values that `dtype` and `grey_range` name.
+
+    Raises:
+        UserError: the model is missing or does not fit the volume, it is no such array, or an option has no such value.
+    """
+    txm = grey_array(txm, ("z", "y", "x"), "txm", GREY_DTYPES)
+    command = command_of(VolumeCommand(), "txm2sem volume", name, checkpoints_dir, options)
+    opened = OpenVolume(command, open_volume(txm))
+    base = base_memory(opened.translator, command.model, opened.input_channels)
+    axes = "yxz" if command.volume.z_blend else "z"
+    memory = base + memory_limit(command.volume.memory)
+    passes = opened.demand.plan(axes, memory, base)
+    if opened.estimates_statistics:
+        estimate_statistics(opened.predictor.generator, opened.samples())
+    leading = (len(NAMES),) if opened.channels else ()
+    result = np.empty((*leading, *txm.shape), opened.grey.dtype)
+    arrays: dict[str, VoxelArray] = {axis: np.empty(txm.shape, np.float16) for axis in axes[:-1]}
+    work = BlockTranslator(
+        opened.reader,
+        opened.translator,
+        context=command.data.context_slices,
+        grey=opened.grey,
+        passes={item.axis: item for item in passes},
+        arrays=arrays | {axes[-1]: result},
+        room=opened.demand.room(passes, memory),
+        channels=opened.channels,
+        seed=command.run.seed,
+    )
+    voxels = sum(item.voxels() for item in passes)
+    with tqdm(total=voxels, desc="translating", unit="voxel", unit_scale=True, disable=None) as bar:
+        for item in passes:
+            for block in item.blocks:
+                work.write(block, work.translate(block, work.read(block), bar.update))
+    return result

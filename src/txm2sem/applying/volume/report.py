@@ -1,0 +1,160 @@
+"""Translate a whole volume, and report on it: seams, continuity, fidelity, speed, and a picture."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from txm2sem.applying.volume import Measures, VolumeRun
+from txm2sem.applying.volume.driver import translate_missing
+from txm2sem.applying.volume.measures import TrustSums
+from txm2sem.data import to_uint8
+from txm2sem.data.readers import VolumeReader
+from txm2sem.data.writers import open_array
+from txm2sem.figures.cuts import Cuts, draw_cuts
+from txm2sem.figures.overview import save_figure
+from txm2sem.files import json_text, json_values, write_text
+from txm2sem.metrics import Summary
+from txm2sem.scores.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
+
+MEASURED = {"txm": TXM, "prediction": PREDICTION, "truth": TRUTH}
+
+
+@dataclass(frozen=True)
+class VolumeReport:
+    """What a translation came to.
+
+    Attributes:
+        lines: for the console.
+        output: the translated volume.
+        picture: cuts through it.
+    """
+
+    lines: list[str]
+    output: Path
+    picture: Path
+
+
+def translate_volume(run: VolumeRun) -> VolumeReport:
+    """Translate what is missing of a volume that was begun, write the report, and move both into their places.
+
+    `NAME_report.txt`, `.json` and `.png` have what was measured, for people, for programs and to look at.
+
+    Raises:
+        UserError: a slice cannot be read, or the disk is full or not writable. What was done stays: the same command
+            goes on there.
+    """
+    missing, started = run.missing_voxels, time.perf_counter()
+    before = run.store.measures().network_seconds
+    translate_missing(run)
+    seconds = time.perf_counter() - started
+    measures = run.store.measures()
+    share = (measures.network_seconds - before) / seconds if missing and not run.is_shared else math.nan
+    continuity = {MEASURED[name]: sums.continuity() for name, sums in measures.continuity.items()}
+    inside = measures.inside / run.passes[-1].voxels()
+    scores = json_values(
+        {
+            "seams": {f"across_{axis}": sums.score for axis, sums in measures.seams.items()},
+            "continuity": continuity_values(continuity),
+            "share_in_field_of_view": inside,
+            "network_share_of_time": share,
+            **{name: Summary.of(values) for name, values in _fidelity(measures).items()},
+            **_trust_values(measures.trust),
+        }
+    )
+    lines = [
+        *_seam_lines(measures),
+        continuity_table(continuity),
+        *_fidelity_lines(measures),
+        *_trust_lines(measures.trust),
+        *(
+            [f"note: {1 - inside:.2%} of the voxels are 0, so outside the field of view, and take no part"]
+            if inside < 1
+            else []
+        ),
+        *_speed_lines(missing, seconds, share),
+    ]
+    paths = run.paths
+    title = f"{run.opened.model_name} on {run.opened.reader.name}"
+    save_figure(draw_cuts(_cuts(run), continuity, title, run.voxel_size), paths.growing_report(".png"))
+    write_text(paths.growing_report(".txt"), "\n".join([title, *lines]) + "\n")
+    write_text(paths.growing_report(".json"), json_text(run.provenance() | {"scores": scores}))
+    run.finish(scores)
+    return VolumeReport(lines, paths.output, paths.report(".png"))
+
+
+def _seam_lines(measures: Measures) -> list[str]:
+    scores = {axis: sums.score for axis, sums in measures.seams.items() if math.isfinite(sums.score)}
+    if not scores:
+        return ["seams:      none, as every plane was one tile"]
+    shown = ", ".join(f"{score:.3f} in planes across {axis}" for axis, score in scores.items())
+    return [f"seams:      {shown} (steps across the borders of tiles, to those with borders elsewhere; 1: invisible)"]
+
+
+def _fidelity(measures: Measures) -> dict[str, list[float]]:
+    return {"psnr": measures.psnr, "ssim": measures.ssim} if measures.psnr else {}
+
+
+def _fidelity_lines(measures: Measures) -> list[str]:
+    if not measures.psnr:
+        return []
+    psnr, ssim = Summary.of(measures.psnr), Summary.of(measures.ssim)
+    return [
+        f"fidelity:   PSNR {psnr.mean:.2f} ± {psnr.standard_error:.2f} dB, SSIM {ssim.mean:.4f} ± "
+        f"{ssim.standard_error:.4f} to the truth (mean ± standard error over {len(measures.psnr)} slices)"
+    ]
+
+
+def _trust_values(trust: TrustSums) -> dict[str, Any]:
+    if not trust.voxels:
+        return {}
+    return {
+        "trust": {
+            "standard_deviation": math.sqrt(trust.variance / trust.voxels),
+            "contradicting_share": trust.contradicting / trust.voxels,
+            "novel_share": trust.novel / trust.voxels,
+        }
+    }
+
+
+def _trust_lines(trust: TrustSums) -> list[str]:
+    if not trust.voxels:
+        return []
+    found = _trust_values(trust)["trust"]
+    return [
+        f"trust:      standard deviation {found['standard_deviation']:.1f} grey levels of 255 (root mean square); "
+        f"{found['contradicting_share']:.1%} of the voxels contradict the TXM; {found['novel_share']:.1%} are in tiles "
+        "unlike those of training"
+    ]
+
+
+def _speed_lines(voxels: int, seconds: float, share: float) -> list[str]:
+    if not voxels:
+        return []
+    network = f", {share:.0%} of the time in the network" if math.isfinite(share) else ""
+    return [f"speed:      {voxels / seconds / 1e6:.3g} million voxels/s{network}"]
+
+
+def _cuts(run: VolumeRun) -> dict[str, Cuts]:
+    opened, shape = run.opened, run.passes[-1].shape
+    result, grey = open_array(run.paths.image, 0), opened.grey
+
+    def txm(reader: VolumeReader, window: tuple[slice, ...]) -> Any:
+        return to_uint8(opened.translator.grey.normalise(reader.read(*window)))
+
+    def prediction(window: tuple[slice, ...]) -> Any:
+        return np.asarray(result[slice(1), *window])[0] if opened.channels else np.asarray(result[window])
+
+    volumes = {
+        TXM: lambda window: txm(opened.reader, window),
+        PREDICTION: lambda window: grey.levels(prediction(window)),
+    }
+    truth = opened.truth
+    if truth is not None:
+        volumes[TRUTH] = lambda window: to_uint8(grey.model.normalise(truth.read(*window)))
+    return {name: Cuts.through(read, shape, opened.reader.offset) for name, read in volumes.items()}

@@ -1,0 +1,308 @@
+"""Translate a whole volume: from a command to a finished file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from txm2sem import __version__
+from txm2sem.applying.volume.blocks import BlockResult, BlockTranslator
+from txm2sem.applying.volume.opening import OpenVolume
+from txm2sem.applying.volume.passes import AXES, Block, Pass
+from txm2sem.applying.volume.plan import base_memory, memory_limit
+from txm2sem.applying.volume.store import VolumeStore
+from txm2sem.config import VolumeCommand, to_mapping
+from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume
+from txm2sem.data.writers import Description, build_pyramid, channel_windows, open_array, write_ome_tiff
+from txm2sem.drafts import Draft, Stage
+from txm2sem.errors import UserError
+from txm2sem.files import check_name, interpreting
+from txm2sem.model.statistics import estimate_statistics, fix_statistics
+from txm2sem.runs import VOLUME_SUFFIXES, VolumePaths
+from txm2sem.trust.channels import NAMES, options_without_trust
+
+MOST_ANISOTROPIC = 1.01
+"""Voxels whose sides differ by no more than this factor are as long as wide."""
+
+
+class VolumeRun:
+    """The translation of a volume into a file, on one machine or many.
+
+    Every process opens it anew, from the same arguments. Opening checks everything and writes nothing, but for what
+    `--backend openvino` and `--uncertainty` keep beside the checkpoint.
+
+    Args:
+        command: the options.
+        source: the TXM.
+        output: what to write, see `VolumePaths`.
+
+    Attributes:
+        opened: volume and model.
+        paths: where everything goes.
+        stage: what there is of the output: nothing (`new`), a part (`begun`), or all (`whole`).
+        store: what is done so far.
+
+    Raises:
+        UserError: model, volume and options do not fit each other, the output is there, or what there is of it belongs
+            to another translation.
+    """
+
+    def __init__(self, command: VolumeCommand, source: VolumeInput, output: Path) -> None:
+        self.command = command
+        # Workers of a cluster have other current folders.
+        self.source = dataclasses.replace(source, path=Path(source.path).absolute())
+        self.paths = VolumePaths(output.absolute())
+        self._check_places()
+        reader = open_volume(self.source)
+        self.voxel_size = self._voxel_size(reader)
+        self.opened = OpenVolume(command, reader, self._open_truth(reader))
+        self._draft = Draft(self.paths.output, "volume", list(self.paths.reports.values()))
+        self.stage: Stage = self._draft.look(self.identity)
+        self.store = (
+            VolumeStore.create(self.paths, self._draft, self._plan()) if self.stage == "new" else self._reopened()
+        )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the result depends on, besides the grey values of the input: plain values by name."""
+        return self.opened.identity | {"voxel size [nm]": str(self.voxel_size), "truth": self.command.volume.truth}
+
+    @property
+    def passes(self) -> list[Pass]:
+        """The plan."""
+        return list(self.store.passes.values())
+
+    @cached_property
+    def base_memory(self) -> float:
+        """What this process takes before it translates anything [bytes]."""
+        return base_memory(self.opened.translator, self.command.model, self.opened.input_channels)
+
+    @property
+    def voxels(self) -> int:
+        """Voxels to be translated, over all passes."""
+        return sum(item.voxels() for item in self.passes)
+
+    @property
+    def missing_voxels(self) -> int:
+        """Those of them that are not done, see `check`."""
+        return self.voxels - sum(self.store.passes[block.axis].voxels(block) for block in self.store.done())
+
+    def check(self) -> None:
+        """Find out what an earlier call has done.
+
+        Raises:
+            UserError: it was done from other slices.
+        """
+        if self.opened.estimates_statistics:
+            self.store.kept_statistics()
+        self.store.check(self._fingerprint)
+
+    @contextmanager
+    def begin(self) -> Iterator[Stage]:
+        """Begin, or go on where an earlier call was stopped, as the only process that writes this output.
+
+        Raises:
+            UserError: another one does, what there is belongs to another translation, the disk is full or not writable,
+                or a slice cannot be read.
+        """
+        opened = self.opened
+        with self._draft.begin(self.identity, [item.to_plain() for item in self.passes]) as self.stage:
+            if self.stage != "whole":
+                if self.stage == "begun":
+                    self.store = self._reopened()  # another process may have begun it meanwhile, with its own plan
+                self.store.make_arrays(opened.grey.dtype, len(NAMES) if opened.channels else 0)
+                if opened.estimates_statistics and self.store.kept_statistics() is None:
+                    statistics = estimate_statistics(opened.predictor.generator, opened.samples())
+                    self.store.keep_statistics({key: value.cpu() for key, value in statistics.items()})
+                self.store.check(self._fingerprint)
+                self.store.clear()
+            yield self.stage
+
+    @property
+    def room(self) -> dict[str, float]:
+        """What a process may have in memory before it translates a plane, by the axis of the pass [bytes]."""
+        limit, workers = memory_limit(self.command.volume.memory), self.command.volume.workers
+        return self.opened.demand.room(self.passes, (limit - self.base_memory) / workers if workers else limit)
+
+    def attach(self, room: Mapping[str, float]) -> BlockTranslator:
+        """Return what translates blocks, once `begin` has been called here or in another process.
+
+        Args:
+            room: that of the process which has called it.
+
+        Raises:
+            UserError: the statistics have been damaged since.
+        """
+        opened = self.opened
+        if opened.estimates_statistics:
+            statistics = self.store.kept_statistics()
+            if statistics is None:
+                raise UserError(f"{self.paths.statistics} is damaged; run the same command again: it makes it anew")
+            with interpreting(self.paths.statistics, "the statistics of this model", self._draft.remedy):
+                fix_statistics(opened.predictor.generator, statistics)
+        return BlockTranslator(
+            opened.reader,
+            opened.translator,
+            context=self.command.data.context_slices,
+            grey=opened.grey,
+            passes=self.store.passes,
+            arrays=self.store.arrays(),
+            room=room,
+            truth=opened.truth,
+            channels=opened.channels,
+            seed=self.command.run.seed,
+        )
+
+    def keep(self, work: BlockTranslator, block: Block, result: BlockResult) -> None:
+        """Write a block, and then that it is done.
+
+        Raises:
+            UserError: the disk is full or not writable, or the folder has become another translation's.
+        """
+        self.store.check_run(self._draft.run)
+        try:
+            work.write(block, result)
+            self.store.record(block, work.measure(block, result), self._fingerprint(block))
+        except OSError as error:
+            raise UserError(
+                f"{block} cannot be written: {error.strerror or error}; make room or permit writing in "
+                f"{self.paths.work}, then run the same command again: it goes on with this block"
+            ) from error
+
+    def finish(self, scores: dict[str, Any]) -> None:
+        """Build the pyramid, or the TIFF file, and move the result and its report into their places.
+
+        Args:
+            scores: what was found, for the file's provenance.
+
+        Raises:
+            UserError: the disk is full or not writable; the same command goes on here.
+        """
+        opened, last = self.opened, self.passes[-1]
+        description = Description(
+            name=self.paths.output.name[: -len(self.paths.suffix)],
+            voxel_size=self.voxel_size,
+            origin=opened.reader.origin(self.voxel_size),
+            window=opened.grey.window,
+            provenance=self.provenance() | {"scores": scores},
+            channels=opened.channels.descriptions if opened.channels else (),
+        )
+        array = open_array(self.paths.image, 0)
+        finished = self.paths.stack if self.is_tiff else self.paths.image
+        try:
+            with tqdm(
+                total=int(np.prod(array.shape)), desc="finishing", unit="voxel", unit_scale=True, disable=None
+            ) as bar:
+                if self.is_tiff:
+                    slices = self.slices(bar.update)
+                    write_ome_tiff(self.paths.stack, array.shape, opened.grey.dtype, slices, description)
+                else:
+                    build_pyramid(self.paths.image, last.depth, description, bar.update)
+        except OSError as error:
+            raise UserError(
+                f"cannot write {finished}: {error.strerror or error}; make room or permit writing there, then run the "
+                "same command again: the translation itself is done"
+            ) from error
+        self._draft.finish(finished, self.paths.reports)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several processes do the work."""
+        return bool(self.command.volume.workers or self.command.volume.scheduler)
+
+    @property
+    def is_tiff(self) -> bool:
+        """Whether the output is a TIFF file, not OME-Zarr."""
+        return "tif" in self.paths.suffix
+
+    def slices(self, progress: Callable[[int], Any] = lambda voxels: None) -> Iterator[NDArray[Any]]:
+        """Yield the slices (y, x) of the result, in z order, channel by channel, as they are written."""
+        array = open_array(self.paths.image, 0)
+        for channel in channel_windows(array):
+            for block in self.passes[-1].blocks:
+                for image in array[*channel, *block.window()].reshape(-1, *array.shape[-2:]):
+                    yield image
+                    progress(image.size)
+
+    def provenance(self) -> dict[str, Any]:
+        """Return where the result comes from: program, model, options and input, as plain values by name."""
+        opened = self.opened
+        return {
+            "version": __version__,
+            "model": opened.model_name,
+            "model_sha256": opened.model_checksum,
+            "grey_values": str(opened.grey),
+            "input": opened.reader.name,
+            "input_sha256_of_metadata": opened.reader.fingerprint(),
+            "input_shape": list(opened.reader.shape),
+            "input_offset": list(opened.reader.offset),
+            "input_absent_share": opened.reader.absent_share,
+            **(
+                {"options": options_without_trust(self.command)}
+                if opened.channels is None
+                else {"options": to_mapping(self.command), "channels": opened.channels.texts}
+            ),
+        }
+
+    def _check_places(self) -> None:
+        paths, options = self.paths, self.command.volume
+        check_name(paths.output.name, "the output")
+        if not paths.suffix:
+            raise UserError(
+                f"{paths.output}: expected a name that ends with one of {', '.join(VOLUME_SUFFIXES)}, which says the "
+                "format; name it such as predicted.ome.zarr"
+            )
+        if options.workers and options.scheduler:
+            raise UserError(
+                "--workers starts processes on this machine, --scheduler takes those of a cluster; pass one of them"
+            )
+
+    def _voxel_size(self, reader: VolumeReader) -> tuple[float, float, float]:
+        size = reader.voxel_size
+        if size is None:
+            raise UserError(
+                f"{reader.name} does not say how large its voxels are; pass --voxel_size, one number or Z,Y,X in nm, "
+                "such as --voxel_size 32"
+            )
+        if self.command.volume.z_blend and max(size) > MOST_ANISOTROPIC * min(size):
+            raise UserError(
+                f"--z_blend translates along all axes alike, so expects voxels as long as wide, found {size} nm "
+                "(z, y, x); resample the volume, or leave it out"
+            )
+        return size
+
+    def _open_truth(self, reader: VolumeReader) -> VolumeReader | None:
+        if not self.command.volume.truth:
+            return None
+        source = dataclasses.replace(self.source, path=Path(self.command.volume.truth).absolute(), dataset="")
+        truth = open_volume(source)
+        if truth.shape != reader.shape:
+            raise UserError(
+                f"--truth {truth.name} has {truth.shape} voxels (z, y, x), but {reader.name} has {reader.shape}; "
+                "expected the same voxels"
+            )
+        return truth
+
+    def _fingerprint(self, block: Block) -> str:
+        length = self.opened.reader.shape[AXES.index(block.axis)]
+        z, _, _ = block.window(self.command.data.context_slices, length)
+        return self.opened.reader.fingerprint(z)
+
+    @property
+    def _axes(self) -> str:
+        return "yxz" if self.command.volume.z_blend else "z"
+
+    def _plan(self) -> list[Pass]:
+        limit = memory_limit(self.command.volume.memory)
+        return self.opened.demand.plan(self._axes, limit, self.base_memory, self.command.volume.workers)
+
+    def _reopened(self) -> VolumeStore:
+        return VolumeStore.reopen(self.paths, self._draft, lambda plan: self.opened.demand.reopen(self._axes, plan))

@@ -1,0 +1,253 @@
+"""What a translation has done so far, on disk: it can be killed at any moment and goes on with the missing blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+from txm2sem import checkpoints
+from txm2sem.applying.volume.measures import Measures
+from txm2sem.applying.volume.passes import Block, Pass
+from txm2sem.data.writers import VoxelArray, create_image, create_scratch, open_array, stored_files
+from txm2sem.drafts import Draft
+from txm2sem.errors import UserError
+from txm2sem.files import LOCK, interpreting, read_json, sync_folder, sync_tree, write_text
+from txm2sem.runs import VolumePaths
+
+AT_ONCE = 2**20
+"""Bytes of a file that are read together."""
+
+
+class VolumeStore:
+    """The folder of a translation that is under way: a `Draft`.
+
+    A block is done when its file in `blocks/` says so, and says it of this run and of the voxels that are there. It is
+    written when they are on the disk, with a checksum of each file that they are in: what is lost, cut off or damaged
+    is work to do again. What is measured in a block is in its file, too, and the fingerprint of what it was read from:
+    a slice that could not be read may be replaced, but those that blocks were made of must stay as they were.
+
+    Args:
+        paths: where it is.
+        draft: the folder as an output that grows.
+        passes: how the volume is worked through; the last one is what is written.
+
+    Attributes:
+        draft: as given.
+        passes: as given, by axis.
+        statistics: names the normalisation statistics that were estimated on the volume; "" where there are none.
+    """
+
+    def __init__(self, paths: VolumePaths, draft: Draft, passes: Sequence[Pass]) -> None:
+        self.paths = paths
+        self.draft = draft
+        self.passes = {item.axis: item for item in passes}
+        self.statistics = ""
+        self._done: dict[str, set[int]] = {axis: set() for axis in self.passes}
+
+    @classmethod
+    def create(cls, paths: VolumePaths, draft: Draft, passes: Sequence[Pass]) -> VolumeStore:
+        """Return the store of a translation that is to be begun."""
+        return cls(paths, draft, passes)
+
+    @classmethod
+    def reopen(cls, paths: VolumePaths, draft: Draft, passes_of: Callable[[Any], Sequence[Pass]]) -> VolumeStore:
+        """Return that of a translation that was begun.
+
+        Args:
+            paths, draft: see the class.
+            passes_of: makes passes of what `Pass.to_plain` has made of them.
+
+        Raises:
+            UserError: its plan is damaged.
+        """
+        with interpreting(draft.state, "the plan of a volume", draft.remedy):
+            return cls(paths, draft, passes_of(draft.plan))
+
+    def make_arrays(self, dtype: Any, channels: int = 0) -> None:
+        """Make what is missing of the arrays that blocks are written to; voxels that are there stay.
+
+        Args:
+            dtype: of the result.
+            channels: of the result; 0 where it has no axis for them.
+
+        Raises:
+            UserError: the disk is full or not writable.
+        """
+        *others, last = self.passes.values()
+        create_image(self.paths.image, (*([channels] if channels else []), *last.shape), dtype, last.depth)
+        for item in others:
+            # Chunks that neither the writing pass nor the reading one has to read or write in part.
+            z, y, x = (
+                last.depth if axis == last.axis else item.depth if axis == item.axis else length
+                for axis, length in zip("zyx", item.shape, strict=True)
+            )
+            create_scratch(self.paths.along(item.axis), item.shape, (z, y, x))
+
+    def arrays(self) -> dict[str, VoxelArray]:
+        """Return where each pass writes to, by its axis."""
+        return {axis: open_array(*self._place(axis)) for axis in self.passes}
+
+    def keep_statistics(self, statistics: Mapping[str, Tensor]) -> None:
+        """Write the normalisation statistics that blocks are translated with.
+
+        Raises:
+            UserError: the disk is full or not writable.
+        """
+        self.statistics = _name_of(statistics)
+        checkpoints.save({"name": self.statistics, "values": dict(statistics)}, self.paths.statistics)
+
+    def kept_statistics(self) -> Mapping[str, Tensor] | None:
+        """Return what `keep_statistics` has written; None where that is not there, or damaged."""
+        with suppress(UserError), interpreting(self.paths.statistics, "statistics", ""):
+            content = checkpoints.load(self.paths.statistics)
+            if content["name"] == _name_of(content["values"]):
+                self.statistics = content["name"]
+                values: Mapping[str, Tensor] = content["values"]
+                return values
+        return None
+
+    def check(self, fingerprint: Callable[[Block], str]) -> None:
+        """Find out which blocks are done, with a progress bar: all that was written is read.
+
+        Args:
+            fingerprint: returns that of what a block is read from.
+
+        Raises:
+            UserError: a block is done, and was read from something else.
+        """
+        begun = [block for item in self.passes.values() for block in item.blocks if self._file(block).exists()]
+        for block in tqdm(begun, desc="checking", unit="block", disable=None):
+            said = self._said(block)
+            if said is None or said["shards"] != self._checksums(block):
+                continue
+            if said["input"] != fingerprint(block):
+                raise UserError(
+                    f"{self.paths.work} holds a part of another output: the input of {block} is not the one that "
+                    f"it was translated from; name another output, or remove {self.paths.work}"
+                )
+            self.add(block)
+
+    def clear(self) -> None:
+        """Remove all files but those of blocks that are done: what was cut off, and what is made of all blocks."""
+        kept = {self.draft.folder / LOCK, self.draft.state, self.paths.statistics}
+        for axis, indices in self._done.items():
+            for block in map(self.passes[axis].block, indices):
+                kept |= {self._file(block), *self._shards(block)}
+        for folder, _, names in os.walk(self.draft.folder):
+            for path in (Path(folder, name) for name in names if name != "zarr.json"):
+                if path not in kept:
+                    with suppress(OSError):
+                        path.unlink()
+
+    def missing(self, axis: str) -> Iterator[Block]:
+        """Yield the blocks of a pass that are not done."""
+        done = self._done[axis]
+        return (block for block in self.passes[axis].blocks if block.index not in done)
+
+    def done(self) -> Iterator[Block]:
+        """Yield the blocks that are done."""
+        return (self.passes[axis].block(index) for axis, done in self._done.items() for index in sorted(done))
+
+    def check_run(self, run: str) -> None:
+        """Check that the folder is that of a run, for processes that may outlive the one that holds it.
+
+        Raises:
+            UserError: it is another one's now.
+        """
+        with suppress(UserError):
+            if read_json(self.draft.state, "").get("run") == run:
+                return
+        raise UserError(f"{self.paths.work} has become that of another translation; nothing more is written there")
+
+    def record(self, block: Block, measures: Measures, fingerprint: str) -> None:
+        """Bring the voxels of a block to the disk, and then say that it is done.
+
+        Raises:
+            UserError: the disk is full or not writable.
+            OSError: the same, or the voxels are not there.
+        """
+        shards = self._shards(block)
+        for shard in shards:
+            sync_tree(shard)
+        for folder in {folder for shard in shards for folder in shard.parents if self.paths.work in folder.parents}:
+            sync_folder(folder)
+        content = {
+            **self._own(block),
+            "input": fingerprint,
+            "shards": self._checksums(block),
+            "measures": measures.to_plain(),
+        }
+        write_text(self._file(block), json.dumps({"sha256": _sha256(content), "block": content}) + "\n")
+
+    def add(self, block: Block) -> None:
+        """Count a block as done, of which `record` has said so here or in another process."""
+        self._done[block.axis].add(block.index)
+
+    def measures(self) -> Measures:
+        """Return what was measured in all blocks that are done.
+
+        Raises:
+            UserError: what says so has been damaged since.
+        """
+        total = Measures()
+        for block in self.done():
+            with interpreting(self._file(block), "a block", "run the same command again: it does the block again"):
+                total += Measures.from_plain((self._said(block) or {})["measures"])
+        return total
+
+    def _place(self, axis: str) -> tuple[Path, int | None]:
+        """Return the image or array that a pass writes to, and which level of an image."""
+        return (self.paths.image, 0) if axis == list(self.passes)[-1] else (self.paths.along(axis), None)
+
+    def _file(self, block: Block) -> Path:
+        return self.paths.block(block.axis, block.index)
+
+    def _shards(self, block: Block) -> list[Path]:
+        return stored_files(*self._place(block.axis), block.window())
+
+    def _checksums(self, block: Block) -> dict[str, str] | None:
+        """Return what is in the files of a block's voxels, by their name; None where one is not there."""
+        try:
+            return {str(shard.relative_to(self.paths.work)): _checksum(shard) for shard in self._shards(block)}
+        except OSError:
+            return None
+
+    def _own(self, block: Block) -> dict[str, Any]:
+        """Return what only the file of this very block says, and only in this run."""
+        return {"run": self.draft.run, "planes": [block.start, block.stop], "statistics": self.statistics}
+
+    def _said(self, block: Block) -> dict[str, Any] | None:
+        """Return what the file of a block says; None where it is not there, damaged, or of another run."""
+        path, own = self._file(block), self._own(block)
+        with suppress(UserError), interpreting(path, "a block", ""):
+            document = read_json(path, "")
+            content: dict[str, Any] = document["block"]
+            if document["sha256"] == _sha256(content) and own.items() <= content.items():
+                return content
+        return None
+
+
+def _checksum(path: Path) -> str:
+    checksum = 0
+    with path.open("rb") as file:
+        while part := file.read(AT_ONCE):
+            checksum = zlib.crc32(part, checksum)
+        return f"{file.tell()} bytes, CRC32 {checksum:08x}"
+
+
+def _sha256(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _name_of(statistics: Mapping[str, Tensor]) -> str:
+    """Return a name that other statistics have not."""
+    return _sha256({name: values.tolist() for name, values in statistics.items()})

@@ -1,8 +1,0 @@
-"""Translate whole volumes, block by block."""
-
-from txm2sem.inference.volume.arrays import translate_array
-from txm2sem.inference.volume.describe import describe
-from txm2sem.inference.volume.measures import Measures
-from txm2sem.inference.volume.run import VolumeRun
-
-__all__ = ["Measures", "VolumeRun", "describe", "translate_array"]

@@ -1,0 +1,96 @@
+"""Translate single planes of any size."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from txm2sem.config import DataOptions
+from txm2sem.data import GreyRange
+from txm2sem.data.transforms import adjust_contrast
+from txm2sem.model.predictor import Predictor
+from txm2sem.tiling import Tiling
+
+Plane = NDArray[np.float32]
+
+Sampler = Callable[[Tensor, Sequence[int]], tuple[Tensor, Tensor]]
+"""Predicts with the variance of each pixel, see `txm2sem.trust.Sampler`."""
+
+
+class PlaneTranslator:
+    """Translates planes of TXM, tile by tile.
+
+    Args:
+        predictor: the model, with normalisation statistics that do not depend on the tile.
+        grey: grey values of the TXM that the network was trained with.
+        data: contrast of the TXM, `gamma` and `hist_eq`, the latter over regions as large as in training.
+
+    Attributes:
+        network_seconds: wall time spent in the network so far.
+    """
+
+    def __init__(self, predictor: Predictor, grey: GreyRange, data: DataOptions) -> None:
+        self.predictor = predictor
+        self.grey = grey
+        self.data = data
+        self.network_seconds = 0.0
+
+    def network_input(self, plane: NDArray[Any]) -> Plane:
+        """Return a plane (rows, columns) of TXM grey values as the network sees it, in [-1, 1]."""
+        image = torch.from_numpy(self.grey.normalise(plane))[None]
+        regions = max(self.data.patch_size // 8, 1)
+        return adjust_contrast(image, self.data.gamma, self.data.hist_eq, regions)[0].numpy()
+
+    def translate(self, channels: Plane, tiling: Tiling) -> Plane:
+        """Translate a plane.
+
+        Args:
+            channels: the plane, between its neighbours where the model takes them: (C, rows, columns) in [-1, 1].
+            tiling: of planes of that size, or larger: planes are continued by reflection, downwards and to the right.
+
+        Returns:
+            SEM, (rows, columns) in [-1, 1].
+        """
+        return self._apply(lambda tile: self.predictor(tile)[0, 0], channels, tiling)
+
+    def sample(self, channels: Plane, tiling: Tiling, sampler: Sampler, entropy: tuple[int, ...]) -> Plane:
+        """Translate a plane with the variance of each pixel, as `translate` and `Sampler` do.
+
+        What is random in a tile is drawn from the numbers `entropy` and the number of the tile.
+
+        Returns:
+            SEM and its raw variance, (2, rows, columns).
+        """
+        numbers = count()
+
+        def predict(tile: Tensor) -> Tensor:
+            return torch.cat(sampler(tile, (*entropy, next(numbers))), dim=1)[0]
+
+        return self._apply(predict, channels, tiling)
+
+    def _apply(self, predict: Callable[[Tensor], Tensor], channels: Plane, tiling: Tiling) -> Plane:
+        """Return what `predict` makes of a plane, tile by tile: (1, C, rows, columns) to (..., rows, columns)."""
+        rows, columns = channels.shape[1:]
+        missing = (tiling.shape[0] - rows, tiling.shape[1] - columns)
+        padded = np.pad(channels, ((0, 0), (0, missing[0]), (0, missing[1])), "reflect") if any(missing) else channels
+
+        def timed(tile: Plane) -> Plane:
+            started = time.perf_counter()
+            prediction = predict(torch.from_numpy(tile)[None]).numpy()
+            self.network_seconds += time.perf_counter() - started
+            return prediction
+
+        return tiling.apply(timed, padded)[..., :rows, :columns]
+
+
+def padded_shape(shape: tuple[int, int], multiple: int, smallest: int) -> tuple[int, int]:
+    """Return the next larger sides that a network takes: multiples of `multiple` of at least `smallest` [pixels]."""
+    rows, columns = (-(-max(side, smallest) // multiple) * multiple for side in shape)
+    return rows, columns

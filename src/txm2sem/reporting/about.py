@@ -1,0 +1,110 @@
+"""What was trained on what, and the commands that do it again."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+
+from txm2sem.commands import test_command, train_command
+from txm2sem.config import Phase, TrainCommand, override
+from txm2sem.data.slices import has_split, split_folder
+from txm2sem.errors import UserError
+from txm2sem.networks import build_generator
+from txm2sem.pages import facts
+from txm2sem.pages.options import option_tables
+from txm2sem.reporting.record import RunRecord, TestRecord
+
+
+def about_html(record: RunRecord) -> str:
+    """Return what a run is, as facts and as tables of options."""
+    what = facts("What it is", run_facts(record))
+    return f'<div class="figures">\n<div>{what}</div>\n<div>{option_tables(record.options)}</div>\n</div>'
+
+
+def run_facts(record: RunRecord) -> dict[str, str]:
+    """Return what a run is, by name; what nothing tells is left out."""
+    found: dict[str, str] = {}
+    options = record.options or (record.tested.options if record.tested else {})
+    if record.model:
+        found["model"] = record.model
+    if "netG" in options:
+        found["generator"] = f"{options['netG']}, {options.get('ngf')} filters" + _parameters(record.options)
+    found |= _data(record)
+    if record.epochs:
+        batch = int(record.options.get("batch_size", 1))
+        per_epoch = record.options.get("num_train")
+        found["trained for"] = f"{record.epochs:.4g} epochs" + (
+            f" of {per_epoch} patches, {batch} in a step" if per_epoch else ""
+        )
+    if record.trained_at:
+        found["networks saved"] = f"{record.trained_at:%Y-%m-%d %H:%M}"
+    if record.tested:
+        found["tested"] = _tested(record.tested)
+    found["folders"] = f"{record.paths.checkpoints}, {record.paths.results}"
+    return found
+
+
+def commands_html(record: RunRecord, prefix: str = "") -> str:
+    """Return the commands that train and test the run again, to be copied; `prefix` begins their titles."""
+    commands: dict[str, str] = {}
+    if record.options:
+        commands["Train"] = train_command(record.options)
+    if record.tested and record.tested.options:
+        commands["Test"] = test_command(record.tested.options, record.options)
+    for volume in record.volumes:
+        if volume.options:
+            commands[f"Test on a cube: {volume.name}"] = test_command(volume.options, record.options)
+    note = (
+        "With the same version on the same machine, training ends with the same weights, and tests with these scores."
+    )
+    if not commands:
+        return "<p>The folders say neither with which options the model was trained nor how it was tested.</p>"
+    blocks = "\n".join(command_html(f"{prefix}{title}", command) for title, command in commands.items())
+    return f'{blocks}\n<p class="note">{note}</p>'
+
+
+def command_html(title: str, command: str) -> str:
+    """Return a command under its title, with a button that copies it."""
+    return (
+        f'<div class="command"><h3>{escape(title)}</h3><pre tabindex="0">{escape(command)}</pre>'
+        f'<button type="button" class="controls" data-copy aria-live="polite" aria-label="Copy the command: '
+        f'{escape(title)}">Copy</button></div>'
+    )
+
+
+def _parameters(options: dict[str, Any]) -> str:
+    """Return the number of a generator's parameters in words; nothing where the options name no generator."""
+    if not options:
+        return ""
+    try:
+        with torch.device("meta"):
+            network = build_generator(override(TrainCommand(), options).model)
+    except UserError:
+        return ""
+    count = sum(parameter.numel() for parameter in network.parameters())
+    return f", {count / 1e6:.3g} million parameters" if count >= 1e5 else f", {count:,} parameters"
+
+
+def _data(record: RunRecord) -> dict[str, str]:
+    if "dataroot" not in record.options:
+        return {}
+    root = Path(record.options["dataroot"])
+    data = override(TrainCommand(), record.options).data
+    counts = []
+    for phase in get_args(Phase):
+        if root.is_dir() and has_split(root, phase):
+            folder = split_folder(root, phase) / f"{data.txm_dir}{data.sample_name}"
+            counts.append(f"{sum(1 for _ in folder.glob('*.tif*'))} {phase}")
+    slices = f": {', '.join(counts)} slices (as the folder is now)" if counts else " (not there now)"
+    return {"data": f"{root}{slices}", "patches": f"{data.patch_size} × {data.patch_size} pixels"}
+
+
+def _tested(tested: TestRecord) -> str:
+    scores, options = tested.scores, tested.options
+    epoch = scores.get("epoch", options.get("epoch", ""))
+    frozen = "frozen statistics (--eval)" if options.get("eval") == "True" else "statistics of each patch, dropout on"
+    what = "slices" if tested.suffix else "patches"
+    return f"{tested.count} {what} of split {scores.get('split', options.get('phase', ''))}, epoch {epoch}, {frozen}"

@@ -1,0 +1,291 @@
+"""The files that a test leaves for programs, read and checked: what is not as this program writes it is found here."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from txm2sem.config import TestCommand, fields_of
+from txm2sem.files import interpreting, read_json, read_text
+from txm2sem.scores.continuity import KEYS
+from txm2sem.scores.document import FORMAT
+from txm2sem.scores.measuring import TRUTH
+from txm2sem.scores.phases import PHASES
+from txm2sem.scores.table import REGION_NAMES, ROCK, SIMILARITY
+from txm2sem.trust.model import REPORT_FORMAT as TRUST_FORMAT
+
+AGAIN = "test again, or remove it"
+
+MOST_SAID = 2**20
+"""Bytes of a text for people at most."""
+
+LARGEST = 1e30
+"""Beyond this, numbers are damage, and what is computed from them may overflow."""
+
+DEEPEST = 12
+"""Values lie in so many others at most."""
+
+Check = Callable[[Any, str], None]
+"""Raises ValueError where a value, of which the place is told, is another than expected."""
+
+
+def read_scores(path: Path) -> dict[str, Any]:
+    """Return the scorecard in a `scores.json`.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    content = read_json(path, AGAIN)
+    with interpreting(path, "scores", AGAIN):
+        _scores(content, "")
+        kinds = list(content["similarity"])
+        curves = content["curves"]
+        measured = {
+            "rock": list(content["rock"]) or kinds,
+            "spectrum": list(content["spectrum"]),
+            "grid": [kind for kind in content["grid"] if kind != TRUTH],
+            "power": [kind for kind in curves["power"] if kind != TRUTH],
+            "frc": list(curves["frc"]),
+        }
+        for name, found in measured.items():
+            _expect(bool(kinds) and found == kinds, name, found, f"those of similarity, {kinds}")
+        regions = [list(found) for found in content["similarity"].values()]
+        _expect(all(found == regions[0] for found in regions), "regions", regions, "the same of each kind")
+        lengths = {"power": "frequencies_per_px", "frc": "frequencies_per_px", "s2": "lags_px"}
+        drawn = {name: curves[name] for name in ("power", "frc")}
+        for name, group in [*drawn.items(), *(("s2", group) for group in curves["s2"].values())]:
+            for kind, values in group.items():
+                wanted = len(curves[lengths[name]])
+                _expect(len(values) == wanted > 0, f"the length of {name} of {kind}", len(values), f"{wanted}")
+    return content
+
+
+def read_rows(path: Path, scores: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the rows of a `scores.csv`, each by column: an image and a kind of prediction.
+
+    Args:
+        path: the file.
+        scores: the scorecard that it belongs to.
+
+    Raises:
+        UserError: the file is missing or damaged, or of another test.
+    """
+    with interpreting(path, "a table of the scores of each image", AGAIN):
+        try:
+            rows = list(csv.DictReader(io.StringIO(read_text(path, AGAIN))))
+        except csv.Error as error:
+            raise ValueError(str(error)) from error
+        for number, row in enumerate(rows, 2):
+            for column, text in row.items():
+                _expect(isinstance(text, str) and isinstance(column, str), f"line {number}", row, "as many cells")
+                if column != "kind" and text:
+                    _number(float(text), f"line {number}, {column}")
+            int(row["slice"])
+        for kind in scores["similarity"]:
+            found = sum(row["kind"] == kind for row in rows)
+            _expect(found == scores["images"], f"the number of rows of {kind}", found, f"{scores['images']}")
+    return rows
+
+
+def read_trust(path: Path) -> dict[str, Any]:
+    """Return where predictions can be believed, as a `trust.json` says.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    content = read_json(path, AGAIN)
+    with interpreting(path, "what is known of predictions", AGAIN):
+        _plain(content, "")
+        _trust(content, "")
+    return content
+
+
+def read_continuity(path: Path) -> dict[str, Any]:
+    """Return the continuity of a cube, as a `continuity_SAVENAME.json` says.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    content = read_json(path, AGAIN)
+    with interpreting(path, "the continuity of a cube", AGAIN):
+        _continuity(content, "")
+    return content
+
+
+def read_evaluation(path: Path) -> str:
+    """Return the text of an `eval_metrics.txt`.
+
+    Raises:
+        UserError: the file is missing, or no text.
+    """
+    return read_text(path, AGAIN, MOST_SAID)
+
+
+def read_test_options(path: Path) -> dict[str, str]:
+    """Return the options of a test, as text, from the file of them that is for people.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    found = {}
+    for line in read_text(path, AGAIN, MOST_SAID).splitlines():
+        name, colon, value = line.partition(":")
+        if colon and name.strip().isidentifier():
+            found[name.strip()] = value.partition("\t[default: ")[0].removeprefix(" ").rstrip(" ")
+    with interpreting(path, "the options of a test", AGAIN):
+        for _, option, default in fields_of(TestCommand()):
+            text = found.get(option.name)
+            if isinstance(default, bool):
+                _expect(text in (None, "True", "False"), option.name, text, "True or False")
+            elif isinstance(default, int | float) and text is not None:
+                _number(type(default)(text), option.name)
+    return found
+
+
+def _expect(holds: bool, where: str, found: object, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"{where.lstrip('.')} is {str(found)[:100]}; expected {expected}")
+
+
+def _number(value: Any, where: str) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    _expect(is_number and abs(value) <= LARGEST, where, value, f"a number up to {LARGEST:g}")
+
+
+def _number_or_none(value: Any, where: str) -> None:
+    if value is not None:
+        _number(value, where)
+
+
+def _count(value: Any, where: str) -> None:
+    _number(value, where)
+    _expect(isinstance(value, int) and value >= 0, where, value, "a whole number, 0 or more")
+
+
+def _text(value: Any, where: str) -> None:
+    _expect(isinstance(value, str), where, value, "a text")
+
+
+def _anything(value: Any, where: str) -> None:
+    """Take every value."""
+
+
+def _plain(value: Any, where: str, depth: int = 0) -> None:
+    """Take numbers, texts, and what has them, not too deeply."""
+    _expect(depth <= DEEPEST, where[:100], "deeply nested", f"{DEEPEST} levels at most")
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            _plain(inner, f"{where}.{name}", depth + 1)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _plain(inner, f"{where}.{number}", depth + 1)
+    elif value is not None and not isinstance(value, str | bool):
+        _number(value, where)
+
+
+def _is(expected: object) -> Check:
+    return lambda value, where: _expect(value == expected, where, value, f"{expected}")
+
+
+def _all_of(*checks: Check) -> Check:
+    def checked(value: Any, where: str) -> None:
+        for check in checks:
+            check(value, where)
+
+    return checked
+
+
+def _list_of(check: Check) -> Check:
+    def checked(value: Any, where: str) -> None:
+        _expect(isinstance(value, list), where, value, "a list")
+        for number, inner in enumerate(value):
+            check(inner, f"{where}.{number}")
+
+    return checked
+
+
+def _by_name(check: Check, *names: str) -> Check:
+    """Return what wants values by name; by one of `names`, where there are any."""
+
+    def checked(value: Any, where: str) -> None:
+        _expect(isinstance(value, Mapping), where, value, "values by name")
+        for name, inner in value.items():
+            _expect(not names or name in names, where, name, f"one of {', '.join(names)}")
+            check(inner, f"{where}.{name}")
+
+    return checked
+
+
+def _fields(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+    """Return what wants certain values by name, and may have others."""
+
+    def checked(value: Any, where: str) -> None:
+        _expect(isinstance(value, Mapping), where, value, "values by name")
+        for name, check in required.items():
+            _expect(name in value, f"{where}.{name}", "missing", "it")
+            check(value[name], f"{where}.{name}")
+        for name, check in (optional or {}).items():
+            if name in value:
+                check(value[name], f"{where}.{name}")
+
+    return checked
+
+
+def _each(names: Iterable[str], check: Check) -> dict[str, Check]:
+    return dict.fromkeys(names, check)
+
+
+_numbers = _list_of(_number_or_none)
+_interval = _fields(_each(("value", "low", "high"), _number_or_none))
+_comparison = _fields(_each(("predicted", "true", "error"), _interval))
+_measures = _fields(_each(SIMILARITY, _interval), {"perceptual": _interval})
+_spectra = ("spectrum_mean_db", "spectrum_largest_db", "resolution_half_px", "resolution_seventh_px")
+
+_scores = _fields(
+    {
+        "format": _is(FORMAT),
+        **_each(("images", "slices", "height_px", "width_px"), _count),
+        **_each(("split", "epoch"), _text),
+        "valid_share": _number,
+        "interval": _anything,
+        "similarity": _by_name(_all_of(_fields({"all": _measures}), _by_name(_measures, *REGION_NAMES))),
+        "rock": _by_name(_fields(_each(PHASES, _fields({**_each(ROCK, _comparison), "s2_error": _interval})))),
+        "spectrum": _by_name(_fields(_each(_spectra, _interval))),
+        "grid": _by_name(_fields(_each(("2", "4"), _by_name(_number_or_none)))),
+        "curves": _fields(
+            {
+                **_each(("frequencies_per_px", "lags_px"), _list_of(_number)),
+                **_each(("power", "frc"), _by_name(_numbers)),
+                "s2": _by_name(_by_name(_numbers), *PHASES),
+            }
+        ),
+        "notes": _list_of(_text),
+    }
+)
+
+_trust = _fields(
+    {"format": _is(TRUST_FORMAT)},
+    {
+        "guard": _fields({"threshold": _number}),
+        "novelty": _fields({"flagged": _list_of(_count)}),
+    },
+)
+
+_continuity = _fields(
+    {
+        "size": _count,
+        "first": _fields(_each(("z", "row", "column"), _count)),
+        "volumes": _by_name(
+            _fields(
+                {
+                    **_each(("adjacent_difference", "adjacent_difference_of_txm"), _number_or_none),
+                    **_each(("autocorrelation_along_z", "autocorrelation_in_plane"), _numbers),
+                }
+            ),
+            *KEYS.values(),
+        ),
+    }
+)

@@ -1,0 +1,222 @@
+"""Whether a model is worth its name, in words: is it better than predictions without a model, and how sure is that?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.metrics import Interval, Resampling
+from txm2sem.reporting.evaluation import evaluation_tables
+from txm2sem.reporting.record import RunRecord, TestRecord, VolumeRecord, number_of
+from txm2sem.scores.card import FEW_SLICES
+from txm2sem.scores.measuring import TRUTH
+
+Judgement = Literal["better", "worse", "unclear", "said"]
+
+SIGNS = {"better": "✓", "worse": "✕", "unclear": "≈", "said": "·"}
+"""What stands before a finding, beside its words: colour alone tells nothing."""
+
+MEASURES = {
+    "psnr_all": ("PSNR", "dB", 2, 1),
+    "ssim_all": ("SSIM", "", 3, 1),
+    "ms_ssim_all": ("MS-SSIM", "", 3, 1),
+    "pearson_all": ("correlation", "", 3, 1),
+    "perceptual": ("perceptual distance", "", 3, -1),
+}
+"""Columns of `scores.csv`: name, unit, digits, and 1 where more is better, -1 where less is."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One finding: how the model compares, in which measure, and the sentence that says so."""
+
+    judgement: Judgement
+    measure: str
+    text: str
+
+
+def judge(record: RunRecord) -> tuple[str, list[Judged]]:
+    """Return the verdict on a run in one line, and what it rests on."""
+    if record.tested is None:
+        return "Not tested yet: how good the model is, is not known.", list(_continuity(record.volumes))
+    found = judge_scores(record.tested) if record.tested.rows else _judge_tables(record.tested.evaluation)
+    tested = record.tested
+    return _headline(found), [*found, *_few(tested), *_power(tested), *_rock(tested), *_continuity(record.volumes)]
+
+
+def judge_scores(tested: TestRecord) -> list[Judged]:
+    """Compare the model, measure by measure, with the best prediction without a model, on the same images.
+
+    The interval is that of the mean difference, over resampled slices (see `Resampling`).
+    """
+    model = tested.model_kind
+    judged = []
+    for column, (name, unit, digits, sign) in MEASURES.items():
+        values = {kind: sign * tested.values(kind, column) for kind in tested.scores["similarity"]}
+        best = best_of({kind: own for kind, own in values.items() if kind != model})
+        if best is None or not np.isfinite(values[model]).any():
+            continue
+        difference = difference_of(values[model], values[best], tested.slices)
+        judged.append(judge_difference(name, unit, digits, sign, best, difference))
+    return judged
+
+
+def best_of(values: Mapping[str, NDArray[np.float64]]) -> str | None:
+    """Return the name with the largest mean; None where none has any."""
+    means = {name: float(np.nanmean(own)) for name, own in values.items() if np.isfinite(own).any()}
+    return max(means, key=lambda name: means[name]) if means else None
+
+
+def difference_of(one: NDArray[np.float64], other: NDArray[np.float64], slices: Sequence[int]) -> Interval:
+    """Return the mean difference of values of the same images, (N,), with its interval over their slices."""
+    return Resampling(slices, np.random.default_rng(0)).mean(one - other)
+
+
+def findings_html(judged: Sequence[Judged]) -> str:
+    """Return findings as a list."""
+    items = "\n".join(
+        f'<li class="is-{one.judgement}"><span class="sign" aria-hidden="true">{SIGNS[one.judgement]}</span>'
+        f"{escape(one.text)}</li>"
+        for one in judged
+    )
+    return f'<ul class="lines">\n{items}\n</ul>' if items else ""
+
+
+def verdict_html(record: RunRecord) -> str:
+    """Return the verdict for a page."""
+    headline, judged = judge(record)
+    return f'<p class="verdict">{escape(headline)}</p>\n{findings_html(judged)}'
+
+
+def judge_difference(name: str, unit: str, digits: int, sign: int, best: str, difference: Interval) -> Judged:
+    """Return the finding on one measure.
+
+    Args:
+        name, unit, digits, sign: of the measure, see `MEASURES`.
+        best: the best prediction without a model.
+        difference: model - best, times `sign`: above 0 where the model is better.
+    """
+
+    def shown(value: float) -> str:
+        return f"{sign * value:+.{digits}f}"
+
+    ends = sorted((sign * difference.low, sign * difference.high))
+    unit = f" {unit}" if unit else ""
+    if not math.isfinite(difference.low):
+        text = f"{name}: {shown(difference.value)}{unit} beside {best}; from one slice alone, nobody knows how sure"
+        return Judged("unclear", name, text)
+    interval = f"{shown(difference.value)}{unit} [{ends[0]:+.{digits}f}, {ends[1]:+.{digits}f}]"
+    if difference.low > 0:
+        return Judged("better", name, f"{name}: better than {best}, the best without a model: {interval}")
+    if difference.high < 0:
+        return Judged("worse", name, f"{name}: worse than {best}, which needs no model: {interval}")
+    return Judged("unclear", name, f"{name}: not to be told from {best}, which needs no model: {interval}")
+
+
+def _judge_tables(text: str) -> list[Judged]:
+    """Compare means in the first table of `eval_metrics.txt`, whose standard errors are over patches."""
+    tables = evaluation_tables(text)
+    if not tables or len(tables[0].rows) < 2:
+        return []
+    (_, own), *others = tables[0].rows.items()
+    judged = []
+    for column, head in enumerate(tables[0].head):
+        best, values = max(others, key=lambda row: row[1][column][0])
+        (mean, error), (other, other_error) = own[column], values[column]
+        sure = 2 * math.hypot(error, other_error)
+        name = head.removesuffix(" [dB]")
+        words = f"{mean:.4g} ± {error:.2g}, {best} {other:.4g} ± {other_error:.2g}"
+        if mean - other > sure:
+            judged.append(Judged("better", name, f"{name}: better than the best without a model: {words}"))
+        elif other - mean > sure:
+            judged.append(Judged("worse", name, f"{name}: worse than without a model: {words}"))
+        else:
+            judged.append(Judged("unclear", name, f"{name}: not to be told from the best without a model: {words}"))
+    return judged
+
+
+def _headline(judged: Sequence[Judged]) -> str:
+    if not judged:
+        return "Tested, but there is nothing to compare it with."
+    names = {kind: [one.measure for one in judged if one.judgement == kind] for kind in ("better", "worse", "unclear")}
+    if len(names["better"]) == len(judged):
+        return f"Better than every prediction without a model in {_and(names['better'])}."
+    parts = [
+        f"{words} {_and(names[kind])}"
+        for kind, words in (("better", "better in"), ("worse", "worse in"), ("unclear", "not to be told apart in"))
+        if names[kind]
+    ]
+    start = "Beside the best without a model" if names["better"] else "Not better than predictions without a model"
+    return f"{start}: {'; '.join(parts)}."
+
+
+def _few(tested: TestRecord) -> list[Judged]:
+    count = len(set(tested.slices))
+    if not 1 < count < FEW_SLICES:
+        return []
+    text = f"The brackets rest on {count} slices alone: they are rough, and rather too narrow"
+    return [Judged("said", "intervals", text)]
+
+
+def _power(tested: TestRecord) -> list[Judged]:
+    """Compare how far power spectra are from the SEM's, which tells whether fine texture is there, not where."""
+    found = {
+        kind: {key: number_of(measures.get("spectrum_mean_db") or {}, key) for key in ("value", "low", "high")}
+        for kind, measures in tested.scores.get("spectrum", {}).items()
+    }
+    own = found.pop(tested.model_kind, {"value": math.nan})
+    others = {kind: interval["value"] for kind, interval in found.items() if math.isfinite(interval["value"])}
+    if not others or not math.isfinite(own["value"]):
+        return []
+    best = min(others, key=lambda kind: others[kind])
+    judgement: Judgement = "unclear"
+    if own["high"] < found[best]["low"]:
+        judgement = "better"
+    elif own["low"] > found[best]["high"]:
+        judgement = "worse"
+    text = (
+        f"Power spectrum: {own['value']:.1f} dB off the SEM's, mean over frequencies; of predictions without a model, "
+        f"{best} comes nearest, {others[best]:.1f} dB off"
+    )
+    return [Judged(judgement, "power spectrum", text)]
+
+
+def _rock(tested: TestRecord) -> list[Judged]:
+    rock = tested.scores.get("rock", {})
+    other = next((kind for kind in rock if kind.startswith("linear fit")), None)
+    if other is None or tested.model_kind not in rock:
+        return []
+    nearer, count = 0, 0
+    for phase, measures in rock[tested.model_kind].items():
+        for name, found in measures.items():
+            errors = [
+                abs(number_of(one if name == "s2_error" else one["error"], "value"))
+                for one in (found, rock[other][phase][name])
+            ]
+            if math.isfinite(errors[0]):
+                count += 1
+                nearer += not errors[1] <= errors[0]
+    judgement: Judgement = "better" if 2 * nearer > count else "worse" if 2 * nearer < count else "unclear"
+    text = f"Rock: {nearer} of {count} measures of low and high density come nearer to the truth than with a {other}"
+    return [Judged(judgement, "rock", text)] if count else []
+
+
+def _continuity(volumes: Sequence[VolumeRecord]) -> list[Judged]:
+    for volume in volumes:
+        found = volume.continuity.get("volumes", {})
+        ratios = {name: number_of(values, "adjacent_difference_of_txm") for name, values in found.items()}
+        if "prediction" in ratios:
+            true = f"; the {TRUTH}: {ratios['truth']:.2f} times" if "truth" in ratios else ""
+            text = f"Along z: adjacent slices differ {ratios['prediction']:.2f} times as much as those of the TXM{true}"
+            return [Judged("said", "continuity", text)]
+    return []
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

@@ -1,0 +1,111 @@
+"""The scorecard for programs (JSON) and spreadsheets (CSV); docs/scores.md lists the keys."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from txm2sem.files import json_text
+from txm2sem.metrics import LEVEL, RESAMPLES, scales_of
+from txm2sem.scores.card import Scores
+from txm2sem.scores.measuring import ROCK, TRUTH, longest_lag
+from txm2sem.scores.phases import PHASES
+
+FORMAT = 1
+"""Raised when a key changes its meaning or goes."""
+
+UNITS = {
+    "psnr": "dB",
+    "ssim": "1",
+    "ms_ssim": "1",
+    "pearson": "1",
+    "perceptual": "1",
+    "spectrum_mean_db": "dB",
+    "spectrum_largest_db": "dB",
+    "resolution_half_px": "pixels",
+    "resolution_seventh_px": "pixels",
+    "fraction": "1",
+    "chord_rows_px": "pixels",
+    "chord_columns_px": "pixels",
+    "perimeter_per_px": "1 / pixels",
+    "euler_per_px2": "1 / pixels^2",
+    "s2_error": "1",
+    "grid": "dB",
+}
+
+
+def scores_json(scores: Scores, about: Mapping[str, Any], notes: Sequence[str]) -> str:
+    """Return the scorecard as JSON; null stands where a number is not defined.
+
+    Args:
+        scores: the scores.
+        about: what was tested, by key.
+        notes: what one must know to read the numbers.
+    """
+    card = scores.card
+    height, width = card.shape
+    kinds = [*scores.kinds, TRUTH]
+    phases = {} if card.phases is None else vars(card.phases)
+    content = {
+        "format": FORMAT,
+        **about,
+        "images": len(card.measured),
+        "slices": scores.slices,
+        "height_px": height,
+        "width_px": width,
+        "valid_share": scores.valid_share,
+        "ms_ssim_scales": scales_of(card.shape),
+        "interval": {"level": LEVEL, "resamples": RESAMPLES, "over": "slices"} if scores.has_intervals else None,
+        "units": UNITS,
+        "phases": phases,
+        "similarity": {kind: scores.similarity(kind) for kind in scores.kinds},
+        "spectrum": {kind: scores.spectrum(kind) for kind in scores.kinds},
+        "rock": {kind: _rock(scores, kind) for kind in scores.kinds} if phases else {},
+        "grid": {kind: scores.grid(kind) for kind in kinds},
+        "curves": {
+            "frequencies_per_px": scores.frequencies,
+            "power": {kind: scores.curve(kind, "power") for kind in kinds},
+            "frc": {kind: scores.curve(kind, "frc") for kind in scores.kinds},
+            "lags_px": list(range(longest_lag(card.shape) + 1)),
+            "s2": {phase: {kind: scores.curve(kind, f"s2_{phase}") for kind in kinds} for phase in PHASES}
+            if phases
+            else {},
+            "chords": {
+                phase: {kind: scores.curves(kind, f"chords_{phase}").sum(axis=0) for kind in kinds} for phase in PHASES
+            }
+            if phases
+            else {},
+        },
+        "notes": list(notes),
+    }
+    return json_text(content)
+
+
+def scores_csv(scores: Scores) -> str:
+    """Return a table with a row per image and kind of prediction, and one of the truth; empty where not defined."""
+    kinds = [*scores.kinds, TRUTH]
+    columns: dict[str, None] = {}
+    for kind in kinds:
+        columns |= dict.fromkeys(scores.card.measured[0][kind].values)
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow(["image", "slice", "kind", *columns])
+    for index, (number, measured) in enumerate(zip(scores.card.slices, scores.card.measured, strict=True)):
+        for kind in kinds:
+            values = (measured[kind].values.get(column, math.nan) for column in columns)
+            table.writerow([index, number, kind, *(f"{value:.6g}" if math.isfinite(value) else "" for value in values)])
+    return buffer.getvalue()
+
+
+def _rock(scores: Scores, kind: str) -> dict[str, Any]:
+    measures = scores.rock(kind)
+    return {
+        phase: {
+            **{name: vars(measures[phase][name]) for name in ROCK},
+            "s2_error": scores.s2_error(kind, phase),
+        }
+        for phase in PHASES
+    }

@@ -1,0 +1,103 @@
+"""What every test writes into the results folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from txm2sem.checkpoints import label_of
+from txm2sem.config import TestCommand, run_name, to_mapping
+from txm2sem.files import write_text, write_whole
+from txm2sem.model import Predictor, backends
+from txm2sem.runs import RunPaths, options_text
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """What a test found and where it lies.
+
+    Attributes:
+        paths: the run's files.
+        lines: for the console: what was tested, the scores, and notes.
+        pictures: figures to look at.
+        earlier: where earlier results were moved to, or None.
+    """
+
+    paths: RunPaths
+    lines: list[str]
+    pictures: list[Path]
+    earlier: Path | None
+
+
+def paths_of(command: TestCommand) -> RunPaths:
+    """Return the paths of the run that a command tests."""
+    return RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
+
+
+def checkpoint_label(command: TestCommand) -> str:
+    """Return the label of the checkpoint that a command tests."""
+    return label_of(command.test.epoch, command.test.load_iter)
+
+
+def load_predictor(command: TestCommand, *, bounded: bool = True) -> Predictor:
+    """Return the predictor that a command tests; without `bounded`, one that returns logits.
+
+    Raises:
+        UserError: the device or the checkpoint is absent, does not fit the options, or the backend does not.
+    """
+    return backends.load_predictor(
+        command, command.test.backend, checkpoint_label(command), frozen=command.test.eval, bounded=bounded
+    )
+
+
+def notes_on_statistics(command: TestCommand) -> list[str]:
+    """Return what the user must know of how normalisation and dropout were treated."""
+    if command.test.eval:
+        return []
+    return [
+        "without --eval normalisation statistics are taken from each patch and dropout is on, as in the original code; "
+        "--eval freezes both"
+    ]
+
+
+def write_images(paths: RunPaths, index: int, images: Mapping[str, NDArray[Any]], aspect_ratio: float = 1.0) -> None:
+    """Write images (H, W) of one patch as PNG, by folder, stretched to `aspect_ratio`; masks become 0 and 255."""
+    for folder, pixels in images.items():
+        write_png(paths.image(folder, index), stretch(pixels, aspect_ratio))
+
+
+def stretch(pixels: NDArray[Any], aspect_ratio: float) -> NDArray[Any]:
+    """Return an 8-bit image or boolean mask (H, W) with pixels of height : width `aspect_ratio` made square ones.
+
+    The image grows along one axis and keeps the other: (H * aspect_ratio, W) above 1, (H, W / aspect_ratio) below; at 1
+    it is returned as it is. Images are resized by bicubic interpolation, as in the original code; masks stay masks.
+    """
+    if aspect_ratio == 1:
+        return pixels
+    height, width = pixels.shape
+    size = (width, round(height * aspect_ratio)) if aspect_ratio > 1 else (round(width / aspect_ratio), height)
+    method = Image.Resampling.NEAREST if pixels.dtype == np.bool_ else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(pixels).resize(size, method))
+
+
+def write_png(path: Path, pixels: NDArray[Any]) -> None:
+    """Write an 8-bit image (H, W), or a boolean mask as 0 and 255, as PNG, whole or not at all."""
+    grey = pixels.astype(np.uint8) * 255 if pixels.dtype == np.bool_ else pixels
+
+    def write(buffer: BytesIO) -> None:
+        Image.fromarray(grey).save(buffer, format="PNG")
+
+    write_whole(path, write)
+
+
+def write_test_options(command: TestCommand, path: Path) -> None:
+    """Write all options of the test, for people."""
+    options, defaults = to_mapping(command), to_mapping(TestCommand())
+    write_text(path, options_text(options, defaults))

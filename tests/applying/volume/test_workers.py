@@ -1,0 +1,79 @@
+"""Processes that share blocks: what each of them meets, the others and the one that started them see."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+import pytest
+
+from txm2sem.applying.volume.passes import Block
+from txm2sem.applying.volume.workers import _Workers
+from txm2sem.errors import UserError
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Stands for the job: blocks meet what their number says.
+
+    Attributes:
+        folder: where a file for each block counts how often it was tried.
+        often: how often it meets that.
+    """
+
+    folder: Path
+    often: int
+
+    def open(self, threads: int) -> Any:
+        return self.meet
+
+    def meet(self, block: Block) -> None:
+        path = self.folder / str(block.index)
+        tries = int(path.read_text()) if path.exists() else 0
+        path.write_text(str(tries + 1))
+        if tries < self.often:
+            if block.index == 1:
+                raise UserError("a slice cannot be read")
+            if block.index == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if block.index == 3:
+                raise ValueError("a fault of the program")
+
+
+def share(folder: Path, numbers: list[int], often: int) -> list[int]:
+    workers = _Workers(cast(Any, Trouble(folder, often)), 2)
+    try:
+        return sorted(block.index for block in workers.translate(Block("z", n, n, n + 1) for n in numbers))
+    finally:
+        workers.close()
+
+
+@pytest.fixture(autouse=True)
+def one_more_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes take seconds to start."""
+    monkeypatch.setattr("txm2sem.applying.volume.workers.RETRIES", 1)
+
+
+def test_what_passes_costs_only_another_try(tmp_path: Path) -> None:
+    assert share(tmp_path, list(range(8)), often=1) == list(range(8))
+    tries = {number: int((tmp_path / str(number)).read_text()) for number in range(8)}
+    assert tries == dict.fromkeys(range(8), 1) | dict.fromkeys((1, 2, 3), 2)
+    children = psutil.Process().children(recursive=True)
+    assert not [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "message"),
+    [
+        (1, UserError, "^a slice cannot be read$"),
+        (2, UserError, "processes that translated block 2 .* have died"),
+        (3, RuntimeError, "a fault of the program"),
+    ],
+)
+def test_what_happens_again_and_again_is_said(tmp_path: Path, number: int, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        share(tmp_path, [number], often=2)

@@ -145,18 +145,18 @@ def test_a_crop_larger_than_its_source_is_refused() -> None:
 
 def test_contrast_is_left_alone_by_default() -> None:
     image = patch(16)["source"]
-    assert adjust_contrast(image, 1.0, 0.0) is image
+    assert adjust_contrast(image, 1.0, 0.0, 8) is image
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
 def test_gamma_is_a_power_of_the_grey_values(gamma: float) -> None:
     image = torch.tensor([[[-1.0, 0.0, 1.0]]])
-    assert torch.allclose(adjust_contrast(image, gamma, 0.0), torch.tensor([[[-1.0, 0.5**gamma * 2 - 1, 1.0]]]))
+    assert torch.allclose(adjust_contrast(image, gamma, 0.0, 8), torch.tensor([[[-1.0, 0.5**gamma * 2 - 1, 1.0]]]))
 
 
 def test_equalisation_widens_a_narrow_range() -> None:
     image = patch(64)["source"] * 0.1
-    equalised = adjust_contrast(image, 1.0, 0.05)
+    equalised = adjust_contrast(image, 1.0, 0.05, 8)
     assert equalised.shape == image.shape
     assert equalised.dtype == torch.float32
     assert equalised.std() > 2 * image.std()

@@ -19,7 +19,7 @@ from txm2sem.data.segmentation import IGNORED, SegmentationEvaluationPatches, Se
 from txm2sem.data.slices import MaskName
 from txm2sem.errors import UserError
 from txm2sem.model import Predictor
-from txm2sem.model.translator import load_translator
+from txm2sem.model.first_stage import load_first_stage
 from txm2sem.networks import build_generator
 from txm2sem.objectives import segmentation_loss
 from txm2sem.runs import RunPaths, write_options
@@ -247,17 +247,18 @@ def test_the_translation_model_stays_as_it_is(root: Path, tmp_path: Path) -> Non
     module = SegmentationModule(predicting(tmp_path, lambda_img_grad=1e-3))
     start = [value.detach().clone() for value in module.generator.parameters()]
     train(module, root, tmp_path / "run")
-    assert module.translator is not None
-    after = module.translator.generator.state_dict()
+    assert module.first_stage is not None
+    after = module.first_stage.generator.state_dict()
     assert all(torch.equal(value, after[key]) for key, value in before.items())
     assert any(not torch.equal(one, other) for one, other in zip(start, module.generator.parameters(), strict=True))
     assert set(module.networks) == {"G"}
-    assert all(value.grad is None for value in module.translator.parameters())
+    assert all(value.grad is None for value in module.first_stage.generator.parameters())
 
 
 def test_other_modes_load_no_translation_model(tmp_path: Path) -> None:
     for seg_mode in ("sem", "txm"):
-        assert load_translator(tmp_path, command(seg_mode=seg_mode).data) is None
+        options = command(seg_mode=seg_mode)
+        assert load_first_stage(options.run, options.data) is None
 
 
 def test_ranges_left_to_be_measured_are_those_of_the_translation_model(root: Path, tmp_path: Path) -> None:

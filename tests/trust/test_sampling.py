@@ -12,6 +12,7 @@ import torch
 from txm2sem.checkpoints import save_network
 from txm2sem.config import DataOptions, ModelOptions, TrustOptions
 from txm2sem.data import GreyRange
+from txm2sem.data.txm_input import TxmInput
 from txm2sem.errors import UserError
 from txm2sem.model import Predictor
 from txm2sem.model.planes import PlaneTranslator
@@ -65,7 +66,10 @@ def test_an_ensemble_differs_as_its_members_do() -> None:
 
 def test_a_plane_in_tiles_is_drawn_from_its_own_numbers() -> None:
     one = predictor()
-    translator, sampler = PlaneTranslator(one, GreyRange(0, 255), DataOptions()), Sampler(one, "dropout", 2)
+    translator, sampler = (
+        PlaneTranslator(one, TxmInput.of(DataOptions(), GreyRange(0, 255))),
+        Sampler(one, "dropout", 2),
+    )
     plane = torch.rand(1, 64, 128, generator=torch.Generator().manual_seed(1)).numpy() * 2 - 1
     tiling = Tiling((64, 128), (1, 2), halo=8, multiple=2)
     first = translator.sample(plane, tiling, sampler, (0, 5))

@@ -13,7 +13,8 @@ from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data.grey import GreyRange, resolve_ranges
 from txm2sem.data.sampling import PatchLocation, draw_training_location, evaluation_locations
 from txm2sem.data.slices import MASK_NAMES, AlignedSlices
-from txm2sem.data.transforms import adjust_contrast, preprocess, random_horizontal_flip, random_quarter_turns
+from txm2sem.data.transforms import preprocess, random_horizontal_flip, random_quarter_turns
+from txm2sem.data.txm_input import TxmInput
 
 
 class TrainingPatches(Dataset[dict[str, Tensor]]):
@@ -199,16 +200,14 @@ class _Pairs:
     def __init__(self, slices: AlignedSlices, options: DataOptions) -> None:
         self.slices = slices
         self.options = options
-        self.txm_range = GreyRange.parse(options.txm_range)
+        self.txm_input = TxmInput.of(options, GreyRange.parse(options.txm_range))
         self.sem_range = GreyRange.parse(options.sem_range)
 
     def read(self, index: int, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
         window, options = (index, rows, columns), self.options
         shift = (options.y_misalign, options.x_misalign)
-        txm = self.txm_range.normalise(self.slices.txm_channels(*window, shift))
         sem = self.sem_range.normalise(self.slices.image("sem", *window))
-        source = adjust_contrast(torch.from_numpy(txm), options.gamma, options.hist_eq)
-        pair = source, torch.from_numpy(sem)[None]
+        pair = self.txm_input(self.slices.txm_channels(*window, shift)), torch.from_numpy(sem)[None]
         return pair if options.direction == "AtoB" else (pair[1], pair[0])
 
     def validity(self, index: int, rows: slice, columns: slice) -> dict[str, Tensor]:

@@ -78,7 +78,7 @@ def downsample(source: Tensor, factor: int) -> Tensor:
     return source[..., ::factor, ::factor].contiguous() if factor > 1 else source
 
 
-def adjust_contrast(image: Tensor, gamma: float, clip_limit: float, region: int | None = None) -> Tensor:
+def adjust_contrast(image: Tensor, gamma: float, clip_limit: float, region: int) -> Tensor:
     """Return an image with its grey values g, scaled to [0, 1], raised to a power and then equalised.
 
     Args:
@@ -86,7 +86,7 @@ def adjust_contrast(image: Tensor, gamma: float, clip_limit: float, region: int 
         gamma: the power; below 1 brightens, 1 leaves the image.
         clip_limit: contrast-limited adaptive histogram equalisation (CLAHE; Zuiderveld 1994, Graphics Gems IV); larger
             values give more contrast, 0 leaves the image.
-        region: side of the regions that are equalised [pixels]; an eighth of the image's sides where absent.
+        region: side of the regions that are equalised [pixels].
 
     Returns:
         (C, H, W) in [-1, 1].

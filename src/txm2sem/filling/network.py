@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,14 @@ from torch import Tensor
 from txm2sem.arrays import grey_array, mask_array
 from txm2sem.checkpoints import label_of
 from txm2sem.config import DataOptions, RepairCommand, run_name
-from txm2sem.data import TiffStack, check_channels, repair_source
+from txm2sem.data import GreyRange, TiffStack, check_channels, repair_source
 from txm2sem.data.grey import check_grey_values, resolve_stack_range
-from txm2sem.data.transforms import adjust_contrast
-from txm2sem.devices import device_of, dtype_of
+from txm2sem.data.txm_input import TxmInput
 from txm2sem.errors import UserError
 from txm2sem.filling.tiles import blend_tiles
+from txm2sem.model.model import Model
 from txm2sem.model.predictor import Predictor
 from txm2sem.networks import check_patch_size
-from txm2sem.runs import RunPaths
 from txm2sem.tiling import Window
 
 
@@ -70,18 +68,15 @@ class NetworkFilling:
         if txm is not None:
             self.txm_range = resolve_stack_range(data, txm, "txm")
             check_grey_values(_shown_values(txm), self.txm_range, "txm", txm.paths[0])
-        paths = RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir)
-        label = label_of(command.repair.epoch, command.repair.load_iter)
-        device, dtype = device_of(command.run.gpu_ids), dtype_of(command.run.precision)
-        self.predictor = Predictor.load(paths, label, command.model, device=device, dtype=dtype)
-        self.model_checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
+        self.model = Model.load(command, label_of(command.repair.epoch, command.repair.load_iter))
+        self.model_checksum = self.model.checksum
 
     def __call__(
         self, sem: NDArray[Any], mask: NDArray[np.bool_], txm: NDArray[Any] | None, index: int
     ) -> NDArray[np.float32]:
         """Return the grey values of a slice inside its mask; see `Filling`."""
         filled = fill(
-            self.predictor,
+            self.model.predictor,
             None if txm is None else self.txm_range.normalise(txm),
             self.sem_range.normalise(sem),
             mask,
@@ -121,10 +116,12 @@ def fill(
     mask = mask_array(mask, sem.shape)
     txm = None if txm is None else grey_array(txm, ("rows", "columns"), "txm", shape=sem.shape)
 
+    see = TxmInput.of(options, GreyRange(-1, 1))
+
     def source(tile: Window) -> Tensor:
         seen = None
         if txm is not None:
-            seen = adjust_contrast(torch.from_numpy(txm[tile])[None], options.gamma, options.hist_eq)
+            seen = see.contrasted(torch.from_numpy(txm[tile])[None])
         return repair_source(seen, torch.from_numpy(sem[tile])[None], torch.from_numpy(mask[tile])[None])
 
     def predict(tiles: list[Window]) -> list[NDArray[np.float32]]:

@@ -19,7 +19,17 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from txm2sem.checkpoints import load_generator
-from txm2sem.config import BackendName, DataOptions, ModelOptions, TestCommand, VolumeCommand, override, run_name
+from txm2sem.config import (
+    BackendName,
+    DataOptions,
+    ModelOptions,
+    RepairCommand,
+    TestCommand,
+    TranslateCommand,
+    VolumeCommand,
+    override,
+    run_name,
+)
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample, has_split
 from txm2sem.devices import device_of, dtype_of, return_freed_memory
 from txm2sem.errors import UserError
@@ -42,6 +52,9 @@ SHAPING = ("direction", "context_slices", "preprocess", "gamma", "hist_eq", "txm
 
 CHEAP = ("linearfilt", "gammafilt", "residual_unet", "textured_unet")
 """Generators that take little time as they are: one convolution, or most at a quarter of the resolution."""
+
+ModelCommand = TestCommand | VolumeCommand | TranslateCommand | RepairCommand
+"""The options of what applies a trained model."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,7 @@ class Calibration:
 
 
 def load_predictor(
-    command: TestCommand | VolumeCommand, backend: BackendName, label: str, *, frozen: bool = True, bounded: bool = True
+    command: ModelCommand, backend: BackendName, label: str, *, frozen: bool = True, bounded: bool = True
 ) -> Predictor:
     """Return the predictor of a command's model, at the label of a checkpoint.
 
@@ -136,7 +149,7 @@ def load_predictor(
     return Predictor(network, command.model, frozen=frozen, notes=(first, calibration.note))
 
 
-def _check_applicable(command: TestCommand | VolumeCommand, device: torch.device, frozen: bool) -> None:
+def _check_applicable(command: ModelCommand, device: torch.device, frozen: bool) -> None:
     model = command.model
     if command.run.precision != "fp32":
         raise UserError(

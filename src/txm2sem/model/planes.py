@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.config import DataOptions
-from txm2sem.data import GreyRange
-from txm2sem.data.transforms import adjust_contrast
+from txm2sem.data.txm_input import TxmInput
+from txm2sem.model.network import continued
 from txm2sem.model.predictor import Predictor
 from txm2sem.tiling import Tiling
 
@@ -29,24 +28,20 @@ class PlaneTranslator:
 
     Args:
         predictor: the model, with normalisation statistics that do not depend on the tile.
-        grey: grey values of the TXM that the network was trained with.
-        data: contrast of the TXM, `gamma` and `hist_eq`, the latter over regions as large as in training.
+        see: how the model sees the TXM.
 
     Attributes:
         network_seconds: wall time spent in the network so far.
     """
 
-    def __init__(self, predictor: Predictor, grey: GreyRange, data: DataOptions) -> None:
+    def __init__(self, predictor: Predictor, see: TxmInput) -> None:
         self.predictor = predictor
-        self.grey = grey
-        self.data = data
+        self.see = see
         self.network_seconds = 0.0
 
     def network_input(self, plane: NDArray[Any]) -> Plane:
         """Return a plane (rows, columns) of TXM grey values as the network sees it, in [-1, 1]."""
-        image = torch.from_numpy(self.grey.normalise(plane))[None]
-        regions = max(self.data.patch_size // 8, 1)
-        return adjust_contrast(image, self.data.gamma, self.data.hist_eq, regions)[0].numpy()
+        return self.see(plane).numpy()
 
     def translate(self, channels: Plane, tiling: Tiling) -> Plane:
         """Translate a plane.
@@ -78,8 +73,7 @@ class PlaneTranslator:
     def _apply(self, predict: Callable[[Tensor], Tensor], channels: Plane, tiling: Tiling) -> Plane:
         """Return what `predict` makes of a plane, tile by tile: (1, C, rows, columns) to (..., rows, columns)."""
         rows, columns = channels.shape[1:]
-        missing = (tiling.shape[0] - rows, tiling.shape[1] - columns)
-        padded = np.pad(channels, ((0, 0), (0, missing[0]), (0, missing[1])), "reflect") if any(missing) else channels
+        padded = continued(channels, tiling.shape)
 
         def timed(tile: Plane) -> Plane:
             started = time.perf_counter()
@@ -88,9 +82,3 @@ class PlaneTranslator:
             return prediction
 
         return tiling.apply(timed, padded)[..., :rows, :columns]
-
-
-def padded_shape(shape: tuple[int, int], multiple: int, smallest: int) -> tuple[int, int]:
-    """Return the next larger sides that a network takes: multiples of `multiple` of at least `smallest` [pixels]."""
-    rows, columns = (-(-max(side, smallest) // multiple) * multiple for side in shape)
-    return rows, columns

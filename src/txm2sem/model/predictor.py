@@ -6,17 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from txm2sem.checkpoints import load_generator
 from txm2sem.config import ModelOptions
-from txm2sem.data.transforms import downsample, keep_empty
-from txm2sem.devices import move_images, move_network
+from txm2sem.devices import move_network
 from txm2sem.errors import UserError
-from txm2sem.networks import size_multiple
+from txm2sem.model.network import apply_generator, continued, generator_input, padded_shape
 from txm2sem.runs import RunPaths
 
 MADE_UP = (
@@ -51,10 +49,8 @@ class Predictor:
         notes: Sequence[str] = (),
     ) -> None:
         self.generator = move_network(generator, torch.device(device))
-        self.factor = options.downsample_factor
-        self.multiple = size_multiple(options)
+        self.options = options
         self.predicts_scale = options.predicts_scale
-        self.keeps_empty = options.keep_empty
         self.frozen = frozen
         self.device = torch.device(device)
         self.dtype = dtype
@@ -80,6 +76,12 @@ class Predictor:
         generator = load_generator(paths.network(label, "G"), options, bounded=bounded)
         notes = (MADE_UP,) if options.draws_grain else ()
         return cls(generator, options, frozen=frozen, device=device, dtype=dtype, notes=notes)
+
+    def to(self, device: torch.device) -> Predictor:
+        """Compute on another device from now on; return the predictor itself."""
+        if device != self.device:
+            self.generator, self.device = move_network(self.generator, device), device
+        return self
 
     @torch.inference_mode()
     def __call__(self, source: Tensor) -> Tensor:
@@ -117,18 +119,18 @@ class Predictor:
     def _compute(self, source: Tensor) -> Tensor:
         mixed = self.dtype != torch.float32
         with torch.autocast(self.device.type, dtype=self.dtype if mixed else torch.bfloat16, enabled=mixed):
-            output: Tensor = self.generator(self.generator_input(source))
+            output = apply_generator(self.generator, source, self.options, self.device)
         output = output.float().cpu()
         if not torch.isfinite(output).all():
             raise UserError(
                 "the model's prediction has values that are not finite: its weights have diverged, or the images are "
                 "far from those of its training; choose another checkpoint, or pass --precision fp32"
             )
-        return keep_empty(output, source) if self.keeps_empty else output
+        return output
 
     def generator_input(self, source: Tensor) -> Tensor:
         """Return what the generator sees of a source (N, C, H, W): the same, downsampled for super-resolution."""
-        return move_images(downsample(source, self.factor), self.device)
+        return generator_input(source, self.options, self.device)
 
     def any_size(self, source: Tensor) -> Tensor:
         """Translate a batch of images of any size, as `__call__`.
@@ -141,7 +143,7 @@ class Predictor:
     def padded(self, source: Tensor) -> Tensor:
         """Continue images (N, C, H, W) by reflection, to the right and downwards, to a size that the network takes."""
         height, width = source.shape[-2:]
-        return F.pad(source, (0, -width % self.multiple, 0, -height % self.multiple), mode="reflect")
+        return torch.from_numpy(continued(source.numpy(), padded_shape((height, width), self.options)))
 
 
 @contextmanager

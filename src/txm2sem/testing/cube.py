@@ -29,7 +29,7 @@ from txm2sem.data import (
     resolve_stack_range,
     to_uint8,
 )
-from txm2sem.data.transforms import adjust_contrast
+from txm2sem.data.txm_input import TxmInput
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.figures.cuts import Cuts, draw_cuts
@@ -44,7 +44,7 @@ from txm2sem.testing.cube_scores import FromTraining, score_cube
 from txm2sem.testing.results import (
     TestReport,
     checkpoint_label,
-    load_predictor,
+    load_model,
     notes_on_statistics,
     paths_of,
     stretch,
@@ -72,14 +72,14 @@ def test_volume(command: TestCommand) -> TestReport:
     new = NewResults(paths, name)
     check_translates_txm(command.model, command.data)
     check_patch_size(command.model, command.data.patch_size)
-    predictor = load_predictor(command)
+    model = load_model(command)
     source = Source.open(command)
     volumes = source.known_volumes()
     inside = source.inside()
     # Without --eval dropout draws from torch's global generator.
     with torch.random.fork_rng():
         torch.manual_seed(command.run.seed)
-        prediction = predict_slices(predictor, source)
+        prediction = predict_slices(model.predictor, source)
     # In the order of tables and pictures.
     volumes = {TXM: volumes[TXM], PREDICTION: prediction} | volumes
     lags = min(LAGS, source.cube.size - 1)
@@ -96,7 +96,7 @@ def test_volume(command: TestCommand) -> TestReport:
             key: Cuts.through(volume.__getitem__, volume.shape, source.cube.first) for key, volume in volumes.items()
         }
         save_figure(draw_cuts(cuts, measured, title), new.paths.volume_figure(name))
-        notes = [*notes_on_volume(command, inside), *predictor.notes]
+        notes = [*notes_on_volume(command, inside), *model.notes]
         lines = [
             source.place(),
             continuity_table(measured),
@@ -120,7 +120,7 @@ def write_cube_scores(
 ) -> list[str]:
     """Score the slices of a cube whose truth is known, write that, and return it for the console."""
     name = command.volume.save_name
-    data = dataclasses.replace(command.data, txm_range=str(source.txm_range), sem_range=str(source.sem_range))
+    data = dataclasses.replace(command.data, txm_range=str(source.txm_input.grey), sem_range=str(source.sem_range))
     known = FromTraining.fit(command.run.dataroot, data)
     card = score_cube(
         {f"model {paths.name}": volumes[PREDICTION], "raw TXM": volumes[TXM]},
@@ -144,18 +144,16 @@ class Source:
         txm: the TXM's full stack.
         truth: the SEM's, where it is known.
         cube: which part of them.
-        txm_range, sem_range: their grey values; the latter None without truth.
-        gamma, hist_eq: contrast of the TXM, see `adjust_contrast`.
+        txm_input: how the model sees the TXM.
+        sem_range: grey values of the SEM; None without truth.
         context: neighbours of a slice that the network sees on each side.
     """
 
     txm: TiffStack
     truth: TiffStack | None
     cube: Cube
-    txm_range: GreyRange
+    txm_input: TxmInput
     sem_range: GreyRange | None
-    gamma: float
-    hist_eq: float
     context: int
 
     @classmethod
@@ -172,17 +170,14 @@ class Source:
             txm=txm,
             truth=truth,
             cube=choose_cube(txm, data.patch_size, command.volume, command.run.seed, data.context_slices),
-            txm_range=resolve_stack_range(data, txm, "txm"),
+            txm_input=TxmInput.of(data, resolve_stack_range(data, txm, "txm")),
             sem_range=None if truth is None else resolve_stack_range(data, truth, "sem"),
-            gamma=data.gamma,
-            hist_eq=data.hist_eq,
             context=data.context_slices,
         )
 
     def network_input(self, index: int) -> Tensor:
         """Return a slice of the TXM as a network sees it, (1, 2 * context + 1, H, W) float32 in [-1, 1]."""
-        grey = self.txm_range.normalise(self.cube.channels_of(self.txm, index, self.context))
-        return adjust_contrast(torch.from_numpy(grey), self.gamma, self.hist_eq)[None]
+        return self.txm_input(self.cube.channels_of(self.txm, index, self.context))[None]
 
     def known_volumes(self) -> dict[str, Volume]:
         """Return the TXM and, where it is known, the truth, (z, y, x) with 0 to 255, by their names.

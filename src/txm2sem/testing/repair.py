@@ -42,7 +42,7 @@ from txm2sem.results import NewResults
 from txm2sem.testing.results import (
     TestReport,
     checkpoint_label,
-    load_predictor,
+    load_model,
     notes_on_statistics,
     paths_of,
     write_images,
@@ -104,7 +104,7 @@ def test_repair(command: TestCommand) -> TestReport:
     paths, label = paths_of(command), checkpoint_label(command)
     check_channels(command.model, command.data)
     check_patch_size(command.model, command.data.patch_size)
-    predictor = load_predictor(command)
+    predictor = load_model(command).predictor
     slices = AlignedSlices.open(command.run.dataroot, command.test.phase, command.data)
     data = resolve_ranges(command.data, slices)
     patches = RepairEvaluationPatches(slices, data)

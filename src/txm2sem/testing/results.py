@@ -15,7 +15,7 @@ from PIL import Image
 from txm2sem.checkpoints import label_of
 from txm2sem.config import TestCommand, run_name, to_mapping
 from txm2sem.files import write_text, write_whole
-from txm2sem.model import Predictor, backends
+from txm2sem.model.model import Model
 from txm2sem.runs import RunPaths, options_text
 
 
@@ -46,15 +46,14 @@ def checkpoint_label(command: TestCommand) -> str:
     return label_of(command.test.epoch, command.test.load_iter)
 
 
-def load_predictor(command: TestCommand, *, bounded: bool = True) -> Predictor:
-    """Return the predictor that a command tests; without `bounded`, one that returns logits.
+def load_model(command: TestCommand, *, bounded: bool = True) -> Model:
+    """Return the model that a command tests; without `bounded`, one that returns logits.
 
     Raises:
         UserError: the device or the checkpoint is absent, does not fit the options, or the backend does not.
     """
-    return backends.load_predictor(
-        command, command.test.backend, checkpoint_label(command), frozen=command.test.eval, bounded=bounded
-    )
+    label, backend = checkpoint_label(command), command.test.backend
+    return Model.load(command, label, backend, frozen=command.test.eval, bounded=bounded)
 
 
 def notes_on_statistics(command: TestCommand) -> list[str]:

@@ -13,13 +13,13 @@ from tqdm import tqdm
 from txm2sem.config import DataOptions, TestCommand
 from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, to_uint8
 from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
-from txm2sem.devices import device_of, move_images, move_network
+from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.figures.labels import LabelResult, draw_labels_overview, write_labels
 from txm2sem.figures.overview import rows_to_show, save_figure
 from txm2sem.files import write_text
 from txm2sem.metrics import Summary, accuracy, class_summaries, confusion_matrix, dice, iou, pooled, row_shares
-from txm2sem.model.translator import load_translator
+from txm2sem.model.first_stage import load_first_stage
 from txm2sem.networks import check_patch_size
 from txm2sem.results import NewResults
 from txm2sem.runs import read_options
@@ -28,7 +28,7 @@ from txm2sem.scores.thresholds import fit_thresholds
 from txm2sem.testing.results import (
     TestReport,
     checkpoint_label,
-    load_predictor,
+    load_model,
     notes_on_statistics,
     paths_of,
     write_images,
@@ -55,7 +55,7 @@ def test_segmentation(command: TestCommand) -> TestReport:
     check_channels(command.model, command.data)
     check_patch_size(command.model, command.data.patch_size)
     notes = [*notes_on_statistics(command), *notes_on_input(command)]
-    predictor = load_predictor(command, bounded=False)
+    predictor = load_model(command, bounded=False).predictor
     slices = AlignedSlices.open(command.run.dataroot, command.test.phase, command.data)
     data = resolve_ranges(command.data, slices)
     see = input_of(command, data)
@@ -126,12 +126,10 @@ def input_of(command: TestCommand, data: DataOptions) -> See:
     Raises:
         UserError: the translation model that `--seg_source` names cannot be used.
     """
-    translator = load_translator(command.run.checkpoints_dir, data)
-    if translator is None:
+    first_stage = load_first_stage(command.run, data, device_of(command.run.gpu_ids))
+    if first_stage is None:
         return lambda source: source[0].numpy()
-    device = device_of(command.run.gpu_ids)
-    move_network(translator, device)
-    return lambda source: translator(move_images(source[None], device))[0, 0].cpu().numpy()
+    return lambda source: first_stage(source[None])[0, 0].numpy()
 
 
 def summaries(confusions: Counts) -> dict[str, Summary]:

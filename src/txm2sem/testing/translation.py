@@ -30,7 +30,7 @@ from txm2sem.scores.phases import fit_phases
 from txm2sem.testing.results import (
     TestReport,
     checkpoint_label,
-    load_predictor,
+    load_model,
     notes_on_statistics,
     paths_of,
     write_images,
@@ -58,11 +58,11 @@ def test_translation(command: TestCommand) -> TestReport:
             f"--preprocess {command.data.preprocess} is for patches, not for --full_slice; pass --preprocess none"
         )
     check_trust(command, command.test.backend, frozen=command.test.eval)
-    predictor = load_predictor(command)
-    trust = open_trust(command, predictor, label)
+    model = load_model(command)
+    predictor, trust = model.predictor, open_trust(command, model)
     slices = AlignedSlices.open(command.run.dataroot, command.test.phase, limited(command))
     data = resolve_ranges(limited(command), slices)
-    notes = [*notes_on_statistics(command), *predictor.notes]
+    notes = [*notes_on_statistics(command), *model.notes]
     trivial: dict[str, LinearFit] = {}
     phases = None
     if has_split(command.run.dataroot, "train"):

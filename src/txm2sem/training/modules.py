@@ -26,10 +26,11 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from txm2sem.checkpoints import NotFiniteError, difference
 from txm2sem.config import TrainCommand
-from txm2sem.data import AlignedSlices, downsample, keep_empty, middle_channel, resolve_ranges, size_option, to_uint8
+from txm2sem.data import AlignedSlices, middle_channel, resolve_ranges, size_option, to_uint8
 from txm2sem.devices import move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, psnr, ssim
+from txm2sem.model.network import apply_generator, finished, generator_input
 from txm2sem.networks import build_discriminator, build_generator, check_judged_size, initialise
 from txm2sem.objectives import (
     ImagePool,
@@ -206,15 +207,7 @@ class TranslationModule(pl.LightningModule):
 
     def forward(self, source: Tensor) -> Tensor:
         """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range."""
-        return self.finish(self.results["G"](self.reduced(source)), source)
-
-    def reduced(self, source: Tensor) -> Tensor:
-        """Return a source (N, C, H, W) as the generator sees it: downsampled for super-resolution."""
-        return move_images(downsample(source, self.command.model.downsample_factor), source.device)
-
-    def finish(self, output: Tensor, source: Tensor) -> Tensor:
-        """Return what a generator's output (N, C, H, W) stands for, the prediction first: see `--keep_empty`."""
-        return keep_empty(output, source) if self.command.model.keep_empty else output
+        return apply_generator(self.results["G"], source, self.command.model, source.device)
 
     def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
         """Update the networks from one batch, `--accumulate` parts one after the other, and return the losses by name.
@@ -237,7 +230,7 @@ class TranslationModule(pl.LightningModule):
         The prediction is mid-grey in the pixels that do not count.
         """
         image = self.generator_input(part.source)
-        return image, blank(self.finish(self.generator(image), part.source), part.valid)
+        return image, blank(finished(self.generator(image), part.source, self.command.model), part.valid)
 
     @abstractmethod
     def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
@@ -315,7 +308,9 @@ class TranslationModule(pl.LightningModule):
 
     def generator_input(self, source: Tensor) -> Tensor:
         """Return what the generator sees of a source image, ready to be differentiated by the Jacobian penalty."""
-        return self.reduced(source).detach().requires_grad_(self.penalises_jacobian)
+        return (
+            generator_input(source, self.command.model, source.device).detach().requires_grad_(self.penalises_jacobian)
+        )
 
     @property
     def penalises_jacobian(self) -> bool:

@@ -20,7 +20,7 @@ from txm2sem.data.segmentation import (
 )
 from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, class_summaries, confusion_matrix, dice
-from txm2sem.model.translator import load_translator, read_source_options
+from txm2sem.model.first_stage import load_first_stage, read_source_options
 from txm2sem.objectives import segmentation_loss
 from txm2sem.training.accumulation import Part
 from txm2sem.training.modules import TranslationModule
@@ -37,7 +37,7 @@ class SegmentationModule(TranslationModule):
 
     def __init__(self, command: TrainCommand, clock: Clock = CLOCK) -> None:
         super().__init__(command, clock)
-        self.translator = load_translator(command.run.checkpoints_dir, command.data)
+        self.first_stage = load_first_stage(command.run, command.data)
         self.class_weights = parse_class_weights(command.objective.class_weights)
         self.confusions: list[NDArray[np.int64]] = []
 
@@ -82,10 +82,10 @@ class SegmentationModule(TranslationModule):
 
     def translated(self, source: Tensor) -> Tensor:
         """Return the image to segment: the source, or the SEM predicted from it; both (N, 1, H, W)."""
-        if self.translator is None:
+        if self.first_stage is None:
             return source
-        prediction: Tensor = self.translator(source)
-        return prediction
+        # A copy, as what was computed for inference alone takes no part in a backward pass.
+        return self.first_stage.to(source.device)(source).to(source.device).clone()
 
     def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
         """Return the weighted cross entropy and lambda_img_grad * R of a part, by name; the target is int64.

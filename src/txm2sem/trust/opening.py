@@ -10,10 +10,9 @@ from typing import Any
 
 from txm2sem.config import BackendName, DataOptions, TestCommand, VolumeCommand, override, run_name
 from txm2sem.data import AlignedSlices, EvaluationPatches, has_split, resolve_ranges
-from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
-from txm2sem.model.predictor import Predictor
-from txm2sem.runs import RunPaths, read_options
+from txm2sem.model.model import Model
+from txm2sem.runs import read_options
 from txm2sem.trust.fitting import fit_trust
 from txm2sem.trust.guard import FEW_NOTICED, LITTLE_EXPLAINED
 from txm2sem.trust.model import TrustModel
@@ -47,7 +46,7 @@ class Trust:
     notes: tuple[str, ...]
 
 
-def open_trust(command: TestCommand | VolumeCommand, predictor: Predictor, label: str) -> Trust | None:
+def open_trust(command: TestCommand | VolumeCommand, asked: Model) -> Trust | None:
     """Return what `--uncertainty` asks for; None where it does not ask.
 
     It is kept beside the checkpoint, and fitted anew where that, the way it is sampled, or the options of its training
@@ -55,8 +54,7 @@ def open_trust(command: TestCommand | VolumeCommand, predictor: Predictor, label
 
     Args:
         command: the options, checked by `check_trust`.
-        predictor: the command's model.
-        label: of its checkpoint.
+        asked: the command's model.
 
     Raises:
         UserError: the model has no such uncertainty, or there are no slices to fit it on.
@@ -64,15 +62,10 @@ def open_trust(command: TestCommand | VolumeCommand, predictor: Predictor, label
     options = command.trust
     if not options.uncertainty:
         return None
-    paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
+    paths, label, predictor = asked.paths, asked.label, asked.predictor
     method = choose_method(options, predictor)
     labels = ensemble_labels(paths, label, options.uncertainty) if method == "checkpoints" else [label]
-    others = [
-        Predictor.load(
-            paths, other, command.model, device=device_of(command.run.gpu_ids), dtype=dtype_of(command.run.precision)
-        )
-        for other in labels[1:]
-    ]
+    others = [Model.load(command, other).predictor for other in labels[1:]]
     samples = 1 if method == "scale" else options.uncertainty
     sampler = Sampler(predictor, method, samples, others)
     trained = override(command, read_options(paths.options)) if paths.options.exists() else command

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -16,13 +15,10 @@ from txm2sem.arrays import grey_array
 from txm2sem.checkpoints import label_of
 from txm2sem.config import GreyMatching, TranslateCommand, run_name
 from txm2sem.data import GreyRange, check_grey_values, check_translates_txm, to_uint8
-from txm2sem.data.grey import trained_txm_range
 from txm2sem.data.pixels import GREY_DTYPES
-from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
 from txm2sem.model.calls import command_of
-from txm2sem.model.planes import PlaneTranslator
-from txm2sem.model.predictor import Predictor
+from txm2sem.model.model import Model
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import receptive_field
 from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION, RunPaths
@@ -57,11 +53,8 @@ class ImageTranslator:
                 "slices above and below, which single images do not have; translate the volume with txm2sem volume, or "
                 "name another model"
             )
-        paths = RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir)
-        label = label_of(command.translate.epoch, command.translate.load_iter)
-        device, dtype = device_of(command.run.gpu_ids), dtype_of(command.run.precision)
-        predictor = Predictor.load(paths, label, command.model, device=device, dtype=dtype)
-        if depend_on_tile(predictor.generator):
+        model = Model.load(command, label_of(command.translate.epoch, command.translate.load_iter))
+        if depend_on_tile(model.predictor.generator):
             raise UserError(
                 f"the model {name} was trained with --norm {command.model.norm}: each image, and each tile, would be "
                 "normalised with statistics of its own; translate the slices with txm2sem volume, which estimates "
@@ -69,13 +62,13 @@ class ImageTranslator:
             )
         self.command = command
         self.is_shipped = command.run.checkpoints_dir == SHIPPED_MODELS
-        self.model_name = f"{name}, which comes with txm2sem" if self.is_shipped else f"{name} (epoch {label})"
-        self.model_checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
+        self.model_name = f"{name}, which comes with txm2sem" if self.is_shipped else model.name
+        self.model_checksum = model.checksum
         measured = [thinned(sample) for sample in samples]
-        trained = trained_txm_range(command.data.txm_range, measured[0].dtype, where, name)
-        self.match = self._match(measured, where, trained, paths)
-        self._planes = PlaneTranslator(predictor, trained, command.data)
-        self.notes = predictor.notes
+        trained = model.txm_range(measured[0].dtype, where)
+        self.match = self._match(measured, where, trained, model.paths)
+        self._planes = model.planes(trained)
+        self.notes = model.notes
         self._halo = receptive_field(command.model)
         self._base_memory = base_memory(self._planes, command.model, 1)
 

@@ -50,7 +50,7 @@ def translate_array(
     memory = base + memory_limit(command.volume.memory)
     passes = opened.demand.plan(axes, memory, base)
     if opened.estimates_statistics:
-        estimate_statistics(opened.predictor.generator, opened.samples())
+        estimate_statistics(opened.model.predictor.generator, opened.samples())
     leading = (len(NAMES),) if opened.channels else ()
     result = np.empty((*leading, *txm.shape), opened.grey.dtype)
     arrays: dict[str, VoxelArray] = {axis: np.empty(txm.shape, np.float16) for axis in axes[:-1]}

@@ -27,8 +27,8 @@ def describe(run: VolumeRun) -> list[str]:
     return [
         f"input:      {opened.reader.name}: {_sides(opened.reader.shape)} voxels (z, y, x), {opened.reader.dtype}, "
         f"{_sides(run.voxel_size)} nm",
-        f"model:      {opened.model_name}: {model.model}, {model.netG}{factor}; normalisation statistics: {statistics}",
-        *(f"note:       {note}" for note in (*_absent_notes(run), *opened.predictor.notes, *_trust_notes(run))),
+        f"model:      {opened.model.name}: {model.model}, {model.netG}{factor}; normalisation statistics: {statistics}",
+        *(f"note:       {note}" for note in (*_absent_notes(run), *opened.model.predictor.notes, *_trust_notes(run))),
         f"output:     {run.paths.output}: {opened.grey}",
         *([f"channels:   {', '.join(NAMES)}"] if opened.channels else []),
         *_pass_lines(run),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain
@@ -14,16 +13,13 @@ from numpy.typing import NDArray
 
 from txm2sem.applying.volume.plan import Demand
 from txm2sem.checkpoints import label_of
-from txm2sem.config import VolumeCommand, run_name, to_mapping
+from txm2sem.config import VolumeCommand, to_mapping
 from txm2sem.data import GreyRange, OutputGrey, check_grey_values, check_translates_txm, context_indices
-from txm2sem.data.grey import trained_txm_range
 from txm2sem.data.readers import CACHE_BYTES, VolumeReader
 from txm2sem.errors import UserError
-from txm2sem.model.backends import load_predictor
-from txm2sem.model.planes import PlaneTranslator
+from txm2sem.model.model import Model
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import receptive_field, size_multiple
-from txm2sem.runs import RunPaths
 from txm2sem.trust import check_trust, open_trust
 from txm2sem.trust.channels import NAMES, TrustChannels
 
@@ -51,11 +47,9 @@ class OpenVolume:
     Attributes:
         reader, truth: as given.
         grey: how the prediction is written.
-        predictor: the model.
+        model: the model.
         translator: of planes.
         channels: where not to believe the prediction, to be written beside it; None without `--uncertainty`.
-        model_name: for people: name and epoch.
-        model_checksum: SHA-256 of the checkpoint.
 
     Raises:
         UserError: model, volume and options do not fit each other.
@@ -71,7 +65,6 @@ class OpenVolume:
         self.grey = OutputGrey.parse(
             command.volume.dtype, command.volume.grey_range, GreyRange.parse(sem_range, "--sem_range")
         )
-        paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
         label = label_of(command.volume.epoch, command.volume.load_iter)
         self._check_statistics()
         check_trust(command, command.volume.backend, frozen=True)
@@ -85,14 +78,12 @@ class OpenVolume:
                 f"--z_blend takes the mean of three predictions, and with --netG {command.model.netG} each has another "
                 "grain: most of the texture would be lost; leave --z_blend out"
             )
-        self.predictor = load_predictor(command, command.volume.backend, label)
-        trust = open_trust(command, self.predictor, label)
+        self.model = Model.load(command, label, command.volume.backend)
+        trust = open_trust(command, self.model)
         self.channels = None if trust is None else TrustChannels(trust, self.grey)
         if truth is not None:
             truth.shown()
-        self.model_name = f"{paths.name} (epoch {label})"
-        self.model_checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
-        self.translator = PlaneTranslator(self.predictor, self._txm_range(), command.data)
+        self.translator = self.model.planes(self._txm_range())
         for volume in (reader, truth):
             if volume is not None:
                 _check_not_black(volume)
@@ -107,7 +98,7 @@ class OpenVolume:
     @cached_property
     def estimates_statistics(self) -> bool:
         """Whether normalisation statistics are taken from this volume; once they are, the network does not tell."""
-        return self.command.volume.statistics == "volume" or depend_on_tile(self.predictor.generator)
+        return self.command.volume.statistics == "volume" or depend_on_tile(self.model.predictor.generator)
 
     @property
     def demand(self) -> Demand:
@@ -136,7 +127,7 @@ class OpenVolume:
         options = to_mapping(self.command)
         return {
             "input": f"{self.reader.shape} {self.reader.dtype} from {self.reader.offset}",
-            "model": f"{self.model_name} with SHA-256 {self.model_checksum}",
+            "model": f"{self.model.name} with SHA-256 {self.model.checksum}",
             "output": str(self.grey),
             "statistics": "volume" if self.estimates_statistics else "frozen",
             "halo": self.halo,
@@ -157,7 +148,7 @@ class OpenVolume:
             planes = self.reader.read(slice(indices[0], indices[-1] + 1), slice(None), slice(None))
             rows, columns = self._draw(planes, rng)
             patches = [self.translator.network_input(planes[index - indices[0], rows, columns]) for index in indices]
-            yield self.predictor.generator_input(torch.from_numpy(np.stack(patches))[None])
+            yield self.model.predictor.generator_input(torch.from_numpy(np.stack(patches))[None])
 
     def _draw(self, planes: NDArray[Any], rng: np.random.Generator) -> tuple[slice, slice]:
         """Return where a patch is, of a size that the network takes, with as few pixels of 0 as a few tries find."""
@@ -188,9 +179,7 @@ class OpenVolume:
             )
 
     def _txm_range(self) -> GreyRange:
-        grey = trained_txm_range(
-            self.command.data.txm_range, self.reader.dtype, self.reader.name, run_name(self.command)
-        )
+        grey = self.model.txm_range(self.reader.dtype, self.reader.name)
         z, part = self.reader.shown()
         check_grey_values(part[part != 0], grey, "txm", self.reader.describe(z))
         return grey

@@ -18,8 +18,9 @@ from txm2sem.config import ModelOptions
 from txm2sem.data.readers import CACHE_BYTES
 from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.errors import UserError
-from txm2sem.model.planes import PlaneTranslator, padded_shape
-from txm2sem.networks import KEPT_BYTES, peak_bytes, size_multiple, smallest_side
+from txm2sem.model.network import padded_shape
+from txm2sem.model.planes import PlaneTranslator
+from txm2sem.networks import KEPT_BYTES, peak_bytes, size_multiple
 from txm2sem.quantities import format_bytes
 from txm2sem.tiling import Tiling, choose_tiling
 
@@ -188,7 +189,7 @@ class Demand:
         return size_multiple(self.model)
 
     def _padded(self, axis: str) -> tuple[int, int]:
-        return padded_shape(plane_shape(self.shape, axis), self._multiple, smallest_side(self.model))
+        return padded_shape(plane_shape(self.shape, axis), self.model)
 
 
 def base_memory(translator: PlaneTranslator, model: ModelOptions, channels: int) -> float:
@@ -222,7 +223,7 @@ def _seconds_of_tile(translator: PlaneTranslator, model: ModelOptions, channels:
 
 
 def _shape_of_tile(model: ModelOptions, side: int) -> tuple[int, int]:
-    return padded_shape((side, side), size_multiple(model), smallest_side(model))
+    return padded_shape((side, side), model)
 
 
 def memory_limit(text: str) -> float:

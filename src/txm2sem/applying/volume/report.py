@@ -80,7 +80,7 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
         *_speed_lines(missing, seconds, share),
     ]
     paths = run.paths
-    title = f"{run.opened.model_name} on {run.opened.reader.name}"
+    title = f"{run.opened.model.name} on {run.opened.reader.name}"
     save_figure(draw_cuts(_cuts(run), continuity, title, run.voxel_size), paths.growing_report(".png"))
     write_text(paths.growing_report(".txt"), "\n".join([title, *lines]) + "\n")
     write_text(paths.growing_report(".json"), json_text(run.provenance() | {"scores": scores}))
@@ -145,7 +145,7 @@ def _cuts(run: VolumeRun) -> dict[str, Cuts]:
     result, grey = open_array(run.paths.image, 0), opened.grey
 
     def txm(reader: VolumeReader, window: tuple[slice, ...]) -> Any:
-        return to_uint8(opened.translator.grey.normalise(reader.read(*window)))
+        return to_uint8(opened.translator.see.grey.normalise(reader.read(*window)))
 
     def prediction(window: tuple[slice, ...]) -> Any:
         return np.asarray(result[slice(1), *window])[0] if opened.channels else np.asarray(result[window])

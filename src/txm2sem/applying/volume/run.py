@@ -120,7 +120,7 @@ class VolumeRun:
                     self.store = self._reopened()  # another process may have begun it meanwhile, with its own plan
                 self.store.make_arrays(opened.grey.dtype, len(NAMES) if opened.channels else 0)
                 if opened.estimates_statistics and self.store.kept_statistics() is None:
-                    statistics = estimate_statistics(opened.predictor.generator, opened.samples())
+                    statistics = estimate_statistics(opened.model.predictor.generator, opened.samples())
                     self.store.keep_statistics({key: value.cpu() for key, value in statistics.items()})
                 self.store.check(self._fingerprint)
                 self.store.clear()
@@ -147,7 +147,7 @@ class VolumeRun:
             if statistics is None:
                 raise UserError(f"{self.paths.statistics} is damaged; run the same command again: it makes it anew")
             with interpreting(self.paths.statistics, "the statistics of this model", self._draft.remedy):
-                fix_statistics(opened.predictor.generator, statistics)
+                fix_statistics(opened.model.predictor.generator, statistics)
         return BlockTranslator(
             opened.reader,
             opened.translator,
@@ -237,8 +237,8 @@ class VolumeRun:
         opened = self.opened
         return {
             "version": __version__,
-            "model": opened.model_name,
-            "model_sha256": opened.model_checksum,
+            "model": opened.model.name,
+            "model_sha256": opened.model.checksum,
             "grey_values": str(opened.grey),
             "input": opened.reader.name,
             "input_sha256_of_metadata": opened.reader.fingerprint(),

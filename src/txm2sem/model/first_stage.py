@@ -6,54 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from txm2sem.checkpoints import load_generator
-from txm2sem.config import MODEL_DEFAULTS, DataOptions, ModelOptions, TrainCommand, override
-from txm2sem.data import DATASET_MODES, downsample, keep_empty
+from txm2sem.config import MODEL_DEFAULTS, DataOptions, RunOptions, TrainCommand, override
+from txm2sem.data import DATASET_MODES
+from txm2sem.devices import dtype_of
 from txm2sem.errors import UserError
+from txm2sem.model.predictor import Predictor
 from txm2sem.networks import size_multiple
 from txm2sem.runs import RunPaths, read_options
 
 
-class Translator(nn.Module):
-    """Predicts the SEM from the TXM, with frozen weights, frozen normalisation statistics and no dropout.
+def load_first_stage(run: RunOptions, data: DataOptions, device: torch.device | str = "cpu") -> Predictor | None:
+    """Return the translation model that `--seg_source` names; None where `--seg_mode` needs none.
 
-    It stays so inside a module that is trained, and no gradients go through it.
-
-    Args:
-        generator: the trained network.
-        options: its options; super-resolution models see the TXM downsampled.
-    """
-
-    def __init__(self, generator: nn.Module, options: ModelOptions) -> None:
-        super().__init__()
-        self.generator = generator.requires_grad_(False)
-        self.factor = options.downsample_factor
-        self.keeps_empty = options.keep_empty
-        self.train(False)
-
-    def train(self, mode: bool = True) -> Translator:
-        """Stay in evaluation mode, whatever the module around it does."""
-        super().train(False)
-        return self
-
-    @torch.no_grad()
-    def forward(self, source: Tensor) -> Tensor:
-        """Translate TXM (N, 1, H, W) in [-1, 1] to SEM of the same size and range, float32."""
-        output: Tensor = self.generator(downsample(source, self.factor))
-        output = keep_empty(output, source) if self.keeps_empty else output
-        return output[:, :1].float()
-
-
-def load_translator(checkpoints_dir: Path, data: DataOptions) -> Translator | None:
-    """Return the translation model that `--seg_source` names, on the CPU; None where `--seg_mode` needs none.
-
-    Its architecture is that of its saved options, its weights are the latest.
+    Its architecture is that of its saved options, its weights are the latest; statistics are frozen, dropout is off.
 
     Args:
-        checkpoints_dir: where its run is.
+        run: where its run is, and in which format to compute.
         data: with the grey ranges and the patch size that it is to be used with.
+        device: where to compute.
 
     Raises:
         UserError: no model is named, or it is missing, damaged, no translation model, or made for other grey values or
@@ -61,7 +32,7 @@ def load_translator(checkpoints_dir: Path, data: DataOptions) -> Translator | No
     """
     if data.seg_mode != "semfake":
         return None
-    saved = read_source_options(checkpoints_dir, data)
+    saved = read_source_options(run.checkpoints_dir, data)
     for name in ("txm_range", "sem_range", "gamma", "hist_eq"):
         wanted = getattr(data, name)
         found = saved.get(name, wanted)
@@ -78,8 +49,8 @@ def load_translator(checkpoints_dir: Path, data: DataOptions) -> Translator | No
             f"--patch_size {data.patch_size}: expected a multiple of {multiple} for --seg_source {data.seg_source} "
             f"({options.netG}); pass --patch_size {nearest}"
         )
-    generator = load_generator(_paths(checkpoints_dir, data.seg_source).network("latest", "G"), options)
-    return Translator(generator, options)
+    paths = _paths(run.checkpoints_dir, data.seg_source)
+    return Predictor.load(paths, "latest", options, device=device, dtype=dtype_of(run.precision))
 
 
 def read_source_options(checkpoints_dir: Path, data: DataOptions) -> dict[str, Any]:

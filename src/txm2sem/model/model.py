@@ -1,0 +1,89 @@
+"""A trained model, as the options of a command name it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from txm2sem.config import (
+    BackendName,
+    DataOptions,
+    ModelOptions,
+    run_name,
+)
+from txm2sem.data.grey import GreyRange, trained_txm_range
+from txm2sem.data.txm_input import TxmInput
+from txm2sem.model.backends import ModelCommand, load_predictor
+from txm2sem.model.planes import PlaneTranslator
+from txm2sem.model.predictor import Predictor
+from txm2sem.runs import RunPaths
+
+
+@dataclass(frozen=True)
+class Model:
+    """What stands between grey values of the TXM and those of the SEM.
+
+    Attributes:
+        paths: of its run.
+        label: of the checkpoint.
+        checksum: SHA-256 of that.
+        options: the network.
+        data: what it sees: grey ranges, contrast, neighbouring slices.
+        predictor: the network, from [-1, 1] to [-1, 1].
+    """
+
+    paths: RunPaths
+    label: str
+    checksum: str
+    options: ModelOptions
+    data: DataOptions
+    predictor: Predictor
+
+    @classmethod
+    def load(
+        cls,
+        command: ModelCommand,
+        label: str,
+        backend: BackendName = "torch",
+        *,
+        frozen: bool = True,
+        bounded: bool = True,
+    ) -> Model:
+        """Return the model of a command.
+
+        Args:
+            command: the options.
+            label: of the checkpoint.
+            backend: what computes the network.
+            frozen: as `Predictor`.
+            bounded: as `build_generator`.
+
+        Raises:
+            UserError: device or checkpoint are absent, do not fit the options, or the backend cannot compute them.
+        """
+        paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
+        predictor = load_predictor(command, backend, label, frozen=frozen, bounded=bounded)
+        checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
+        return cls(paths, label, checksum, command.model, command.data, predictor)
+
+    @property
+    def name(self) -> str:
+        """Its name and epoch, for people."""
+        return f"{self.paths.name} (epoch {self.label})"
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the user must know of how it computes."""
+        return self.predictor.notes
+
+    def txm_range(self, dtype: np.dtype[Any], where: str) -> GreyRange:
+        """Return the grey values of the TXM that are black and white, see `trained_txm_range`."""
+        return trained_txm_range(self.data.txm_range, dtype, where, self.paths.name)
+
+    def planes(self, grey: GreyRange) -> PlaneTranslator:
+        """Return what translates planes of any size, whose grey values are such ones."""
+        return PlaneTranslator(self.predictor, TxmInput.of(self.data, grey))

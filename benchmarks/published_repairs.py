@@ -34,13 +34,13 @@ from PIL import Image
 from scipy.ndimage import binary_closing
 
 from txm2sem.cli.parsing import parse_model_command
-from txm2sem.config import RepairCommand, run_name
 from txm2sem.data import GreyRange, to_uint8
 from txm2sem.errors import UserError
 from txm2sem.figures.overview import OverviewRow, draw_rows, save_figure
 from txm2sem.filling import fill, telea
 from txm2sem.metrics import power_spectrum, psnr
 from txm2sem.model import Predictor
+from txm2sem.options import RepairCommand, run_name
 from txm2sem.runs import RunPaths
 from txm2sem.testing.repair import KRIGING, TELEA, TELEA_WITHOUT_BLACK, RepairScores, kriged, repair_table
 

@@ -19,10 +19,10 @@ from typing import IO, Any, get_args
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import GeneratorName, ModelOptions, NormName
 from txm2sem.errors import UserError
 from txm2sem.files import write_whole
 from txm2sem.networks import GENERATORS, build_generator
+from txm2sem.options import GeneratorName, ModelOptions, NormName
 
 PLAIN = frozenset(
     {

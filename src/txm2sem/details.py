@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from txm2sem.config import ModelOptions, Phase, RunOptions, TestCommand, TrainCommand
 from txm2sem.data.slices import split_folder
 from txm2sem.devices import parse_gpu_ids
 from txm2sem.networks import build_generator
+from txm2sem.options import ModelOptions, Phase, RunOptions, TestCommand, TrainCommand
 
 
 def training_details(command: TrainCommand, networks: Mapping[str, nn.Module]) -> list[str]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from txm2sem.config import TrainCommand, override, to_mapping
 from txm2sem.errors import UserError
 from txm2sem.files import check_name, interpreting, read_text, write_text
+from txm2sem.options import TrainCommand, override, to_mapping
 
 IMAGE_FOLDERS = (
     *("txm", "sem", "sem_fake", "txm_fake", "charge", "lowdensity", "highdensity"),

@@ -19,7 +19,7 @@ from cli.calls import SRGAN, TINY_TRAINING, Program
 from cli.test_train_and_test import assert_equal_weights, weights
 from cli.test_volume import COLUMNS, DEPTH, IDENTITY, MODE, ROWS, SIZE, made_stack, slices_of
 from txm2sem.cli.parsing import parse_model_command
-from txm2sem.config import TestCommand, TrainCommand
+from txm2sem.options import TestCommand, TrainCommand
 
 CONDITIONAL = f"{SRGAN} --d_condition --lambda_img_grad 1e-4 {TINY_TRAINING}"
 

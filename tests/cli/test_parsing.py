@@ -9,7 +9,7 @@ import pytest
 
 from cli.calls import Program
 from txm2sem.cli.parsing import UsageError, parse, parse_model_command
-from txm2sem.config import (
+from txm2sem.options import (
     MODEL_DEFAULTS,
     RECIPES,
     PhantomCommand,

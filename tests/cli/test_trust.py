@@ -21,9 +21,9 @@ from cli.volumes import rock, voxels, write_scan
 from txm2sem.applying.volume import translate_array
 from txm2sem.cli.main import main
 from txm2sem.cli.parsing import parse_model_command
-from txm2sem.config import DataOptions, TestCommand
 from txm2sem.errors import UserError
 from txm2sem.model.translator import load_translator
+from txm2sem.options import DataOptions, TestCommand
 from txm2sem.testing.results import checkpoint_label, load_predictor
 from txm2sem.trust import Trust, open_trust, opening
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from txm2sem.config import DataOptions, Preprocessing
 from txm2sem.data import (
     downsample,
     keep_empty,
@@ -20,6 +19,7 @@ from txm2sem.data import (
 )
 from txm2sem.data.transforms import adjust_contrast, preprocess
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, Preprocessing
 
 
 @given(seed=st.integers(0, 1000), channels=st.integers(1, 3), batched=st.booleans())

@@ -23,10 +23,10 @@ from run_folders import PATCHES, SIDE, write_cube, write_png, write_run, write_t
 from txm2sem.cli.parsing import parse_model_command
 from txm2sem.commands import test_command as command_of_test
 from txm2sem.commands import train_command as command_of_training
-from txm2sem.config import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.errors import UserError
 from txm2sem.files import write_text
 from txm2sem.metrics import Interval
+from txm2sem.options import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.pages.cuts import sprite
 from txm2sem.reporting import compare_runs, report_run
 from txm2sem.reporting.comparison import front_of

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from training.test_modules import SIZE, command, moved, weights
-from txm2sem.config import SamplingOptions
 from txm2sem.errors import UserError
+from txm2sem.options import SamplingOptions
 from txm2sem.runs import RunPaths
 from txm2sem.training.accumulation import check_parts, same_random_numbers, split
 from txm2sem.training.fit import build_trainer

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from txm2sem.cli.parsing import UsageError, given_options, parse, take_places
-from txm2sem.config import CheckCommand, fields_of
 from txm2sem.errors import UserError
+from txm2sem.options import CheckCommand, fields_of
 
 PROBLEMS = 3
 """Exit status where something makes training or its scores senseless; warnings leave it 0."""

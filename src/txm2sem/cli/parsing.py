@@ -1,7 +1,7 @@
 """Turn command line words into options.
 
 Defaults come from four places, the later ones first: what the user passes, what the run was trained with, what follows
-from `--model`, and the base defaults of `txm2sem.config`.
+from `--model`, and the base defaults of `txm2sem.options`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import tyro
 
-from txm2sem.config import (
+from txm2sem.errors import UserError
+from txm2sem.options import (
     IDENTITY,
     MODEL_DEFAULTS,
     RECIPES,
@@ -28,7 +29,6 @@ from txm2sem.config import (
     run_name,
     to_mapping,
 )
-from txm2sem.errors import UserError
 from txm2sem.runs import RunPaths, read_options
 
 Command = TypeVar("Command")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from txm2sem.cli.parsing import UsageError, parse, take_places
-from txm2sem.config import PhantomCommand, option_words
+from txm2sem.options import PhantomCommand, option_words
 
 
 def main(words: Sequence[str], program: str) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from txm2sem.cli.parsing import UsageError, given_options, parse_model_command, take_places
-from txm2sem.config import RepairCommand
 from txm2sem.errors import UserError
+from txm2sem.options import RepairCommand
 
 OF_KRIGING = frozenset({"txm", "charge", "saturation", "min_area", "dilation", "texture", "seed"})
 """Options of a repair by kriging."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from txm2sem.cli.parsing import UsageError, parse, take_places
-from txm2sem.config import ReportCommand
+from txm2sem.options import ReportCommand
 
 
 def main(words: Sequence[str], program: str) -> int:

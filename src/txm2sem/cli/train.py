@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from txm2sem.cli.parsing import parse_model_command
-from txm2sem.config import TrainCommand
+from txm2sem.options import TrainCommand
 
 
 def main(words: Sequence[str], program: str) -> int:

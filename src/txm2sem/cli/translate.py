@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from txm2sem.cli.parsing import UsageError, given_options, parse_model_command, take_places
-from txm2sem.config import TranslateCommand
 from txm2sem.errors import UserError
+from txm2sem.options import TranslateCommand
 from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION
 
 OF_OWN_MODELS = ("checkpoints_dir", "suffix", "epoch", "load_iter")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from txm2sem.cli.parsing import UsageError, parse_model_command, take_places
-from txm2sem.config import VolumeCommand
+from txm2sem.options import VolumeCommand
 
 if TYPE_CHECKING:
     from txm2sem.applying.volume import VolumeRun

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from txm2sem.config import DataOptions, ModelOptions
 from txm2sem.data.datasets import EvaluationPatches, TrainingPatches
 from txm2sem.data.repair import RepairEvaluationPatches, RepairTrainingPatches
 from txm2sem.data.segmentation import SegmentationEvaluationPatches, SegmentationTrainingPatches
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, ModelOptions
 
 
 @dataclass(frozen=True)

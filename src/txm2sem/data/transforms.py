@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from skimage.exposure import equalize_adapthist
 from torch import Tensor
 
-from txm2sem.config import DataOptions
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions
 
 
 def random_horizontal_flip(images: tuple[Tensor, ...], rng: np.random.Generator) -> tuple[Tensor, ...]:

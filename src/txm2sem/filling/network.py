@@ -12,7 +12,6 @@ from torch import Tensor
 
 from txm2sem.arrays import grey_array, mask_array
 from txm2sem.checkpoints import label_of
-from txm2sem.config import DataOptions, RepairCommand, run_name
 from txm2sem.data import TiffStack, check_channels, repair_source
 from txm2sem.data.grey import check_grey_values, resolve_stack_range
 from txm2sem.data.transforms import adjust_contrast
@@ -21,6 +20,7 @@ from txm2sem.errors import UserError
 from txm2sem.filling.tiles import blend_tiles
 from txm2sem.model.predictor import Predictor
 from txm2sem.networks import check_patch_size
+from txm2sem.options import DataOptions, RepairCommand, run_name
 from txm2sem.runs import RunPaths
 from txm2sem.tiling import Window
 

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from txm2sem.checkpoints import load_generator
-from txm2sem.config import BackendName, DataOptions, ModelOptions, TestCommand, VolumeCommand, override, run_name
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample, has_split
 from txm2sem.devices import device_of, dtype_of, return_freed_memory
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, read_json, typed, write_text
 from txm2sem.model.openvino import OpenVinoNetwork, Ranges, find_ranges, import_openvino, range_names
 from txm2sem.model.predictor import Predictor
+from txm2sem.options import BackendName, DataOptions, ModelOptions, TestCommand, VolumeCommand, override, run_name
 from txm2sem.runs import RunPaths, read_options
 
 EXAMPLES = 32

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from txm2sem.config import MODEL_DEFAULTS, TranslateCommand, VolumeCommand, fields_of, override
 from txm2sem.errors import UserError
+from txm2sem.options import MODEL_DEFAULTS, TranslateCommand, VolumeCommand, fields_of, override
 from txm2sem.runs import RunPaths, read_options
 
 Command = TypeVar("Command", VolumeCommand, TranslateCommand)

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.config import DataOptions
 from txm2sem.data import GreyRange
 from txm2sem.data.transforms import adjust_contrast
 from txm2sem.model.predictor import Predictor
+from txm2sem.options import DataOptions
 from txm2sem.tiling import Tiling
 
 Plane = NDArray[np.float32]

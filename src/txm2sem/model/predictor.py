@@ -12,11 +12,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from txm2sem.checkpoints import load_generator
-from txm2sem.config import ModelOptions
 from txm2sem.data.transforms import downsample, keep_empty
 from txm2sem.devices import move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.networks import size_multiple
+from txm2sem.options import ModelOptions
 from txm2sem.runs import RunPaths
 
 MADE_UP = (

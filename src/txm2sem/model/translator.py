@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from txm2sem.checkpoints import load_generator
-from txm2sem.config import MODEL_DEFAULTS, DataOptions, ModelOptions, TrainCommand, override
 from txm2sem.data import DATASET_MODES, downsample, keep_empty
 from txm2sem.errors import UserError
 from txm2sem.networks import size_multiple
+from txm2sem.options import MODEL_DEFAULTS, DataOptions, ModelOptions, TrainCommand, override
 from txm2sem.runs import RunPaths, read_options
 
 

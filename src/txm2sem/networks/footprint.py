@@ -14,8 +14,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from txm2sem.config import ModelOptions
 from txm2sem.networks.generators import build_generator
+from txm2sem.options import ModelOptions
 
 KEPT_BYTES = 96 * 2**20
 """What Linux's C library may keep of freed memory beside `peak_bytes`, whatever the tile: glibc returns the end of its

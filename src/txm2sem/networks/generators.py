@@ -14,7 +14,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import ModelOptions
 from txm2sem.errors import UserError
 from txm2sem.networks.blocks import (
     HalfDropout,
@@ -27,6 +26,7 @@ from txm2sem.networks.blocks import (
 from txm2sem.networks.convolutions import FewChannelsConv2d, StridedConv2d, StridedConvTranspose2d
 from txm2sem.networks.residual_unet import REDUCTION, ResidualUnetGenerator
 from txm2sem.networks.textured_unet import TexturedUnetGenerator
+from txm2sem.options import ModelOptions
 
 
 class ResnetGenerator(nn.Module):

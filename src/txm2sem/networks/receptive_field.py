@@ -8,8 +8,8 @@ from functools import cache
 
 import torch
 
-from txm2sem.config import ModelOptions
 from txm2sem.networks.generators import build_generator, size_multiple, smallest_side
+from txm2sem.options import ModelOptions
 
 SHORTEST, LONGEST = 2**9, 2**14
 """Lengths of the strips in which the field is looked for [pixels]: a gap in it, as a dilated convolution has, must be

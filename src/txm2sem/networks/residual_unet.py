@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from txm2sem.config import ModelOptions, NormName
 from txm2sem.networks.blocks import normalisation, output_bound
+from txm2sem.options import ModelOptions, NormName
 
 REDUCTION = 4
 """Pixels, along each side, that become the channels of one place."""

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from txm2sem.config import ModelOptions
 from txm2sem.networks.residual_unet import ResidualUnetGenerator
+from txm2sem.options import ModelOptions
 
 GRAIN_REACH = 1
 """How far around a pixel its grain depends on the TXM [pixels]. `receptive_field` cannot see that, as there is no

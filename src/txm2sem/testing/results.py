@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from txm2sem.checkpoints import label_of
-from txm2sem.config import TestCommand, run_name, to_mapping
 from txm2sem.files import write_text, write_whole
 from txm2sem.model import Predictor, backends
+from txm2sem.options import TestCommand, run_name, to_mapping
 from txm2sem.runs import RunPaths, options_text
 
 

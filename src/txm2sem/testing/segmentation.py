@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from txm2sem.config import DataOptions, TestCommand
 from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, to_uint8
 from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
 from txm2sem.devices import device_of, move_images, move_network
@@ -21,6 +20,7 @@ from txm2sem.files import write_text
 from txm2sem.metrics import Summary, accuracy, class_summaries, confusion_matrix, dice, iou, pooled, row_shares
 from txm2sem.model.translator import load_translator
 from txm2sem.networks import check_patch_size
+from txm2sem.options import DataOptions, TestCommand
 from txm2sem.results import NewResults
 from txm2sem.runs import read_options
 from txm2sem.scores.evaluation import Image

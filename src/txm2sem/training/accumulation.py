@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import SamplingOptions
 from txm2sem.errors import UserError
 from txm2sem.model.predictor import batch_statistics
+from txm2sem.options import SamplingOptions
 
 
 class Part(NamedTuple):

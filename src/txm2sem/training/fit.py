@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from txm2sem.checkpoints import NotFiniteError, load, load_network
-from txm2sem.config import ModelOptions, ScheduleOptions, TrainCommand, run_name, to_mapping
 from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, check_channels, size_option
 from txm2sem.data.bars import check_bars
 from txm2sem.details import training_details
@@ -27,6 +26,7 @@ from txm2sem.errors import UserError
 from txm2sem.files import LOCK, held, interpreting, set_aside, write_text
 from txm2sem.logs import cut_logs
 from txm2sem.networks import build_discriminator, build_generator, check_patch_size
+from txm2sem.options import ModelOptions, ScheduleOptions, TrainCommand, run_name, to_mapping
 from txm2sem.runs import RunPaths, options_text, write_options
 from txm2sem.training.accumulation import check_parts
 from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from txm2sem.config import BackendName, DataOptions, TestCommand, VolumeCommand, override, run_name
 from txm2sem.data import AlignedSlices, EvaluationPatches, has_split, resolve_ranges
 from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
 from txm2sem.model.predictor import Predictor
+from txm2sem.options import BackendName, DataOptions, TestCommand, VolumeCommand, override, run_name
 from txm2sem.runs import RunPaths, read_options
 from txm2sem.trust.fitting import fit_trust
 from txm2sem.trust.guard import FEW_NOTICED, LITTLE_EXPLAINED

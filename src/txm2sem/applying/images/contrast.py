@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import TranslateCommand
 from txm2sem.data import AlignedSlices, GreyRange, has_split
 from txm2sem.data.grey import find_mark, measured_rows, measured_windows
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, json_text, read_json, typed, write_text
+from txm2sem.options import TranslateCommand
 from txm2sem.runs import RunPaths
 
 PERCENTILES = (5, 95)

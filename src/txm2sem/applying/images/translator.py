@@ -14,7 +14,6 @@ from txm2sem.applying.images.contrast import ContrastMatch, measure_contrast, th
 from txm2sem.applying.volume.plan import Demand, base_memory, memory_limit
 from txm2sem.arrays import grey_array
 from txm2sem.checkpoints import label_of
-from txm2sem.config import GreyMatching, TranslateCommand, run_name
 from txm2sem.data import GreyRange, check_grey_values, check_translates_txm, to_uint8
 from txm2sem.data.grey import trained_txm_range
 from txm2sem.data.pixels import GREY_DTYPES
@@ -25,6 +24,7 @@ from txm2sem.model.planes import PlaneTranslator
 from txm2sem.model.predictor import Predictor
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import receptive_field
+from txm2sem.options import GreyMatching, TranslateCommand, run_name
 from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION, RunPaths
 from txm2sem.tiling import Tiling
 

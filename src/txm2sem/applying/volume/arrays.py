@@ -13,12 +13,12 @@ from txm2sem.applying.volume.blocks import BlockTranslator
 from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.applying.volume.plan import base_memory, memory_limit
 from txm2sem.arrays import grey_array
-from txm2sem.config import VolumeCommand
 from txm2sem.data.pixels import GREY_DTYPES
 from txm2sem.data.readers import open_volume
 from txm2sem.data.writers import VoxelArray
 from txm2sem.model.calls import command_of
 from txm2sem.model.statistics import estimate_statistics
+from txm2sem.options import VolumeCommand
 from txm2sem.trust.channels import NAMES
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from txm2sem.applying.volume.plan import Demand
 from txm2sem.checkpoints import label_of
-from txm2sem.config import VolumeCommand, run_name, to_mapping
 from txm2sem.data import GreyRange, OutputGrey, check_grey_values, check_translates_txm, context_indices
 from txm2sem.data.grey import trained_txm_range
 from txm2sem.data.readers import CACHE_BYTES, VolumeReader
@@ -23,6 +22,7 @@ from txm2sem.model.backends import load_predictor
 from txm2sem.model.planes import PlaneTranslator
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import receptive_field, size_multiple
+from txm2sem.options import VolumeCommand, run_name, to_mapping
 from txm2sem.runs import RunPaths
 from txm2sem.trust import check_trust, open_trust
 from txm2sem.trust.channels import NAMES, TrustChannels

@@ -14,12 +14,12 @@ import numpy as np
 import psutil
 
 from txm2sem.applying.volume.passes import Pass, plane_shape
-from txm2sem.config import ModelOptions
 from txm2sem.data.readers import CACHE_BYTES
 from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.errors import UserError
 from txm2sem.model.planes import PlaneTranslator, padded_shape
 from txm2sem.networks import KEPT_BYTES, peak_bytes, size_multiple, smallest_side
+from txm2sem.options import ModelOptions
 from txm2sem.quantities import format_bytes
 from txm2sem.tiling import Tiling, choose_tiling
 

@@ -1,26 +1,12 @@
-"""Every option of every command, once: name, type, default, help.
-
-Options are frozen dataclasses grouped as the help shows them. A name is the command line flag of the same
-spelling and is unique over all groups, so options travel as a flat mapping too (`to_mapping`, `override`),
-which is how a run's `options.yaml` stores them.
-
-Some defaults follow from `--model`; `MODEL_DEFAULTS` is the one table of them.
-"""
+"""Every option of every command, once: name, type, limits, default, help."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from pathlib import Path
-from string import Formatter
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
-from unicodedata import category
+from typing import Literal
 
-from txm2sem.errors import UserError
-from txm2sem.files import check_name
+from txm2sem.options.base import Options, between, name_of_path, of_models, of_modes
 
 ModelName = Literal["feedforward", "srcnn", "pix2pix", "srgan", "repair", "segmentation"]
 GeneratorName = Literal[
@@ -74,91 +60,6 @@ LONGEST_SIDE = 2**14
 FARTHEST = 2**16
 """The largest distance in an image [pixels]."""
 
-MOST_TEXT = 4096
-"""The longest text that an option takes [characters]: as long as paths may be."""
-
-
-def _between(minimum: float, maximum: float, default: Any) -> Any:
-    """Return a field with a smallest and a largest value."""
-    return field(default=default, metadata={"at_least": minimum, "at_most": maximum})
-
-
-def _of_models(default: Any, *models: str, between: tuple[float, float] | None = None) -> Any:
-    """Return a field that does something with these models only; the parser refuses it with others."""
-    return field(default=default, metadata={"models": models, **_limits(between)})
-
-
-def _of_modes(default: Any, *modes: str, between: tuple[float, float] | None = None) -> Any:
-    """Return a field that does something with these data sets only; the parser refuses it with others."""
-    return field(default=default, metadata={"modes": modes, **_limits(between)})
-
-
-def _limits(between: tuple[float, float] | None) -> dict[str, float]:
-    return {} if between is None else {"at_least": between[0], "at_most": between[1]}
-
-
-def _name(default: str = "") -> Any:
-    """Return a field for what becomes a part of a path; it may be empty."""
-    return field(default=default, metadata={"is_name": True})
-
-
-class Options:
-    """A group of options. Every object of it has values of the right types, within their limits.
-
-    Raises:
-        UserError: a value is none of its option.
-    """
-
-    hints: ClassVar[dict[str, Any]]
-
-    def __init_subclass__(cls) -> None:
-        cls.hints = get_type_hints(cls)
-
-    def __post_init__(self) -> None:
-        for option in dataclasses.fields(self):  # type: ignore[arg-type]
-            object.__setattr__(self, option.name, _checked(option, self.hints[option.name], getattr(self, option.name)))
-
-
-def _checked(option: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
-    """Return the value of an option as its type has it: numbers plain, text that stands for a path as one.
-
-    Raises:
-        UserError: it is of another type, not one of the choices, or beyond a limit.
-    """
-    if hint == tuple[Path, ...]:
-        return tuple(_checked(option, Path, item) for item in value)
-    if hint == Path | None:
-        return None if value is None else _checked(option, Path, value)
-    fits, expected = _fits(option, hint, value)
-    if not fits:
-        found = str(value)[:100] if isinstance(value, str | int | float) else f"of type {type(value).__name__}"
-        found = found if found and found.isprintable() else repr(found)
-        raise UserError(f"--{option.name} {found}: expected {expected}")
-    if value and option.metadata.get("is_name"):
-        check_name(value, f"--{option.name}")
-    return hint(value) if hint in (int, float, Path) else value
-
-
-def _fits(option: dataclasses.Field[Any], hint: Any, value: Any) -> tuple[bool, str]:
-    """Say whether a value is one of an option, and what was expected."""
-    if get_origin(hint) is Literal:
-        return isinstance(value, str | int) and value in get_args(hint), f"one of {', '.join(map(str, get_args(hint)))}"
-    if hint is bool:
-        return isinstance(value, bool), "True or False"
-    if hint in (int, float):
-        low, high = option.metadata["at_least"], option.metadata["at_most"]
-        if isinstance(value, bool) or not isinstance(value, Integral if hint is int else Real) or math.isnan(value):
-            return False, "a whole number" if hint is int else "a number"
-        return low <= value <= high, f"{low} or more" if value < low else f"{high} or less"
-    return (
-        isinstance(value, str if hint is str else str | Path) and _is_printable(str(value)),
-        f"{'text' if hint is str else 'a path'} of at most {MOST_TEXT} characters, none of them a control character",
-    )
-
-
-def _is_printable(value: str) -> bool:
-    return len(value) <= MOST_TEXT and not any(category(character) in ("Cc", "Zl", "Zp") for character in value)
-
 
 @dataclass(frozen=True)
 class PlaceOptions(Options):
@@ -176,7 +77,7 @@ class RunOptions(PlaceOptions):
 
     dataroot: Path = Path("./images")
     """folder of the images, with subfolders train, val and test"""
-    name: str = _name("experiment_name")
+    name: str = name_of_path("experiment_name")
     """name of the experiment; decides where models and results are stored"""
     suffix: str = ""
     """appended to the name as _SUFFIX; may hold options in braces, e.g. {model}_{netG}_patch{patch_size}"""
@@ -185,9 +86,9 @@ class RunOptions(PlaceOptions):
     precision: Precision = "fp32"
     """number format of the arithmetic: fp32, or bf16 (mixed precision: faster, a little less exact; fp32 where the
     processor has no instructions for it)"""
-    num_threads: int = _between(0, 1024, 4)
+    num_threads: int = between(0, 1024, 4)
     """processes that load training patches, at most one per core; 0 loads in the main process"""
-    seed: int = _between(0, 2**63 - 1, 0)
+    seed: int = between(0, 2**63 - 1, 0)
     """seed of everything random; two runs with the same seed on the same machine are equal"""
     verbose: bool = False
     """print more: the networks with their number of parameters, the device, the images of each split"""
@@ -203,27 +104,27 @@ class ModelOptions(Options):
     """architecture of the generator"""
     netD: DiscriminatorName = "basic"  # noqa: N815
     """architecture of the discriminator: basic is a 70 x 70 PatchGAN, n_layers takes --n_layers_D, pixel sees 1 x 1"""
-    ngf: int = _between(1, 4096, 64)
+    ngf: int = between(1, 4096, 64)
     """filters of the generator [channels]"""
-    ndf: int = _between(1, 4096, 64)
+    ndf: int = between(1, 4096, 64)
     """filters in the discriminator's first convolution [channels]"""
-    n_layers_D: int = _between(1, 16, 3)  # noqa: N815
+    n_layers_D: int = between(1, 16, 3)  # noqa: N815
     """stride-2 convolutions of the discriminator, with --netD n_layers"""
-    input_nc: int = _between(1, 1024, 1)
+    input_nc: int = between(1, 1024, 1)
     """channels of the input image; it follows from the data and --context_slices"""
-    output_nc: int = _between(1, 1024, 1)
+    output_nc: int = between(1, 1024, 1)
     """channels of the output image; with --regression_loss laplace one more, for the scale of its error"""
     norm: NormName = "instance"
     """normalisation layers"""
     init_type: InitName = "normal"
     """initialisation of the weights"""
-    init_gain: float = _between(0, 1000, 0.02)
+    init_gain: float = between(0, 1000, 0.02)
     """scaling factor of the normal, xavier and orthogonal initialisations"""
     no_dropout: bool = False
     """no dropout in the generator"""
-    downsample_factor: int = _between(1, 64, 1)
+    downsample_factor: int = between(1, 64, 1)
     """the TXM is downsampled by this before super-resolution: 2 or 4 with sr_resnet generators, else 1"""
-    keep_empty: bool = _of_models(False, *TRANSLATION_MODELS)
+    keep_empty: bool = of_models(False, *TRANSLATION_MODELS)
     """where the TXM is black over an area, since nothing is imaged there, the prediction is black"""
 
     @property
@@ -241,31 +142,31 @@ class ModelOptions(Options):
 class ObjectiveOptions(Options):
     """The training objective; which terms a model has is in the help of each."""
 
-    regression_loss: RegressionName = _of_models("L1", "feedforward", "srcnn")
+    regression_loss: RegressionName = of_models("L1", "feedforward", "srcnn")
     """image similarity: mean absolute (L1) or mean squared (L2) difference; laplace: the model predicts, too, how large
     its error is in each pixel, for --uncertainty (feedforward, srcnn)"""
-    lambda_regression: float = _of_models(1.0, "feedforward", "srcnn", between=(0, MOST_WEIGHT))
+    lambda_regression: float = of_models(1.0, "feedforward", "srcnn", limits=(0, MOST_WEIGHT))
     """weight of the regression loss (feedforward, srcnn)"""
-    lambda_ssim: float = _of_models(0.0, "feedforward", "srcnn", between=(0, MOST_WEIGHT))
+    lambda_ssim: float = of_models(0.0, "feedforward", "srcnn", limits=(0, MOST_WEIGHT))
     """weight of 1 - SSIM, which keeps contrast that a mean difference alone blurs (feedforward, srcnn)"""
-    lambda_spectrum: float = _of_models(0.0, *TRANSLATION_MODELS, between=(0, MOST_WEIGHT))
+    lambda_spectrum: float = of_models(0.0, *TRANSLATION_MODELS, limits=(0, MOST_WEIGHT))
     """weight of the squared distance of the power spectra of prediction and SEM [(10 dB)^2], which asks for the SEM's
     grain wherever it lies (feedforward, srcnn, pix2pix, srgan)"""
-    gan_mode: GanMode = _of_models("lsgan", "pix2pix", "srgan", "repair")
+    gan_mode: GanMode = of_models("lsgan", "pix2pix", "srgan", "repair")
     """the adversarial objective (pix2pix, srgan, repair)"""
-    lambda_L1: float = _of_models(100.0, "pix2pix", "srgan", "repair", between=(0, MOST_WEIGHT))  # noqa: N815
+    lambda_L1: float = of_models(100.0, "pix2pix", "srgan", "repair", limits=(0, MOST_WEIGHT))  # noqa: N815
     """weight of the L1 loss (pix2pix, srgan, repair)"""
-    lambda_gp: float = _of_models(0.0, "pix2pix", "srgan", "repair", between=(0, MOST_WEIGHT))
+    lambda_gp: float = of_models(0.0, "pix2pix", "srgan", "repair", limits=(0, MOST_WEIGHT))
     """weight of the gradient penalty with --gan_mode wgangp; 10 is recommended (pix2pix, srgan, repair)"""
-    pool_size: int = _of_models(50, "pix2pix", "srgan", "repair", between=(0, 10000))
+    pool_size: int = of_models(50, "pix2pix", "srgan", "repair", limits=(0, 10000))
     """earlier predictions shown to the discriminator; 0 shows the current one [images] (pix2pix, srgan, repair)"""
-    d_condition: bool = _of_models(False, "srgan")
+    d_condition: bool = of_models(False, "srgan")
     """show the discriminator the TXM together with the SEM (srgan; pix2pix and repair always do)"""
-    lambda_img_grad: float = _between(0, MOST_WEIGHT, 0.0)
+    lambda_img_grad: float = between(0, MOST_WEIGHT, 0.0)
     """weight of the Jacobian penalty, which keeps predictions continuous along z"""
-    jacobian_interval: int = _between(1, MOST, 1)
+    jacobian_interval: int = between(1, MOST, 1)
     """steps from one evaluation of the Jacobian penalty to the next; it counts so many times then, for the same mean"""
-    class_weights: str = _of_models("auto", "segmentation")
+    class_weights: str = of_models("auto", "segmentation")
     """weights W0,W1,W2 of the classes in the loss; auto: 1 / sqrt(share) in the training masks (segmentation)"""
 
 
@@ -275,43 +176,43 @@ class DataOptions(Options):
 
     dataset_mode: Literal["txm2sem", "image_repair", "segmentation", "txm2sem3d"] = "txm2sem"
     """txm2sem: pairs to translate; txm2sem3d: a TXM volume, to test; image_repair: SEM to fill; segmentation"""
-    sem_only: bool = _of_models(False, "repair")
+    sem_only: bool = of_models(False, "repair")
     """repair without the TXM, from the SEM around the charged regions alone (repair)"""
-    seg_mode: SegmentationInput = _of_models("sem", "segmentation")
+    seg_mode: SegmentationInput = of_models("sem", "segmentation")
     """image to segment: the SEM, the TXM, or the SEM predicted from the TXM by --seg_source (semfake) (segmentation)"""
     seg_source: str = field(default="", metadata={"models": ("segmentation",), "is_name": True})
     """with --seg_mode semfake: name of a trained translation model in checkpoints_dir (segmentation)"""
-    patch_size: int = _between(1, LONGEST_SIDE, 256)
+    patch_size: int = between(1, LONGEST_SIDE, 256)
     """side of the square patches [pixels]"""
-    num_test: int = _between(1, 10**6, 100)
+    num_test: int = between(1, 10**6, 100)
     """fixed patches per evaluation (validation while training, and test)"""
-    direction: Literal["AtoB", "BtoA"] = _of_modes("AtoB", "txm2sem")
+    direction: Literal["AtoB", "BtoA"] = of_modes("AtoB", "txm2sem")
     """AtoB predicts the SEM from the TXM, BtoA the TXM from the SEM"""
-    context_slices: int = _of_modes(0, "txm2sem", "txm2sem3d", between=(0, 100))
+    context_slices: int = of_modes(0, "txm2sem", "txm2sem3d", limits=(0, 100))
     """TXM slices below, and as many above, that the network sees beside the one it translates"""
-    preprocess: Preprocessing = _of_modes("none", "txm2sem")
+    preprocess: Preprocessing = of_modes("none", "txm2sem")
     """scaling and cropping of patches; none only makes their side a multiple of 4"""
-    load_size: int = _of_modes(286, "txm2sem", between=(1, LONGEST_SIDE))
+    load_size: int = of_modes(286, "txm2sem", limits=(1, LONGEST_SIDE))
     """side to which --preprocess scales patches first [pixels]"""
-    crop_size: int = _of_modes(256, "txm2sem", between=(1, LONGEST_SIDE))
+    crop_size: int = of_modes(256, "txm2sem", limits=(1, LONGEST_SIDE))
     """side of what --preprocess then cuts out of them, at random in training, else from the centre [pixels]"""
-    gamma: float = _between(0.01, 100, 1.0)
+    gamma: float = between(0.01, 100, 1.0)
     """power to which the TXM's grey values, scaled to 0-1, are raised; below 1 brightens"""
-    hist_eq: float = _between(0, 1, 0.0)
+    hist_eq: float = between(0, 1, 0.0)
     """clip limit of a contrast-limited histogram equalisation of TXM patches, e.g. 0.01; 0 for none"""
-    x_misalign: int = _between(-FARTHEST, FARTHEST, 0)
+    x_misalign: int = between(-FARTHEST, FARTHEST, 0)
     """columns by which the TXM is shifted against the SEM, to the left where positive [pixels]"""
-    y_misalign: int = _between(-FARTHEST, FARTHEST, 0)
+    y_misalign: int = between(-FARTHEST, FARTHEST, 0)
     """rows by which the TXM is shifted against the SEM, upwards where positive [pixels]"""
-    ignore_charged: bool = _of_modes(False, "txm2sem", "image_repair")
+    ignore_charged: bool = of_modes(False, "txm2sem", "image_repair")
     """leave charged and empty pixels (0 in TXM or SEM) out of losses and scores, which the original code does not"""
-    max_dataset_size: int = _between(1, 10**6, 10000)
+    max_dataset_size: int = between(1, 10**6, 10000)
     """slices of a split that are used at most, the first ones"""
     txm_range: str = "auto"
     """grey values LOW,HIGH that become black and white; auto: 0,255 for 8 bits, else measured on the training slices"""
     sem_range: str = "auto"
     """the same for the SEM"""
-    sample_name: str = _name()
+    sample_name: str = name_of_path()
     """suffix of each image folder (txmNAME, semNAME, ...), so that several samples share one data root"""
     txm_dir: str = "txm"
     """folder of the TXM images in each split"""
@@ -334,18 +235,18 @@ class DataOptions(Options):
 class SamplingOptions(Options):
     """How training patches are drawn."""
 
-    num_train: int = _between(1, MOST, 10000)
+    num_train: int = between(1, MOST, 10000)
     """patches per epoch"""
-    batch_size: int = _between(1, 4096, 1)
+    batch_size: int = between(1, 4096, 1)
     """patches per training step"""
-    accumulate: int = _between(1, 4096, 1)
+    accumulate: int = between(1, 4096, 1)
     """equal parts in which a step's batch is taken through the networks, for batches larger than the memory; gradients
     are averaged"""
     no_flip: bool = False
     """do not mirror patches left to right at random"""
     all_orientations: bool = False
     """turn patches by quarter turns at random, too: all eight orientations"""
-    aligned: bool = _of_modes(True, "txm2sem")
+    aligned: bool = of_modes(True, "txm2sem")
     """False draws the patches of TXM and SEM from independent places"""
     eval_mode: bool = False
     """train on the places that an evaluation of --num_train patches would take, the same in every epoch"""
@@ -359,28 +260,28 @@ class SamplingOptions(Options):
 class ScheduleOptions(Options):
     """Length of the training, optimiser and learning rate."""
 
-    niter: int = _between(0, MOST_EPOCHS, 100)
+    niter: int = between(0, MOST_EPOCHS, 100)
     """epochs at the initial learning rate"""
-    niter_decay: int = _between(0, MOST_EPOCHS, 100)
+    niter_decay: int = between(0, MOST_EPOCHS, 100)
     """epochs over which the learning rate then falls linearly to zero"""
-    lr: float = _between(0, 10, 2e-4)
+    lr: float = between(0, 10, 2e-4)
     """initial learning rate of Adam"""
-    beta1: float = _between(0, 0.9999, 0.5)
+    beta1: float = between(0, 0.9999, 0.5)
     """momentum term of Adam"""
-    weight_decay: float = _between(0, 1000, 0.0)
+    weight_decay: float = between(0, 1000, 0.0)
     """L2 regularisation of the generator's weights"""
-    ema: float = _between(0, 0.99999, 0.0)
+    ema: float = between(0, 0.99999, 0.0)
     """validate and save a running average of the generator's weights, of which a step keeps this share; 0 for none"""
     lr_policy: LearningRatePolicy = "linear"
     """how the learning rate falls; plateau waits for the first validation score (PSNR, mean Dice) to stop rising"""
-    lr_decay_iters: int = _between(1, MOST_EPOCHS, 50)
+    lr_decay_iters: int = between(1, MOST_EPOCHS, 50)
     """epochs between the drops of --lr_policy step"""
-    epoch_count: int = _between(1, MOST_EPOCHS, 1)
+    epoch_count: int = between(1, MOST_EPOCHS, 1)
     """number of the first epoch, for schedule and file names"""
-    time_budget: float = _between(0, 10**6, 0.0)
+    time_budget: float = between(0, 10**6, 0.0)
     """time to train in, all sessions together: the schedule is fitted to it, and as many epochs are trained as it has
     room for; 0 for none [minutes]"""
-    patience: int = _between(0, MOST_EPOCHS, 0)
+    patience: int = between(0, MOST_EPOCHS, 0)
     """stop after so many epochs without a better validation score (PSNR, mean Dice); 0 for never"""
     continue_train: bool = False
     """go on from the latest checkpoint of this name, exactly where it stopped"""
@@ -390,13 +291,13 @@ class ScheduleOptions(Options):
 class SavingOptions(Options):
     """What is saved and shown, and how often."""
 
-    save_latest_freq: int = _between(1, MOST, 5000)
+    save_latest_freq: int = between(1, MOST, 5000)
     """patches between savings of the latest model"""
-    save_epoch_freq: int = _between(1, MOST_EPOCHS, 5)
+    save_epoch_freq: int = between(1, MOST_EPOCHS, 5)
     """epochs between checkpoints that are kept"""
     save_by_iter: bool = False
     """also keep a checkpoint iter_N at each --save_latest_freq"""
-    print_freq: int = _between(1, MOST, 100)
+    print_freq: int = between(1, MOST, 100)
     """patches between the loss lines on the console and in loss_log.txt"""
 
 
@@ -406,21 +307,21 @@ class DisplayOptions(Options):
 
     no_html: bool = False
     """write no page of training images and losses"""
-    update_html_freq: int = _between(1, MOST, 1000)
+    update_html_freq: int = between(1, MOST, 1000)
     """patches between the images added to the page; one is added at each epoch's end besides"""
-    display_winsize: int = _between(16, 4096, 256)
+    display_winsize: int = between(16, 4096, 256)
     """width at which the page and visdom show an image [pixels]"""
-    display_id: int = _between(-1, 10**6, 0)
+    display_id: int = between(-1, 10**6, 0)
     """first window on a visdom server (pip install txm2sem[visdom]): losses there, images in the next; 0: no visdom"""
     display_server: str = "http://localhost"
     """address of the visdom server"""
-    display_port: int = _between(1, 65535, 8097)
+    display_port: int = between(1, 65535, 8097)
     """port of the visdom server"""
     display_env: str = "main"
     """environment of the visdom server that the windows are in"""
-    display_freq: int = _between(1, MOST, 400)
+    display_freq: int = between(1, MOST, 400)
     """patches between the updates of the visdom windows"""
-    display_ncols: int = _between(0, 100, 4)
+    display_ncols: int = between(0, 100, 4)
     """images per row of one visdom window; 0 gives each image a window"""
 
 
@@ -428,21 +329,21 @@ class DisplayOptions(Options):
 class TestOptions(Options):
     """What is tested and how."""
 
-    epoch: str = _name("latest")
+    epoch: str = name_of_path("latest")
     """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
-    load_iter: int = _between(0, MOST * MOST_EPOCHS, 0)
+    load_iter: int = between(0, MOST * MOST_EPOCHS, 0)
     """load the checkpoint iter_N instead, where N > 0"""
     phase: Phase = "test"
     """split to test on"""
-    ntest: int = _between(0, 10**6, 0)
+    ntest: int = between(0, 10**6, 0)
     """test at most this many of the --num_test patches, or of the slices; 0 for all"""
-    full_slice: bool = _of_modes(False, "txm2sem")
+    full_slice: bool = of_modes(False, "txm2sem")
     """test whole slices instead of patches"""
     eval: bool = False
     """freeze normalisation statistics and dropout; without it both depend on the patch, as in the original code"""
-    backend: BackendName = _of_models("torch", *TRANSLATION_MODELS)
+    backend: BackendName = of_models("torch", *TRANSLATION_MODELS)
     """what computes the network: torch, or openvino (extra openvino): 8-bit integers on the CPU, three times as fast"""
-    aspect_ratio: float = _between(0.01, 100, 1.0)
+    aspect_ratio: float = between(0.01, 100, 1.0)
     """height : width of a pixel in the saved images, which are stretched along the one or the other; scores are not"""
 
 
@@ -450,15 +351,15 @@ class TestOptions(Options):
 class VolumeOptions(Options):
     """Which cube of the full TXM stack is translated, with --dataset_mode txm2sem3d; its side is --patch_size."""
 
-    x_ind: int = _of_modes(-1, "txm2sem3d", between=(-1, FARTHEST))
+    x_ind: int = of_modes(-1, "txm2sem3d", limits=(-1, FARTHEST))
     """first column of the cube [pixels]; -1 draws it from the seed"""
-    y_ind: int = _of_modes(-1, "txm2sem3d", between=(-1, FARTHEST))
+    y_ind: int = of_modes(-1, "txm2sem3d", limits=(-1, FARTHEST))
     """first row of the cube [pixels]; -1 draws it from the seed"""
-    z_ind: int = _of_modes(0, "txm2sem3d", between=(0, 10**6))
+    z_ind: int = of_modes(0, "txm2sem3d", limits=(0, 10**6))
     """first slice of the cube, by its position in the stack, from 0"""
     save_name: str = field(default="test", metadata={"modes": ("txm2sem3d",), "is_name": True})
     """the results are volume_pred_SAVENAME and so on"""
-    save_txm: bool = _of_modes(True, "txm2sem3d")
+    save_txm: bool = of_modes(True, "txm2sem3d")
     """save the cube of the TXM, too, and that of the SEM where it is known; --save_txm False leaves them out"""
 
 
@@ -488,23 +389,23 @@ class WholeVolumeOptions(Options):
     """translate along y and along x, too, and take the mean of the three: more continuous, three times the work"""
     statistics: Statistics = "frozen"
     """statistics of normalisation: frozen, those of training; volume, estimated once on it (instance norm: always)"""
-    backend: BackendName = _of_models("torch", *TRANSLATION_MODELS)
+    backend: BackendName = of_models("torch", *TRANSLATION_MODELS)
     """what computes the network: torch, or openvino (extra openvino): 8-bit integers on the CPU, three times as fast"""
-    halo: int = _between(-1, LONGEST_SIDE, -1)
+    halo: int = between(-1, LONGEST_SIDE, -1)
     """margin of a tile that is computed and thrown away [pixels]; -1: the network's receptive field, with which tiles
     cannot be seen; less is faster"""
     memory: str = "auto"
     """memory to use in all, e.g. 8GB; auto: a quarter of the machine's"""
-    workers: int = _between(0, 1024, 0)
+    workers: int = between(0, 1024, 0)
     """processes on this machine that share the work, and the memory with this one; 0 computes in this one"""
     scheduler: str = ""
     """address of a dask scheduler whose workers share the work, e.g. tcp://10.0.0.5:8786; they see the same files. Who
     reaches that address can run programs as its owner: tls:// and dask's own settings keep others out"""
     dry_run: bool = False
     """print the plan (tiles, memory, time) and stop"""
-    epoch: str = _name("latest")
+    epoch: str = name_of_path("latest")
     """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
-    load_iter: int = _between(0, MOST * MOST_EPOCHS, 0)
+    load_iter: int = between(0, MOST * MOST_EPOCHS, 0)
     """load the checkpoint iter_N instead, where N > 0"""
 
 
@@ -518,9 +419,9 @@ class TranslateOptions(Options):
     memory: str = "auto"
     """memory to use in all, e.g. 8GB; auto: a quarter of the machine's. Larger images are cut into tiles, whose borders
     cannot be seen"""
-    epoch: str = _name("latest")
+    epoch: str = name_of_path("latest")
     """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
-    load_iter: int = _between(0, MOST * MOST_EPOCHS, 0)
+    load_iter: int = between(0, MOST * MOST_EPOCHS, 0)
     """load the checkpoint iter_N instead, where N > 0"""
 
 
@@ -549,19 +450,19 @@ class RepairOptions(Options):
     """folder of masks of the charged regions (above 0 is charged); without it they are found by the options below"""
     saturation: str = "auto"
     """SEM grey value from which a pixel counts as saturated; auto: the largest one in the slices"""
-    min_area: int = _between(1, MOST, 64)
+    min_area: int = between(1, MOST, 64)
     """saturated regions with fewer pixels than this are left as they are [pixels]"""
-    dilation: int = _between(-1, 1024, -1)
+    dilation: int = between(-1, 1024, -1)
     """how far what is repaired reaches beyond a mask, or a saturated region; -1: 2 beyond regions that are found, 0
     beyond masks that are given [pixels]"""
     texture: bool = False
     """kriging: fill with the noise and texture that the rest of the slice has, not with the smooth expectation: better
     to look at, further from the truth"""
-    epoch: str = _name("latest")
+    epoch: str = name_of_path("latest")
     """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
-    load_iter: int = _between(0, MOST * MOST_EPOCHS, 0)
+    load_iter: int = between(0, MOST * MOST_EPOCHS, 0)
     """load the checkpoint iter_N instead, where N > 0"""
-    tiles: int = _between(1, 4096, 1)
+    tiles: int = between(1, 4096, 1)
     """tiles of --patch_size that are predicted at once; more are faster on a GPU and take more memory"""
 
 
@@ -601,33 +502,33 @@ class CompareOptions(Options):
 class PhantomOptions(Options):
     """A synthetic shale: the rock and how its TXM and SEM images come out."""
 
-    seed: int = _between(0, 2**63 - 1, 0)
+    seed: int = between(0, 2**63 - 1, 0)
     """seed of everything random; the same options give the same files"""
-    size: int = _between(32, 8192, 512)
+    size: int = between(32, 8192, 512)
     """rows and columns of a slice [pixels]"""
-    depth: int = _between(1, 8192, 128)
+    depth: int = between(1, 8192, 128)
     """slices of the full stacks [pixels]"""
-    train_slices: int = _between(0, 4096, 8)
+    train_slices: int = between(0, 4096, 8)
     """aligned slices to train on"""
-    val_slices: int = _between(0, 4096, 1)
+    val_slices: int = between(0, 4096, 1)
     """aligned slices to validate on"""
-    test_slices: int = _between(0, 4096, 2)
+    test_slices: int = between(0, 4096, 2)
     """aligned slices to test on"""
     bits: Literal[8, 16] = 8
     """bits per pixel of the images, 8 or 16"""
-    porosity: float = _between(0, 0.3, 0.06)
+    porosity: float = between(0, 0.3, 0.06)
     """share of the rock that is pores and cracks"""
-    organic: float = _between(0, 0.4, 0.12)
+    organic: float = between(0, 0.4, 0.12)
     """share of the rock that is organic matter"""
-    pyrite: float = _between(0, 0.2, 0.02)
+    pyrite: float = between(0, 0.2, 0.02)
     """share of the rock that is pyrite"""
-    blur: float = _between(0, 20, 2.5)
+    blur: float = between(0, 20, 2.5)
     """standard deviation of the TXM's point-spread function [pixels]; the SEM's is about 1"""
-    photons: float = _between(1, 1e9, 400.0)
+    photons: float = between(1, 1e9, 400.0)
     """X-rays counted per pixel without a sample; fewer are noisier"""
-    artefacts: float = _between(0, 5, 1.0)
+    artefacts: float = between(0, 5, 1.0)
     """strength of rings, streaks and shading in the TXM and of curtaining in the SEM; 0 for none"""
-    charging: float = _between(0, 0.3, 0.03)
+    charging: float = between(0, 0.3, 0.03)
     """share of the SEM that is charged: saturated, and marked in the masks"""
 
 
@@ -638,248 +539,3 @@ class RecipeOptions(Options):
     recipe: RecipeName = "none"
     """translate: a small U-Net for few slices, minutes of training; texture: the same as a GAN, which draws noise and
     edges like a SEM's, at some cost of PSNR. Options beside it override those of the recipe"""
-
-
-@dataclass(frozen=True)
-class TrainCommand:
-    """Train a model on aligned TXM and FIB-SEM slices."""
-
-    recipe: RecipeOptions = RecipeOptions()
-    run: RunOptions = RunOptions()
-    model: ModelOptions = ModelOptions()
-    objective: ObjectiveOptions = ObjectiveOptions()
-    data: DataOptions = DataOptions()
-    sampling: SamplingOptions = SamplingOptions()
-    schedule: ScheduleOptions = ScheduleOptions()
-    saving: SavingOptions = SavingOptions()
-    display: DisplayOptions = DisplayOptions()
-
-
-@dataclass(frozen=True)
-class TestCommand:
-    """Test a trained model: predictions, scores beside trivial predictions, an overview picture."""
-
-    run: RunOptions = RunOptions()
-    model: ModelOptions = ModelOptions()
-    data: DataOptions = DataOptions()
-    test: TestOptions = TestOptions()
-    volume: VolumeOptions = VolumeOptions()
-    trust: TrustOptions = TrustOptions()
-
-
-@dataclass(frozen=True)
-class VolumeCommand:
-    """Translate a whole TXM volume with a trained model."""
-
-    run: RunOptions = RunOptions(name="")
-    model: ModelOptions = ModelOptions()
-    data: DataOptions = DataOptions()
-    volume: WholeVolumeOptions = WholeVolumeOptions()
-    trust: TrustOptions = TrustOptions()
-
-
-@dataclass(frozen=True)
-class TranslateCommand:
-    """Translate single TXM images with the model that comes along, or with the trained model that --name names."""
-
-    translate: TranslateOptions = TranslateOptions()
-    run: RunOptions = RunOptions(name="")
-    model: ModelOptions = ModelOptions()
-    data: DataOptions = DataOptions()
-
-
-@dataclass(frozen=True)
-class RepairCommand:
-    """Repair charged SEM slices by kriging, or with the trained model that --name names."""
-
-    run: RunOptions = RunOptions(name="")
-    model: ModelOptions = ModelOptions(model="repair")
-    data: DataOptions = DataOptions()
-    repair: RepairOptions = RepairOptions()
-
-
-@dataclass(frozen=True)
-class CheckCommand:
-    """Look at a data root before any training; pass the options of the data that the training will have."""
-
-    check: CheckOptions = CheckOptions()
-    data: DataOptions = DataOptions()
-
-
-@dataclass(frozen=True)
-class ReportCommand:
-    """Write a page about a run: what it is, its scores and images, how to do it again."""
-
-    report: ReportOptions = ReportOptions()
-    places: PlaceOptions = PlaceOptions()
-
-
-@dataclass(frozen=True)
-class CompareCommand:
-    """Write a page about several runs, side by side."""
-
-    compare: CompareOptions = CompareOptions()
-    places: PlaceOptions = PlaceOptions()
-
-
-@dataclass(frozen=True)
-class PhantomCommand:
-    """Write a synthetic shale data set, to try things with and to know the truth of."""
-
-    phantom: PhantomOptions = PhantomOptions()
-
-
-MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "feedforward": {"norm": "batch", "no_dropout": True},
-    "srcnn": {"norm": "batch", "no_dropout": True, "netG": "sr_resnet_9blocks", "ngf": 256},
-    "pix2pix": {"norm": "batch", "netG": "unet_256", "gan_mode": "vanilla", "pool_size": 0},
-    "srgan": {
-        "norm": "batch",
-        "netG": "sr_resnet_9blocks",
-        "ngf": 256,
-        "gan_mode": "vanilla",
-        "pool_size": 0,
-        "lambda_L1": 1000.0,
-    },
-    "repair": {
-        "norm": "batch",
-        "netG": "unet_256",
-        "input_nc": 3,
-        "gan_mode": "vanilla",
-        "pool_size": 0,
-        "lambda_L1": 10.0,
-        "dataset_mode": "image_repair",
-    },
-    "segmentation": {
-        "norm": "batch",
-        "no_dropout": True,
-        "netG": "resnet_6blocks",
-        "output_nc": 3,
-        "eval": True,
-        "dataset_mode": "segmentation",
-    },
-}
-"""Defaults that follow from `--model`. Those of the original code, except that super-resolution models default to
-a super-resolution generator. A command has those of its options; segmentation is always tested with frozen statistics,
-because grey values tell its classes and a patch's own statistics would cancel them."""
-
-RECIPES: Mapping[str, Mapping[str, Any]] = {
-    "none": {},
-    "translate": {
-        "model": "feedforward",
-        "netG": "residual_unet",
-        "ngf": 32,
-        "norm": "none",
-        "init_type": "kaiming",
-        "no_dropout": False,
-        "keep_empty": True,
-        "patch_size": 128,
-        "regression_loss": "L2",
-        "lambda_ssim": 0.1,
-        "batch_size": 8,
-        "all_orientations": True,
-        "num_train": 800,
-        "niter": 12,
-        "niter_decay": 0,
-        "lr": 1e-3,
-        "beta1": 0.9,
-        "lr_policy": "cosine",
-        "ema": 0.99,
-    },
-    "texture": {
-        "model": "pix2pix",
-        "netG": "textured_unet",
-        "ngf": 32,
-        "netD": "n_layers",
-        "n_layers_D": 2,
-        "ndf": 32,
-        "norm": "none",
-        "init_type": "kaiming",
-        "no_dropout": True,
-        "keep_empty": True,
-        "patch_size": 128,
-        "gan_mode": "lsgan",
-        "lambda_L1": 20.0,
-        "lambda_spectrum": 3.0,
-        "batch_size": 4,
-        "all_orientations": True,
-        "num_train": 800,
-        "niter": 40,
-        "niter_decay": 0,
-        "lr": 5e-4,
-        "lr_policy": "cosine",
-        "ema": 0.99,
-    },
-}
-"""The options of each `--recipe`, over those of `MODEL_DEFAULTS`."""
-
-IDENTITY = frozenset(
-    {"name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_threads", "continue_train", "verbose"}
-)
-"""Options that say which run and which machine; they are never taken from the run's saved options."""
-
-Command = TypeVar("Command")
-
-
-def fields_of(command: Any) -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
-    """Yield (group, field, value) of every option of a command."""
-    for group in dataclasses.fields(command):
-        options = getattr(command, group.name)
-        for option in dataclasses.fields(options):
-            yield group.name, option, getattr(options, option.name)
-
-
-def to_mapping(command: Any) -> dict[str, Any]:
-    """Return a command's options as a flat mapping of plain values, in the order of the help."""
-    return {option.name: str(value) if isinstance(value, Path) else value for _, option, value in fields_of(command)}
-
-
-def override(command: Command, values: Mapping[str, Any]) -> Command:
-    """Return `command` with the options in `values` replaced; names that the command does not have are ignored.
-
-    Raises:
-        UserError: a value is none of its option.
-    """
-    changes: dict[str, dict[str, Any]] = {}
-    for group, option, _ in fields_of(command):
-        if option.name in values:
-            changes.setdefault(group, {})[option.name] = values[option.name]
-    groups = {name: dataclasses.replace(getattr(command, name), **new) for name, new in changes.items()}
-    return dataclasses.replace(command, **groups)  # type: ignore[type-var]
-
-
-def option_words(name: str, value: object, *, switch: bool = False) -> list[str]:
-    """Return an option as the words of a command line.
-
-    Args:
-        name: of the option.
-        value: of it.
-        switch: it is one that is passed without a value where it is on.
-    """
-    text = str(value)
-    if switch and text == "True":
-        return [f"--{name}"]
-    # A value with a minus would pass for an option.
-    return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
-
-
-def run_name(command: TrainCommand | TestCommand | VolumeCommand | TranslateCommand | RepairCommand) -> str:
-    """Return the experiment's name with its suffix filled in.
-
-    Raises:
-        UserError: there is no name, or the suffix has something else than names of options in its braces.
-    """
-    name, suffix, options = check_name(command.run.name, "--name"), command.run.suffix, to_mapping(command)
-    if not suffix:
-        return name
-    try:
-        parts = list(Formatter().parse(suffix))
-    except ValueError as error:
-        raise UserError(f"--suffix {suffix}: {error}; name options in braces, e.g. {{model}}_{{netG}}") from error
-    for _, option, form, conversion in parts:
-        if option is not None and (option not in options or form or conversion):
-            raise UserError(
-                f"--suffix {suffix}: expected names of options alone in braces, e.g. {{model}}_{{netG}}, found "
-                f"{option!r}{' with a format' if option in options else ''}"
-            )
-    return f"{name}_" + "".join(text + ("" if option is None else str(options[option])) for text, option, *_ in parts)

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 LAYERS = [
     {"errors", "options", "arrays", "files", "drafts", "quantities"},
     {"networks", "objectives", "metrics", "phantom", "devices", "tiling"},
-    {"data", "runs", "checkpoints", "details", "commands", "logs", "results", "pages"},
+    {"data", "runs", "resolving", "checkpoints", "details", "commands", "logs", "results", "pages"},
     {"model", "scores", "trust", "filling", "figures"},
     {"training", "testing", "applying", "repairing", "checking", "reporting"},
     {"cli"},

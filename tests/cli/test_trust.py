@@ -16,11 +16,10 @@ from data_roots import write_data_root
 from numpy.typing import NDArray
 from PIL import Image
 
-from cli.calls import SRGAN, TINY_TRAINING, Program
+from cli.calls import SRGAN, TINY_TRAINING, Program, options_of
 from cli.volumes import rock, voxels, write_scan
 from txm2sem.applying.volume import translate_array
 from txm2sem.cli.main import main
-from txm2sem.cli.parsing import parse_model_command
 from txm2sem.errors import UserError
 from txm2sem.model.translator import load_translator
 from txm2sem.options import DataOptions, TestCommand
@@ -120,7 +119,7 @@ def test_a_test_says_where_not_to_believe_it_and_scores_as_without(trained: Prog
 
 def opened(words: str) -> Trust:
     """Return what judges, without the test around it."""
-    command = parse_model_command(TestCommand(), f"--name run --eval --gpu_ids -1 {words}".split(), "txm2sem test")
+    command = options_of(TestCommand(), f"--name run --eval --gpu_ids -1 {words}".split())
     trust = open_trust(command, load_predictor(command), checkpoint_label(command))
     assert trust is not None
     return trust

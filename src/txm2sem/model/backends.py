@@ -25,8 +25,14 @@ from txm2sem.errors import UserError
 from txm2sem.files import interpreting, read_json, typed, write_text
 from txm2sem.model.openvino import OpenVinoNetwork, Ranges, find_ranges, import_openvino, range_names
 from txm2sem.model.predictor import Predictor
-from txm2sem.options import BackendName, DataOptions, ModelOptions, TestCommand, VolumeCommand, override, run_name
-from txm2sem.runs import RunPaths, read_options
+from txm2sem.options import (
+    BackendName,
+    DataOptions,
+    GeneratorOptions,
+    TestCommand,
+    VolumeCommand,
+)
+from txm2sem.runs import paths_of, trained_with
 
 EXAMPLES = 32
 """Training patches on which ranges are found."""
@@ -109,7 +115,7 @@ def load_predictor(
     Raises:
         UserError: device or checkpoint are absent, do not fit the options, or the backend cannot compute them.
     """
-    paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
+    paths = paths_of(command)
     device = device_of(command.run.gpu_ids)
     if backend == "torch":
         dtype = dtype_of(command.run.precision)
@@ -119,7 +125,7 @@ def load_predictor(
     generator = load_generator(paths.network(label, "G"), command.model, bounded=bounded)
     kept = paths.calibration(label)
     known = Calibration.load(kept) if kept.exists() else None
-    trained = override(command, read_options(paths.options)) if paths.options.exists() else command
+    trained = trained_with(command)
     checkpoint = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
     options = {name: getattr(trained.data, name) for name in SHAPING}
     identity = {"checkpoint_sha256": checkpoint, "examples": EXAMPLES, **options}
@@ -177,7 +183,7 @@ def _patches(roots: list[Path], data: DataOptions, known: Calibration | None, ke
 
 @torch.inference_mode()
 def _calibrate(
-    generator: nn.Module, model: ModelOptions, patches: EvaluationPatches, identity: dict[str, Any]
+    generator: nn.Module, model: GeneratorOptions, patches: EvaluationPatches, identity: dict[str, Any]
 ) -> Calibration:
     bar = tqdm(patches, total=len(patches), desc="quantising", unit="patch", disable=None)
     pairs = ((downsample(patch["source"][None], model.downsample_factor), patch["target"][None]) for patch in bar)

@@ -15,7 +15,7 @@ from torch import Tensor
 from txm2sem.data import GreyRange
 from txm2sem.data.transforms import adjust_contrast
 from txm2sem.model.predictor import Predictor
-from txm2sem.options import DataOptions
+from txm2sem.options import ContrastOptions
 from txm2sem.tiling import Tiling
 
 Plane = NDArray[np.float32]
@@ -36,7 +36,7 @@ class PlaneTranslator:
         network_seconds: wall time spent in the network so far.
     """
 
-    def __init__(self, predictor: Predictor, grey: GreyRange, data: DataOptions) -> None:
+    def __init__(self, predictor: Predictor, grey: GreyRange, data: ContrastOptions) -> None:
         self.predictor = predictor
         self.grey = grey
         self.data = data

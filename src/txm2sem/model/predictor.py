@@ -16,7 +16,7 @@ from txm2sem.data.transforms import downsample, keep_empty
 from txm2sem.devices import move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.networks import size_multiple
-from txm2sem.options import ModelOptions
+from txm2sem.options import GeneratorOptions
 from txm2sem.runs import RunPaths
 
 MADE_UP = (
@@ -43,7 +43,7 @@ class Predictor:
     def __init__(
         self,
         generator: nn.Module,
-        options: ModelOptions,
+        options: GeneratorOptions,
         *,
         frozen: bool = True,
         device: torch.device | str = "cpu",
@@ -65,7 +65,7 @@ class Predictor:
         cls,
         paths: RunPaths,
         label: str,
-        options: ModelOptions,
+        options: GeneratorOptions,
         *,
         frozen: bool = True,
         bounded: bool = True,

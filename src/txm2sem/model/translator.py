@@ -12,7 +12,7 @@ from txm2sem.checkpoints import load_generator
 from txm2sem.data import DATASET_MODES, downsample, keep_empty
 from txm2sem.errors import UserError
 from txm2sem.networks import size_multiple
-from txm2sem.options import MODEL_DEFAULTS, DataOptions, ModelOptions, TrainCommand, override
+from txm2sem.options import MODEL_DEFAULTS, DataOptions, GeneratorOptions, TrainCommand, override
 from txm2sem.runs import RunPaths, read_options
 
 
@@ -26,7 +26,7 @@ class Translator(nn.Module):
         options: its options; super-resolution models see the TXM downsampled.
     """
 
-    def __init__(self, generator: nn.Module, options: ModelOptions) -> None:
+    def __init__(self, generator: nn.Module, options: GeneratorOptions) -> None:
         super().__init__()
         self.generator = generator.requires_grad_(False)
         self.factor = options.downsample_factor

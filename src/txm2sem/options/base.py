@@ -7,16 +7,20 @@ groups of a command, so options travel as a flat mapping too (`to_mapping`, `ove
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import field
+from functools import cache
+from itertools import pairwise
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 from unicodedata import category
 
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, nearest
 from txm2sem.files import check_name
 
 MOST_TEXT = 4096
@@ -47,11 +51,18 @@ def name_of_path(default: str = "") -> Any:
     return field(default=default, metadata={"is_name": True})
 
 
+def fixed(value: Any) -> Any:
+    """Return a field that a group takes over from a larger one and that users do not choose there."""
+    return field(default=value, metadata={"fixed": True})
+
+
 class Options:
-    """A group of options. Every object of it has values of the right types, within their limits.
+    """A group of options. Every object of it has values of the right types, within their limits, that go together.
+
+    A group that builds on smaller ones has their options, too; what needs a few options asks for the smallest group.
 
     Raises:
-        UserError: a value is none of its option.
+        UserError: a value is none of its option, or two contradict each other.
     """
 
     hints: ClassVar[dict[str, Any]]
@@ -62,6 +73,14 @@ class Options:
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):  # type: ignore[arg-type]
             object.__setattr__(self, option.name, _checked(option, self.hints[option.name], getattr(self, option.name)))
+        self.check()
+
+    def check(self) -> None:
+        """Check that the values go together.
+
+        Raises:
+            UserError: they do not.
+        """
 
 
 def _checked(option: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
@@ -87,7 +106,9 @@ def _checked(option: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
 def _fits(option: dataclasses.Field[Any], hint: Any, value: Any) -> tuple[bool, str]:
     """Say whether a value is one of an option, and what was expected."""
     if get_origin(hint) is Literal:
-        return isinstance(value, str | int) and value in get_args(hint), f"one of {', '.join(map(str, get_args(hint)))}"
+        choices = [str(choice) for choice in get_args(hint)]
+        expected = f"one of {', '.join(choices)}{nearest(str(value), choices)}"
+        return isinstance(value, str | int) and value in get_args(hint), expected
     if hint is bool:
         return isinstance(value, bool), "True or False"
     if hint in (int, float):
@@ -105,7 +126,7 @@ def _is_printable(value: str) -> bool:
     return len(value) <= MOST_TEXT and not any(category(character) in ("Cc", "Zl", "Zp") for character in value)
 
 
-Command = TypeVar("Command")
+AnyCommand = TypeVar("AnyCommand")
 
 
 def fields_of(command: Any) -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
@@ -113,7 +134,21 @@ def fields_of(command: Any) -> Iterator[tuple[str, dataclasses.Field[Any], Any]]
     for group in dataclasses.fields(command):
         options = getattr(command, group.name)
         for option in dataclasses.fields(options):
-            yield group.name, option, getattr(options, option.name)
+            if "fixed" not in option.metadata:
+                yield group.name, option, getattr(options, option.name)
+
+
+def checked(command: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of `values` that are options of a command, as their types have them.
+
+    Raises:
+        UserError: a value is none of its option.
+    """
+    return {
+        option.name: _checked(option, getattr(command, group).hints[option.name], values[option.name])
+        for group, option, _ in fields_of(command)
+        if option.name in values
+    }
 
 
 def to_mapping(command: Any) -> dict[str, Any]:
@@ -121,7 +156,7 @@ def to_mapping(command: Any) -> dict[str, Any]:
     return {option.name: str(value) if isinstance(value, Path) else value for _, option, value in fields_of(command)}
 
 
-def override(command: Command, values: Mapping[str, Any]) -> Command:
+def override(command: AnyCommand, values: Mapping[str, Any]) -> AnyCommand:
     """Return `command` with the options in `values` replaced; names that the command does not have are ignored.
 
     Raises:
@@ -133,6 +168,28 @@ def override(command: Command, values: Mapping[str, Any]) -> Command:
             changes.setdefault(group, {})[option.name] = values[option.name]
     groups = {name: dataclasses.replace(getattr(command, name), **new) for name, new in changes.items()}
     return dataclasses.replace(command, **groups)  # type: ignore[type-var]
+
+
+def help_of(options: Options, name: str) -> str:
+    """Return what an option does: the docstring below its field."""
+    return next(texts[name] for kind in type(options).__mro__ if name in (texts := _texts(kind)))
+
+
+@cache
+def _texts(kind: type) -> dict[str, str]:
+    """Return the docstrings of the fields that a class itself has."""
+    if not issubclass(kind, Options) or kind is Options:
+        return {}
+    body = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    return {
+        named.target.id: str(text.value.value)
+        for named, text in pairwise(body.body)
+        if isinstance(named, ast.AnnAssign)
+        and isinstance(named.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
 
 
 def option_words(name: str, value: object, *, switch: bool = False) -> list[str]:

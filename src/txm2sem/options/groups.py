@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from txm2sem.options.base import Options, between, name_of_path, of_models, of_modes
+from txm2sem.errors import UserError
+from txm2sem.options.base import Options, between, fixed, name_of_path, of_models, of_modes
 
 ModelName = Literal["feedforward", "srcnn", "pix2pix", "srgan", "repair", "segmentation"]
 GeneratorName = Literal[
@@ -62,21 +63,33 @@ FARTHEST = 2**16
 
 
 @dataclass(frozen=True)
-class PlaceOptions(Options):
-    """Where runs are."""
+class ModelPlaceOptions(Options):
+    """Where models are."""
 
     checkpoints_dir: Path = Path("./checkpoints")
     """models are saved here, in a folder of the experiment's name"""
+
+
+@dataclass(frozen=True)
+class PlaceOptions(ModelPlaceOptions):
+    """Where runs are."""
+
     results_dir: Path = Path("./results")
     """test results are saved here, in a folder of the experiment's name"""
 
 
 @dataclass(frozen=True)
-class RunOptions(PlaceOptions):
-    """Where things are and which machine does the work."""
+class SeedOptions(Options):
+    """What is drawn at random."""
 
-    dataroot: Path = Path("./images")
-    """folder of the images, with subfolders train, val and test"""
+    seed: int = between(0, 2**63 - 1, 0)
+    """seed of everything random; two runs with the same seed on the same machine are equal"""
+
+
+@dataclass(frozen=True)
+class TrainedOptions(ModelPlaceOptions):
+    """The model, and the machine that computes it."""
+
     name: str = name_of_path("experiment_name")
     """name of the experiment; decides where models and results are stored"""
     suffix: str = ""
@@ -86,40 +99,57 @@ class RunOptions(PlaceOptions):
     precision: Precision = "fp32"
     """number format of the arithmetic: fp32, or bf16 (mixed precision: faster, a little less exact; fp32 where the
     processor has no instructions for it)"""
-    num_threads: int = between(0, 1024, 4)
-    """processes that load training patches, at most one per core; 0 loads in the main process"""
-    seed: int = between(0, 2**63 - 1, 0)
-    """seed of everything random; two runs with the same seed on the same machine are equal"""
+
+
+@dataclass(frozen=True)
+class ImagesRunOptions(TrainedOptions):
+    """The model, the images of its training, and the machine that computes it."""
+
+    dataroot: Path = Path("./images")
+    """folder of the images, with subfolders train, val and test"""
     verbose: bool = False
     """print more: the networks with their number of parameters, the device, the images of each split"""
 
 
 @dataclass(frozen=True)
-class ModelOptions(Options):
-    """The model and the architecture of its networks."""
+class VolumeRunOptions(SeedOptions, ImagesRunOptions):
+    """The model, the images of its training, and the machine that computes it."""
+
+
+@dataclass(frozen=True)
+class RepairRunOptions(SeedOptions, TrainedOptions):
+    """The model, and the machine that computes it."""
+
+
+@dataclass(frozen=True)
+class TestRunOptions(VolumeRunOptions, PlaceOptions):
+    """Where things are and which machine does the work."""
+
+
+@dataclass(frozen=True)
+class RunOptions(TestRunOptions):
+    """Where things are and which machine does the work."""
+
+    num_threads: int = between(0, 1024, 4)
+    """processes that load training patches, at most one per core; 0 loads in the main process"""
+
+
+@dataclass(frozen=True)
+class GeneratorOptions(Options):
+    """The model and the architecture of its generator."""
 
     model: ModelName = "pix2pix"
     """feedforward, pix2pix (a GAN): translation; srcnn, srgan (a GAN): super-resolution; repair; segmentation"""
     netG: GeneratorName = "resnet_9blocks"  # noqa: N815 (the seed's flag)
     """architecture of the generator"""
-    netD: DiscriminatorName = "basic"  # noqa: N815
-    """architecture of the discriminator: basic is a 70 x 70 PatchGAN, n_layers takes --n_layers_D, pixel sees 1 x 1"""
     ngf: int = between(1, 4096, 64)
     """filters of the generator [channels]"""
-    ndf: int = between(1, 4096, 64)
-    """filters in the discriminator's first convolution [channels]"""
-    n_layers_D: int = between(1, 16, 3)  # noqa: N815
-    """stride-2 convolutions of the discriminator, with --netD n_layers"""
     input_nc: int = between(1, 1024, 1)
     """channels of the input image; it follows from the data and --context_slices"""
     output_nc: int = between(1, 1024, 1)
     """channels of the output image; with --regression_loss laplace one more, for the scale of its error"""
     norm: NormName = "instance"
     """normalisation layers"""
-    init_type: InitName = "normal"
-    """initialisation of the weights"""
-    init_gain: float = between(0, 1000, 0.02)
-    """scaling factor of the normal, xavier and orthogonal initialisations"""
     no_dropout: bool = False
     """no dropout in the generator"""
     downsample_factor: int = between(1, 64, 1)
@@ -136,6 +166,29 @@ class ModelOptions(Options):
     def draws_grain(self) -> bool:
         """Whether the generator makes up noise and fine detail, the same wherever the TXM is the same."""
         return self.netG == "textured_unet"
+
+
+@dataclass(frozen=True)
+class RepairGeneratorOptions(GeneratorOptions):
+    """The model and the architecture of its generator."""
+
+    keep_empty: bool = fixed(False)
+
+
+@dataclass(frozen=True)
+class ModelOptions(GeneratorOptions):
+    """The model and the architecture of its networks."""
+
+    netD: DiscriminatorName = "basic"  # noqa: N815
+    """architecture of the discriminator: basic is a 70 x 70 PatchGAN, n_layers takes --n_layers_D, pixel sees 1 x 1"""
+    ndf: int = between(1, 4096, 64)
+    """filters in the discriminator's first convolution [channels]"""
+    n_layers_D: int = between(1, 16, 3)  # noqa: N815
+    """stride-2 convolutions of the discriminator, with --netD n_layers"""
+    init_type: InitName = "normal"
+    """initialisation of the weights"""
+    init_gain: float = between(0, 1000, 0.02)
+    """scaling factor of the normal, xavier and orthogonal initialisations"""
 
 
 @dataclass(frozen=True)
@@ -171,35 +224,78 @@ class ObjectiveOptions(Options):
 
 
 @dataclass(frozen=True)
-class DataOptions(Options):
-    """The images and how patches are taken from them."""
+class ContrastOptions(Options):
+    """How the network sees the TXM."""
 
-    dataset_mode: Literal["txm2sem", "image_repair", "segmentation", "txm2sem3d"] = "txm2sem"
-    """txm2sem: pairs to translate; txm2sem3d: a TXM volume, to test; image_repair: SEM to fill; segmentation"""
-    sem_only: bool = of_models(False, "repair")
-    """repair without the TXM, from the SEM around the charged regions alone (repair)"""
-    seg_mode: SegmentationInput = of_models("sem", "segmentation")
-    """image to segment: the SEM, the TXM, or the SEM predicted from the TXM by --seg_source (semfake) (segmentation)"""
-    seg_source: str = field(default="", metadata={"models": ("segmentation",), "is_name": True})
-    """with --seg_mode semfake: name of a trained translation model in checkpoints_dir (segmentation)"""
     patch_size: int = between(1, LONGEST_SIDE, 256)
     """side of the square patches [pixels]"""
-    num_test: int = between(1, 10**6, 100)
-    """fixed patches per evaluation (validation while training, and test)"""
+    gamma: float = between(0.01, 100, 1.0)
+    """power to which the TXM's grey values, scaled to 0-1, are raised; below 1 brightens"""
+    hist_eq: float = between(0, 1, 0.0)
+    """clip limit of a contrast-limited histogram equalisation of TXM patches, e.g. 0.01; 0 for none"""
+    txm_range: str = "auto"
+    """grey values LOW,HIGH that become black and white; auto: 0,255 for 8 bits, else measured on the training slices"""
+
+
+@dataclass(frozen=True)
+class SemRangeOptions(Options):
+    """Grey values of the SEM."""
+
+    sem_range: str = "auto"
+    """grey values LOW,HIGH of the SEM that become black and white, as --txm_range has those of the TXM"""
+
+
+@dataclass(frozen=True)
+class RepairDataOptions(SemRangeOptions, ContrastOptions):
+    """How the network sees the images."""
+
+    sem_only: bool = of_models(False, "repair")
+    """repair without the TXM, from the SEM around the charged regions alone (repair)"""
+
+
+@dataclass(frozen=True)
+class ImagesDataOptions(ContrastOptions):
+    """What the network sees of the TXM."""
+
     direction: Literal["AtoB", "BtoA"] = of_modes("AtoB", "txm2sem")
     """AtoB predicts the SEM from the TXM, BtoA the TXM from the SEM"""
     context_slices: int = of_modes(0, "txm2sem", "txm2sem3d", limits=(0, 100))
     """TXM slices below, and as many above, that the network sees beside the one it translates"""
+    sample_name: str = name_of_path()
+    """suffix of each image folder (txmNAME, semNAME, ...), so that several samples share one data root"""
+
+    def check(self) -> None:
+        """As `Options.check`."""
+        if self.context_slices and self.direction != "AtoB":
+            raise UserError(
+                f"--context_slices {self.context_slices} shows the network neighbouring TXM slices, but --direction "
+                f"{self.direction} translates the SEM, of which there are none; leave one of the options out"
+            )
+
+
+@dataclass(frozen=True)
+class VolumeDataOptions(SemRangeOptions, ImagesDataOptions):
+    """What the network sees of the TXM, and the grey values of the SEM."""
+
+
+@dataclass(frozen=True)
+class DataOptions(VolumeDataOptions, RepairDataOptions):
+    """The images and how patches are taken from them."""
+
+    dataset_mode: Literal["txm2sem", "image_repair", "segmentation", "txm2sem3d"] = "txm2sem"
+    """txm2sem: pairs to translate; txm2sem3d: a TXM volume, to test; image_repair: SEM to fill; segmentation"""
+    seg_mode: SegmentationInput = of_models("sem", "segmentation")
+    """image to segment: the SEM, the TXM, or the SEM predicted from the TXM by --seg_source (semfake) (segmentation)"""
+    seg_source: str = field(default="", metadata={"models": ("segmentation",), "is_name": True})
+    """with --seg_mode semfake: name of a trained translation model in checkpoints_dir (segmentation)"""
+    num_test: int = between(1, 10**6, 100)
+    """fixed patches per evaluation (validation while training, and test)"""
     preprocess: Preprocessing = of_modes("none", "txm2sem")
     """scaling and cropping of patches; none only makes their side a multiple of 4"""
     load_size: int = of_modes(286, "txm2sem", limits=(1, LONGEST_SIDE))
     """side to which --preprocess scales patches first [pixels]"""
     crop_size: int = of_modes(256, "txm2sem", limits=(1, LONGEST_SIDE))
     """side of what --preprocess then cuts out of them, at random in training, else from the centre [pixels]"""
-    gamma: float = between(0.01, 100, 1.0)
-    """power to which the TXM's grey values, scaled to 0-1, are raised; below 1 brightens"""
-    hist_eq: float = between(0, 1, 0.0)
-    """clip limit of a contrast-limited histogram equalisation of TXM patches, e.g. 0.01; 0 for none"""
     x_misalign: int = between(-FARTHEST, FARTHEST, 0)
     """columns by which the TXM is shifted against the SEM, to the left where positive [pixels]"""
     y_misalign: int = between(-FARTHEST, FARTHEST, 0)
@@ -208,12 +304,6 @@ class DataOptions(Options):
     """leave charged and empty pixels (0 in TXM or SEM) out of losses and scores, which the original code does not"""
     max_dataset_size: int = between(1, 10**6, 10000)
     """slices of a split that are used at most, the first ones"""
-    txm_range: str = "auto"
-    """grey values LOW,HIGH that become black and white; auto: 0,255 for 8 bits, else measured on the training slices"""
-    sem_range: str = "auto"
-    """the same for the SEM"""
-    sample_name: str = name_of_path()
-    """suffix of each image folder (txmNAME, semNAME, ...), so that several samples share one data root"""
     txm_dir: str = "txm"
     """folder of the TXM images in each split"""
     sem_dir: str = "sem"
@@ -225,10 +315,26 @@ class DataOptions(Options):
     highdens_dir: str = "highdensity"
     """folder of the masks of high density regions; may be absent"""
 
-    @property
-    def context_channels(self) -> int:
-        """Channels that `context_slices` adds to what the network sees."""
-        return 2 * self.context_slices
+    def check(self) -> None:
+        """As `Options.check`."""
+        super().check()
+        source = {"crop": "patch_size", "resize_and_crop": "load_size", "scale_width_and_crop": "load_size"}
+        side = source.get(self.preprocess)
+        if side and self.crop_size > getattr(self, side):
+            raise UserError(
+                f"--crop_size {self.crop_size}: expected at most --{side} {getattr(self, side)} with --preprocess "
+                f"{self.preprocess}; pass a smaller --crop_size or a larger --{side}"
+            )
+
+
+@dataclass(frozen=True)
+class CheckDataOptions(DataOptions):
+    """The images and how patches are taken from them."""
+
+    dataset_mode: Literal["txm2sem", "image_repair", "segmentation", "txm2sem3d"] = fixed("txm2sem")
+    sem_only: bool = fixed(False)
+    seg_mode: SegmentationInput = fixed("sem")
+    seg_source: str = fixed("")
 
 
 @dataclass(frozen=True)
@@ -254,6 +360,15 @@ class SamplingOptions(Options):
     """take the same patches in the same order in every epoch; otherwise each epoch draws new ones"""
     phase: Phase = "train"
     """split to train on"""
+
+    def check(self) -> None:
+        """As `Options.check`."""
+        size, count = self.batch_size, self.accumulate
+        if size % count:
+            raise UserError(
+                f"--batch_size {size} --accumulate {count}: expected a batch that divides into {count} equal parts, "
+                f"found {size} patches; pass a multiple of {count}, such as --batch_size {-(-size // count) * count}"
+            )
 
 
 @dataclass(frozen=True)
@@ -285,6 +400,23 @@ class ScheduleOptions(Options):
     """stop after so many epochs without a better validation score (PSNR, mean Dice); 0 for never"""
     continue_train: bool = False
     """go on from the latest checkpoint of this name, exactly where it stopped"""
+
+    def check(self) -> None:
+        """As `Options.check`."""
+        last = self.niter + self.niter_decay
+        if last < self.epoch_count:
+            raise UserError(
+                f"--niter {self.niter} --niter_decay {self.niter_decay}: expected a last epoch of at least "
+                f"--epoch_count {self.epoch_count}, found {last}; pass a larger --niter"
+            )
+        if self.lr_policy == "cosine" and self.niter == 0:
+            raise UserError("--lr_policy cosine falls over --niter epochs: expected 1 or more, found 0")
+        if self.lr_policy == "plateau" and self.time_budget > 0:
+            raise UserError(
+                f"--time_budget {self.time_budget:g} --lr_policy plateau: expected a policy whose length can be "
+                "fitted to a time, found one that waits for the validation scores; pass --lr_policy linear, step or "
+                "cosine, or leave out --time_budget"
+            )
 
 
 @dataclass(frozen=True)
@@ -408,6 +540,13 @@ class WholeVolumeOptions(Options):
     load_iter: int = between(0, MOST * MOST_EPOCHS, 0)
     """load the checkpoint iter_N instead, where N > 0"""
 
+    def check(self) -> None:
+        """As `Options.check`."""
+        if self.workers and self.scheduler:
+            raise UserError(
+                "--workers starts processes on this machine, --scheduler takes those of a cluster; pass one of them"
+            )
+
 
 @dataclass(frozen=True)
 class TranslateOptions(Options):
@@ -437,6 +576,14 @@ class TrustOptions(Options):
     uncertainty_from: SpreadName = field(default="auto", metadata={"models": TRANSLATION_MODELS, "modes": ("txm2sem",)})
     """what --uncertainty predicts with: dropout; the latest checkpoints; scale: one pass of a model trained with
     --regression_loss laplace. auto: scale where the model has it, else dropout where it has any, else checkpoints"""
+
+    def check(self) -> None:
+        """As `Options.check`."""
+        if not self.uncertainty and self.uncertainty_from != "auto":
+            raise UserError(
+                f"--uncertainty_from {self.uncertainty_from} does nothing without --uncertainty; pass --uncertainty "
+                "N, with N predictions to take a standard deviation from, such as 8"
+            )
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from txm2sem.metrics import Continuity
 from txm2sem.networks import check_patch_size
 from txm2sem.options import TestCommand
 from txm2sem.results import NewResults
-from txm2sem.runs import RunPaths
+from txm2sem.runs import RunPaths, paths_of
 from txm2sem.scores.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
 from txm2sem.testing.cube_scores import FromTraining, score_cube
 from txm2sem.testing.results import (
@@ -46,7 +46,6 @@ from txm2sem.testing.results import (
     checkpoint_label,
     load_predictor,
     notes_on_statistics,
-    paths_of,
     stretch,
     write_png,
     write_test_options,

@@ -39,12 +39,12 @@ from txm2sem.model import Predictor
 from txm2sem.networks import check_patch_size
 from txm2sem.options import TestCommand
 from txm2sem.results import NewResults
+from txm2sem.runs import paths_of
 from txm2sem.testing.results import (
     TestReport,
     checkpoint_label,
     load_predictor,
     notes_on_statistics,
-    paths_of,
     write_images,
     write_test_options,
 )

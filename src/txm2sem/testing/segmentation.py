@@ -22,7 +22,7 @@ from txm2sem.model.translator import load_translator
 from txm2sem.networks import check_patch_size
 from txm2sem.options import DataOptions, TestCommand
 from txm2sem.results import NewResults
-from txm2sem.runs import read_options
+from txm2sem.runs import paths_of, read_options
 from txm2sem.scores.evaluation import Image
 from txm2sem.scores.thresholds import fit_thresholds
 from txm2sem.testing.results import (
@@ -30,7 +30,6 @@ from txm2sem.testing.results import (
     checkpoint_label,
     load_predictor,
     notes_on_statistics,
-    paths_of,
     write_images,
     write_test_options,
 )

@@ -12,8 +12,8 @@ from txm2sem.data import AlignedSlices, EvaluationPatches, has_split, resolve_ra
 from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
 from txm2sem.model.predictor import Predictor
-from txm2sem.options import BackendName, DataOptions, TestCommand, VolumeCommand, override, run_name
-from txm2sem.runs import RunPaths, read_options
+from txm2sem.options import BackendName, DataOptions, TestCommand, VolumeCommand, run_name
+from txm2sem.runs import paths_of, trained_with
 from txm2sem.trust.fitting import fit_trust
 from txm2sem.trust.guard import FEW_NOTICED, LITTLE_EXPLAINED
 from txm2sem.trust.model import TrustModel
@@ -64,7 +64,7 @@ def open_trust(command: TestCommand | VolumeCommand, predictor: Predictor, label
     options = command.trust
     if not options.uncertainty:
         return None
-    paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
+    paths = paths_of(command)
     method = choose_method(options, predictor)
     labels = ensemble_labels(paths, label, options.uncertainty) if method == "checkpoints" else [label]
     others = [
@@ -75,7 +75,7 @@ def open_trust(command: TestCommand | VolumeCommand, predictor: Predictor, label
     ]
     samples = 1 if method == "scale" else options.uncertainty
     sampler = Sampler(predictor, method, samples, others)
-    trained = override(command, read_options(paths.options)) if paths.options.exists() else command
+    trained = trained_with(command)
     identity: dict[str, Any] = {
         "format": FORMAT,
         "checkpoints_sha256": [checksum(paths.network(one, "G")) for one in labels],
@@ -115,11 +115,6 @@ def check_trust(command: TestCommand | VolumeCommand, backend: BackendName, *, f
     """
     options = command.trust
     if not options.uncertainty:
-        if options.uncertainty_from != "auto":
-            raise UserError(
-                f"--uncertainty_from {options.uncertainty_from} does nothing without --uncertainty; pass --uncertainty "
-                "N, with N predictions to take a standard deviation from, such as 8"
-            )
         return
     if command.data.direction != "AtoB":
         raise UserError(

@@ -15,7 +15,7 @@ from txm2sem.errors import UserError
 from txm2sem.options import TranslateCommand, to_mapping
 from txm2sem.runs import MODEL_CARD, SHIPPED_MODELS, SHIPPED_TRANSLATION, ImagePaths
 
-RESULT_OPTIONS = ("grey", "txm_range", "sem_range", "gamma", "hist_eq", "patch_size", "precision")
+RESULT_OPTIONS = ("grey", "txm_range", "gamma", "hist_eq", "patch_size", "precision")
 """Options that the result depends on, besides the checkpoint."""
 
 

@@ -19,13 +19,13 @@ from txm2sem.data.grey import trained_txm_range
 from txm2sem.data.pixels import GREY_DTYPES
 from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
-from txm2sem.model.calls import command_of
 from txm2sem.model.planes import PlaneTranslator
 from txm2sem.model.predictor import Predictor
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import receptive_field
 from txm2sem.options import GreyMatching, TranslateCommand, run_name
-from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION, RunPaths
+from txm2sem.resolving import of_shipped_model, resolve
+from txm2sem.runs import SHIPPED_MODELS, RunPaths, paths_of
 from txm2sem.tiling import Tiling
 
 
@@ -57,7 +57,7 @@ class ImageTranslator:
                 "slices above and below, which single images do not have; translate the volume with txm2sem volume, or "
                 "name another model"
             )
-        paths = RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir)
+        paths = paths_of(command)
         label = label_of(command.translate.epoch, command.translate.load_iter)
         device, dtype = device_of(command.run.gpu_ids), dtype_of(command.run.precision)
         predictor = Predictor.load(paths, label, command.model, device=device, dtype=dtype)
@@ -140,7 +140,6 @@ def translate_image(
         UserError: the model is missing or does not fit the image, it is no such array, or an option has no such value.
     """
     txm = grey_array(txm, ("rows", "columns"), "txm", GREY_DTYPES)
-    if not name:
-        name, checkpoints_dir = SHIPPED_TRANSLATION, SHIPPED_MODELS
-    command = command_of(TranslateCommand(), "txm2sem translate", name, checkpoints_dir, options)
+    named = {**options, "name": name, "checkpoints_dir": checkpoints_dir} if name else of_shipped_model(options)
+    command = resolve(TranslateCommand(), named)
     return ImageTranslator(command, [txm], "the image")(txm)

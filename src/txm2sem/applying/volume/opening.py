@@ -23,7 +23,7 @@ from txm2sem.model.planes import PlaneTranslator
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import receptive_field, size_multiple
 from txm2sem.options import VolumeCommand, run_name, to_mapping
-from txm2sem.runs import RunPaths
+from txm2sem.runs import paths_of
 from txm2sem.trust import check_trust, open_trust
 from txm2sem.trust.channels import NAMES, TrustChannels
 
@@ -71,7 +71,7 @@ class OpenVolume:
         self.grey = OutputGrey.parse(
             command.volume.dtype, command.volume.grey_range, GreyRange.parse(sem_range, "--sem_range")
         )
-        paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
+        paths = paths_of(command)
         label = label_of(command.volume.epoch, command.volume.load_iter)
         self._check_statistics()
         check_trust(command, command.volume.backend, frozen=True)

@@ -19,7 +19,7 @@ from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.errors import UserError
 from txm2sem.model.planes import PlaneTranslator, padded_shape
 from txm2sem.networks import KEPT_BYTES, peak_bytes, size_multiple, smallest_side
-from txm2sem.options import ModelOptions
+from txm2sem.options import GeneratorOptions
 from txm2sem.quantities import format_bytes
 from txm2sem.tiling import Tiling, choose_tiling
 
@@ -69,7 +69,7 @@ class Demand:
     """
 
     shape: tuple[int, int, int]
-    model: ModelOptions
+    model: GeneratorOptions
     context: int
     halo: int
     input_bytes: int
@@ -191,7 +191,7 @@ class Demand:
         return padded_shape(plane_shape(self.shape, axis), self._multiple, smallest_side(self.model))
 
 
-def base_memory(translator: PlaneTranslator, model: ModelOptions, channels: int) -> float:
+def base_memory(translator: PlaneTranslator, model: GeneratorOptions, channels: int) -> float:
     """Return what this process takes besides blocks and tiles, once it has planned and translated something [bytes].
 
     Args:
@@ -206,13 +206,13 @@ def base_memory(translator: PlaneTranslator, model: ModelOptions, channels: int)
     return float(resident_memory())
 
 
-def seconds_per_pixel(translator: PlaneTranslator, model: ModelOptions, channels: int, side: int) -> float:
+def seconds_per_pixel(translator: PlaneTranslator, model: GeneratorOptions, channels: int, side: int) -> float:
     """Measure what the network takes per pixel of a tile of about `side` x `side` pixels, the second time [s]."""
     _seconds_of_tile(translator, model, channels, side)
     return _seconds_of_tile(translator, model, channels, side)
 
 
-def _seconds_of_tile(translator: PlaneTranslator, model: ModelOptions, channels: int, side: int) -> float:
+def _seconds_of_tile(translator: PlaneTranslator, model: GeneratorOptions, channels: int, side: int) -> float:
     """Translate a tile, and return what that took per pixel [s]."""
     shape = _shape_of_tile(model, side)
     tiling = Tiling(shape, (1, 1), halo=0, multiple=size_multiple(model))
@@ -221,7 +221,7 @@ def _seconds_of_tile(translator: PlaneTranslator, model: ModelOptions, channels:
     return (time.perf_counter() - started) / (shape[0] * shape[1])
 
 
-def _shape_of_tile(model: ModelOptions, side: int) -> tuple[int, int]:
+def _shape_of_tile(model: GeneratorOptions, side: int) -> tuple[int, int]:
     return padded_shape((side, side), size_multiple(model), smallest_side(model))
 
 

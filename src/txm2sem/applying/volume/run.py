@@ -253,16 +253,12 @@ class VolumeRun:
         }
 
     def _check_places(self) -> None:
-        paths, options = self.paths, self.command.volume
+        paths = self.paths
         check_name(paths.output.name, "the output")
         if not paths.suffix:
             raise UserError(
                 f"{paths.output}: expected a name that ends with one of {', '.join(VOLUME_SUFFIXES)}, which says the "
                 "format; name it such as predicted.ome.zarr"
-            )
-        if options.workers and options.scheduler:
-            raise UserError(
-                "--workers starts processes on this machine, --scheduler takes those of a cluster; pass one of them"
             )
 
     def _voxel_size(self, reader: VolumeReader) -> tuple[float, float, float]:

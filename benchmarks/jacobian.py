@@ -29,12 +29,12 @@ from speed import CASES, Case, training_module
 from torch import Tensor
 
 from txm2sem.checkpoints import load_network
-from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample
 from txm2sem.devices import keep_freed_memory
 from txm2sem.model.predictor import batch_statistics
 from txm2sem.networks import build_generator
 from txm2sem.objectives import jacobian_penalty
+from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths, read_options
 from txm2sem.training.modules import JACOBIAN
 

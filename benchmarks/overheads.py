@@ -25,9 +25,9 @@ from speed import CASES, training_module, write_results
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from txm2sem.config import TrainCommand, override
 from txm2sem.data import AlignedSlices, EpochSampler, EvaluationPatches
 from txm2sem.data.datasets import TrainingPatches
+from txm2sem.options import TrainCommand, override
 from txm2sem.scores.card import Scorecard
 from txm2sem.scores.document import scores_json
 from txm2sem.scores.evaluation import Evaluation, fit_trivial_predictions

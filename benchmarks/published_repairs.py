@@ -33,14 +33,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import binary_closing
 
-from txm2sem.cli.parsing import parse_model_command
-from txm2sem.config import RepairCommand, run_name
+from txm2sem.cli.parsing import parse
 from txm2sem.data import GreyRange, to_uint8
 from txm2sem.errors import UserError
 from txm2sem.figures.overview import OverviewRow, draw_rows, save_figure
 from txm2sem.filling import fill, telea
 from txm2sem.metrics import power_spectrum, psnr
 from txm2sem.model import Predictor
+from txm2sem.options import RepairCommand, run_name
 from txm2sem.runs import RunPaths
 from txm2sem.testing.repair import KRIGING, TELEA, TELEA_WITHOUT_BLACK, RepairScores, kriged, repair_table
 
@@ -91,7 +91,7 @@ def main(words: list[str]) -> int:
 
 def load_model(name: str, checkpoints: str) -> Callable[[Grey, Grey, Mask], Grey]:
     """Return a function that repairs (TXM, charged SEM, mask) tile by tile, as `txm2sem repair`."""
-    command = parse_model_command(RepairCommand(), ["--name", name, "--checkpoints_dir", checkpoints], "repairs")
+    _, command = parse(RepairCommand(), ["--name", name, "--checkpoints_dir", checkpoints], "repairs")
     paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
     predictor = Predictor.load(paths, "latest", command.model)
     black_to_white = GreyRange(0, 255)

@@ -30,12 +30,12 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.devices import keep_freed_memory
 from txm2sem.model import Predictor
 from txm2sem.model.openvino import OpenVinoNetwork, find_ranges
 from txm2sem.networks.blocks import HalfDropout
 from txm2sem.networks.convolutions import FewChannelsConv2d, StridedConv2d, StridedConvTranspose2d
+from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import TranslationModule
 

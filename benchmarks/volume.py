@@ -22,8 +22,8 @@ import numpy as np
 import tifffile
 import torch
 
-from txm2sem.config import ModelOptions, PhantomOptions
 from txm2sem.networks import build_generator, initialise
+from txm2sem.options import ModelOptions, PhantomOptions
 from txm2sem.phantom import render_phantom
 from txm2sem.phantom.write import to_levels
 

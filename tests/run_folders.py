@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from txm2sem.config import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.files import write_text
 from txm2sem.metrics import Continuity
+from txm2sem.options import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.runs import RunPaths, options_text, write_options
 from txm2sem.scores.card import scorecard
 from txm2sem.scores.continuity import PREDICTION, TRUTH, TXM, continuity_values

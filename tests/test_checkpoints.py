@@ -21,9 +21,9 @@ from txm2sem.checkpoints import (
     load_network,
     save_network,
 )
-from txm2sem.config import ModelOptions
 from txm2sem.errors import UserError
 from txm2sem.networks import GENERATORS, build_discriminator, build_generator
+from txm2sem.options import ModelOptions
 
 
 @st.composite

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from txm2sem.config import PhantomCommand, TestCommand, TrainCommand, VolumeCommand, fields_of, override, run_name
 from txm2sem.errors import UserError
+from txm2sem.options import PhantomCommand, TestCommand, TrainCommand, VolumeCommand, fields_of, override, run_name
 
 
 @pytest.mark.parametrize("command", [TrainCommand(), TestCommand(), VolumeCommand(), PhantomCommand()], ids=repr)

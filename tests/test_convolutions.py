@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck, gradgradcheck
 from torch.utils.flop_counter import FlopCounterMode
 
-from txm2sem.config import ModelOptions
 from txm2sem.networks import build_generator
 from txm2sem.networks.blocks import HalfDropout
 from txm2sem.networks.convolutions import FewChannelsConv2d, StridedConv2d, StridedConvTranspose2d
+from txm2sem.options import ModelOptions
 
 Build = Callable[..., nn.Module]
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import GeneratorName, ModelOptions
 from txm2sem.errors import UserError
 from txm2sem.networks import GENERATORS, peak_bytes, size_multiple
 from txm2sem.networks.blocks import SkipConnection
 from txm2sem.networks.generators import GeneratorBuilder
+from txm2sem.options import GeneratorName, ModelOptions
 
 GENERATOR_OPTIONS = [
     ModelOptions(netG=name, downsample_factor=factor, ngf=4, norm="batch")
@@ -149,7 +149,7 @@ MEASUREMENT = r"""
 import re
 from pathlib import Path
 import torch
-from txm2sem.config import ModelOptions
+from txm2sem.options import ModelOptions
 from txm2sem.devices import computes_bf16
 from txm2sem.networks import build_generator
 torch.set_num_threads(2)

@@ -11,9 +11,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 
 LAYERS = [
-    {"errors", "config", "arrays", "files", "drafts", "quantities"},
+    {"errors", "options", "arrays", "files", "drafts", "quantities"},
     {"networks", "objectives", "metrics", "phantom", "devices", "tiling"},
-    {"data", "runs", "checkpoints", "details", "commands", "logs", "results", "pages"},
+    {"data", "runs", "resolving", "checkpoints", "details", "commands", "logs", "results", "pages"},
     {"model", "scores", "trust", "filling", "figures"},
     {"training", "testing", "applying", "repairing", "checking", "reporting"},
     {"cli"},

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import DiscriminatorName, GeneratorName, InitName, ModelOptions, NormName
 from txm2sem.errors import UserError
 from txm2sem.networks import (
     DISCRIMINATORS,
@@ -19,6 +18,7 @@ from txm2sem.networks import (
     initialise,
     size_multiple,
 )
+from txm2sem.options import DiscriminatorName, GeneratorName, InitName, ModelOptions, NormName
 
 GENERATOR_OPTIONS = [
     ModelOptions(netG=name, downsample_factor=factor, ngf=2, ndf=4, norm="batch")

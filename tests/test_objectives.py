@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import jacrev
 
-from txm2sem.config import GanMode, LearningRatePolicy
 from txm2sem.metrics import power_spectrum, ssim
 from txm2sem.objectives import (
     ImagePool,
@@ -29,6 +28,7 @@ from txm2sem.objectives import (
     spectrum_loss,
     ssim_loss,
 )
+from txm2sem.options import GanMode, LearningRatePolicy
 
 # float32 rounding of short sums.
 ROUNDING = 1e-5

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from txm2sem.config import PhantomOptions
 from txm2sem.errors import UserError
+from txm2sem.options import PhantomOptions
 from txm2sem.phantom import Material, Phantom, render_phantom, write_phantom
 from txm2sem.phantom.fields import highest, smooth_noise
 from txm2sem.phantom.txm import ATTENUATION, BLACK_LEVEL, CONTRAST, RECONSTRUCTION_BLUR

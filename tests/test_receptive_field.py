@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import GeneratorName, ModelOptions
 from txm2sem.errors import UserError
 from txm2sem.networks import (
     GENERATORS,
@@ -21,6 +20,7 @@ from txm2sem.networks import (
     smallest_side,
 )
 from txm2sem.networks.generators import GeneratorBuilder
+from txm2sem.options import GeneratorName, ModelOptions
 
 GENERATOR_OPTIONS = [
     ModelOptions(netG=name, downsample_factor=factor, norm="batch")

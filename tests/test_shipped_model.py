@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 import txm2sem
 from txm2sem.applying.images import translate_image
 from txm2sem.applying.images.contrast import PERCENTILES, measure_contrast, thinned
-from txm2sem.config import RECIPES
 from txm2sem.errors import UserError
+from txm2sem.options import RECIPES
 from txm2sem.runs import MODEL_CARD, SHIPPED_MODELS, SHIPPED_TRANSLATION, RunPaths, read_options
 
 PATHS = RunPaths.of(SHIPPED_TRANSLATION, SHIPPED_MODELS, SHIPPED_MODELS)

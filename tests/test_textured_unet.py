@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from txm2sem.config import GeneratorName, ModelOptions
 from txm2sem.networks import build_generator
 from txm2sem.networks.textured_unet import grain
 from txm2sem.objectives import spectrum_loss
+from txm2sem.options import GeneratorName, ModelOptions
 
 
 def txm(*shape: int, seed: int = 0) -> Tensor:

@@ -15,7 +15,7 @@ import yaml
 from numpy.random import Generator
 from scene import TINY, TRAIN, VOLUME, Scene, Verdict, run
 
-from txm2sem.config import (
+from txm2sem.options import (
     CheckCommand,
     PhantomCommand,
     RepairCommand,

@@ -19,10 +19,10 @@ from typing import IO, Any, get_args
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import GeneratorName, ModelOptions, NormName
 from txm2sem.errors import UserError
 from txm2sem.files import write_whole
 from txm2sem.networks import GENERATORS, build_generator
+from txm2sem.options import GeneratorName, GeneratorOptions, NormName
 
 PLAIN = frozenset(
     {
@@ -118,7 +118,7 @@ def save_network(network: nn.Module, path: Path) -> None:
     save({key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}, path)
 
 
-def load_generator(path: Path, options: ModelOptions, *, bounded: bool = True) -> nn.Module:
+def load_generator(path: Path, options: GeneratorOptions, *, bounded: bool = True) -> nn.Module:
     """Return the generator of a file; it takes memory only where the file has its weights.
 
     Args:
@@ -137,7 +137,7 @@ def load_generator(path: Path, options: ModelOptions, *, bounded: bool = True) -
     return generator
 
 
-def load_network(network: nn.Module, path: Path, options: ModelOptions) -> None:
+def load_network(network: nn.Module, path: Path, options: GeneratorOptions) -> None:
     """Load a network's state dict from a file into `network`, in place.
 
     Args:
@@ -185,7 +185,7 @@ def label_of(epoch: str, load_iter: int) -> str:
     return f"iter_{load_iter}" if load_iter > 0 else epoch
 
 
-def fitting_options(state: Mapping[str, Tensor]) -> ModelOptions | None:
+def fitting_options(state: Mapping[str, Tensor]) -> GeneratorOptions | None:
     """Return the generator options whose network has exactly these keys and shapes, or None.
 
     Every combination of architecture, normalisation, dropout and factor is built without memory and compared; widths
@@ -200,7 +200,7 @@ def fitting_options(state: Mapping[str, Tensor]) -> ModelOptions | None:
     for name, norm, no_dropout, factor in choices:
         builder = GENERATORS[name]
         try:
-            candidate = ModelOptions(
+            candidate = GeneratorOptions(
                 ngf=kernels[0].shape[0],
                 input_nc=max(kernels[0].shape[1] // builder.pixels - builder.own_channels, 1),
                 output_nc=biases[-1].shape[0],
@@ -218,7 +218,7 @@ def fitting_options(state: Mapping[str, Tensor]) -> ModelOptions | None:
     return None
 
 
-def _read_state(path: Path, expected: Mapping[str, Tensor], options: ModelOptions) -> dict[str, Tensor]:
+def _read_state(path: Path, expected: Mapping[str, Tensor], options: GeneratorOptions) -> dict[str, Tensor]:
     state = load(path)
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} holds no state dict: expected a mapping of names to tensors, found {_kind(state)}")
@@ -287,7 +287,7 @@ def _shown(key: object) -> str:
     return str(key)[:100] if isinstance(key, str | int) else f"of type {type(key).__name__}"
 
 
-def _advice(state: Mapping[str, Tensor], options: ModelOptions) -> str:
+def _advice(state: Mapping[str, Tensor], options: GeneratorOptions) -> str:
     fitting = fitting_options(state)
     if fitting is None:
         return (

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from txm2sem.config import (
+from txm2sem.options import (
     IDENTITY,
     MODEL_DEFAULTS,
     RunOptions,

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from txm2sem.config import ModelOptions, Phase, RunOptions, TestCommand, TrainCommand
 from txm2sem.data.slices import split_folder
 from txm2sem.devices import parse_gpu_ids
 from txm2sem.networks import build_generator
+from txm2sem.options import GeneratorOptions, ImagesRunOptions, Phase, TestCommand, TrainCommand, TrainedOptions
 
 
 def training_details(command: TrainCommand, networks: Mapping[str, nn.Module]) -> list[str]:
@@ -35,7 +35,7 @@ def test_details(command: TestCommand) -> list[str]:
     return [*generator_lines(command.model), device_line(command.run), split_line(command.run, command.test.phase)]
 
 
-def generator_lines(options: ModelOptions) -> list[str]:
+def generator_lines(options: GeneratorOptions) -> list[str]:
     """Return the lines of `network_lines` on the generator that options name.
 
     Raises:
@@ -51,14 +51,14 @@ def network_lines(name: str, network: nn.Module) -> list[str]:
     return [*str(network).splitlines(), f"[Network {name}] Total number of parameters : {count / 1e6:.3f} M"]
 
 
-def device_line(options: RunOptions) -> str:
+def device_line(options: TrainedOptions) -> str:
     """Return the processors that do the work, and the number format."""
     ids = parse_gpu_ids(options.gpu_ids)
     named = ", ".join(f"GPU {number} ({torch.cuda.get_device_name(number)})" for number in ids)
     return f"device: {named or f'CPU, {torch.get_num_threads()} threads'}, {options.precision}"
 
 
-def split_line(options: RunOptions, phase: Phase) -> str:
+def split_line(options: ImagesRunOptions, phase: Phase) -> str:
     """Return the folder of a split and how many files each of its folders has."""
     folder = split_folder(options.dataroot, phase)
     counts = [

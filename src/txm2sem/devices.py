@@ -10,8 +10,8 @@ import psutil
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import Precision
 from txm2sem.errors import UserError
+from txm2sem.options import Precision
 
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

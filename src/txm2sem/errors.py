@@ -1,5 +1,6 @@
 """The exceptions that are meant for the user's eyes."""
 
+import difflib
 import re
 import signal
 from collections.abc import Sequence
@@ -39,3 +40,9 @@ def printable(text: str) -> str:
 def listed(items: Sequence[object], most: int = 10) -> str:
     """Return numbers, or names, for a message, the first `most` of them: `1, 4` or `1, 4, ... and 12 more`."""
     return ", ".join(map(str, items[:most])) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def nearest(word: str, choices: Sequence[str]) -> str:
+    """Return a suggestion to add to a message, or nothing where no choice is near."""
+    matches = difflib.get_close_matches(word, choices, n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""

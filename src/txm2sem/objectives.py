@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from txm2sem.config import GanMode, LearningRatePolicy
+from txm2sem.options import GanMode, LearningRatePolicy
 
 SSIM_WINDOW = 7
 """Side of the windows of the structural similarity [pixels]."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from txm2sem.config import TrainCommand, override, to_mapping
 from txm2sem.errors import UserError
 from txm2sem.files import check_name, interpreting, read_text, write_text
+from txm2sem.options import ModelCommand, PlaceOptions, TrainCommand, override, run_name, to_mapping
 
 IMAGE_FOLDERS = (
     *("txm", "sem", "sem_fake", "txm_fake", "charge", "lowdensity", "highdensity"),
@@ -206,6 +206,26 @@ class RunPaths:
         outputs += [self.scores(suffix) for suffix in (".png", ".json", ".csv")]
         outputs += [self.trust_report, self.trust_figure, self.calibration_figure]
         return [path for path in outputs if path.exists()]
+
+
+def paths_of(command: ModelCommand) -> RunPaths:
+    """Return where the run of a command is; results are in the usual place where it has none.
+
+    Raises:
+        UserError: it has no name, or none that can be that of a folder.
+    """
+    results = command.run.results_dir if isinstance(command.run, PlaceOptions) else PlaceOptions.results_dir
+    return RunPaths.of(run_name(command), command.run.checkpoints_dir, results)
+
+
+def trained_with(command: ModelCommand) -> TrainCommand:
+    """Return the options that a command's model was trained with; those of the command, where none were saved.
+
+    Raises:
+        UserError: the saved options cannot be read.
+    """
+    saved = paths_of(command).options
+    return override(TrainCommand(), {**to_mapping(command), **(read_options(saved) if saved.exists() else {})})
 
 
 VOLUME_SUFFIXES = (".ome.zarr", ".zarr", ".ome.tiff", ".ome.tif", ".tiff", ".tif")

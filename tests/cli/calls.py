@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from txm2sem.cli.parsing import parse
+from txm2sem.options import Command
 
 TINY = "--gpu_ids -1 --num_threads 0 --ngf 4 --patch_size 32 --num_test 3"
 TINY_TRAINING = f"{TINY} --ndf 4 --num_train 4 --niter 1 --niter_decay 1"
@@ -21,3 +25,10 @@ class Outcome:
 
 Program = Callable[..., Outcome]
 TrainOnce = Callable[..., None]
+
+AnyCommand = TypeVar("AnyCommand", bound=Command)
+
+
+def options_of(base: AnyCommand, words: Sequence[str]) -> AnyCommand:
+    """Return the options that words give."""
+    return parse(base, words, "txm2sem")[1]

@@ -12,7 +12,7 @@ import tifffile
 from data_roots import write_data_root
 
 from cli.calls import Program
-from txm2sem.config import CheckCommand, fields_of
+from txm2sem.options import CheckCommand, fields_of
 from txm2sem.runs import CheckPaths
 
 FAST = "--num_test 2 --patch_size 32"

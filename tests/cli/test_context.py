@@ -15,11 +15,10 @@ from data_roots import write_neighbours, write_positions, write_stack
 from numpy.typing import NDArray
 from PIL import Image
 
-from cli.calls import SRGAN, TINY_TRAINING, Program
+from cli.calls import SRGAN, TINY_TRAINING, Program, options_of
 from cli.test_train_and_test import assert_equal_weights, weights
 from cli.test_volume import COLUMNS, DEPTH, IDENTITY, MODE, ROWS, SIZE, made_stack, slices_of
-from txm2sem.cli.parsing import parse_model_command
-from txm2sem.config import TestCommand, TrainCommand
+from txm2sem.options import TestCommand, TrainCommand
 
 CONDITIONAL = f"{SRGAN} --d_condition --lambda_img_grad 1e-4 {TINY_TRAINING}"
 
@@ -101,9 +100,9 @@ def test_a_resumed_run_equals_the_uninterrupted_one(program: Program, images: Pa
 @pytest.mark.parametrize(("words", "channels"), [("", 1), ("--context_slices 2", 5), ("--context_slices=1", 3)])
 def test_the_input_channels_follow(model: str, words: str, channels: int) -> None:
     given = ["--model", model, *words.split()]
-    assert parse_model_command(TrainCommand(), given, "train").model.input_nc == channels
-    assert parse_model_command(TestCommand(), given, "test").model.input_nc == channels
-    assert parse_model_command(TrainCommand(), [*given, "--input_nc", "7"], "train").model.input_nc == 7
+    assert options_of(TrainCommand(), given).model.input_nc == channels
+    assert options_of(TestCommand(), given).model.input_nc == channels
+    assert options_of(TrainCommand(), [*given, "--input_nc", "7"]).model.input_nc == 7
 
 
 REFUSED = [

@@ -17,7 +17,7 @@ from data_roots import write_neighbours
 from PIL import Image
 
 from cli.calls import SRGAN, TINY_TRAINING, Program
-from txm2sem.config import DisplayOptions, TestCommand, TrainCommand, fields_of
+from txm2sem.options import DisplayOptions, TestCommand, TrainCommand, fields_of
 from txm2sem.training import displays
 
 DOCUMENTED = set(

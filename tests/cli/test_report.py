@@ -8,7 +8,7 @@ import pytest
 from run_folders import write_run
 
 from cli.calls import Program
-from txm2sem.config import CompareCommand, ReportCommand, fields_of
+from txm2sem.options import CompareCommand, ReportCommand, fields_of
 
 
 def test_a_report_says_where_it_is(program: Program, tmp_path: Path) -> None:

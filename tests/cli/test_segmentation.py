@@ -14,10 +14,10 @@ import yaml
 from PIL import Image
 
 from cli.calls import SRGAN, TINY_TRAINING, Program, TrainOnce
-from txm2sem.config import TrainCommand, override
 from txm2sem.data.segmentation import IGNORED
 from txm2sem.metrics import confusion_matrix, dice, iou
 from txm2sem.model import Predictor
+from txm2sem.options import TrainCommand, override
 from txm2sem.runs import RunPaths
 
 TINY = TINY_TRAINING.replace("--ndf 4 ", "")

@@ -16,14 +16,13 @@ from data_roots import write_data_root
 from numpy.typing import NDArray
 from PIL import Image
 
-from cli.calls import SRGAN, TINY_TRAINING, Program
+from cli.calls import SRGAN, TINY_TRAINING, Program, options_of
 from cli.volumes import rock, voxels, write_scan
 from txm2sem.applying.volume import translate_array
 from txm2sem.cli.main import main
-from txm2sem.cli.parsing import parse_model_command
-from txm2sem.config import DataOptions, RunOptions, TestCommand
 from txm2sem.errors import UserError
 from txm2sem.model.first_stage import load_first_stage
+from txm2sem.options import DataOptions, TestCommand, TrainedOptions
 from txm2sem.testing.results import load_model
 from txm2sem.trust import Trust, open_trust, opening
 
@@ -120,7 +119,7 @@ def test_a_test_says_where_not_to_believe_it_and_scores_as_without(trained: Prog
 
 def opened(words: str) -> Trust:
     """Return what judges, without the test around it."""
-    command = parse_model_command(TestCommand(), f"--name run --eval --gpu_ids -1 {words}".split(), "txm2sem test")
+    command = options_of(TestCommand(), f"--name run --eval --gpu_ids -1 {words}".split())
     trust = open_trust(command, load_model(command))
     assert trust is not None
     return trust
@@ -164,7 +163,7 @@ def test_a_model_learns_how_large_its_error_is(trained: Program) -> None:
     assert (found["method"], found["samples"]) == ("scale", 1)
     assert found["tested"]["curve"]["raw"][0] >= 127.5 / 256 * np.sqrt(2)
     data = DataOptions(seg_mode="semfake", seg_source="laplace", patch_size=32, txm_range="0,255", sem_range="0,255")
-    translator = load_first_stage(RunOptions(), data)
+    translator = load_first_stage(TrainedOptions(), data)
     assert translator is not None
     assert translator(torch.zeros(1, 1, 32, 32)).shape == (1, 1, 32, 32)
     for words in ("--continue_train --niter_decay 2 --regression_loss L1", "--regression_loss L2 --output_nc 2"):

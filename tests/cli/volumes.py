@@ -15,8 +15,8 @@ from data_roots import write_slice
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from txm2sem.config import ModelOptions
 from txm2sem.networks import build_generator, initialise
+from txm2sem.options import ModelOptions
 
 IDENTITY = "--name identity --model feedforward --netG linearfilt --gpu_ids -1"
 """A model that returns what it sees: what is written tells where it was read."""

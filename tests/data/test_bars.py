@@ -12,10 +12,10 @@ import tifffile
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from txm2sem.config import DataOptions
 from txm2sem.data import AlignedSlices
 from txm2sem.data.bars import DataBar, check_bars, find_bar, without_bar
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions
 
 
 def rock(seed: int, side: int = 256) -> NDArray[np.uint8]:

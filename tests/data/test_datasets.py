@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data import AlignedSlices, EpochSampler, EvaluationPatches, GreyRange, TrainingPatches
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, SamplingOptions
 
 OPTIONS = DataOptions(patch_size=32, num_test=4)
 

@@ -13,7 +13,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from txm2sem.config import DataOptions
 from txm2sem.data import (
     AlignedSlices,
     GreyRange,
@@ -25,6 +24,7 @@ from txm2sem.data import (
 )
 from txm2sem.data.grey import find_mark
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions
 
 LEVELS_8 = np.arange(256, dtype=np.uint8)
 LEVELS_16 = np.arange(65536, dtype=np.uint16)

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from txm2sem.config import DataOptions, Phase, SamplingOptions
 from txm2sem.data import (
     AlignedSlices,
     EvaluationPatches,
@@ -29,6 +28,7 @@ from txm2sem.data import (
     middle_channel,
 )
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, Phase, SamplingOptions
 
 DEPTH, SIDE = 12, 40
 POSITIONS = {3: 0, 7: 5, 8: 10, 9: 11}

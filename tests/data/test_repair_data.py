@@ -16,7 +16,6 @@ from data_roots import write_slice
 from repair_roots import BLACK, write_repair_root
 from torch import Tensor
 
-from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data import (
     AlignedSlices,
     EvaluationPatches,
@@ -30,6 +29,7 @@ from txm2sem.data import (
 )
 from txm2sem.data.repair import charge_of, draw_charge
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, SamplingOptions
 
 OPTIONS = DataOptions(dataset_mode="image_repair", patch_size=32, num_test=6)
 

@@ -9,9 +9,9 @@ from data_roots import write_data_root, write_slice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txm2sem.config import DataOptions
 from txm2sem.data import AlignedSlices, PatchLocation, draw_training_location, evaluation_locations, patch_shares
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions
 
 ROWS, COLUMNS = 64, 80
 

@@ -12,7 +12,6 @@ import tifffile
 import torch
 from data_roots import write_data_root, write_slice
 
-from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data import AlignedSlices, EvaluationPatches, TrainingPatches
 from txm2sem.data.segmentation import (
     IGNORED,
@@ -24,6 +23,7 @@ from txm2sem.data.segmentation import (
     resolve_class_weights,
 )
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, SamplingOptions
 
 OPTIONS = DataOptions(dataset_mode="segmentation", patch_size=32, num_test=4)
 WHOLE = (0, slice(None), slice(None))

@@ -9,10 +9,10 @@ import pytest
 import tifffile
 from data_roots import write_data_root, write_slice
 
-from txm2sem.config import DataOptions, Phase
 from txm2sem.data import AlignedSlices, has_split
 from txm2sem.data.slices import MASK_NAMES, ImageName
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, Phase
 
 WINDOW = (1, slice(10, 30), slice(5, 50))
 IMAGES: tuple[ImageName, ...] = ("txm", "sem")

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from txm2sem.config import DataOptions, Preprocessing
 from txm2sem.data import (
     downsample,
     keep_empty,
@@ -20,6 +19,7 @@ from txm2sem.data import (
 )
 from txm2sem.data.transforms import adjust_contrast, preprocess
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, Preprocessing
 
 
 @given(seed=st.integers(0, 1000), channels=st.integers(1, 3), batched=st.booleans())
@@ -140,7 +140,7 @@ def test_crops_are_random_in_training_and_central_in_evaluation_and_alike_in_all
 
 def test_a_crop_larger_than_its_source_is_refused() -> None:
     with pytest.raises(UserError, match="--crop_size 50: expected at most --load_size 30"):
-        size_option(DataOptions(preprocess="resize_and_crop", load_size=30, crop_size=50))
+        DataOptions(preprocess="resize_and_crop", load_size=30, crop_size=50)
 
 
 def test_contrast_is_left_alone_by_default() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from data_roots import write_slice
 
-from txm2sem.config import VolumeOptions
 from txm2sem.data import Cube, TiffStack, choose_cube
 from txm2sem.errors import UserError
+from txm2sem.options import VolumeOptions
 
 SHAPE = (5, 7, 9)
 

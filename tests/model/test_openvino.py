@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import GeneratorName, ModelOptions, NormName
 from txm2sem.devices import adds_8_bit_products_exactly
 from txm2sem.errors import UserError
 from txm2sem.model.openvino import OpenVinoNetwork, find_ranges, import_openvino
 from txm2sem.networks import build_generator, initialise, peak_bytes, size_multiple, smallest_side
+from txm2sem.options import GeneratorName, ModelOptions, NormName
 
 pytestmark = pytest.mark.openvino
 
@@ -179,7 +179,7 @@ MEASUREMENT = r"""
 import re
 from pathlib import Path
 import torch
-from txm2sem.config import ModelOptions
+from txm2sem.options import ModelOptions
 from txm2sem.model.openvino import OpenVinoNetwork, find_ranges
 from txm2sem.networks import build_generator
 torch.set_num_threads(2)

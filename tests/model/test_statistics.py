@@ -7,9 +7,9 @@ from typing import Literal
 import pytest
 import torch
 
-from txm2sem.config import ModelOptions
 from txm2sem.model.statistics import depend_on_tile, estimate_statistics, fix_statistics
 from txm2sem.networks import build_generator, initialise
+from txm2sem.options import ModelOptions
 
 
 def generator(norm: Literal["instance", "batch", "none"]) -> torch.nn.Module:

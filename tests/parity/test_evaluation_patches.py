@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from txm2sem.config import DataOptions
 from txm2sem.data import AlignedSlices, evaluation_locations
+from txm2sem.options import DataOptions
 
 
 @pytest.mark.parametrize("patch_size", [128, 256])

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import ModelOptions
 from txm2sem.networks import build_discriminator, build_generator
+from txm2sem.options import ModelOptions
 
 CASES = 22
 # Convolutions may add up in another order on another processor; the recorded numbers are float32.

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import jacrev
 
-from txm2sem.config import GanMode, LearningRatePolicy, ModelOptions
 from txm2sem.networks import build_discriminator, build_generator
 from txm2sem.objectives import gan_loss, gradient_penalty, jacobian_penalty, learning_rate_factor
+from txm2sem.options import GanMode, LearningRatePolicy, ModelOptions
 
 # float32 sums in another order differ in the last digits.
 RELATIVE_TOLERANCE = 1e-5

@@ -20,13 +20,13 @@ import zarr
 from browser import Page
 from run_folders import PATCHES, SIDE, write_cube, write_png, write_run, write_trust
 
-from txm2sem.cli.parsing import parse_model_command
+from txm2sem.cli.parsing import parse
 from txm2sem.commands import test_command as command_of_test
 from txm2sem.commands import train_command as command_of_training
-from txm2sem.config import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.errors import UserError
 from txm2sem.files import write_text
 from txm2sem.metrics import Interval
+from txm2sem.options import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.pages.cuts import sprite
 from txm2sem.reporting import compare_runs, report_run
 from txm2sem.reporting.comparison import front_of
@@ -376,7 +376,7 @@ def test_the_printed_command_trains_with_the_same_options(model: str) -> None:
     trained = override(TrainCommand(), {**MODEL_DEFAULTS[model], "model": model, **TRAINED[model]})
     words = shlex.split(command_of_training({**to_mapping(trained), "continue_train": True}))
     assert words[:2] == ["txm2sem", "train"]
-    assert parse_model_command(TrainCommand(), words[2:], "train") == trained
+    assert parse(TrainCommand(), words[2:], "txm2sem train")[1] == trained
     assert len(words) < 20
     assert "--input_nc" not in words or model == "repair"
 
@@ -392,7 +392,7 @@ def test_the_printed_command_tests_with_the_same_options(tmp_path: Path) -> None
         write_text(paths.test_options_text, options_text(to_mapping(tested), to_mapping(TestCommand())))
         words = shlex.split(command_of_test(read_test_options(paths.test_options_text), trained))
         assert words[:2] == ["txm2sem", "test"]
-        assert parse_model_command(TestCommand(), words[2:], "test") == tested
+        assert parse(TestCommand(), words[2:], "txm2sem test")[1] == tested
         assert "--netG" not in words
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
-from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.data import AlignedSlices
+from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import PatchData, build_trainer
 from txm2sem.training.models import MODELS

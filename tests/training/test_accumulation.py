@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from training.test_modules import SIZE, command, moved, weights
-from txm2sem.config import SamplingOptions
 from txm2sem.errors import UserError
+from txm2sem.options import SamplingOptions
 from txm2sem.runs import RunPaths
-from txm2sem.training.accumulation import check_parts, same_random_numbers, split
+from txm2sem.training.accumulation import same_random_numbers, split
 from txm2sem.training.fit import build_trainer
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import AdversarialModule, TranslationModule
@@ -188,6 +188,6 @@ def test_parts_move_every_network_in_bf16(model: str, tmp_path: Path) -> None:
 
 
 def test_parts_of_different_size_are_refused() -> None:
-    check_parts(SamplingOptions(batch_size=6, accumulate=3))
+    assert SamplingOptions(batch_size=6, accumulate=3).accumulate == 3
     with pytest.raises(UserError, match=r"--batch_size 5 --accumulate 3: .* found 5 .* --batch_size 6"):
-        check_parts(SamplingOptions(batch_size=5, accumulate=3))
+        SamplingOptions(batch_size=5, accumulate=3)

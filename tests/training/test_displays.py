@@ -21,8 +21,8 @@ from browser import Page, browse, needs_browser
 from data_roots import write_data_root
 from PIL import Image
 
-from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.errors import Interrupted
+from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths
 from txm2sem.training.displays import VisdomWindows, pictures_of
 from txm2sem.training.fit import fit

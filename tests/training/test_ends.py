@@ -16,9 +16,9 @@ from data_roots import write_data_root
 from torch import Tensor
 
 from txm2sem import checkpoints
-from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.errors import Interrupted, UserError
 from txm2sem.files import held
+from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import fit
 from txm2sem.training.modules import RegressionModule, TranslationModule

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from txm2sem.config import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.data import to_uint8
+from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths
 from txm2sem.training.accumulation import Part
 from txm2sem.training.fit import build_trainer

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from txm2sem.checkpoints import save_network
-from txm2sem.config import MODEL_DEFAULTS, GeneratorName, ModelOptions, TrainCommand, override, to_mapping
 from txm2sem.data import AlignedSlices
 from txm2sem.data.segmentation import IGNORED, SegmentationEvaluationPatches, SegmentationTrainingPatches
 from txm2sem.data.slices import MaskName
@@ -22,6 +21,7 @@ from txm2sem.model import Predictor
 from txm2sem.model.first_stage import load_first_stage
 from txm2sem.networks import build_generator
 from txm2sem.objectives import segmentation_loss
+from txm2sem.options import MODEL_DEFAULTS, GeneratorName, ModelOptions, TrainCommand, override, to_mapping
 from txm2sem.runs import RunPaths, write_options
 from txm2sem.training.fit import build_trainer
 from txm2sem.training.segmentation import SegmentationModule

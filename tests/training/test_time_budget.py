@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from training.test_displays import read_page, small_run
-from txm2sem.config import TrainCommand
 from txm2sem.errors import Interrupted
+from txm2sem.options import TrainCommand
 from txm2sem.runs import RunPaths
 from txm2sem.training import callbacks
 from txm2sem.training.fit import fit

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from txm2sem.checkpoints import save_network
-from txm2sem.config import DataOptions, ModelOptions, TrustOptions
 from txm2sem.data import GreyRange
 from txm2sem.data.txm_input import TxmInput
 from txm2sem.errors import UserError
@@ -18,6 +17,7 @@ from txm2sem.model import Predictor
 from txm2sem.model.planes import PlaneTranslator
 from txm2sem.networks import build_generator, initialise
 from txm2sem.objectives import laplace_variance
+from txm2sem.options import DataOptions, ModelOptions, TrustOptions
 from txm2sem.runs import RunPaths
 from txm2sem.tiling import Tiling
 from txm2sem.trust.sampling import Sampler, choose_method, drawn_from, ensemble_labels

@@ -6,8 +6,8 @@ import time
 
 import torch
 
-from txm2sem.config import MODEL_DEFAULTS, RECIPES, TrainCommand, override
 from txm2sem.networks import build_generator
+from txm2sem.options import MODEL_DEFAULTS, RECIPES, TrainCommand, override
 
 BESIDE = 1.3
 """What drawing patches, the loss, the optimiser and validations add to the passes through the network, as a factor."""

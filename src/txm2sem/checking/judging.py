@@ -9,8 +9,8 @@ import numpy as np
 from txm2sem.checking.findings import Finding
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.sources import MOST_NAMED, TITLES, Place
-from txm2sem.config import DataOptions
 from txm2sem.errors import listed
+from txm2sem.options import DataOptions
 
 Pairs = Mapping[Place, PairMeasures]
 

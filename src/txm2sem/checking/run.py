@@ -27,12 +27,12 @@ from txm2sem.checking.resolution import judge_resolution, measure_resolution
 from txm2sem.checking.scores import expected_scores
 from txm2sem.checking.sources import IMAGES, Place, SlicePixels, Sources, open_sources, read_slice
 from txm2sem.checking.summary import numbers_of
-from txm2sem.config import RECIPES, DataOptions
 from txm2sem.data.slices import read_shifted
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import write_text
 from txm2sem.metrics import Landmarks, Pixels, inner, landmark_spacing
+from txm2sem.options import RECIPES, DataOptions
 from txm2sem.quantities import format_seconds
 from txm2sem.runs import CheckPaths
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from txm2sem.config import DataOptions, Phase
 from txm2sem.data import AlignedSlices, EvaluationPatches, evaluation_locations, has_split, resolve_ranges
 from txm2sem.data.stacks import SliceCache
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, Phase
 from txm2sem.scores.evaluation import Evaluation, Scores, fit_trivial_predictions
 
 CACHE_BYTES = 2**28

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.checking.findings import Finding
-from txm2sem.config import DataOptions, Phase
 from txm2sem.data.bars import DataBar, find_bar, without_bar
 from txm2sem.data.pixels import are_grey
 from txm2sem.data.slices import MASK_NAMES, has_split, split_folder
 from txm2sem.data.stacks import SliceCache, TiffSlices, find_slices
 from txm2sem.errors import UserError, listed
+from txm2sem.options import DataOptions, Phase
 
 Kind = Literal["txm", "sem", "charge", "lowdensity", "highdensity"]
 

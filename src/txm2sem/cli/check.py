@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from txm2sem.cli.parsing import UsageError, given_options, parse, take_places
-from txm2sem.config import CheckCommand, fields_of
-from txm2sem.errors import UserError
+from txm2sem.cli.parsing import UsageError, parse
+from txm2sem.options import CheckCommand
 
 PROBLEMS = 3
 """Exit status where something makes training or its scores senseless; warnings leave it 0."""
@@ -15,13 +14,9 @@ PROBLEMS = 3
 
 def main(words: Sequence[str], program: str) -> int:
     """Check the data root, say what was found and where the report is, and return the exit status."""
-    places, options = take_places(words)
-    command = parse(CheckCommand(), options, f"{program} DATA")
+    places, command = parse(CheckCommand(), words, program)
     if len(places) != 1:
         raise UsageError(f"expected the folder that has train, val and test, as in: {program} images")
-    for _, option, _ in fields_of(command):
-        if option.name in given_options(options) and (option.metadata.get("models") or option.name == "dataset_mode"):
-            raise UserError(f"--{option.name} does nothing here: pairs of TXM and SEM are checked; leave it out")
 
     from tqdm import tqdm
 

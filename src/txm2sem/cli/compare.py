@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from txm2sem.cli.parsing import UsageError, parse, take_places
-from txm2sem.config import CompareCommand
+from txm2sem.cli.parsing import UsageError, parse
+from txm2sem.options import CompareCommand
 
 
 def main(words: Sequence[str], program: str) -> int:
     """Write the page, say where it is, and return the exit status."""
-    names, options = take_places(words)
-    command = parse(CompareCommand(), options, f"{program} RUN RUN ...")
+    names, command = parse(CompareCommand(), words, program)
     if len(names) < 2:
         raise UsageError(f"expected the names of two runs or more, as in: {program} srgan_no_reg srgan_imgreg")
 
     from txm2sem.reporting import compare_runs
     from txm2sem.runs import RunPaths
 
-    places = command.places
-    runs = [RunPaths.of(name, places.checkpoints_dir, places.results_dir) for name in names]
+    runs = [RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir) for name in names]
     try:
         written = compare_runs(runs, command.compare.output)
     except KeyboardInterrupt as stop:

@@ -17,7 +17,7 @@ from typing import Any
 
 from txm2sem import __version__
 from txm2sem.cli.console import console
-from txm2sem.errors import Interrupted, UserError, printable
+from txm2sem.errors import Interrupted, UserError, nearest, printable
 
 COMMANDS = {
     "translate": "predict the SEM of your own TXM images, with the model that comes along or a trained one",
@@ -50,7 +50,7 @@ def run_command(name: str, words: Sequence[str], program: str) -> int:
 
 
 def _status_of(name: str, words: Sequence[str], program: str) -> int:
-    from txm2sem.cli.parsing import UsageError, nearest
+    from txm2sem.cli.parsing import UsageError
 
     try:
         if name in ("", "-h", "--help"):

@@ -1,138 +1,124 @@
-"""Turn command line words into options.
-
-Defaults come from four places, the later ones first: what the user passes, what the run was trained with, what follows
-from `--model`, and the base defaults of `txm2sem.config`.
-"""
+"""Turn command line words into options, and options into their help."""
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-from collections.abc import Collection, Mapping, Sequence
+import shutil
+import textwrap
+from collections.abc import Sequence
+from dataclasses import Field, dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-import tyro
-
-from txm2sem.config import (
-    IDENTITY,
-    MODEL_DEFAULTS,
-    RECIPES,
-    ModelOptions,
-    RepairCommand,
-    TestCommand,
-    TrainCommand,
-    TranslateCommand,
-    VolumeCommand,
-    fields_of,
-    override,
-    run_name,
-    to_mapping,
-)
 from txm2sem.errors import UserError
-from txm2sem.runs import RunPaths, read_options
+from txm2sem.options import (
+    ALIASES,
+    Command,
+    ModelCommand,
+    Options,
+    TranslateCommand,
+    check_known,
+    checked,
+    fields_of,
+    help_of,
+    override,
+)
+from txm2sem.resolving import of_shipped_model, resolve, with_defaults
 
-Command = TypeVar("Command")
-AnyModelCommand = TrainCommand | TestCommand | VolumeCommand | TranslateCommand | RepairCommand
-ModelCommand = TypeVar("ModelCommand", TrainCommand, TestCommand, VolumeCommand, TranslateCommand, RepairCommand)
+AnyCommand = TypeVar("AnyCommand", bound=Command)
 
-FIXED_BY_CHECKPOINT = frozenset(field.name for field in dataclasses.fields(ModelOptions)) | {
-    "txm_range",
-    "sem_range",
-    "sem_only",
-    "context_slices",
-}
-"""Options that the trained network depends on: another value than the saved one is a contradiction."""
+SEVERAL = tuple[Path, ...]
+"""Type of an option that takes several words."""
 
 
 class UsageError(UserError):
     """The words on the command line are not understood."""
 
 
-def take_places(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the words before the first option, and the rest."""
-    count = next((position for position, word in enumerate(words) if word.startswith("-")), len(words))
-    return list(words[:count]), list(words[count:])
+@dataclass(frozen=True)
+class Words:
+    """What the words of a command line say.
+
+    Attributes:
+        places: what stands beside the options: names of files, folders or runs.
+        given: the values of options, by name.
+        help: `help` or `help_all`, where one is asked for.
+    """
+
+    places: list[str]
+    given: dict[str, Any]
+    help: str = ""
 
 
-def parse(default: Command, words: Sequence[str], program: str) -> Command:
-    """Return `default` with the options that `words` give.
+def read_words(command: Command, words: Sequence[str]) -> Words:
+    """Return what words say: options before, between or behind the places, with hyphens or underscores.
+
+    Args:
+        command: the options that there are, with their defaults.
+        words: of the command line, behind the name of the command.
 
     Raises:
-        UsageError: a value is not among an option's choices (the nearest one is named), or beyond its limits.
-        SystemExit: help was asked for (status 0), or an option is unknown or of the wrong form (status 2, after a
-            message that names the nearest option).
+        UsageError: there is no such option, or a value is missing or none of its option.
     """
-    _check_choices(default, words)
-    # A flag without value can only switch on, so one that is on by default (`--no_dropout` of a model that never has
-    # dropout) is parsed as off, lest tyro offer its negation, and switched on again afterwards.
-    switches = {option.name: value for _, option, value in fields_of(default) if isinstance(value, bool)}
-    words, spelled_out = _take_spelled_out(words, switches)
+    hints = {option.name: getattr(command, group).hints[option.name] for group, option, _ in fields_of(command)}
+    places: list[str] = []
+    texts: dict[str, list[str]] = {}
+    left, help_asked = list(words), ""
     try:
-        parsed = tyro.cli(
-            type(default),
-            prog=program,
-            args=words,
-            default=override(default, dict.fromkeys(switches, False)),
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff),
-            use_underscores=True,
-        )
+        while left:
+            word = left.pop(0)
+            if not word.startswith("-"):
+                places.append(word)
+                continue
+            if not word.startswith("--") and word != "-h":
+                raise UsageError(f"{word}: an option begins with two dashes, as in --{word[1:]}")
+            name, equals, value = word.lstrip("-").partition("=")
+            name = name.replace("-", "_")
+            name = name if name in hints else ALIASES.get(name, name)
+            if name in ("h", "help", "help_all"):
+                help_asked = "help" if name == "h" else name
+                continue
+            check_known(command, [name])
+            values = [value] if equals else _take_values(hints[name], left, has_place=bool(places))
+            if not values:
+                raise UsageError(f"--{name}: expected a value behind it, found none")
+            texts[name] = texts.get(name, []) + values if hints[name] == SEVERAL else values
+        given = checked(command, {name: _typed(hints[name], texts[name]) for name in texts})
+        return Words(places, given, help_asked)
     except UserError as error:
         raise UsageError(str(error)) from None
-    given = to_mapping(parsed)
-    return override(parsed, {name: given[name] or value for name, value in switches.items()} | spelled_out)
 
 
-def parse_model_command(base: ModelCommand, words: Sequence[str], program: str) -> ModelCommand:
-    """Return the options of a train or test command, with the defaults of its model and of its saved run.
-
-    Raises:
-        UserError: an option contradicts the checkpoint, or does nothing with this model.
-        SystemExit: as `parse`.
+def parse(base: AnyCommand, words: Sequence[str], program: str) -> tuple[list[str], AnyCommand]:
+    """Return the places that words give, and all options of a command.
 
     One line on the console says so where the device does not compute in the number format asked for.
+
+    Args:
+        base: the defaults.
+        words: of the command line, behind the name of the command.
+        program: what stands before them, for the help.
+
+    Raises:
+        UsageError: as `read_words`; or there are places where the command has none.
+        UserError: as `resolve`.
+        SystemExit: help was asked for (status 0).
     """
-    recipe = RECIPES.get(_value_of(words, "recipe") or "none", {}) if isinstance(base, TrainCommand) else {}
-    model = _value_of(words, "model") or recipe.get("model", base.model.model)
-    defaults = {**MODEL_DEFAULTS.get(model, {}), **recipe}
-    command = _with_channels(parse(override(base, defaults), words, program), words)
-    saved = _saved_options(command)
-    if saved:
-        # The split that a model was trained on is not the one to test it on.
-        own = IDENTITY if isinstance(command, TrainCommand) else IDENTITY | {"phase"}
-        inherited = {name: value for name, value in saved.items() if name not in own}
-        # An option that is not among the saved ones is younger than the run, which was trained with its default.
-        trained = override(base, {**MODEL_DEFAULTS.get(str(saved.get("model")), {}), **inherited})
-        command = parse(trained, words, program)
-        _check_contradictions(command, to_mapping(trained))
-    _check_applicable(command, words)
-    return _with_usable_precision(command)
+    said = read_words(base, words)
+    if said.help:
+        print(help_text(with_defaults(base, said.given), program, whole=said.help == "help_all"))
+        raise SystemExit(0)
+    if said.places and not base.places:
+        raise UsageError(f"{program} takes options alone, which begin with --; found {said.places[0]}")
+    given = of_shipped_model(said.given) if isinstance(base, TranslateCommand) else said.given
+    return said.places, with_usable_precision(resolve(base, given))
 
 
-def given_options(words: Sequence[str]) -> list[str]:
-    """Return the names of the options that the user passes."""
-    return [word[2:].partition("=")[0] for word in words if word.startswith("--")]
-
-
-def _with_channels(command: ModelCommand, words: Sequence[str]) -> ModelCommand:
-    """Return the options with the channels that others add, where the user has given none.
-
-    Neighbouring slices are channels of the input, the scale of the error is one of the output.
-    """
-    given, channels = given_options(words), {}
-    if "input_nc" not in given:
-        channels["input_nc"] = command.model.input_nc + command.data.context_channels
-    is_laplace = isinstance(command, TrainCommand) and command.objective.regression_loss == "laplace"
-    if is_laplace and "output_nc" not in given:
-        channels["output_nc"] = command.model.output_nc + 1
-    return override(command, channels)
-
-
-def _with_usable_precision(command: ModelCommand) -> ModelCommand:
+def with_usable_precision(command: AnyCommand) -> AnyCommand:
     """Return the options with a number format that the device computes in; say so where it is not the one asked for.
 
     From here on, for the saved options, the plan of a volume and its workers too, the run is one of that format.
     """
-    if command.run.precision == "fp32":
+    if not isinstance(command, ModelCommand) or command.run.precision == "fp32":
         return command
     from txm2sem.devices import device_of, usable_precision
 
@@ -146,75 +132,73 @@ def _with_usable_precision(command: ModelCommand) -> ModelCommand:
     return override(command, {"precision": usable})
 
 
-def _saved_options(command: AnyModelCommand) -> dict[str, Any]:
-    if not command.run.name or (isinstance(command, TrainCommand) and not command.schedule.continue_train):
-        return {}
-    path = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir).options
-    return read_options(path) if path.exists() else {}
+def help_text(command: Command, program: str, *, whole: bool) -> str:
+    """Return the help of a command: what it does, and its options with their defaults.
 
-
-def _check_contradictions(command: AnyModelCommand, trained: Mapping[str, Any]) -> None:
-    for name, value in to_mapping(command).items():
-        if name in FIXED_BY_CHECKPOINT and value != trained[name]:
-            raise UserError(
-                f"--{name} {value} contradicts the checkpoint of {run_name(command)}, which was trained with "
-                f"--{name} {trained[name]}; leave the option out, or choose another --name"
-            )
-
-
-def _check_applicable(command: AnyModelCommand, words: Sequence[str]) -> None:
-    given = given_options(words)
-    for _, option, _ in fields_of(command):
-        models = option.metadata.get("models")
-        if models and option.name in given and command.model.model not in models:
-            raise UserError(
-                f"--{option.name} does nothing with --model {command.model.model}; it belongs to {', '.join(models)}"
-            )
-        modes, mode = option.metadata.get("modes"), command.data.dataset_mode
-        if modes and option.name in given and mode not in modes:
-            raise UserError(
-                f"--{option.name} does nothing with --dataset_mode {mode}; it belongs to {', '.join(modes)}"
-            )
-
-
-def _check_choices(default: Any, words: Sequence[str]) -> None:
-    for group, option, _ in fields_of(default):
-        hint = getattr(default, group).hints[option.name]
-        value = _value_of(words, option.name)
-        if get_origin(hint) is Literal and value is not None and value not in get_args(hint):
-            choices = [str(choice) for choice in get_args(hint)]
-            raise UsageError(f"--{option.name} {value}: expected one of {', '.join(choices)}{nearest(value, choices)}")
-
-
-def _take_spelled_out(words: Sequence[str], switches: Collection[str]) -> tuple[list[str], dict[str, bool]]:
-    """Return the words without switches that are followed by True or False, and what those say.
-
-    The original code wants these values (`--aligned False`); here a switch alone means True.
+    Args:
+        command: the options, with their defaults.
+        program: what stands before the words.
+        whole: show all options, not only those that most people need.
     """
-    left: list[str] = []
-    said: dict[str, bool] = {}
-    for word in words:
-        previous = left[-1].removeprefix("--") if left else ""
-        if previous in switches and word in ("True", "False"):
-            left.pop()
-            said[previous] = word == "True"
-        else:
-            left.append(word)
-    return left, said
+    entries: dict[str, list[str]] = {}
+    options = {option.name: (group, option, value) for group, option, value in fields_of(command)}
+    names = options if whole or not command.first else command.first
+    for group, option, value in (options[name] for name in names):
+        group_options = getattr(command, group)
+        title = str(group_options.__doc__) if names is options else "What most people need."
+        entries.setdefault(title, []).append(_entry(group_options, option, value))
+    usage = " ".join(part for part in (f"usage: {program}", command.places, "[OPTIONS]") if part)
+    blocks = [
+        usage,
+        _wrapped(str(command.__doc__)),
+        *("\n".join([f"{_wrapped(title)[:-1]}:", *lines]) for title, lines in entries.items()),
+    ]
+    if names is not options:
+        blocks.append(f"{program} --help_all lists all {len(options)} options.")
+    return "\n\n".join(blocks)
 
 
-def _value_of(words: Sequence[str], name: str) -> str | None:
-    """Return the value given last for an option, as `--name value` or `--name=value`."""
-    value = None
-    for position, word in enumerate(words):
-        if word == f"--{name}" and position + 1 < len(words):
-            value = words[position + 1]
-        elif word.startswith(f"--{name}="):
-            value = word.partition("=")[2]
-    return value
+def _entry(group: Options, option: Field[Any], value: Any) -> str:
+    """Return an option's lines in the help."""
+    hint = group.hints[option.name]
+    if get_origin(hint) is Literal:
+        what = " | ".join(map(str, get_args(hint)))
+    else:
+        what = {bool: "[True|False]", int: "N", float: "X", str: "TEXT", SEVERAL: "PATH ..."}.get(hint, "PATH")
+    default = "" if value in ("", None, ()) else f" (default: {value})"
+    return f"{_wrapped(f'--{option.name} {what}', '  ')}\n{_wrapped(help_of(group, option.name) + default, '      ')}"
 
 
-def nearest(word: str, choices: Sequence[str]) -> str:
-    """Return a suggestion to add to a message, or nothing where no choice is near."""
-    matches = difflib.get_close_matches(word, choices, n=1)
-    return f"; did you mean {matches[0]}?" if matches else ""
+def _wrapped(text: str, indent: str = "") -> str:
+    width = min(shutil.get_terminal_size((120, 24)).columns, 120)
+    return textwrap.fill(
+        " ".join(text.split()), width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
+
+
+def _take_values(hint: Any, left: list[str], *, has_place: bool) -> list[str]:
+    """Take the values of an option from the words behind it."""
+    if hint is bool:
+        # The original code wants the value (`--aligned False`); here a switch alone means True.
+        return [left.pop(0)] if left and left[0] in ("True", "False") else ["True"]
+    count = next((index for index, word in enumerate(left) if word.startswith("--")), len(left))
+    if hint != SEVERAL:
+        count = min(count, 1)
+    elif count == len(left) > 1 and not has_place:  # the last of all words is the place
+        count -= 1
+    values, left[:] = left[:count], left[count:]
+    return values
+
+
+def _typed(hint: Any, texts: list[str]) -> Any:
+    """Return a value of the type of an option, or the text itself where it stands for none."""
+    text = texts[-1]
+    if hint == SEVERAL:
+        return tuple(map(Path, texts))
+    if hint is bool or get_origin(hint) is Literal:
+        choices = (True, False) if hint is bool else get_args(hint)
+        return next((choice for choice in choices if str(choice) == text), text)
+    try:
+        return hint(text) if hint in (int, float) else text
+    except ValueError:
+        return text

@@ -6,14 +6,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from txm2sem.cli.parsing import UsageError, parse, take_places
-from txm2sem.config import PhantomCommand, option_words
+from txm2sem.cli.parsing import UsageError, parse
+from txm2sem.options import PhantomCommand, option_words
 
 
 def main(words: Sequence[str], program: str) -> int:
     """Write the data set, say what it is, and return the exit status."""
-    places, options = take_places(words)
-    command = parse(PhantomCommand(), options, f"{program} FOLDER")
+    places, command = parse(PhantomCommand(), words, program)
     if len(places) != 1:
         raise UsageError(f"expected a folder to write, as in: {program} images --size 256")
 

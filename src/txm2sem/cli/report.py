@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from txm2sem.cli.parsing import UsageError, parse, take_places
-from txm2sem.config import ReportCommand
+from txm2sem.cli.parsing import UsageError, parse
+from txm2sem.options import ReportCommand
 
 
 def main(words: Sequence[str], program: str) -> int:
     """Write the page, say where it is, and return the exit status."""
-    names, options = take_places(words)
-    command = parse(ReportCommand(), options, f"{program} RUN")
+    names, command = parse(ReportCommand(), words, program)
     if len(names) != 1:
         raise UsageError(f"expected the name of a run, as in: {program} srgan_imgreg")
 
     from txm2sem.reporting import report_run
     from txm2sem.runs import RunPaths
 
-    paths = RunPaths.of(names[0], command.places.checkpoints_dir, command.places.results_dir)
+    paths = RunPaths.of(names[0], command.run.checkpoints_dir, command.run.results_dir)
     try:
         written = report_run(paths, command.report.volume, command.report.output, command.report.txm)
     except KeyboardInterrupt as stop:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from txm2sem.cli.parsing import parse_model_command
-from txm2sem.config import TestCommand
+from txm2sem.cli.parsing import parse
+from txm2sem.options import TestCommand
 
 
 def main(words: Sequence[str], program: str) -> int:
     """Test, print the table of scores and where the pictures are, and return the exit status."""
-    command = parse_model_command(TestCommand(), words, program)
+    _, command = parse(TestCommand(), words, program)
 
     from txm2sem.details import test_details
     from txm2sem.devices import keep_freed_memory

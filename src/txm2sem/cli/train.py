@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from txm2sem.cli.parsing import parse_model_command
-from txm2sem.config import TrainCommand
+from txm2sem.cli.parsing import parse
+from txm2sem.options import TrainCommand
 
 
 def main(words: Sequence[str], program: str) -> int:
     """Train, say where everything is, and return the exit status."""
-    command = parse_model_command(TrainCommand(), words, program)
+    _, command = parse(TrainCommand(), words, program)
 
     from tqdm import tqdm
 

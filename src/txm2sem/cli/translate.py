@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from txm2sem.cli.parsing import UsageError, given_options, parse_model_command, take_places
-from txm2sem.config import TranslateCommand
-from txm2sem.errors import UserError
-from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION
-
-OF_OWN_MODELS = ("checkpoints_dir", "suffix", "epoch", "load_iter")
-"""Options that say which checkpoint of a trained model is meant."""
+from txm2sem.cli.parsing import UsageError, parse
+from txm2sem.options import TranslateCommand
 
 
 def main(words: Sequence[str], program: str) -> int:
     """Translate, say how and where the result is, and return the exit status."""
-    places, options = take_places(words)
-    command = parse_model_command(TranslateCommand(), name_model(options), f"{program} INPUT OUTPUT")
+    places, command = parse(TranslateCommand(), words, program)
     if len(places) > 2:
         raise UsageError(
             f"expected the input and the output, found {len(places)} names; pass the folder of the images, as in: "
@@ -48,20 +42,3 @@ def main(words: Sequence[str], program: str) -> int:
     print(f"output:  {run.paths.output}{', which was whole already' if run.stage == 'whole' else ''}")
     print(f"picture: {run.paths.picture}")
     return 0
-
-
-def name_model(words: Sequence[str]) -> list[str]:
-    """Return the options with those that name the model that comes along, where the user names none.
-
-    Raises:
-        UserError: none is named, but a checkpoint of one is asked for.
-    """
-    given = given_options(words)
-    if "name" in given:
-        return list(words)
-    idle = [name for name in OF_OWN_MODELS if name in given]
-    if idle:
-        raise UserError(
-            f"--{idle[0]} belongs to a model that you have trained: name it with --name, or leave the option out"
-        )
-    return [*words, "--name", SHIPPED_TRANSLATION, "--checkpoints_dir", str(SHIPPED_MODELS)]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from txm2sem.cli.parsing import UsageError, parse_model_command, take_places
-from txm2sem.config import VolumeCommand
+from txm2sem.cli.parsing import UsageError, parse
+from txm2sem.options import VolumeCommand
 
 if TYPE_CHECKING:
     from txm2sem.applying.volume import VolumeRun
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 def main(words: Sequence[str], program: str) -> int:
     """Print the plan, translate, say what was measured and where it is, and return the exit status."""
-    places, options = take_places(words)
-    command = parse_model_command(VolumeCommand(), options, f"{program} INPUT OUTPUT")
+    places, command = parse(VolumeCommand(), words, program)
     example = f"as in: {program} scan predicted.ome.zarr --name MODEL --voxel_size 32"
     if len(places) > 2:
         raise UsageError(

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data.grey import GreyRange, resolve_ranges
 from txm2sem.data.sampling import PatchLocation, draw_training_location, evaluation_locations
 from txm2sem.data.slices import MASK_NAMES, AlignedSlices
 from txm2sem.data.transforms import preprocess, random_horizontal_flip, random_quarter_turns
 from txm2sem.data.txm_input import TxmInput
+from txm2sem.options import DataOptions, SamplingOptions
 
 
 class TrainingPatches(Dataset[dict[str, Tensor]]):

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.config import DataOptions, OutputDtype
 from txm2sem.data.slices import AlignedSlices, ImageName
 from txm2sem.data.stacks import TiffStack
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, OutputDtype, RepairDataOptions
 
 PERCENTILES = (0.1, 99.9)
 """Of the grey values of valid pixels; they become black and white where the range is measured."""
@@ -313,7 +313,7 @@ def resolve_ranges(options: DataOptions, slices: AlignedSlices) -> DataOptions:
 
 
 def resolve_stack_range(
-    options: DataOptions, stack: TiffStack, name: ImageName, charge: TiffStack | None = None
+    options: RepairDataOptions, stack: TiffStack, name: ImageName, charge: TiffStack | None = None
 ) -> GreyRange:
     """Return the grey range of a stack of TXM or SEM images: the one given, or where that is `auto`, the measured one.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
-from txm2sem.config import DataOptions, ModelOptions
 from txm2sem.data.datasets import EvaluationPatches, TrainingPatches
 from txm2sem.data.repair import RepairEvaluationPatches, RepairTrainingPatches
 from txm2sem.data.segmentation import SegmentationEvaluationPatches, SegmentationTrainingPatches
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, GeneratorOptions, ImagesDataOptions
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,13 @@ DATASET_MODES: dict[str, DatasetMode] = {
 """The data set of each `--dataset_mode`."""
 
 
-def check_translates_txm(model: ModelOptions, options: DataOptions) -> None:
+def check_translates_txm(model: GeneratorOptions, options: ImagesDataOptions) -> None:
     """Check that a model, whatever it is tested on, was made to translate TXM to SEM.
 
     Raises:
         UserError: it translates SEM to TXM, repairs or segments.
     """
-    check_channels(model, dataclasses.replace(options, dataset_mode="txm2sem"))
+    _check_channels(model, "txm2sem", options.context_slices)
     if options.direction != "AtoB":
         raise UserError(
             f"the volume is TXM, but this model was trained with --direction {options.direction}, to translate the "
@@ -53,7 +52,7 @@ def check_translates_txm(model: ModelOptions, options: DataOptions) -> None:
         )
 
 
-def check_channels(model: ModelOptions, options: DataOptions) -> None:
+def check_channels(model: GeneratorOptions, options: DataOptions) -> None:
     """Check that a model learns from the data set, and takes and makes as many channels as it has.
 
     Raises:
@@ -64,22 +63,35 @@ def check_channels(model: ModelOptions, options: DataOptions) -> None:
             f"--dataset_mode {options.dataset_mode} has no SEM to learn from: expected one of "
             f"{', '.join(DATASET_MODES)} for training; leave the option out, and pass it when testing"
         )
-    mode = DATASET_MODES[options.dataset_mode]
+    _check_channels(model, options.dataset_mode, options.context_slices)
+
+
+def check_repairs(model: GeneratorOptions, name: str) -> None:
+    """Check that a model, the one that a user names, repairs.
+
+    Raises:
+        UserError: it does not, or takes or makes other channels.
+    """
+    if model.model != "repair":
+        raise UserError(
+            f"the model {name} is a --model {model.model} and repairs nothing; name one that was trained with "
+            "--model repair"
+        )
+    _check_channels(model, "image_repair", 0)
+
+
+def _check_channels(model: GeneratorOptions, dataset_mode: str, context_slices: int) -> None:
+    mode = DATASET_MODES[dataset_mode]
     if model.model not in mode.models:
         fitting = next(name for name, other in DATASET_MODES.items() if model.model in other.models)
         raise UserError(
-            f"--model {model.model} does not learn from --dataset_mode {options.dataset_mode}: expected --model "
+            f"--model {model.model} does not learn from --dataset_mode {dataset_mode}: expected --model "
             f"{' or '.join(mode.models)}, or --dataset_mode {fitting}; pass one of them"
         )
-    if options.context_slices and options.direction != "AtoB":
-        raise UserError(
-            f"--context_slices {options.context_slices} shows the network neighbouring TXM slices, but --direction "
-            f"{options.direction} translates the SEM, of which there are none; leave one of the options out"
-        )
-    seen = f"{options.dataset_mode} with --context_slices {options.context_slices}"
+    seen = f"{dataset_mode} with --context_slices {context_slices}"
     for name, expected, what in (
-        ("input_nc", mode.source_channels + options.context_channels, seen),
-        ("output_nc", mode.target_channels, options.dataset_mode),
+        ("input_nc", mode.source_channels + 2 * context_slices, seen),
+        ("output_nc", mode.target_channels, dataset_mode),
     ):
         found = getattr(model, name)
         if found != expected and not (name == "output_nc" and model.predicts_scale):

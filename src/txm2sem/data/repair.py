@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data.datasets import EvaluationPatches, TrainingPatches
 from txm2sem.data.sampling import MAX_TRIES, PatchLocation, check_patch_fits, draw_training_location
 from txm2sem.data.slices import AlignedSlices
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, SamplingOptions
 
 MIN_INTACT = 0.25
 """A painted patch is used if at least this share of its pixels stays uncharged ..."""

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.config import DataOptions, SamplingOptions
 from txm2sem.data.datasets import EvaluationPatches, TrainingPatches
 from txm2sem.data.grey import measured_windows
 from txm2sem.data.sampling import PatchLocation
 from txm2sem.data.slices import AlignedSlices
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, SamplingOptions
 
 CLASSES = ("neither", "low density", "high density")
 """Name of each class, in the order of their numbers 0, 1, 2."""

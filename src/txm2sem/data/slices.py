@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import DataOptions, Phase
 from txm2sem.data.neighbours import Neighbours
 from txm2sem.data.stacks import SliceCache, TiffStack
 from txm2sem.errors import UserError, listed
+from txm2sem.options import DataOptions, Phase
 
 ImageName = Literal["txm", "sem"]
 MaskName = Literal["charge", "lowdensity", "highdensity"]

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from skimage.exposure import equalize_adapthist
 from torch import Tensor
 
-from txm2sem.config import DataOptions
-from txm2sem.errors import UserError
+from txm2sem.options import DataOptions
 
 
 def random_horizontal_flip(images: tuple[Tensor, ...], rng: np.random.Generator) -> tuple[Tensor, ...]:
@@ -101,22 +100,10 @@ def adjust_contrast(image: Tensor, gamma: float, clip_limit: float, region: int)
 
 
 def size_option(options: DataOptions) -> str:
-    """Return the name of the option that is the side of preprocessed patches: what the networks must be able to take.
-
-    Raises:
-        UserError: a crop is larger than what it is cut from.
-    """
+    """Return the name of the option that is the side of preprocessed patches, which the networks must take."""
     if options.preprocess == "none":
         return "patch_size"
-    if options.preprocess == "scale_width":
-        return "load_size"
-    source = "patch_size" if options.preprocess == "crop" else "load_size"
-    if options.crop_size > getattr(options, source):
-        raise UserError(
-            f"--crop_size {options.crop_size}: expected at most --{source} {getattr(options, source)} with "
-            f"--preprocess {options.preprocess}; pass a smaller --crop_size or a larger --{source}"
-        )
-    return "crop_size"
+    return "load_size" if options.preprocess == "scale_width" else "crop_size"
 
 
 def preprocess(patch: dict[str, Tensor], options: DataOptions, rng: np.random.Generator | None) -> dict[str, Tensor]:

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.config import DataOptions
 from txm2sem.data.grey import GreyRange
 from txm2sem.data.transforms import adjust_contrast
+from txm2sem.options import ContrastOptions
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TxmInput:
     patch_size: int
 
     @classmethod
-    def of(cls, options: DataOptions, grey: GreyRange) -> TxmInput:
+    def of(cls, options: ContrastOptions, grey: GreyRange) -> TxmInput:
         """Return that of a model with these options, in which `--txm_range` may still be open."""
         return cls(grey, options.gamma, options.hist_eq, options.patch_size)
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import DataOptions, Phase, VolumeOptions
 from txm2sem.data.neighbours import check_no_gaps, context_indices
 from txm2sem.data.slices import full_stack_folder
 from txm2sem.data.stacks import TiffStack
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions, Phase, VolumeOptions
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from txm2sem.arrays import grey_array, mask_array
 from txm2sem.checkpoints import label_of
-from txm2sem.config import DataOptions, RepairCommand, run_name
-from txm2sem.data import GreyRange, TiffStack, check_channels, repair_source
+from txm2sem.data import GreyRange, TiffStack, check_repairs, repair_source
 from txm2sem.data.grey import check_grey_values, resolve_stack_range
 from txm2sem.data.txm_input import TxmInput
 from txm2sem.errors import UserError
@@ -20,6 +19,7 @@ from txm2sem.filling.tiles import blend_tiles
 from txm2sem.model.model import Model
 from txm2sem.model.predictor import Predictor
 from txm2sem.networks import check_patch_size
+from txm2sem.options import ContrastOptions, RepairCommand, run_name
 from txm2sem.tiling import Window
 
 
@@ -40,11 +40,7 @@ class NetworkFilling:
 
     def __init__(self, command: RepairCommand, sem: TiffStack, txm: TiffStack | None, charge: TiffStack | None) -> None:
         data, name = command.data, run_name(command)
-        if data.dataset_mode != "image_repair":
-            raise UserError(
-                f"the model {name} is a --model {command.model.model} for --dataset_mode {data.dataset_mode} and "
-                "repairs nothing; name one that was trained with --model repair"
-            )
+        check_repairs(command.model, name)
         if data.sem_only and txm is not None:
             raise UserError(
                 f"--txm {command.repair.txm}: the model {name} was trained with --sem_only and sees no TXM; leave it "
@@ -55,7 +51,6 @@ class NetworkFilling:
                 f"the model {name} repairs with the help of the TXM: pass the folder of the aligned TXM slices as "
                 "--txm, or name a model that was trained with --sem_only"
             )
-        check_channels(command.model, data)
         check_patch_size(command.model, data.patch_size)
         if data.patch_size > min(sem.shape):
             raise UserError(
@@ -91,7 +86,7 @@ def fill(
     txm: NDArray[np.float32] | None,
     sem: NDArray[np.float32],
     mask: NDArray[np.bool_],
-    options: DataOptions,
+    options: ContrastOptions,
     tiles_at_once: int = 1,
 ) -> NDArray[np.float32]:
     """Predict what a charged SEM shows inside its mask, tile by tile.

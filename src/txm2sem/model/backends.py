@@ -19,24 +19,20 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from txm2sem.checkpoints import load_generator
-from txm2sem.config import (
-    BackendName,
-    DataOptions,
-    ModelOptions,
-    RepairCommand,
-    TestCommand,
-    TranslateCommand,
-    VolumeCommand,
-    override,
-    run_name,
-)
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample, has_split
 from txm2sem.devices import device_of, dtype_of, return_freed_memory
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, read_json, typed, write_text
 from txm2sem.model.openvino import OpenVinoNetwork, Ranges, find_ranges, import_openvino, range_names
 from txm2sem.model.predictor import Predictor
-from txm2sem.runs import RunPaths, read_options
+from txm2sem.options import (
+    BackendName,
+    DataOptions,
+    GeneratorOptions,
+    ImagesRunOptions,
+    ModelCommand,
+)
+from txm2sem.runs import paths_of, trained_with
 
 EXAMPLES = 32
 """Training patches on which ranges are found."""
@@ -52,9 +48,6 @@ SHAPING = ("direction", "context_slices", "preprocess", "gamma", "hist_eq", "txm
 
 CHEAP = ("linearfilt", "gammafilt", "residual_unet", "textured_unet")
 """Generators that take little time as they are: one convolution, or most at a quarter of the resolution."""
-
-ModelCommand = TestCommand | VolumeCommand | TranslateCommand | RepairCommand
-"""The options of what applies a trained model."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +115,7 @@ def load_predictor(
     Raises:
         UserError: device or checkpoint are absent, do not fit the options, or the backend cannot compute them.
     """
-    paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
+    paths = paths_of(command)
     device = device_of(command.run.gpu_ids)
     if backend == "torch":
         dtype = dtype_of(command.run.precision)
@@ -132,14 +125,15 @@ def load_predictor(
     generator = load_generator(paths.network(label, "G"), command.model, bounded=bounded)
     kept = paths.calibration(label)
     known = Calibration.load(kept) if kept.exists() else None
-    trained = override(command, read_options(paths.options)) if paths.options.exists() else command
+    trained = trained_with(command)
     checkpoint = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
     options = {name: getattr(trained.data, name) for name in SHAPING}
     identity = {"checkpoint_sha256": checkpoint, "examples": EXAMPLES, **options}
     if known is not None and known.identity == identity and set(known.ranges) == range_names(generator):
         calibration, when = known, "as before"
     else:
-        roots = [trained.run.dataroot, command.run.dataroot]
+        runs = (trained.run, command.run)
+        roots = [run.dataroot for run in runs if isinstance(run, ImagesRunOptions)]
         patches = _patches(roots, trained.data, known, kept)
         calibration, when = _calibrate(generator, command.model, patches, identity), "now"
         calibration.save(kept)
@@ -190,7 +184,7 @@ def _patches(roots: list[Path], data: DataOptions, known: Calibration | None, ke
 
 @torch.inference_mode()
 def _calibrate(
-    generator: nn.Module, model: ModelOptions, patches: EvaluationPatches, identity: dict[str, Any]
+    generator: nn.Module, model: GeneratorOptions, patches: EvaluationPatches, identity: dict[str, Any]
 ) -> Calibration:
     bar = tqdm(patches, total=len(patches), desc="quantising", unit="patch", disable=None)
     pairs = ((downsample(patch["source"][None], model.downsample_factor), patch["target"][None]) for patch in bar)

@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 
-from txm2sem.config import MODEL_DEFAULTS, DataOptions, RunOptions, TrainCommand, override
 from txm2sem.data import DATASET_MODES
 from txm2sem.devices import dtype_of
 from txm2sem.errors import UserError
 from txm2sem.model.predictor import Predictor
 from txm2sem.networks import size_multiple
+from txm2sem.options import MODEL_DEFAULTS, DataOptions, TrainCommand, TrainedOptions, override
 from txm2sem.runs import RunPaths, read_options
 
 
-def load_first_stage(run: RunOptions, data: DataOptions, device: torch.device | str = "cpu") -> Predictor | None:
+def load_first_stage(run: TrainedOptions, data: DataOptions, device: torch.device | str = "cpu") -> Predictor | None:
     """Return the translation model that `--seg_source` names; None where `--seg_mode` needs none.
 
     Its architecture is that of its saved options, its weights are the latest; statistics are frozen, dropout is off.

@@ -9,18 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from txm2sem.config import (
-    BackendName,
-    DataOptions,
-    ModelOptions,
-    run_name,
-)
 from txm2sem.data.grey import GreyRange, trained_txm_range
 from txm2sem.data.txm_input import TxmInput
-from txm2sem.model.backends import ModelCommand, load_predictor
+from txm2sem.model.backends import load_predictor
 from txm2sem.model.planes import PlaneTranslator
 from txm2sem.model.predictor import Predictor
-from txm2sem.runs import RunPaths
+from txm2sem.options import BackendName, ContrastOptions, GeneratorOptions, ModelCommand
+from txm2sem.runs import RunPaths, paths_of
 
 
 @dataclass(frozen=True)
@@ -39,8 +34,8 @@ class Model:
     paths: RunPaths
     label: str
     checksum: str
-    options: ModelOptions
-    data: DataOptions
+    options: GeneratorOptions
+    data: ContrastOptions
     predictor: Predictor
 
     @classmethod
@@ -65,7 +60,7 @@ class Model:
         Raises:
             UserError: device or checkpoint are absent, do not fit the options, or the backend cannot compute them.
         """
-        paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
+        paths = paths_of(command)
         predictor = load_predictor(command, backend, label, frozen=frozen, bounded=bounded)
         checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
         return cls(paths, label, checksum, command.model, command.data, predictor)

@@ -9,31 +9,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.config import ModelOptions
 from txm2sem.data.transforms import downsample, keep_empty
 from txm2sem.devices import move_images
 from txm2sem.networks import size_multiple, smallest_side
+from txm2sem.options import GeneratorOptions
 
 
-def generator_input(source: Tensor, options: ModelOptions, device: torch.device) -> Tensor:
+def generator_input(source: Tensor, options: GeneratorOptions, device: torch.device) -> Tensor:
     """Return what the generator sees of a source (N, C, H, W): the same, downsampled for super-resolution."""
     return move_images(downsample(source, options.downsample_factor), device)
 
 
-def finished(output: Tensor, source: Tensor, options: ModelOptions) -> Tensor:
+def finished(output: Tensor, source: Tensor, options: GeneratorOptions) -> Tensor:
     """Return what a generator's output (N, C, H, W) stands for, the prediction first: see `--keep_empty`."""
     return keep_empty(output, source) if options.keep_empty else output
 
 
 def apply_generator(
-    generator: Callable[[Tensor], Tensor], source: Tensor, options: ModelOptions, device: torch.device
+    generator: Callable[[Tensor], Tensor], source: Tensor, options: GeneratorOptions, device: torch.device
 ) -> Tensor:
     """Return what a generator makes of a source (N, C, H, W), (N, output_nc, H, W), on the source's device."""
     output = generator(generator_input(source, options, device)).to(source.device)
     return finished(output, source, options)
 
 
-def padded_shape(shape: tuple[int, int], options: ModelOptions) -> tuple[int, int]:
+def padded_shape(shape: tuple[int, int], options: GeneratorOptions) -> tuple[int, int]:
     """Return the next larger sides that a generator takes: multiples, and at least its smallest [pixels]."""
     multiple, smallest = size_multiple(options), smallest_side(options)
     rows, columns = (-(-max(side, smallest) // multiple) * multiple for side in shape)

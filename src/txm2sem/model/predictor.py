@@ -11,10 +11,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from txm2sem.checkpoints import load_generator
-from txm2sem.config import ModelOptions
 from txm2sem.devices import move_network
 from txm2sem.errors import UserError
 from txm2sem.model.network import apply_generator, continued, generator_input, padded_shape
+from txm2sem.options import GeneratorOptions
 from txm2sem.runs import RunPaths
 
 MADE_UP = (
@@ -41,7 +41,7 @@ class Predictor:
     def __init__(
         self,
         generator: nn.Module,
-        options: ModelOptions,
+        options: GeneratorOptions,
         *,
         frozen: bool = True,
         device: torch.device | str = "cpu",
@@ -61,7 +61,7 @@ class Predictor:
         cls,
         paths: RunPaths,
         label: str,
-        options: ModelOptions,
+        options: GeneratorOptions,
         *,
         frozen: bool = True,
         bounded: bool = True,

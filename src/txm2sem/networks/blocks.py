@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import InitName, NormName
+from txm2sem.options import InitName, NormName
 
 
 def normalisation(norm: NormName, channels: int) -> nn.Module:

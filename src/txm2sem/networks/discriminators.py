@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from txm2sem.config import ModelOptions
 from txm2sem.errors import UserError
 from txm2sem.networks.blocks import has_bias, normalisation
+from txm2sem.options import ModelOptions
 
 
 class PatchDiscriminator(nn.Module):

@@ -14,8 +14,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from txm2sem.config import ModelOptions
 from txm2sem.networks.generators import build_generator
+from txm2sem.options import GeneratorOptions
 
 KEPT_BYTES = 96 * 2**20
 """What Linux's C library may keep of freed memory beside `peak_bytes`, whatever the tile: glibc returns the end of its
@@ -27,7 +27,7 @@ CHANNEL_BLOCK = 16
 
 
 @cache
-def peak_bytes(options: ModelOptions, height: int, width: int, batch: int = 1, element_bytes: int = 4) -> int:
+def peak_bytes(options: GeneratorOptions, height: int, width: int, batch: int = 1, element_bytes: int = 4) -> int:
     """Return the most memory that tensors take at once while a batch of tiles is translated on the CPU.
 
     From the tiles at full resolution, as `inference.Predictor` gets them, to their float32 predictions, both included;

@@ -14,7 +14,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import ModelOptions
 from txm2sem.errors import UserError
 from txm2sem.networks.blocks import (
     HalfDropout,
@@ -27,6 +26,7 @@ from txm2sem.networks.blocks import (
 from txm2sem.networks.convolutions import FewChannelsConv2d, StridedConv2d, StridedConvTranspose2d
 from txm2sem.networks.residual_unet import REDUCTION, ResidualUnetGenerator
 from txm2sem.networks.textured_unet import TexturedUnetGenerator
+from txm2sem.options import GeneratorOptions
 
 
 class ResnetGenerator(nn.Module):
@@ -36,7 +36,7 @@ class ResnetGenerator(nn.Module):
     least 8.
     """
 
-    def __init__(self, options: ModelOptions, blocks: int, *, bounded: bool = True) -> None:
+    def __init__(self, options: GeneratorOptions, blocks: int, *, bounded: bool = True) -> None:
         super().__init__()
         norm, bias, width = options.norm, has_bias(options.norm), options.ngf
         layers: list[nn.Module] = [
@@ -80,7 +80,7 @@ class SuperResolutionResnetGenerator(nn.Module):
     at least 5.
     """
 
-    def __init__(self, options: ModelOptions, blocks: int, *, bounded: bool = True) -> None:
+    def __init__(self, options: GeneratorOptions, blocks: int, *, bounded: bool = True) -> None:
         super().__init__()
         norm, bias, width = options.norm, has_bias(options.norm), options.ngf
         self.premodel = nn.Sequential(
@@ -122,7 +122,7 @@ class UnetGenerator(nn.Module):
     multiples of 2 ** levels.
     """
 
-    def __init__(self, options: ModelOptions, levels: int, *, bounded: bool = True) -> None:
+    def __init__(self, options: GeneratorOptions, levels: int, *, bounded: bool = True) -> None:
         super().__init__()
         norm, bias = options.norm, has_bias(options.norm)
         widths = [options.ngf * min(2**level, 8) for level in range(levels)]
@@ -169,7 +169,7 @@ class UnetGenerator(nn.Module):
 class LinearFilter(nn.Module):
     """One 15 x 15 convolution; the output is never bounded."""
 
-    def __init__(self, options: ModelOptions, *, bounded: bool = False) -> None:
+    def __init__(self, options: GeneratorOptions, *, bounded: bool = False) -> None:
         super().__init__()
         self.filter = nn.Conv2d(options.input_nc, options.output_nc, kernel_size=15, padding=7)
 
@@ -188,7 +188,7 @@ class GammaFilter(LinearFilter):
     LINEAR_BELOW = 1e-6
     """Where |x| is smaller, the power is replaced by its secant, so that gradients stay finite at 0."""
 
-    def __init__(self, options: ModelOptions, *, bounded: bool = False) -> None:
+    def __init__(self, options: GeneratorOptions, *, bounded: bool = False) -> None:
         super().__init__(options)
         self.gamma = nn.Parameter(torch.ones(1))
 
@@ -217,7 +217,7 @@ class GeneratorBuilder:
     pixels: int = 1
     own_channels: int = 0
 
-    def check_factor(self, options: ModelOptions) -> None:
+    def check_factor(self, options: GeneratorOptions) -> None:
         """Check that the architecture can undo the downsampling.
 
         Raises:
@@ -258,7 +258,7 @@ GENERATORS: dict[str, GeneratorBuilder] = {
 """Builder of each `--netG`."""
 
 
-def build_generator(options: ModelOptions, *, bounded: bool = True) -> nn.Module:
+def build_generator(options: GeneratorOptions, *, bounded: bool = True) -> nn.Module:
     """Return the generator that the options name, with torch's default initialisation.
 
     Args:
@@ -273,7 +273,7 @@ def build_generator(options: ModelOptions, *, bounded: bool = True) -> nn.Module
     return builder.construct(options, bounded=bounded)
 
 
-def size_multiple(options: ModelOptions) -> int:
+def size_multiple(options: GeneratorOptions) -> int:
     """Return what the sides of the generator's output must be multiples of [pixels].
 
     The output has the full resolution. The input's sides are 1 / downsample_factor of it.
@@ -281,12 +281,12 @@ def size_multiple(options: ModelOptions) -> int:
     return GENERATORS[options.netG].input_multiple * options.downsample_factor
 
 
-def smallest_side(options: ModelOptions) -> int:
+def smallest_side(options: GeneratorOptions) -> int:
     """Return what the sides of the generator's output must be at least [pixels of full resolution]."""
     return GENERATORS[options.netG].smallest_input * options.downsample_factor
 
 
-def check_patch_size(options: ModelOptions, patch_size: int, option: str = "patch_size") -> None:
+def check_patch_size(options: GeneratorOptions, patch_size: int, option: str = "patch_size") -> None:
     """Check that a generator can make patches of a size, which `option` has set.
 
     Raises:

@@ -8,8 +8,8 @@ from functools import cache
 
 import torch
 
-from txm2sem.config import ModelOptions
 from txm2sem.networks.generators import build_generator, size_multiple, smallest_side
+from txm2sem.options import GeneratorOptions
 
 SHORTEST, LONGEST = 2**9, 2**14
 """Lengths of the strips in which the field is looked for [pixels]: a gap in it, as a dilated convolution has, must be
@@ -20,7 +20,7 @@ NARROWEST = 32
 
 
 @cache
-def receptive_field(options: ModelOptions) -> int:
+def receptive_field(options: GeneratorOptions) -> int:
     """Return the halo that a tile needs on each side [pixels of full resolution], a multiple of `size_multiple`.
 
     Of a tile whose borders are multiples of `size_multiple`, all but a margin of this width is what the network makes
@@ -47,7 +47,7 @@ def receptive_field(options: ModelOptions) -> int:
     return math.ceil(reach / multiple) * multiple
 
 
-def _reach(options: ModelOptions, axis: int) -> int:
+def _reach(options: GeneratorOptions, axis: int) -> int:
     """Return how far an aligned block of outputs sees beyond itself along an axis of (N, C, H, W) [pixels]."""
     # The weights are replaced, so building must not draw from the caller's randomness.
     with torch.random.fork_rng(devices=[]):

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from txm2sem.config import ModelOptions, NormName
 from txm2sem.networks.blocks import normalisation, output_bound
+from txm2sem.options import GeneratorOptions, NormName
 
 REDUCTION = 4
 """Pixels, along each side, that become the channels of one place."""
@@ -33,7 +33,7 @@ class ResidualUnetGenerator(nn.Module):
     https://doi.org/10.23915/distill.00003). H and W are multiples of 16, and at least 32.
     """
 
-    def __init__(self, options: ModelOptions, *, bounded: bool = True) -> None:
+    def __init__(self, options: GeneratorOptions, *, bounded: bool = True) -> None:
         super().__init__()
         widths = [options.ngf * 2**level for level in range(LEVELS)]
         norm, dropout = options.norm, not options.no_dropout

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from txm2sem.config import ModelOptions
 from txm2sem.networks.residual_unet import ResidualUnetGenerator
+from txm2sem.options import GeneratorOptions
 
 GRAIN_REACH = 1
 """How far around a pixel its grain depends on the TXM [pixels]. `receptive_field` cannot see that, as there is no
@@ -30,7 +30,7 @@ class TexturedUnetGenerator(nn.Module):
     everywhere (see `grain`), to make the noise and texture of a SEM from: with any loss that asks for them.
     """
 
-    def __init__(self, options: ModelOptions, *, bounded: bool = True) -> None:
+    def __init__(self, options: GeneratorOptions, *, bounded: bool = True) -> None:
         super().__init__()
         self.translate = ResidualUnetGenerator(
             dataclasses.replace(options, input_nc=options.input_nc + 1), bounded=bounded

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from txm2sem.config import MODEL_DEFAULTS, TrainCommand, to_mapping
+from txm2sem.options import MODEL_DEFAULTS, TrainCommand, to_mapping
 from txm2sem.pages.tables import facts
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import PhantomOptions
 from txm2sem.errors import UserError
+from txm2sem.options import PhantomOptions
 from txm2sem.phantom.fields import FloatVolume
 from txm2sem.phantom.rock import Material, make_rock
 from txm2sem.phantom.sem import render_sem

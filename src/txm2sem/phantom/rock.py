@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import PhantomOptions
+from txm2sem.options import PhantomOptions
 from txm2sem.phantom.fields import FloatVolume, highest, smooth_noise
 from txm2sem.phantom.grains import pack_grains
 

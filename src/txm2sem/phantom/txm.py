@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from txm2sem.config import PhantomOptions
+from txm2sem.options import PhantomOptions
 from txm2sem.phantom.fields import FloatVolume, smooth_noise
 from txm2sem.phantom.rock import Material, Rock
 

@@ -12,10 +12,10 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from txm2sem.config import PhantomOptions
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import read_json, write_text
+from txm2sem.options import PhantomOptions
 from txm2sem.phantom import sem, txm
 from txm2sem.phantom.render import Phantom, Progress, check_options, render_phantom
 from txm2sem.phantom.rock import Material

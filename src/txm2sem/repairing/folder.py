@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import RepairCommand, to_mapping
 from txm2sem.data import TiffStack
 from txm2sem.data.bars import DataBar, find_bar, without_bar
 from txm2sem.data.images import Kept, kept_of, open_image, write_image
@@ -20,6 +19,7 @@ from txm2sem.errors import UserError
 from txm2sem.filling.charge import dilated, find_charge, saturation_of
 from txm2sem.filling.kriging import KrigingFilling
 from txm2sem.filling.network import NetworkFilling
+from txm2sem.options import RepairCommand, to_mapping
 
 RESULT_OPTIONS = (
     *("name", "saturation", "min_area", "dilation", "texture", "seed"),

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from txm2sem.config import RepairCommand
 from txm2sem.figures.overview import rows_to_show, save_figure, thinned
+from txm2sem.options import RepairCommand
 from txm2sem.repairing import FolderRepair, RepairedSlice
 
 SHOWN = 6

@@ -9,10 +9,10 @@ from typing import Any, get_args
 import torch
 
 from txm2sem.commands import test_command, train_command
-from txm2sem.config import Phase, TrainCommand, override
 from txm2sem.data.slices import has_split, split_folder
 from txm2sem.errors import UserError
 from txm2sem.networks import build_generator
+from txm2sem.options import Phase, TrainCommand, override
 from txm2sem.pages import facts
 from txm2sem.pages.options import option_tables
 from txm2sem.reporting.record import RunRecord, TestRecord

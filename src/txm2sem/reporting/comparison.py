@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from txm2sem.config import TRANSLATION_MODELS, PlaceOptions, RunOptions, TrainCommand, fields_of
 from txm2sem.errors import UserError, listed
+from txm2sem.options import TRANSLATION_MODELS, PlaceOptions, RunOptions, TrainCommand, fields_of
 from txm2sem.reporting.layouts import Layout, layout_of
 from txm2sem.reporting.record import RunRecord, TestRecord
 from txm2sem.reporting.verdict import MEASURES, Judged, best_of, difference_of

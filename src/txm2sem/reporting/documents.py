@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from txm2sem.config import TestCommand, fields_of
 from txm2sem.files import interpreting, read_json, read_text
+from txm2sem.options import TestCommand, fields_of
 from txm2sem.scores.continuity import KEYS
 from txm2sem.scores.document import FORMAT
 from txm2sem.scores.measuring import TRUTH

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.commands import next_test
-from txm2sem.config import TrainCommand, option_words
 from txm2sem.errors import UserError, listed
 from txm2sem.files import check_name, own_file
 from txm2sem.logs import Curve, read_losses
 from txm2sem.logs import read_scores as read_score_curves
+from txm2sem.options import TrainCommand, option_words
 from txm2sem.reporting.documents import (
     read_continuity,
     read_evaluation,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from txm2sem.config import TestCommand
+from txm2sem.options import TestCommand
 from txm2sem.testing.cube import test_volume
 from txm2sem.testing.repair import test_repair
 from txm2sem.testing.results import TestReport

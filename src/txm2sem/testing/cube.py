@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from txm2sem.config import TestCommand
 from txm2sem.data import (
     Cube,
     GreyRange,
@@ -37,8 +36,9 @@ from txm2sem.figures.overview import save_figure
 from txm2sem.files import check_name, json_text, write_text, write_whole
 from txm2sem.metrics import Continuity
 from txm2sem.networks import check_patch_size
+from txm2sem.options import TestCommand
 from txm2sem.results import NewResults
-from txm2sem.runs import RunPaths
+from txm2sem.runs import RunPaths, paths_of
 from txm2sem.scores.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
 from txm2sem.testing.cube_scores import FromTraining, score_cube
 from txm2sem.testing.results import (
@@ -46,7 +46,6 @@ from txm2sem.testing.results import (
     checkpoint_label,
     load_model,
     notes_on_statistics,
-    paths_of,
     stretch,
     write_png,
     write_test_options,

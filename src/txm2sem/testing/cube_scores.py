@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from txm2sem.config import DataOptions
 from txm2sem.data import AlignedSlices, EvaluationPatches, has_split, to_uint8
 from txm2sem.errors import UserError
+from txm2sem.options import DataOptions
 from txm2sem.scores.card import Scorecard
 from txm2sem.scores.evaluation import LinearFit, fit_trivial_predictions
 from txm2sem.scores.perceptual import PerceptualDistance

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from txm2sem.config import TestCommand
 from txm2sem.data import (
     AlignedSlices,
     EvaluationPatches,
@@ -38,13 +37,14 @@ from txm2sem.filling.telea import TELEA_RADIUS
 from txm2sem.metrics import Summary, psnr, ssim
 from txm2sem.model import Predictor
 from txm2sem.networks import check_patch_size
+from txm2sem.options import TestCommand
 from txm2sem.results import NewResults
+from txm2sem.runs import paths_of
 from txm2sem.testing.results import (
     TestReport,
     checkpoint_label,
     load_model,
     notes_on_statistics,
-    paths_of,
     write_images,
     write_test_options,
 )

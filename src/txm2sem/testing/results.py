@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from txm2sem.checkpoints import label_of
-from txm2sem.config import TestCommand, run_name, to_mapping
 from txm2sem.files import write_text, write_whole
 from txm2sem.model.model import Model
+from txm2sem.options import TestCommand, to_mapping
 from txm2sem.runs import RunPaths, options_text
 
 
@@ -34,11 +34,6 @@ class TestReport:
     lines: list[str]
     pictures: list[Path]
     earlier: Path | None
-
-
-def paths_of(command: TestCommand) -> RunPaths:
-    """Return the paths of the run that a command tests."""
-    return RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
 
 
 def checkpoint_label(command: TestCommand) -> str:

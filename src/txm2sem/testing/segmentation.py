@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from txm2sem.config import DataOptions, TestCommand
 from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, to_uint8
 from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
 from txm2sem.devices import device_of
@@ -21,8 +20,9 @@ from txm2sem.files import write_text
 from txm2sem.metrics import Summary, accuracy, class_summaries, confusion_matrix, dice, iou, pooled, row_shares
 from txm2sem.model.first_stage import load_first_stage
 from txm2sem.networks import check_patch_size
+from txm2sem.options import DataOptions, TestCommand
 from txm2sem.results import NewResults
-from txm2sem.runs import read_options
+from txm2sem.runs import paths_of, read_options
 from txm2sem.scores.evaluation import Image
 from txm2sem.scores.thresholds import fit_thresholds
 from txm2sem.testing.results import (
@@ -30,7 +30,6 @@ from txm2sem.testing.results import (
     checkpoint_label,
     load_model,
     notes_on_statistics,
-    paths_of,
     write_images,
     write_test_options,
 )

@@ -7,7 +7,6 @@ import dataclasses
 import torch
 from tqdm import tqdm
 
-from txm2sem.config import DataOptions, TestCommand
 from txm2sem.data import (
     AlignedSlices,
     EvaluationPatches,
@@ -23,7 +22,9 @@ from txm2sem.figures.overview import draw_overview, rows_to_show, save_figure
 from txm2sem.files import write_text
 from txm2sem.metrics import Summary
 from txm2sem.networks import check_patch_size
+from txm2sem.options import DataOptions, TestCommand
 from txm2sem.results import NewResults
+from txm2sem.runs import paths_of
 from txm2sem.scores.card import Scorecard
 from txm2sem.scores.evaluation import Evaluation, LinearFit, Scores, fit_trivial_predictions
 from txm2sem.scores.phases import fit_phases
@@ -32,7 +33,6 @@ from txm2sem.testing.results import (
     checkpoint_label,
     load_model,
     notes_on_statistics,
-    paths_of,
     write_images,
     write_test_options,
 )

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from txm2sem.config import TestCommand
 from txm2sem.data import EvaluationPatches, to_uint8
 from txm2sem.errors import listed
 from txm2sem.figures.calibration import draw_calibration
@@ -21,6 +20,7 @@ from txm2sem.figures.overview import rows_to_show, save_figure
 from txm2sem.figures.trust import TrustRow, draw_trust
 from txm2sem.files import json_text, write_text, write_whole
 from txm2sem.metrics import Reliability, SpreadCounts
+from txm2sem.options import TestCommand
 from txm2sem.runs import RunPaths
 from txm2sem.trust import Judgement, Trust
 from txm2sem.trust.fitting import absolute_errors, pair_of, usable

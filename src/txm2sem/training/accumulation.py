@@ -9,8 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from txm2sem.config import SamplingOptions
-from txm2sem.errors import UserError
 from txm2sem.model.predictor import batch_statistics
 
 
@@ -38,20 +36,6 @@ def split(source: Tensor, target: Tensor, valid: Tensor | None, count: int) -> l
     sources, targets = source.chunk(count), target.chunk(count)
     valids = [None] * len(sources) if valid is None else valid.chunk(count)
     return [Part(*items, len(items[0]) / len(source)) for items in zip(sources, targets, valids, strict=True)]
-
-
-def check_parts(sampling: SamplingOptions) -> None:
-    """Check that a batch has equal parts.
-
-    Raises:
-        UserError: it has not.
-    """
-    size, count = sampling.batch_size, sampling.accumulate
-    if size % count:
-        raise UserError(
-            f"--batch_size {size} --accumulate {count}: expected a batch that divides into {count} equal parts, found "
-            f"{size} patches; pass a multiple of {count}, such as --batch_size {-(-size // count) * count}"
-        )
 
 
 class GeneratorPass:

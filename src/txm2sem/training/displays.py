@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from txm2sem.config import DisplayOptions
 from txm2sem.errors import UserError
 from txm2sem.logs import condense, read_losses
+from txm2sem.options import DisplayOptions
 from txm2sem.runs import RunPaths
 from txm2sem.training.modules import TranslationModule
 from txm2sem.training.page import caption_of, save_images, write_page

@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from txm2sem.checkpoints import NotFiniteError, load, load_network
-from txm2sem.config import ModelOptions, ScheduleOptions, TrainCommand, run_name, to_mapping
 from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, check_channels, size_option
 from txm2sem.data.bars import check_bars
 from txm2sem.details import training_details
@@ -27,8 +26,8 @@ from txm2sem.errors import UserError
 from txm2sem.files import LOCK, held, interpreting, set_aside, write_text
 from txm2sem.logs import cut_logs
 from txm2sem.networks import build_discriminator, build_generator, check_patch_size
-from txm2sem.runs import RunPaths, options_text, write_options
-from txm2sem.training.accumulation import check_parts
+from txm2sem.options import ModelOptions, TrainCommand, to_mapping
+from txm2sem.runs import RunPaths, options_text, paths_of, write_options
 from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog
 from txm2sem.training.displays import displays
 from txm2sem.training.loading import LoadingError, PatchLoader, ignore_signals
@@ -53,10 +52,8 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
             the training has failed.
         Interrupted: asked to stop; its notes say what is saved.
     """
-    paths = RunPaths.of(run_name(command), command.run.checkpoints_dir, command.run.results_dir)
+    paths = paths_of(command)
     devices = parse_gpu_ids(command.run.gpu_ids)
-    check_schedule(command.schedule)
-    check_parts(command.sampling)
     check_channels(command.model, command.data)
     size = size_option(command.data)
     check_patch_size(command.model, getattr(command.data, size), size)
@@ -126,28 +123,6 @@ def how_finished(module: TranslationModule) -> str:
         budget = module.command.schedule.time_budget
         return f"has used up its time budget of {budget:g} minutes; a larger --time_budget trains it further"
     return f"is trained for all its {module.epochs_in_all} epochs; a larger --niter trains it further"
-
-
-def check_schedule(schedule: ScheduleOptions) -> None:
-    """Check that there is at least one epoch to train, and a length to fit into a time budget.
-
-    Raises:
-        UserError: there is none, or the policy has no length.
-    """
-    last = schedule.niter + schedule.niter_decay
-    if last < schedule.epoch_count:
-        raise UserError(
-            f"--niter {schedule.niter} --niter_decay {schedule.niter_decay}: expected a last epoch of at least "
-            f"--epoch_count {schedule.epoch_count}, found {last}; pass a larger --niter"
-        )
-    if schedule.lr_policy == "cosine" and schedule.niter == 0:
-        raise UserError("--lr_policy cosine falls over --niter epochs: expected 1 or more, found 0")
-    if schedule.lr_policy == "plateau" and schedule.time_budget > 0:
-        raise UserError(
-            f"--time_budget {schedule.time_budget:g} --lr_policy plateau: expected a policy whose length can be fitted "
-            "to a time, found one that waits for the validation scores; pass --lr_policy linear, step or cosine, or "
-            "leave out --time_budget"
-        )
 
 
 def check_memory(options: ModelOptions) -> None:

@@ -1,7 +1,7 @@
 """The models as Lightning modules: one regression module, one adversarial module, and what they share.
 
 `feedforward` and `srcnn` are the regression module, `pix2pix` and `srgan` the adversarial one; they differ only in
-options (see `txm2sem.config.MODEL_DEFAULTS`).
+options (see `txm2sem.options.MODEL_DEFAULTS`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from txm2sem.checkpoints import NotFiniteError, difference
-from txm2sem.config import TrainCommand
 from txm2sem.data import AlignedSlices, middle_channel, resolve_ranges, size_option, to_uint8
 from txm2sem.devices import move_images, move_network
 from txm2sem.errors import UserError
@@ -44,6 +43,7 @@ from txm2sem.objectives import (
     spectrum_loss,
     ssim_loss,
 )
+from txm2sem.options import TrainCommand
 from txm2sem.training.accumulation import GeneratorPass, Part, split
 from txm2sem.training.resuming import SavedOptimizer
 from txm2sem.training.stopwatch import CLOCK, Clock, Stopwatch

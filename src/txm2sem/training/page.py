@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from txm2sem.config import DisplayOptions, TrainCommand
 from txm2sem.files import write_text, write_whole
 from txm2sem.logs import Curve, condense, read_losses, read_scores
+from txm2sem.options import DisplayOptions, TrainCommand
 from txm2sem.pages import page, section
 from txm2sem.pages.curves import ABOUT_SCORES, curve_figures, how_condensed
 from txm2sem.pages.options import option_tables

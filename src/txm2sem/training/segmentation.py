@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.config import TrainCommand, override, run_name
 from txm2sem.data import AlignedSlices, resolve_ranges, to_uint8
 from txm2sem.data.segmentation import (
     CLASSES,
@@ -22,6 +21,7 @@ from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, class_summaries, confusion_matrix, dice
 from txm2sem.model.first_stage import load_first_stage, read_source_options
 from txm2sem.objectives import segmentation_loss
+from txm2sem.options import TrainCommand, override, run_name
 from txm2sem.training.accumulation import Part
 from txm2sem.training.modules import TranslationModule
 from txm2sem.training.stopwatch import CLOCK, Clock

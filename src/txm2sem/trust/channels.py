@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import TrustOptions, VolumeCommand, to_mapping
 from txm2sem.data import OutputGrey
 from txm2sem.data.writers import Channel
+from txm2sem.options import TrustOptions, VolumeCommand, to_mapping
 from txm2sem.trust.model import Judgement
 from txm2sem.trust.opening import Trust
 

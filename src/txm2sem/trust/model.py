@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import LONGEST_SIDE
 from txm2sem.files import interpreting, json_text, read_json, typed, write_text
 from txm2sem.metrics import FEATURES, TERMS, Reliability, VarianceCalibration
+from txm2sem.options import LONGEST_SIDE
 from txm2sem.trust.guard import SMOOTHINGS, Guard, Pair
 from txm2sem.trust.novelty import Novelty
 

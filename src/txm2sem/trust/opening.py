@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from txm2sem.config import BackendName, DataOptions, TestCommand, VolumeCommand, override, run_name
 from txm2sem.data import AlignedSlices, EvaluationPatches, has_split, resolve_ranges
 from txm2sem.errors import UserError
 from txm2sem.model.model import Model
-from txm2sem.runs import read_options
+from txm2sem.options import BackendName, DataOptions, TestCommand, VolumeCommand, run_name
+from txm2sem.runs import trained_with
 from txm2sem.trust.fitting import fit_trust
 from txm2sem.trust.guard import FEW_NOTICED, LITTLE_EXPLAINED
 from txm2sem.trust.model import TrustModel
@@ -68,7 +68,7 @@ def open_trust(command: TestCommand | VolumeCommand, asked: Model) -> Trust | No
     others = [Model.load(command, other).predictor for other in labels[1:]]
     samples = 1 if method == "scale" else options.uncertainty
     sampler = Sampler(predictor, method, samples, others)
-    trained = override(command, read_options(paths.options)) if paths.options.exists() else command
+    trained = trained_with(command)
     identity: dict[str, Any] = {
         "format": FORMAT,
         "checkpoints_sha256": [checksum(paths.network(one, "G")) for one in labels],
@@ -108,11 +108,6 @@ def check_trust(command: TestCommand | VolumeCommand, backend: BackendName, *, f
     """
     options = command.trust
     if not options.uncertainty:
-        if options.uncertainty_from != "auto":
-            raise UserError(
-                f"--uncertainty_from {options.uncertainty_from} does nothing without --uncertainty; pass --uncertainty "
-                "N, with N predictions to take a standard deviation from, such as 8"
-            )
         return
     if command.data.direction != "AtoB":
         raise UserError(

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from txm2sem.config import SpreadName, TrustOptions
 from txm2sem.errors import UserError
 from txm2sem.model.predictor import Predictor, dropout_layers
 from txm2sem.objectives import laplace_variance
+from txm2sem.options import SpreadName, TrustOptions
 from txm2sem.runs import RunPaths
 
 FEWEST = 2

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from txm2sem.applying.volume import translate_array
-from txm2sem.config import ModelOptions, TrainCommand, to_mapping
 from txm2sem.errors import UserError
 from txm2sem.model import Predictor
 from txm2sem.networks import build_generator, initialise
+from txm2sem.options import ModelOptions, TrainCommand, to_mapping
 from txm2sem.runs import RunPaths, write_options
 
 MODEL = ModelOptions(model="srcnn", netG="sr_resnet_6blocks", ngf=4, downsample_factor=2, norm="batch", no_dropout=True)

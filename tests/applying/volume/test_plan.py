@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from txm2sem.applying.volume import plan
 from txm2sem.applying.volume.plan import Demand, memory_limit
-from txm2sem.config import ModelOptions
 from txm2sem.errors import UserError
+from txm2sem.options import ModelOptions
 from txm2sem.quantities import format_bytes, format_seconds
 
 MODEL = ModelOptions(model="srgan", netG="sr_resnet_6blocks", ngf=8, downsample_factor=2, norm="batch")

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.config import TranslateCommand
 from txm2sem.data import AlignedSlices, GreyRange, has_split
 from txm2sem.data.grey import find_mark, measured_rows, measured_windows
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, json_text, read_json, typed, write_text
-from txm2sem.runs import RunPaths
+from txm2sem.options import TranslateCommand
+from txm2sem.runs import RunPaths, trained_with
 
 PERCENTILES = (5, 95)
 """Of the grey values of imaged pixels, those that are not 0; robust against hot pixels, cracks and pyrite."""
@@ -95,7 +95,7 @@ def training_contrast(command: TranslateCommand, paths: RunPaths) -> GreyRange:
             f"a training split in {root}. Pass --dataroot, the folder that it was trained on, this once; or leave "
             "--grey out"
         )
-    txm = AlignedSlices.open(root, "train", command.data).txm
+    txm = AlignedSlices.open(root, "train", trained_with(command).data).txm
     contrast = measure_contrast((txm.read(*window) for window in measured_windows(len(txm), txm.shape)), txm.folder)
     write_text(kept, json_text({"percentiles": PERCENTILES, "grey_values": [contrast.low, contrast.high]}))
     return contrast

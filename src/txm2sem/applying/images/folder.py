@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from txm2sem.applying.images.translator import ImageTranslator
-from txm2sem.config import TranslateCommand, to_mapping
 from txm2sem.data.grey import measured_slices
 from txm2sem.data.images import TIFF, GreyImage, Kept, find_images, open_image, write_image
 from txm2sem.data.readers.base import stamp
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
+from txm2sem.options import TranslateCommand, to_mapping
 from txm2sem.runs import MODEL_CARD, SHIPPED_MODELS, SHIPPED_TRANSLATION, ImagePaths
 
-RESULT_OPTIONS = ("grey", "txm_range", "sem_range", "gamma", "hist_eq", "patch_size", "precision")
+RESULT_OPTIONS = ("grey", "txm_range", "gamma", "hist_eq", "patch_size", "precision")
 """Options that the result depends on, besides the checkpoint."""
 
 

@@ -13,15 +13,15 @@ from txm2sem.applying.images.contrast import ContrastMatch, measure_contrast, th
 from txm2sem.applying.volume.plan import Demand, base_memory, memory_limit
 from txm2sem.arrays import grey_array
 from txm2sem.checkpoints import label_of
-from txm2sem.config import GreyMatching, TranslateCommand, run_name
 from txm2sem.data import GreyRange, check_grey_values, check_translates_txm, to_uint8
 from txm2sem.data.pixels import GREY_DTYPES
 from txm2sem.errors import UserError
-from txm2sem.model.calls import command_of
 from txm2sem.model.model import Model
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import receptive_field
-from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION, RunPaths
+from txm2sem.options import GreyMatching, TranslateCommand, run_name
+from txm2sem.resolving import of_shipped_model, resolve
+from txm2sem.runs import SHIPPED_MODELS, RunPaths
 from txm2sem.tiling import Tiling
 
 
@@ -133,7 +133,6 @@ def translate_image(
         UserError: the model is missing or does not fit the image, it is no such array, or an option has no such value.
     """
     txm = grey_array(txm, ("rows", "columns"), "txm", GREY_DTYPES)
-    if not name:
-        name, checkpoints_dir = SHIPPED_TRANSLATION, SHIPPED_MODELS
-    command = command_of(TranslateCommand(), "txm2sem translate", name, checkpoints_dir, options)
+    named = {**options, "name": name, "checkpoints_dir": checkpoints_dir} if name else of_shipped_model(options)
+    command = resolve(TranslateCommand(), named)
     return ImageTranslator(command, [txm], "the image")(txm)

@@ -13,12 +13,12 @@ from txm2sem.applying.volume.blocks import BlockTranslator
 from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.applying.volume.plan import base_memory, memory_limit
 from txm2sem.arrays import grey_array
-from txm2sem.config import VolumeCommand
 from txm2sem.data.pixels import GREY_DTYPES
 from txm2sem.data.readers import open_volume
 from txm2sem.data.writers import VoxelArray
-from txm2sem.model.calls import command_of
 from txm2sem.model.statistics import estimate_statistics
+from txm2sem.options import VolumeCommand
+from txm2sem.resolving import resolve
 from txm2sem.trust.channels import NAMES
 
 
@@ -43,7 +43,7 @@ def translate_array(
         UserError: the model is missing or does not fit the volume, it is no such array, or an option has no such value.
     """
     txm = grey_array(txm, ("z", "y", "x"), "txm", GREY_DTYPES)
-    command = command_of(VolumeCommand(), "txm2sem volume", name, checkpoints_dir, options)
+    command = resolve(VolumeCommand(), {**options, "name": name, "checkpoints_dir": checkpoints_dir})
     opened = OpenVolume(command, open_volume(txm))
     base = base_memory(opened.translator, command.model, opened.input_channels)
     axes = "yxz" if command.volume.z_blend else "z"

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from txm2sem.applying.volume.plan import Demand
 from txm2sem.checkpoints import label_of
-from txm2sem.config import VolumeCommand, to_mapping
 from txm2sem.data import GreyRange, OutputGrey, check_grey_values, check_translates_txm, context_indices
 from txm2sem.data.readers import CACHE_BYTES, VolumeReader
 from txm2sem.errors import UserError
 from txm2sem.model.model import Model
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import receptive_field, size_multiple
+from txm2sem.options import VolumeCommand, to_mapping
 from txm2sem.trust import check_trust, open_trust
 from txm2sem.trust.channels import NAMES, TrustChannels
 

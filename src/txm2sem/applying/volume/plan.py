@@ -14,13 +14,13 @@ import numpy as np
 import psutil
 
 from txm2sem.applying.volume.passes import Pass, plane_shape
-from txm2sem.config import ModelOptions
 from txm2sem.data.readers import CACHE_BYTES
 from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.errors import UserError
 from txm2sem.model.network import padded_shape
 from txm2sem.model.planes import PlaneTranslator
 from txm2sem.networks import KEPT_BYTES, peak_bytes, size_multiple
+from txm2sem.options import GeneratorOptions
 from txm2sem.quantities import format_bytes
 from txm2sem.tiling import Tiling, choose_tiling
 
@@ -70,7 +70,7 @@ class Demand:
     """
 
     shape: tuple[int, int, int]
-    model: ModelOptions
+    model: GeneratorOptions
     context: int
     halo: int
     input_bytes: int
@@ -192,7 +192,7 @@ class Demand:
         return padded_shape(plane_shape(self.shape, axis), self.model)
 
 
-def base_memory(translator: PlaneTranslator, model: ModelOptions, channels: int) -> float:
+def base_memory(translator: PlaneTranslator, model: GeneratorOptions, channels: int) -> float:
     """Return what this process takes besides blocks and tiles, once it has planned and translated something [bytes].
 
     Args:
@@ -207,13 +207,13 @@ def base_memory(translator: PlaneTranslator, model: ModelOptions, channels: int)
     return float(resident_memory())
 
 
-def seconds_per_pixel(translator: PlaneTranslator, model: ModelOptions, channels: int, side: int) -> float:
+def seconds_per_pixel(translator: PlaneTranslator, model: GeneratorOptions, channels: int, side: int) -> float:
     """Measure what the network takes per pixel of a tile of about `side` x `side` pixels, the second time [s]."""
     _seconds_of_tile(translator, model, channels, side)
     return _seconds_of_tile(translator, model, channels, side)
 
 
-def _seconds_of_tile(translator: PlaneTranslator, model: ModelOptions, channels: int, side: int) -> float:
+def _seconds_of_tile(translator: PlaneTranslator, model: GeneratorOptions, channels: int, side: int) -> float:
     """Translate a tile, and return what that took per pixel [s]."""
     shape = _shape_of_tile(model, side)
     tiling = Tiling(shape, (1, 1), halo=0, multiple=size_multiple(model))
@@ -222,7 +222,7 @@ def _seconds_of_tile(translator: PlaneTranslator, model: ModelOptions, channels:
     return (time.perf_counter() - started) / (shape[0] * shape[1])
 
 
-def _shape_of_tile(model: ModelOptions, side: int) -> tuple[int, int]:
+def _shape_of_tile(model: GeneratorOptions, side: int) -> tuple[int, int]:
     return padded_shape((side, side), model)
 
 

@@ -19,13 +19,13 @@ from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.applying.volume.passes import AXES, Block, Pass
 from txm2sem.applying.volume.plan import base_memory, memory_limit
 from txm2sem.applying.volume.store import VolumeStore
-from txm2sem.config import VolumeCommand, to_mapping
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume
 from txm2sem.data.writers import Description, build_pyramid, channel_windows, open_array, write_ome_tiff
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
 from txm2sem.files import check_name, interpreting
 from txm2sem.model.statistics import estimate_statistics, fix_statistics
+from txm2sem.options import VolumeCommand, to_mapping
 from txm2sem.runs import VOLUME_SUFFIXES, VolumePaths
 from txm2sem.trust.channels import NAMES, options_without_trust
 
@@ -253,16 +253,12 @@ class VolumeRun:
         }
 
     def _check_places(self) -> None:
-        paths, options = self.paths, self.command.volume
+        paths = self.paths
         check_name(paths.output.name, "the output")
         if not paths.suffix:
             raise UserError(
                 f"{paths.output}: expected a name that ends with one of {', '.join(VOLUME_SUFFIXES)}, which says the "
                 "format; name it such as predicted.ome.zarr"
-            )
-        if options.workers and options.scheduler:
-            raise UserError(
-                "--workers starts processes on this machine, --scheduler takes those of a cluster; pass one of them"
             )
 
     def _voxel_size(self, reader: VolumeReader) -> tuple[float, float, float]:

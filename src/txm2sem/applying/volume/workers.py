@@ -26,10 +26,10 @@ import torch
 
 from txm2sem.applying.volume.passes import Block
 from txm2sem.applying.volume.run import VolumeRun
-from txm2sem.config import VolumeCommand
 from txm2sem.data.readers import VolumeInput
 from txm2sem.devices import keep_freed_memory
 from txm2sem.errors import UserError
+from txm2sem.options import VolumeCommand
 
 RETRIES = 2
 """How often a block is tried again that has failed, or whose process has died."""

@@ -1,0 +1,357 @@
+"""The commands: which groups of options each has, and what its defaults are.
+
+Some defaults follow from `--model`; `MODEL_DEFAULTS` is the one table of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass
+from pathlib import Path
+from string import Formatter
+from typing import Any, ClassVar, get_args
+
+import yaml
+
+from txm2sem.errors import UserError, nearest
+from txm2sem.files import check_name
+from txm2sem.options.base import fields_of, to_mapping
+from txm2sem.options.groups import (
+    CheckDataOptions,
+    CheckOptions,
+    CompareOptions,
+    ContrastOptions,
+    DataOptions,
+    DisplayOptions,
+    GeneratorOptions,
+    ImagesDataOptions,
+    ImagesRunOptions,
+    ModelOptions,
+    ObjectiveOptions,
+    PhantomOptions,
+    PlaceOptions,
+    RecipeName,
+    RecipeOptions,
+    RepairDataOptions,
+    RepairGeneratorOptions,
+    RepairOptions,
+    RepairRunOptions,
+    ReportOptions,
+    RunOptions,
+    SamplingOptions,
+    SavingOptions,
+    ScheduleOptions,
+    TestOptions,
+    TestRunOptions,
+    TrainedOptions,
+    TranslateOptions,
+    TrustOptions,
+    VolumeDataOptions,
+    VolumeOptions,
+    VolumeRunOptions,
+    WholeVolumeOptions,
+)
+
+OF_KRIGING = frozenset({"txm", "charge", "saturation", "min_area", "dilation", "texture"})
+"""Options of a repair by kriging; `--seed` is one with `--texture`."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the user asks for: the options of a command, group by group.
+
+    Attributes:
+        places: what stands beside the options on the command line, for people.
+        first: the options that most people need; all, where none are named.
+    """
+
+    places: ClassVar[str] = ""
+    first: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def dataset_mode(self) -> str:
+        """The data set that the command works with."""
+        return "txm2sem"
+
+    def idle(self, option: Field[Any]) -> str:
+        """Return why an option does nothing beside the others, and what to do; nothing where it does something."""
+        modes = option.metadata.get("modes", ())
+        if modes and self.dataset_mode not in modes:
+            return f"does nothing with --dataset_mode {self.dataset_mode}; it belongs to {', '.join(modes)}"
+        return ""
+
+    def check_given(self, given: Iterable[str]) -> None:
+        """Check that the options that the user gives do something.
+
+        Raises:
+            UserError: one does nothing.
+        """
+        for _, option, _ in fields_of(self):
+            if option.name in given and (reason := self.idle(option)):
+                raise UserError(f"--{option.name} {reason}")
+
+
+@dataclass(frozen=True)
+class ModelCommand(Command):
+    """A command that trains a model, or uses a trained one."""
+
+    run: TrainedOptions = TrainedOptions()
+    model: GeneratorOptions = GeneratorOptions()
+    data: ContrastOptions = ContrastOptions()
+
+    def idle(self, option: Field[Any]) -> str:
+        """As `Command.idle`; a model has not all options either."""
+        models = option.metadata.get("models", ())
+        if models and self.model.model not in models:
+            return f"does nothing with --model {self.model.model}; it belongs to {', '.join(models)}"
+        return super().idle(option)
+
+
+@dataclass(frozen=True)
+class TrainCommand(ModelCommand):
+    """Train a model on aligned TXM and FIB-SEM slices."""
+
+    first = (
+        *("recipe", "dataroot", "name", "model", "netG", "downsample_factor", "patch_size", "niter", "niter_decay"),
+        *("time_budget", "continue_train", "gpu_ids"),
+    )
+
+    recipe: RecipeOptions = RecipeOptions()
+    run: RunOptions = RunOptions()
+    model: ModelOptions = ModelOptions()
+    objective: ObjectiveOptions = ObjectiveOptions()
+    data: DataOptions = DataOptions()
+    sampling: SamplingOptions = SamplingOptions()
+    schedule: ScheduleOptions = ScheduleOptions()
+    saving: SavingOptions = SavingOptions()
+    display: DisplayOptions = DisplayOptions()
+
+    @property
+    def dataset_mode(self) -> str:
+        """The data set that is learned from."""
+        return self.data.dataset_mode
+
+
+@dataclass(frozen=True)
+class TestCommand(ModelCommand):
+    """Test a trained model: predictions, scores beside trivial predictions, an overview picture."""
+
+    first = (
+        *("name", "eval", "epoch", "phase", "dataroot", "full_slice", "num_test", "uncertainty", "dataset_mode"),
+        *("save_name", "x_ind", "y_ind", "gpu_ids"),
+    )
+
+    run: TestRunOptions = TestRunOptions()
+    data: DataOptions = DataOptions()
+    test: TestOptions = TestOptions()
+    volume: VolumeOptions = VolumeOptions()
+    trust: TrustOptions = TrustOptions()
+
+    @property
+    def dataset_mode(self) -> str:
+        """The data set that is tested on."""
+        return self.data.dataset_mode
+
+
+@dataclass(frozen=True)
+class VolumeCommand(ModelCommand):
+    """Translate a whole TXM volume with a trained model."""
+
+    places = "INPUT OUTPUT"
+    first = ("name", "voxel_size", "roi", "truth", "dtype", "uncertainty", "z_blend", "memory", "workers", "dry_run")
+
+    run: VolumeRunOptions = VolumeRunOptions(name="")
+    data: VolumeDataOptions = VolumeDataOptions()
+    volume: WholeVolumeOptions = WholeVolumeOptions()
+    trust: TrustOptions = TrustOptions()
+
+
+@dataclass(frozen=True)
+class TranslateCommand(ModelCommand):
+    """Translate single TXM images with the model that comes along, or with the trained model that --name names."""
+
+    places = "INPUT OUTPUT"
+    first = ("grey", "memory", "name", "epoch", "checkpoints_dir", "gpu_ids")
+
+    run: ImagesRunOptions = ImagesRunOptions(name="")
+    data: ImagesDataOptions = ImagesDataOptions()
+    translate: TranslateOptions = TranslateOptions()
+
+
+@dataclass(frozen=True)
+class RepairCommand(ModelCommand):
+    """Repair charged SEM slices by kriging, or with the trained model that --name names."""
+
+    places = "SEM_FOLDER OUT_FOLDER"
+    first = ("txm", "charge", "saturation", "min_area", "dilation", "texture", "name")
+
+    run: RepairRunOptions = RepairRunOptions(name="")
+    model: RepairGeneratorOptions = RepairGeneratorOptions(model="repair")
+    data: RepairDataOptions = RepairDataOptions()
+    repair: RepairOptions = RepairOptions()
+
+    @property
+    def dataset_mode(self) -> str:
+        """The data set that a repair model is trained on."""
+        return "image_repair"
+
+    def idle(self, option: Field[Any]) -> str:
+        """As `Command.idle`; kriging and a network have few options in common."""
+        if self.run.name:
+            if option.name == "texture":
+                return "belongs to kriging; leave it out, or leave out --name"
+            return super().idle(option)
+        if option.name in OF_KRIGING or (option.name == "seed" and self.repair.texture):
+            return ""
+        return "does nothing in a repair by kriging; leave it out, or name a trained model with --name"
+
+
+@dataclass(frozen=True)
+class CheckCommand(Command):
+    """Look at a data root before any training; pass the options of the data that the training will have."""
+
+    places = "DATA"
+    first = ("output", "patch_size", "sample_name", "y_misalign", "x_misalign", "max_dataset_size")
+
+    check: CheckOptions = CheckOptions()
+    data: CheckDataOptions = CheckDataOptions()
+
+
+@dataclass(frozen=True)
+class ReportCommand(Command):
+    """Write a page about a run: what it is, its scores and images, how to do it again."""
+
+    places = "RUN"
+
+    report: ReportOptions = ReportOptions()
+    run: PlaceOptions = PlaceOptions()
+
+
+@dataclass(frozen=True)
+class CompareCommand(Command):
+    """Write a page about several runs, side by side."""
+
+    places = "RUN RUN ..."
+
+    compare: CompareOptions = CompareOptions()
+    run: PlaceOptions = PlaceOptions()
+
+
+@dataclass(frozen=True)
+class PhantomCommand(Command):
+    """Write a synthetic shale data set, to try things with and to know the truth of."""
+
+    places = "FOLDER"
+    first = ("size", "depth", "train_slices", "test_slices", "seed", "porosity")
+
+    phantom: PhantomOptions = PhantomOptions()
+
+
+COMMANDS: Mapping[str, Command] = {
+    "translate": TranslateCommand(),
+    "check": CheckCommand(),
+    "train": TrainCommand(),
+    "test": TestCommand(),
+    "report": ReportCommand(),
+    "compare": CompareCommand(),
+    "volume": VolumeCommand(),
+    "repair": RepairCommand(),
+    "phantom": PhantomCommand(),
+}
+"""The commands by their names, each with its defaults."""
+
+ALIASES = {"dataset": "dataset_mode"}
+"""Other names of options; a command that has an option of that name means that one."""
+
+
+def check_known(command: Command, names: Iterable[str]) -> None:
+    """Check that a command has options of these names.
+
+    Raises:
+        UserError: it lacks one; which commands have it is said, or which name is near.
+    """
+    own = [option.name for _, option, _ in fields_of(command)]
+    program = next(f"txm2sem {name}" for name, other in COMMANDS.items() if type(other) is type(command))
+    for name in names:
+        if name in own:
+            continue
+        others = [f"txm2sem {other}" for other, has in COMMANDS.items() if name in to_mapping(has)]
+        if others:
+            raise UserError(f"--{name} does nothing in {program}; it belongs to {', '.join(others)}")
+        raise UserError(f"{program} has no option --{name}{nearest(name, own)}; {program} --help_all lists them all")
+
+
+MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "feedforward": {"norm": "batch", "no_dropout": True},
+    "srcnn": {"norm": "batch", "no_dropout": True, "netG": "sr_resnet_9blocks", "ngf": 256},
+    "pix2pix": {"norm": "batch", "netG": "unet_256", "gan_mode": "vanilla", "pool_size": 0},
+    "srgan": {
+        "norm": "batch",
+        "netG": "sr_resnet_9blocks",
+        "ngf": 256,
+        "gan_mode": "vanilla",
+        "pool_size": 0,
+        "lambda_L1": 1000.0,
+    },
+    "repair": {
+        "norm": "batch",
+        "netG": "unet_256",
+        "input_nc": 3,
+        "gan_mode": "vanilla",
+        "pool_size": 0,
+        "lambda_L1": 10.0,
+        "dataset_mode": "image_repair",
+    },
+    "segmentation": {
+        "norm": "batch",
+        "no_dropout": True,
+        "netG": "resnet_6blocks",
+        "output_nc": 3,
+        "eval": True,
+        "dataset_mode": "segmentation",
+    },
+}
+"""Defaults that follow from `--model`. Those of the original code, except that super-resolution models default to
+a super-resolution generator. A command has those of its options; segmentation is always tested with frozen statistics,
+because grey values tell its classes and a patch's own statistics would cancel them."""
+
+_RECIPES = Path(__file__).parents[1] / "recipes"
+
+RECIPES: Mapping[str, Mapping[str, Any]] = {"none": {}} | {
+    name: yaml.safe_load((_RECIPES / f"{name}.yaml").read_text("utf-8"))
+    for name in get_args(RecipeName)
+    if name != "none"
+}
+"""The options of each `--recipe`, over those of `MODEL_DEFAULTS`."""
+
+IDENTITY = frozenset(
+    {"name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_threads", "continue_train", "verbose"}
+)
+"""Options that say which run and which machine; they are never taken from the run's saved options."""
+
+
+def run_name(command: ModelCommand) -> str:
+    """Return the experiment's name with its suffix filled in.
+
+    Raises:
+        UserError: there is no name, or the suffix has something else than names of options in its braces.
+    """
+    return name_of(to_mapping(command))
+
+
+def name_of(options: Mapping[str, Any]) -> str:
+    """Return the name of the run with these options, as `run_name`."""
+    name, suffix = check_name(options["name"], "--name"), options["suffix"]
+    if not suffix:
+        return name
+    try:
+        parts = list(Formatter().parse(suffix))
+    except ValueError as error:
+        raise UserError(f"--suffix {suffix}: {error}; name options in braces, e.g. {{model}}_{{netG}}") from error
+    for _, option, form, conversion in parts:
+        if option is not None and (option not in options or form or conversion):
+            raise UserError(
+                f"--suffix {suffix}: expected names of options alone in braces, e.g. {{model}}_{{netG}}, found "
+                f"{option!r}{' with a format' if option in options else ''}"
+            )
+    return f"{name}_" + "".join(text + ("" if option is None else str(options[option])) for text, option, *_ in parts)

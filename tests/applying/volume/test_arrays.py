@@ -87,7 +87,7 @@ def test_z_blend_would_average_grain_away(tmp_path: Path) -> None:
     [
         ({"name": "absent"}, "no checkpoint"),
         ({"dtype": "int8"}, "--dtype int8: expected one of"),
-        ({"z_bland": True}, "there is no option z_bland"),
+        ({"z_bland": True}, "has no option --z_bland"),
     ],
 )
 def test_what_does_not_fit_is_an_error(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

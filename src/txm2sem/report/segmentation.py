@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from txm2sem.config import DataOptions, TestCommand
 from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, to_uint8
+from txm2sem.data.bars import check_bars
 from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
 from txm2sem.devices import device_of, move_images, move_network
 from txm2sem.errors import UserError
@@ -57,6 +58,7 @@ def test_segmentation(command: TestCommand) -> TestReport:
     notes = [*notes_on_statistics(command), *notes_on_input(command)]
     predictor = load_predictor(command, bounded=False)
     slices = AlignedSlices.open(command.run.dataroot, command.test.phase, command.data)
+    notes += check_bars(slices)
     data = resolve_ranges(command.data, slices)
     see = input_of(command, data)
     patches = SegmentationEvaluationPatches(slices, data)

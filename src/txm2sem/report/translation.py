@@ -17,6 +17,7 @@ from txm2sem.data import (
     resolve_ranges,
     size_option,
 )
+from txm2sem.data.bars import check_bars
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.evaluation import Evaluation, LinearFit, Scores, fit_trivial_predictions
@@ -62,7 +63,7 @@ def test_translation(command: TestCommand) -> TestReport:
     trust = open_trust(command, predictor, label)
     slices = AlignedSlices.open(command.run.dataroot, command.test.phase, limited(command))
     data = resolve_ranges(limited(command), slices)
-    notes = [*notes_on_statistics(command), *predictor.notes]
+    notes = [*notes_on_statistics(command), *predictor.notes, *check_bars(slices)]
     trivial: dict[str, LinearFit] = {}
     phases = None
     if has_split(command.run.dataroot, "train"):

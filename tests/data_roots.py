@@ -97,3 +97,22 @@ def _texture(rng: np.random.Generator, size: tuple[int, int], sigma: float) -> N
     noise -= noise.min()
     noise /= noise.max()
     return noise
+
+
+def draw_bar(rows: int, columns: int, ground: int, ink: int, seed: int = 0) -> NDArray[np.uint8]:
+    """Return rows of a bar: letters as blocks of strokes, and a scale bar, on an even ground."""
+    drawn = np.full((rows, columns), ground, np.uint8)
+    rng, middle = np.random.default_rng(seed), slice(rows // 4, rows // 4 + rows // 2)
+    for column in range(8, columns // 2, 10):
+        letter = np.repeat(rng.random((rows // 2, 2)) < 0.7, 3, axis=1)
+        drawn[middle, column : column + 6][letter] = ink
+    drawn[rows // 2 - 1 : rows // 2 + 1, columns * 3 // 5 : columns * 4 // 5] = ink
+    return drawn
+
+
+def write_bars(folder: Path) -> None:
+    """Give all slices of a folder a data bar of 20 rows."""
+    for number, path in enumerate(sorted(folder.iterdir())):
+        image = tifffile.imread(path)
+        image[-20:] = draw_bar(20, image.shape[1], 0, 255, number)
+        write_slice(path, image)

@@ -186,7 +186,7 @@ def _hash_of(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         return hashlib.sha256(value.contiguous().numpy().tobytes()).hexdigest()
     if isinstance(value, dict):
-        return str({key: _hash_of(part) for key, part in value.items()})
+        return str({key: _hash_of(part) for key, part in value.items() if key != "seconds"})
     if isinstance(value, list | tuple):
         return str([_hash_of(part) for part in value])
     return str(value)

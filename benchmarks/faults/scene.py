@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pkgutil
 import resource
 import shutil
 import signal
@@ -13,6 +14,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 
 import h5py
@@ -23,7 +25,12 @@ import zarr
 from numpy.typing import NDArray
 from PIL import Image
 
+import txm2sem
 from txm2sem.cli.main import main
+
+# A forked process need not import anything again.
+for _module in pkgutil.walk_packages(txm2sem.__path__, "txm2sem."):
+    import_module(_module.name)
 
 SECONDS = 120
 """How long a command may take; the longest takes a tenth of it undisturbed."""
@@ -175,7 +182,8 @@ class Scene:
         place = self.folder / "volumes"
         place.mkdir()
         z, y, x = np.mgrid[0:6, 0:40, 0:48]
-        write_volumes(place, (1000 + 4000 * z + 300 * y + 70 * x + 11 * ((x * y) % 7)).astype(np.uint16))
+        # Grey values of the phantom that the run was trained on, so that a volume is translated to its end.
+        write_volumes(place, (10 + 20 * z + y + x + 8 * ((x * y) % 7)).astype(np.uint16))
         return place
 
 

@@ -220,6 +220,19 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_check(images: Path) -> Non
     assert len(report.measures.pairs) == 4
 
 
+def test_a_slice_that_is_changed_while_it_is_checked_is_named(images: Path) -> None:
+    (last,) = (images / "test" / "txm").iterdir()
+    shutil.copy(min((images / "train" / "txm").iterdir()), last)
+
+    def empty_it(done: float, task: str) -> None:
+        if task == f"slice {place(last)}":
+            last.write_bytes(b"")
+
+    with pytest.raises(UserError, match=str(last)):
+        check_data_root(images, OPTIONS, progress=empty_it)
+    assert not (images.parent / "images_check").exists()
+
+
 def test_a_slice_that_is_missing_or_of_another_size_is_a_problem(images: Path) -> None:
     slices(images, "sem")[1].unlink()
     where = change(slices(images, "lowdensity")[2], lambda mask: mask[:-8])

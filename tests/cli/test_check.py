@@ -27,6 +27,7 @@ def test_it_prints_a_verdict_and_writes_a_report(program: Program, images: Path)
     numbers = json.loads(Path("images_check/report.json").read_text())
     assert numbers["counts"]["problem"] == 0
     assert len(numbers["slices"]) == 6
+    assert all(0 <= found["pair"]["confident_tiles"] <= found["pair"]["tiles"] for found in numbers["slices"].values())
     assert numbers["scores"]["split"] == "val"
     page = Path("images_check/report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!data:)', page)

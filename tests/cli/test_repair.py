@@ -13,7 +13,7 @@ import pytest
 import tifffile
 import torch
 import yaml
-from data_roots import write_data_root, write_slice
+from data_roots import write_bars, write_data_root, write_slice
 from numpy.typing import NDArray
 from PIL import Image
 from repair_roots import write_repair_root
@@ -501,3 +501,11 @@ def test_the_help_lists_the_options_of_the_search(program: Program) -> None:
     for option in ("--txm", "--charge", "--saturation", "--min_area", "--dilation", "--texture", "--name"):
         assert f"{option} " in outcome.out
     assert "repair" in program("--help").out
+
+
+def test_slices_with_a_data_bar_are_not_scored(trained: Program, images: Path) -> None:
+    write_bars(images / "test" / "sem")
+    outcome = trained("test --name run")
+    assert outcome.status == 1
+    assert "the last 20 rows" in outcome.err
+    assert not Path("results/run").exists()

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 import torch
 import yaml
+from data_roots import write_bars
 from PIL import Image
 
 from cli.calls import SRGAN, TINY_TRAINING, Program, TrainOnce
@@ -223,3 +224,11 @@ def test_missing_masks_are_named(program: Program, images: Path, split: str) -> 
     assert f"images/{split}/highdensity" in outcome.err
     assert "--highdens_dir" in outcome.err
     assert not Path("results").exists()
+
+
+def test_slices_with_a_data_bar_are_not_scored(trained: Program, images: Path) -> None:
+    write_bars(images / "test" / "sem")
+    outcome = trained("test --name run")
+    assert outcome.status == 1
+    assert "the last 20 rows" in outcome.err
+    assert not Path("results/run").exists()

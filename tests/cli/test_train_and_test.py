@@ -15,7 +15,7 @@ import pytest
 import tifffile
 import torch
 import yaml
-from data_roots import write_data_root
+from data_roots import write_bars, write_data_root
 from PIL import Image
 
 from cli.calls import SRGAN, TINY, TINY_TRAINING, Program
@@ -337,3 +337,11 @@ def test_the_root_scripts_are_the_same_commands(images: Path, tmp_path: Path) ->
 @pytest.mark.usefixtures("trained")
 def test_testing_a_validation_split_by_phase(program: Program) -> None:
     assert "split val" in program("test --name run --phase val", TINY).out
+
+
+def test_slices_with_a_data_bar_are_not_scored(trained: Program, images: Path) -> None:
+    write_bars(images / "test" / "sem")
+    outcome = trained("test --name run")
+    assert outcome.status == 1
+    assert "the last 20 rows" in outcome.err
+    assert not Path("results/run").exists()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from data_roots import draw_bar
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
@@ -24,22 +25,11 @@ def rock(seed: int, side: int = 256) -> NDArray[np.uint8]:
     return image
 
 
-def bar(rows: int, columns: int, ground: int, ink: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Return rows of a bar: letters as blocks of strokes, and a scale bar, on an even ground."""
-    drawn = np.full((rows, columns), ground, np.uint8)
-    rng, middle = np.random.default_rng(seed), slice(rows // 4, rows // 4 + rows // 2)
-    for column in range(8, columns // 2, 10):
-        letter = np.repeat(rng.random((rows // 2, 2)) < 0.7, 3, axis=1)
-        drawn[middle, column : column + 6][letter] = ink
-    drawn[rows // 2 - 1 : rows // 2 + 1, columns * 3 // 5 : columns * 4 // 5] = ink
-    return drawn
-
-
 @pytest.mark.parametrize(("ground", "ink"), [(0, 255), (255, 0), (30, 220)])
 @pytest.mark.parametrize("rows", [16, 24, 40])
 def test_a_bar_below_or_above_is_found_with_its_rows(rows: int, ground: int, ink: int) -> None:
     image = rock(1)
-    image[-rows:] = bar(rows, image.shape[1], ground, ink)
+    image[-rows:] = draw_bar(rows, image.shape[1], ground, ink)
     found = find_bar(image)
     assert found == DataBar(rows, "bottom")
     assert find_bar(image[::-1]) == DataBar(rows, "top")
@@ -89,7 +79,7 @@ def _write(folder: Path, with_bar: set[int]) -> AlignedSlices:
     for number in range(3):
         sem = rock(number, 128)
         if number in with_bar:
-            sem[-20:] = bar(20, 128, 0, 255, number)
+            sem[-20:] = draw_bar(20, 128, 0, 255, number)
         for name, image in (("txm", rock(number + 10, 128)), ("sem", sem)):
             path = folder / "train" / name / f"{number:03d}.tif"
             path.parent.mkdir(parents=True, exist_ok=True)

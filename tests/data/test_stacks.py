@@ -43,6 +43,36 @@ def message(folder: Path, *, mask: bool = False, read: bool = False) -> str:
     return str(caught.value)
 
 
+def shorten(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def replace(path: Path) -> None:
+    status = path.stat()
+    write_slice(path, 255 - ramp())
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+
+
+@pytest.mark.parametrize("change", [shorten, replace, Path.unlink, lambda path: path.write_bytes(b"")])
+def test_a_slice_that_is_changed_after_it_was_opened_is_named_and_not_read(
+    tmp_path: Path, change: Callable[[Path], Any]
+) -> None:
+    path = write_slice(tmp_path / "000.tif", ramp())
+    stack = TiffStack(tmp_path)
+    stack.read(0, *EVERYWHERE)
+    change(path)
+    with pytest.raises(UserError, match=r"000\.tif"):
+        stack.read(0, *EVERYWHERE)
+
+
+def test_a_decoded_slice_stays_what_it_was(tmp_path: Path) -> None:
+    path = write_slice(tmp_path / "000.tif", ramp(), compression="zlib")
+    stack = TiffStack(tmp_path)
+    first = stack.read(0, *EVERYWHERE)
+    shorten(path)
+    np.testing.assert_array_equal(stack.read(0, *EVERYWHERE), first)
+
+
 # -- names and numbers ----------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.signal import convolve2d
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as reference
 
+from txm2sem.errors import UserError
 from txm2sem.metrics import MIN_REGION, ms_ssim, pearson, psnr, scales_of, similarity, ssim
 
 Bytes = NDArray[np.uint8]
@@ -66,6 +67,14 @@ def test_equal_images_and_opposite_structures() -> None:
     _, target = pair((96, 96))
     assert ms_ssim(target, target) == pytest.approx(1)
     assert ms_ssim(255 - target, target) == 0
+
+
+@pytest.mark.parametrize("shape", [(6, 40), (40, 6), (1, 1)])
+def test_images_that_are_too_small_for_a_window_are_refused(shape: tuple[int, int]) -> None:
+    image = np.zeros(shape, np.uint8)
+    for score in (lambda: ssim(image, image), lambda: similarity(image, image, image == 0, {"all": image == 0})):
+        with pytest.raises(UserError, match=f"{shape[0]} x {shape[1]}"):
+            score()
 
 
 def test_pixels_that_do_not_count_change_nothing() -> None:

@@ -211,6 +211,40 @@ def test_a_slice_that_a_loader_cannot_read_is_named_without_a_traceback(tmp_path
     assert "Traceback" not in str(error.value)
 
 
+@pytest.mark.parametrize("loaders", [0, 2])
+def test_slices_that_are_emptied_end_the_training_with_what_to_go_on_from(tmp_path: Path, loaders: int) -> None:
+    def empty_all(line: str) -> None:
+        if line.startswith("(epoch: 1, iters: 2)"):
+            for path in (tmp_path / "images" / "train" / "sem").iterdir():
+                path.write_bytes(b"")
+
+    with pytest.raises(UserError, match=r"train/sem/\d+\.tif has been changed.*--continue_train goes on from"):
+        fit(command(tmp_path, num_threads=loaders, num_train=60), empty_all)
+
+
+def test_a_loader_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    words = """
+import time
+from torch.utils.data import Dataset
+from txm2sem.training.loading import PatchLoader, ignore_signals
+
+class Endless(Dataset):
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        print(index, flush=True)
+        while index:
+            time.sleep(60)
+        return index
+
+batches = iter(PatchLoader(Endless(), num_workers=1, worker_init_fn=ignore_signals))
+next(batches)
+"""
+    ended = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=100, check=True)
+    assert ended.stdout.split() == ["0", "1"]
+
+
 def test_two_trainings_cannot_have_one_name_at_once(tmp_path: Path) -> None:
     train(tmp_path)
     kept = (tmp_path / "checkpoints" / "run" / "latest_net_G.pth").read_bytes()

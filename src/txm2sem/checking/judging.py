@@ -237,14 +237,14 @@ def _judge_registration(pairs: Pairs, options: DataOptions) -> list[Finding]:
             for place, shift in shifted.items()
         ]
     for place, pair in pairs.items():
-        lengths = [tile.shift.length for tile in pair.confident]
-        if place in found and place not in shifted and len(lengths) >= 4 and np.median(lengths) > LONGEST_SHIFT:
+        length = pair.median_length()
+        if place in found and place not in shifted and length is not None and length > LONGEST_SHIFT:
             findings.append(
                 Finding(
                     "warning",
                     "distorted",
                     str(place),
-                    f"half of the tiles lie more than {np.median(lengths):.1f} pixels beside the SEM, each in its own "
+                    f"half of the tiles lie more than {length:.1f} pixels beside the SEM, each in its own "
                     "direction: stretched, rotated or bent",
                     "Register this slice again, with an affine or elastic transform.",
                 )

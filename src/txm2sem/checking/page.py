@@ -124,9 +124,9 @@ def _registration(measures: Measures, pictures: Sequence[str]) -> str:
 
 
 def _registration_row(pair: PairMeasures) -> tuple[str, ...]:
-    lengths = sorted(tile.shift.length for tile in pair.confident)
-    middle = f"{lengths[len(lengths) // 2]:.2f}" if len(lengths) >= 4 else "–"
-    clear = f"{len(lengths)} of {len(pair.tiles)}"
+    length = pair.median_length()
+    middle = "–" if length is None else f"{length:.2f}"
+    clear = f"{len(pair.confident)} of {len(pair.tiles)}"
     whole = pair.whole
     if whole is None or not whole.confident:
         return ("not clear", "–", middle, clear, f"{pair.correlation:.2f}")

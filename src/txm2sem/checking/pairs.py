@@ -39,6 +39,10 @@ MIN_WHOLE = 0.9
 """... and for its spectra, where the rest is filled in."""
 
 
+MIN_CONFIDENT = 4
+"""Tiles with a clear displacement that tell how a slice is distorted, at least."""
+
+
 @dataclass(frozen=True)
 class TileShift:
     """Displacement of the TXM against the SEM in one tile with the centre (row, column) [pixels]."""
@@ -80,6 +84,11 @@ class PairMeasures:
     def confident(self) -> list[TileShift]:
         """The tiles whose displacement can be trusted."""
         return [tile for tile in self.tiles if tile.shift.confident]
+
+    def median_length(self) -> float | None:
+        """Return the median length of these displacements [pixels]; None where there are too few."""
+        lengths = [tile.shift.length for tile in self.confident]
+        return float(np.median(lengths)) if len(lengths) >= MIN_CONFIDENT else None
 
     def sharpness(self) -> tuple[float, float] | None:
         """Return the mean frequency of the power of TXM and SEM [cycles per pixel]; None where there are no spectra."""

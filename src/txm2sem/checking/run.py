@@ -92,7 +92,8 @@ def check_data_root(
         progress: is told how far the work is.
 
     Raises:
-        UserError: there is no data root, or the report cannot be written. Whatever is wrong with the data is a finding.
+        UserError: there is no data root, a slice is changed meanwhile, or the report cannot be written. Whatever else
+            is wrong with the data is a finding.
     """
     dataroot, options = Path(dataroot), options or DataOptions()
     tell = progress or (lambda done, task: None)
@@ -179,7 +180,11 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
 
     @lru_cache(maxsize=KEPT_SLICES)
     def load_slice(place: Place) -> dict[ImageName, Pixels]:
-        pixels = shifted(read_slice(sources, place)[0], options)
+        unshifted, faults = read_slice(sources, place)
+        new = [fault.text for fault in faults if fault not in findings]
+        if new:
+            raise UserError(f"slice {place} was changed while it was checked: {new[0]}; check again")
+        pixels = shifted(unshifted, options)
         valid = inner(pixels.valid())
         return {name: (image, valid) for name, image in pixels.images.items()}
 

@@ -44,10 +44,9 @@ def _pair(pair: PairMeasures | None) -> dict[str, Any] | None:
         "correlation": pair.correlation,
         "correlation_error": pair.correlation_error,
         "displacement": _displacement(pair.whole),
+        "tiles": len(pair.tiles),
         "confident_tiles": len(pair.confident),
-        "tiles": [
-            {"row": tile.row, "column": tile.column, "displacement": _displacement(tile.shift)} for tile in pair.tiles
-        ],
+        "median_length": pair.median_length(),
         "mean_frequency": pair.sharpness(),
         "charge_contrast": pair.charge_contrast,
         "phase_contrast": pair.phase_contrast,

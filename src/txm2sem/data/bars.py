@@ -94,7 +94,7 @@ def check_bars(slices: AlignedSlices) -> list[str]:
     """Look for data bars in a few SEM slices that are to be learned from, or scored.
 
     Returns:
-        what was found, for the console, where it is not in all of them.
+        notes on what was found, where it is not in all of them.
 
     Raises:
         UserError: all of them, two or more, have the same one.
@@ -111,7 +111,7 @@ def check_bars(slices: AlignedSlices) -> list[str]:
             f"which would be learned and scored: {remedy}"
         )
     number = numbers[0]
-    return [f"note: {bars[number]} of slice {number} in {slices.sem.folder} seem to be a data bar: {remedy}"]
+    return [f"{bars[number]} of slice {number} in {slices.sem.folder} seem to be a data bar: {remedy}"]
 
 
 def bars_of(stack: TiffSlices) -> dict[int, DataBar | None]:

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from tifffile import COMPRESSION, RESUNIT, TiffFile, TiffPage, imwrite
 from tifffile import TIFF as FORMAT
 
-from txm2sem.data.files import check_is_file
+from txm2sem.data.files import check_is_file, readable
 from txm2sem.data.pixels import check_finite
 from txm2sem.data.png import open_png
-from txm2sem.data.readers.base import readable
 from txm2sem.data.readers.tiff_steps import resolution, voxel_steps
 from txm2sem.data.readers.voxel_size import is_plausible
 from txm2sem.data.stacks import SliceCache, TiffSlices
-from txm2sem.data.tiff import NO_DATA_TAG, open_tiff, page_pixels, readable_tiff, single_page
+from txm2sem.data.tiff import NO_DATA_TAG, open_tiff, page_pixels, single_page
 from txm2sem.errors import UserError, listed
 from txm2sem.files import write_whole
 
@@ -166,7 +165,7 @@ def kept_of(path: Path) -> Kept:
     Raises:
         UserError: the file is damaged, or not a single grey image.
     """
-    with readable_tiff(path), open_tiff(path) as file:
+    with readable(path, "a TIFF image"), open_tiff(path) as file:
         page = file.pages.first
         pixels = page_pixels(path, page)
         # What is said in words of a turned image may be its shape and sizes along x and y.
@@ -206,7 +205,7 @@ def write_image(path: Path, image: NDArray[Any], kept: Kept) -> None:
 
 
 def _open_tiff(path: Path) -> GreyImage:
-    with readable_tiff(path), open_tiff(path) as file:
+    with readable(path, "a TIFF image"), open_tiff(path) as file:
         page = single_page(path, file, f"one 2-D image in a file. {_volume_hint(path)}")
         pixel_size = _said_size(path, file, turned=page_pixels(path, page).turned)
     header = TiffSlices({0: path}, cache=_LATEST)

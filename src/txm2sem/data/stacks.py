@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.files import check_is_file
+from txm2sem.data.files import check_is_file, readable
 from txm2sem.data.pixels import Pixels, check_finite
-from txm2sem.data.tiff import check_stored, open_tiff, page_pixels, readable_tiff, single_page
+from txm2sem.data.tiff import check_stored, open_tiff, page_pixels, single_page
 from txm2sem.errors import UserError, listed
 
 CACHE_BYTES = 2 * 1024**3
@@ -146,14 +146,17 @@ class TiffSlices:
             columns: which columns.
 
         Raises:
-            UserError: the file cannot be decoded.
+            UserError: the file cannot be decoded, or is not what it was when it was opened.
         """
         part = np.array(self._whole(index)[rows, columns], dtype=self.dtype)
         return self._headers[index].pixels.grey(part)
 
     def _whole(self, index: int) -> NDArray[Any]:
         cache = _CACHE if self._own_cache is None else self._own_cache
-        return cache.get(self._headers[index])
+        header = self._headers[index]
+        if header.offset is not None:
+            header.check_unchanged()
+        return cache.get(header)
 
     def stamps(self) -> list[tuple[str, int, int]]:
         """Return the name, the size [bytes] and the time of the last change [ns] of each file, as it was opened."""
@@ -237,9 +240,24 @@ class _Header:
             return CACHE_BYTES // MEMORY_MAPS
         return math.prod(self.pixels.shape) * self.pixels.dtype.itemsize
 
+    def check_unchanged(self) -> None:
+        """Check that the file is as it was opened. To read from the map of one that has been cut ends the process.
+
+        Raises:
+            UserError: it is not.
+        """
+        with readable(self.path, "a TIFF image"):
+            status = self.path.stat()
+        if (status.st_size, status.st_mtime_ns) != (self.size, self.modified):
+            raise UserError(
+                f"{self.path} has been changed while it was in use: expected {self.size} bytes, as it was opened, "
+                f"found {status.st_size}, or the same number of a later time; leave it as it was, or start again"
+            )
+
     def load(self) -> NDArray[Any]:
         """Map or decode all pixels: values as stored, with the first row above."""
-        with readable_tiff(self.path):
+        self.check_unchanged()
+        with readable(self.path, "a TIFF image"):
             if self.offset is not None:
                 mapped = np.memmap(self.path, self.stored, "r", self.offset, self.pixels.stored_shape)
                 return self.pixels.upright(np.asarray(mapped))
@@ -279,7 +297,7 @@ _CACHE = SliceCache(CACHE_BYTES)
 
 
 def _read_header(path: Path, mask: bool) -> _Header:
-    with readable_tiff(path), open_tiff(path) as file:
+    with readable(path, "a TIFF image"), open_tiff(path) as file:
         page = single_page(path, file, "one slice per file: save each page as its own file")
         pixels = page_pixels(path, page, mask=mask)
         status = path.stat()

@@ -10,8 +10,6 @@ from __future__ import annotations
 import logging
 import math
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,19 +46,6 @@ NO_DATA_TAG = 42113
 
 # What it has to say on damaged files is found here, too, and said in plain words.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-
-
-@contextmanager
-def readable_tiff(path: Path) -> Iterator[None]:
-    """Turn whatever tifffile and its codecs raise on a damaged file into a UserError."""
-    try:
-        yield
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # they raise nearly anything
-        raise UserError(
-            f"{path} cannot be read as a TIFF image ({error}); it may be damaged or incomplete: copy or export it again"
-        ) from error
 
 
 def open_tiff(path: Path) -> TiffFile:

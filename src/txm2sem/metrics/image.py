@@ -12,6 +12,7 @@ from scipy.ndimage import binary_erosion, gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from txm2sem.arrays import mask_array
+from txm2sem.errors import UserError
 
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -74,10 +75,13 @@ def ssim(prediction: NDArray[np.uint8], target: NDArray[np.uint8], valid: NDArra
         target: (H, W).
         valid: pixels that count (H, W); then the mean is taken over the windows that lie in them whole. Not a number
             where there is none.
+
+    Raises:
+        UserError: the images have no room for a window.
     """
+    mean, similarities = _similarities(prediction, target)
     if valid is None:
-        return float(structural_similarity(target, prediction, data_range=255))
-    _, similarities = structural_similarity(target, prediction, data_range=255, full=True)
+        return mean
     return _mean(similarities, _windows(mask_array(valid, target.shape), SSIM_WINDOW))
 
 
@@ -135,7 +139,7 @@ def similarity(
     """
     valid = mask_array(valid, target.shape)
     regions = {name: mask_array(region, target.shape) for name, region in regions.items()}
-    _, similarities = structural_similarity(target, prediction, data_range=255, full=True)
+    _, similarities = _similarities(prediction, target)
     windows = _windows(valid, SSIM_WINDOW)
     inside = {name: region & valid for name, region in regions.items()}
     large = {name: region for name, region in inside.items() if np.count_nonzero(region) >= MIN_REGION}
@@ -221,6 +225,17 @@ def _windows(valid: Mask, side: int) -> Mask:
     rows: Mask = binary_erosion(valid, np.ones((side, 1)), border_value=0)
     windows: Mask = binary_erosion(rows, np.ones((1, side)), border_value=0)
     return windows
+
+
+def _similarities(prediction: Bytes, target: Bytes) -> tuple[float, NDArray[np.float64]]:
+    """Return the structural similarity of two images (H, W), and that around each pixel, (H, W)."""
+    if min(target.shape) < SSIM_WINDOW:
+        raise UserError(
+            f"images of {target.shape[0]} x {target.shape[1]} pixels have no structural similarity; expected "
+            f"{SSIM_WINDOW} x {SSIM_WINDOW} at least: pass a larger --patch_size, or --crop_size"
+        )
+    mean, similarities = structural_similarity(target, prediction, data_range=255, full=True)
+    return float(mean), similarities
 
 
 def _mean(values: NDArray[np.float64], weights: NDArray[Any]) -> float:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFile
 
+from txm2sem.data.files import readable
 from txm2sem.data.readers import VolumeInput, open_volume
-from txm2sem.data.readers.base import StoredVolume, readable
+from txm2sem.data.readers.base import StoredVolume
 from txm2sem.data.readers.ome_zarr import ZarrVolume, display_settings, is_zarr, level_paths
 from txm2sem.data.readers.tiff_stack import TiffStackVolume
 from txm2sem.errors import UserError

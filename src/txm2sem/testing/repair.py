@@ -22,6 +22,7 @@ from txm2sem.data import (
     resolve_ranges,
     to_uint8,
 )
+from txm2sem.data.bars import check_bars
 from txm2sem.data.repair import SEM_CHANNEL
 from txm2sem.figures.overview import (
     OverviewRow,
@@ -110,7 +111,7 @@ def test_repair(command: TestCommand) -> TestReport:
     patches = RepairEvaluationPatches(slices, data)
     if command.test.ntest:
         patches.locations = patches.locations[: command.test.ntest]
-    notes = notes_on_statistics(command)
+    notes = [*notes_on_statistics(command), *check_bars(slices)]
     if data.ignore_charged:
         notes.append("scores are over pixels that were uncharged and not 0 in TXM and SEM (--ignore_charged)")
     constant = None

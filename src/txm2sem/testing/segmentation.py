@@ -11,6 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, to_uint8
+from txm2sem.data.bars import check_bars
 from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
@@ -56,6 +57,7 @@ def test_segmentation(command: TestCommand) -> TestReport:
     notes = [*notes_on_statistics(command), *notes_on_input(command)]
     predictor = load_model(command, bounded=False).predictor
     slices = AlignedSlices.open(command.run.dataroot, command.test.phase, command.data)
+    notes += check_bars(slices)
     data = resolve_ranges(command.data, slices)
     see = input_of(command, data)
     patches = SegmentationEvaluationPatches(slices, data)

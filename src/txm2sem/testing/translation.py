@@ -16,6 +16,7 @@ from txm2sem.data import (
     resolve_ranges,
     size_option,
 )
+from txm2sem.data.bars import check_bars
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.figures.overview import draw_overview, rows_to_show, save_figure
@@ -62,7 +63,7 @@ def test_translation(command: TestCommand) -> TestReport:
     predictor, trust = model.predictor, open_trust(command, model)
     slices = AlignedSlices.open(command.run.dataroot, command.test.phase, limited(command))
     data = resolve_ranges(limited(command), slices)
-    notes = [*notes_on_statistics(command), *model.notes]
+    notes = [*notes_on_statistics(command), *model.notes, *check_bars(slices)]
     trivial: dict[str, LinearFit] = {}
     phases = None
     if has_split(command.run.dataroot, "train"):

@@ -60,8 +60,8 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
     check_memory(command.model)
     training = AlignedSlices.open(command.run.dataroot, command.sampling.phase, command.data)
     validation = AlignedSlices.open(command.run.dataroot, "val", command.data)
-    for note in check_bars(training):
-        echo(note)
+    for note in [*check_bars(training), *check_bars(validation)]:
+        echo(f"note: {note}")
     model = MODELS[command.model.model]
     command = model.resolve(command, training)
     module = model(command, clock)

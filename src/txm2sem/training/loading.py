@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 from collections.abc import Iterator
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
+from weakref import WeakSet
 
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -12,6 +16,9 @@ from torch.utils.data import DataLoader
 from txm2sem.errors import UserError
 
 Batch = dict[str, Tensor]
+
+_PROCESSES: WeakSet[BaseProcess] = WeakSet()
+"""Those that load for this one."""
 
 
 class LoadingError(UserError):
@@ -30,8 +37,9 @@ class PatchLoader(DataLoader[Batch]):
     """
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        handler = signal.getsignal(signal.SIGCHLD)
+        handler, others = signal.getsignal(signal.SIGCHLD), active_children()
         batches = super().__iter__()
+        _PROCESSES.update(process for process in active_children() if process not in others)
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGCHLD, handler)
         while True:
@@ -58,3 +66,10 @@ def ignore_signals(number: int) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+@atexit.register
+def _end_processes() -> None:
+    """End what still loads at the end of the program, which would wait for it: it ignores what asks it to end."""
+    for process in list(_PROCESSES):
+        process.kill()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from txm2sem.errors import UserError
 from txm2sem.model.model import Model
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import receptive_field
-from txm2sem.options import GreyMatching, TranslateCommand, run_name
+from txm2sem.options import TranslateCommand, run_name
 from txm2sem.resolving import of_shipped_model, resolve
 from txm2sem.runs import SHIPPED_MODELS, RunPaths
 from txm2sem.tiling import Tiling
@@ -102,8 +102,6 @@ class ImageTranslator:
         self, measured: Sequence[NDArray[Any]], where: str, trained: GreyRange, paths: RunPaths
     ) -> ContrastMatch | None:
         asked = self.command.translate.grey
-        if asked not in get_args(GreyMatching):
-            raise UserError(f"--grey {asked}: expected one of {', '.join(get_args(GreyMatching))}")
         if asked == "match" or (asked == "auto" and self.is_shipped):
             here = measure_contrast(measured, where)
             return ContrastMatch(here, training_contrast(self.command, paths), trained)

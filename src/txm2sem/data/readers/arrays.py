@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.readers.base import StoredVolume, readable, stamp
+from txm2sem.data.files import readable
+from txm2sem.data.readers.base import StoredVolume, stamp
 from txm2sem.errors import UserError
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

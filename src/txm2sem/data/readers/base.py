@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.errors import UserError
-
 CACHE_BYTES = 128 * 1024**2
 """Memory that the decoded pages or chunks of one volume may take in a process [bytes]. A volume is read once, block by
 block, so this need only hold what two neighbouring blocks share."""
-
-
-MOST_WORDS = 300
-"""Characters of what a library says that are shown."""
 
 
 @dataclass(frozen=True)
@@ -92,48 +84,6 @@ class StoredVolume(ABC):
     def place(self, index: int) -> str:
         """Return where the part at `index` of the first axis is: its file, or a name for it."""
         return self.name
-
-
-@contextmanager
-def readable(path: Path | str, kind: str) -> Iterator[None]:
-    """Turn whatever a format's library raises on a file into a UserError; `kind` says what was expected."""
-    try:
-        yield
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # a damaged file makes the libraries and their many codecs raise nearly anything
-        raise UserError(f"{path} cannot be read as {kind} {explained(error)}") from error
-
-
-_REMEDIES = {
-    "unable to lock file, errno = 11,": "another program writes into it: close it there, then run again",
-    "unable to lock file": (
-        "its disk has no locks: set HDF5_USE_FILE_LOCKING=FALSE while no program writes into it, then run again"
-    ),
-    "already open for write": (
-        "a program writes into it, or has ended without closing it: wait for its end, or run h5clear -s on a copy"
-    ),
-    "codec not available": "install the codec, or write it anew with zstd, gzip or without compression",
-    "Unknown codec": "install the codec, or write it anew with zstd, gzip or without compression",
-    "'zarr_format'": "write it anew as Zarr 2 or 3",
-}
-"""What the user can do, by what the libraries say where nothing is damaged."""
-
-
-def explained(error: Exception) -> str:
-    """Return what a format's library says of an error, in brackets, and what the user can do about it."""
-    return f"({' '.join(str(error).split())[:MOST_WORDS]}); {_remedy(error)}"
-
-
-def _remedy(error: Exception) -> str:
-    for mark, words in _REMEDIES.items():
-        if mark in str(error):
-            return words
-    if isinstance(error, PermissionError):
-        return "permit reading it"
-    if isinstance(error, OSError) and error.errno is not None:
-        return "it is as the system says: put that right, then run again"
-    return "it may be damaged or incomplete: copy or export it again"
 
 
 def stamp(path: Path) -> str:

@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.data.files import readable
 from txm2sem.data.readers.attributes import no_data, without_sign
-from txm2sem.data.readers.base import Absent, StoredVolume, readable
+from txm2sem.data.readers.base import Absent, StoredVolume
 from txm2sem.data.readers.datasets import describe_datasets, only_dataset
 from txm2sem.data.readers.hdf5_files import Hdf5Files
 from txm2sem.data.readers.hdf5_layouts import is_coarser, layout_of, nexus_signals

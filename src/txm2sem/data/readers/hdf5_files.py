@@ -7,8 +7,9 @@ from pathlib import Path, PurePath
 
 import h5py
 
+from txm2sem.data.files import readable
 from txm2sem.data.readers.axes import three_axes
-from txm2sem.data.readers.base import CACHE_BYTES, readable, stamp
+from txm2sem.data.readers.base import CACHE_BYTES, stamp
 from txm2sem.errors import UserError
 
 MOST_LINKS = 16

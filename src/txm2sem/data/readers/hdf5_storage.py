@@ -13,7 +13,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.readers.base import Absent, readable
+from txm2sem.data.files import readable
+from txm2sem.data.readers.base import Absent
 from txm2sem.data.readers.chunks import absent_chunks, as_positions, check_chunks
 from txm2sem.data.readers.hdf5_files import MOST_LINKS, Hdf5Files
 from txm2sem.errors import UserError

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from yaozarrs import v04, v05
 
+from txm2sem.data.files import readable
 from txm2sem.data.readers.attributes import attribute_labels, is_unsigned, no_data, texts, without_sign
 from txm2sem.data.readers.axes import labelled_axes, three_axes
-from txm2sem.data.readers.base import Absent, StoredVolume, readable
+from txm2sem.data.readers.base import Absent, StoredVolume
 from txm2sem.data.readers.coordinates import MOST_COORDINATES, NOWHERE, Along, agreed, grid_of, in_nanometres
 from txm2sem.data.readers.datasets import describe_datasets, only_dataset
 from txm2sem.data.readers.zarr_chunks import PlainFiles, absent_parts

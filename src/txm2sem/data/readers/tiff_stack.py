@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
+from txm2sem.data.files import readable
 from txm2sem.data.pixels import ORIENTATION_TAG, Pixels
 from txm2sem.data.readers.base import stamp
 from txm2sem.data.readers.paged import DecodedVolume
@@ -23,7 +24,6 @@ from txm2sem.data.tiff import (
     check_stored,
     open_tiff,
     page_pixels,
-    readable_tiff,
 )
 from txm2sem.errors import UserError
 
@@ -52,7 +52,7 @@ class TiffStackVolume(DecodedVolume):
     kind = "TIFF stack"
 
     def __init__(self, path: Path) -> None:
-        with readable_tiff(path):
+        with readable(path, "a TIFF image"):
             file = open_tiff(path)
             weakref.finalize(self, file.close)
             self._stamp = stamp(path)

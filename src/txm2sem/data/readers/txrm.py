@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.readers.base import readable, stamp
+from txm2sem.data.files import readable
+from txm2sem.data.readers.base import stamp
 from txm2sem.data.readers.paged import DecodedVolume
 from txm2sem.data.readers.units import nanometres
 from txm2sem.errors import UserError

@@ -10,9 +10,10 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.data.files import explained
 from txm2sem.data.pixels import GREY_DTYPES, are_grey, described
 from txm2sem.data.readers.axes import extent, find_axes
-from txm2sem.data.readers.base import StoredVolume, explained
+from txm2sem.data.readers.base import StoredVolume
 from txm2sem.data.readers.roi import parse_roi
 from txm2sem.data.readers.voxel_size import VoxelSize, check_voxel_size, stored_voxel_size
 from txm2sem.errors import UserError

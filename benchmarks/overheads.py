@@ -28,10 +28,10 @@ from torch.utils.data import DataLoader
 from txm2sem.data import AlignedSlices, EpochSampler, EvaluationPatches
 from txm2sem.data.datasets import TrainingPatches
 from txm2sem.options import TrainCommand, override
-from txm2sem.scores.card import Scorecard
-from txm2sem.scores.document import scores_json
-from txm2sem.scores.evaluation import Evaluation, fit_trivial_predictions
-from txm2sem.scores.phases import fit_phases
+from txm2sem.scoring.card import Scorecard
+from txm2sem.scoring.document import scores_document
+from txm2sem.scoring.evaluation import Evaluation, fit_trivial_predictions
+from txm2sem.scoring.phases import fit_phases
 from txm2sem.testing.scores import perceptual_or_none
 
 SIDE, SLICES, PATCH = 2048, 6, 128
@@ -115,7 +115,7 @@ def scoring_seconds(slices: AlignedSlices, command: TrainCommand, *, full: bool)
                 predictions = {"model": result.prediction, **result.trivial}
                 card.add(patches.locations[result.index].slice_index, predictions, result.target, result.usable)
         if full:
-            scores_json(card.summary(), {}, [])
+            scores_document(card.summary(), {}, [])
 
     return median_seconds(score)
 

@@ -42,7 +42,7 @@ from txm2sem.metrics import power_spectrum, psnr
 from txm2sem.model import Predictor
 from txm2sem.options import RepairCommand, run_name
 from txm2sem.runs import RunPaths
-from txm2sem.testing.repair import KRIGING, TELEA, TELEA_WITHOUT_BLACK, RepairScores, kriged, repair_table
+from txm2sem.testing.repair import KRIGING, TELEA, TELEA_WITHOUT_BLACK, RepairScores, kriged, repair_means
 
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -78,7 +78,7 @@ def main(words: list[str]) -> int:
             print(
                 f"`{repaired}` repaired, `{scored}` scored: {count} patches, {share:.1%} of them; mean ± standard error"
             )
-            print(repair_table(scores), end="\n\n")
+            print(repair_means(scores, "all pixels").tables(), end="\n\n")
         print("power inside the painted regions beside that of the surroundings [dB], by frequency [cycles per pixel]")
         print("\n".join(spectra(arguments.data, models)))
         if arguments.figure:

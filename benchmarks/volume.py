@@ -24,8 +24,8 @@ import torch
 
 from txm2sem.networks import build_generator, initialise
 from txm2sem.options import ModelOptions, PhantomOptions
-from txm2sem.phantom import render_phantom
-from txm2sem.phantom.write import to_levels
+from txm2sem.phantoms import render_phantom
+from txm2sem.phantoms.write import to_levels
 
 MODEL = ModelOptions(model="srgan", netG="sr_resnet_9blocks", ngf=32, norm="batch", downsample_factor=4)
 BLOCK = 256
@@ -85,7 +85,7 @@ def translate(folder: Path, slices: int, side: int) -> dict[str, float]:
     seconds = time.perf_counter() - started
     # Of the largest child so far: the deeper volume comes last.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    scores = json.loads((folder / f"{output}_report.json").read_text())["scores"]
+    scores = json.loads((folder / f"{output}.ome.zarr_report.json").read_text())["scores"]
     return {
         "slices": slices,
         "seconds": seconds,

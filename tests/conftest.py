@@ -40,4 +40,4 @@ def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_perceptual_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the perceptual distance out of scorecards, as where its weights are not installed."""
-    monkeypatch.setattr("txm2sem.scores.perceptual.find_spec", lambda name: None)
+    monkeypatch.setattr("txm2sem.scoring.perceptual.find_spec", lambda name: None)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from txm2sem.files import write_text
+from txm2sem.files import json_text, write_text
 from txm2sem.metrics import Continuity
 from txm2sem.options import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.runs import RunPaths, options_text, write_options
-from txm2sem.scores.card import scorecard
-from txm2sem.scores.continuity import PREDICTION, TRUTH, TXM, continuity_values
-from txm2sem.scores.document import scores_csv, scores_json
-from txm2sem.scores.phases import Phases
+from txm2sem.scoring.card import scorecard
+from txm2sem.scoring.continuity import PREDICTION, TRUTH, TXM, continuity_values
+from txm2sem.scoring.document import scores_csv, scores_document
+from txm2sem.scoring.phases import Phases
 
 PATCHES, SIDE = 14, 32
 
@@ -69,7 +69,7 @@ def write_test(paths: RunPaths, noise: float) -> None:
     phases = Phases((1, 0, 2), (90.0, 150.0), 0.0, 0.9)
     scores = scorecard(kinds, sem, slices=slices, phases=phases)
     about = {"model": paths.name, "epoch": "latest", "split": "test"}
-    write_text(paths.scores(".json"), scores_json(scores, about, ["a note"]))
+    write_text(paths.scores(".json"), json_text(scores_document(scores, about, ["a note"])))
     write_text(paths.scores(".csv"), scores_csv(scores))
     write_text(paths.evaluation, "(epoch: latest) PSNR=20.0±0.1, SSIM=0.5±0.01\n")
 

@@ -12,11 +12,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 
 LAYERS = [
     {"errors", "options", "arrays", "files", "drafts", "quantities"},
-    {"networks", "objectives", "metrics", "phantom", "devices", "tiling"},
+    {"networks", "objectives", "metrics", "phantoms", "devices", "tiling"},
     {"data", "runs", "resolving", "checkpoints", "details", "commands", "logs", "results", "pages"},
-    {"model", "scores", "trust", "filling", "figures"},
+    {"model", "scoring", "trust", "filling", "figures"},
     {"training", "testing", "applying", "repairing", "checking", "reporting"},
-    {"cli"},
+    {"cli", "api"},
 ]
 PURE, VERBS = LAYERS[1], LAYERS[4]
 

@@ -1,5 +1,49 @@
-"""Predict FIB-SEM images from transmission X-ray microscopy (TXM), learned from a few aligned slices."""
+"""Predict FIB-SEM images from transmission X-ray microscopy (TXM), learned from a few aligned slices.
 
+The calls of `txm2sem.api` are here, too, imported when they are first used: they take libraries that are slow to load.
+"""
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from txm2sem.api import (
+        Run,
+        TrainedModel,
+        Trusted,
+        check,
+        compare,
+        load,
+        open_volume,
+        phantom,
+        repair,
+        scores,
+        train,
+    )
 
 __version__ = version("txm2sem")
+
+__all__ = [
+    "Run",
+    "TrainedModel",
+    "Trusted",
+    "check",
+    "compare",
+    "load",
+    "open_volume",
+    "phantom",
+    "repair",
+    "scores",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("txm2sem.api"), name)
+    raise AttributeError(f"module 'txm2sem' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -10,27 +11,51 @@ from numpy.typing import NDArray
 
 from txm2sem.errors import UserError
 
+ARRAYS = ("numpy", "zarr", "h5py", "dask", "torch")
+"""Libraries whose arrays are taken."""
 
-def plain_array(array: object, name: str) -> NDArray[Any]:
-    """Return an array of NumPy, in the byte order of the machine; what is masked (`numpy.ma`) is 0: not imaged.
 
-    Arrays of other libraries, and lists, are refused: some have axes in another order, or read what is not stored as 0.
+def plain_array(array: Any, name: str) -> NDArray[Any]:
+    """Return an array, whole, as one of NumPy, in the byte order of the machine.
 
     Args:
-        array: what was passed.
+        array: of one of the libraries `ARRAYS`.
         name: of it, for errors.
 
     Raises:
-        UserError: it is no array of NumPy.
+        UserError: it is of another library, a list or a masked array, holds objects, or is not stored in full.
     """
-    if not isinstance(array, np.ndarray):
+    if isinstance(array, np.ma.MaskedArray):
+        raise UserError(
+            f"{name} is a masked array; expected grey values, with 0 where nothing was imaged, or truth values: pass "
+            "array.filled(0), or array.filled(False)"
+        )
+    library = type(array).__module__.partition(".")[0]
+    if library not in ARRAYS or not hasattr(array, "shape"):
         kind = f"{type(array).__module__}.{type(array).__qualname__}".removeprefix("builtins.")
         raise UserError(
-            f"{name} is a {kind}; expected a NumPy array, such as np.asarray makes of it: convert it, and see that its "
-            "axes are in the right order"
+            f"{name} is a {kind}; expected an array of {', '.join(ARRAYS)}: convert it, and see that its axes are in "
+            "the right order"
         )
-    plain = array.filled(0) if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "buif" else array
-    return np.asarray(plain, plain.dtype.newbyteorder("="))
+    missing = _chunks_missing(array, library)
+    if missing:
+        raise UserError(
+            f"{name} is not stored in full: {missing} of its chunks are absent, and {library} reads them as 0, which "
+            "is not imaged; copy it again, or pass array[...] where that is what they are"
+        )
+    plain = np.asarray(array.detach().cpu() if library == "torch" else array)
+    if plain.dtype.hasobject:
+        raise UserError(f"{name} holds Python objects; expected numbers: convert it")
+    return plain.astype(plain.dtype.newbyteorder("="), copy=False)
+
+
+def _chunks_missing(array: Any, library: str) -> int:
+    if library == "zarr":
+        return int(array.nchunks - array.nchunks_initialized)
+    if library == "h5py" and array.chunks:
+        chunks = zip(array.shape, array.chunks, strict=True)
+        return int(math.prod(-(-side // chunk) for side, chunk in chunks) - array.id.get_num_chunks())
+    return 0
 
 
 def grey_array(
@@ -78,10 +103,8 @@ def mask_array(mask: object, shape: tuple[int, ...], name: str = "the mask") -> 
         name: of it, for errors.
 
     Raises:
-        UserError: it is no array of NumPy of that shape, has values that are no real numbers, or is masked itself.
+        UserError: it is no array of that shape, or has values that are no real numbers.
     """
-    if isinstance(mask, np.ma.MaskedArray) and mask.mask.any():
-        raise UserError(f"{name} is masked itself in places; expected to know of each whether it counts: fill it")
     plain = plain_array(mask, name)
     if plain.shape != shape or plain.dtype.kind not in "buif":
         raise UserError(f"{name} is {plain.shape} of {plain.dtype}; expected {shape} of truth values or numbers")

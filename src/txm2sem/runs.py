@@ -280,7 +280,13 @@ class VolumePaths:
 
     def report(self, suffix: str) -> Path:
         """Return the report on the volume, beside it: `.txt` for people, `.json` for programs, `.png` to look at."""
-        return self.output.with_name(f"{self.output.name[: -len(self.suffix)]}_report{suffix}")
+        return report_of(self.output, suffix)
+
+    @property
+    def known_report(self) -> Path:
+        """The `.json` of the report that there is: earlier versions left the format out of its name."""
+        earlier = self.output.with_name(f"{self.output.name[: -len(self.suffix)]}_report.json")
+        return earlier if earlier.exists() and not self.report(".json").exists() else self.report(".json")
 
     def growing_report(self, suffix: str) -> Path:
         """Return where the report is until the volume is whole."""
@@ -307,7 +313,12 @@ class ImagePaths:
     @property
     def picture(self) -> Path:
         """The picture of the translation, beside the output."""
-        return self.output.with_name(f"{self.output.name if self.folder else self.output.stem}_report.png")
+        return report_of(self.output, ".png")
+
+
+def report_of(output: Path, suffix: str) -> Path:
+    """Return the report beside an output; outputs of one name in several formats have one each."""
+    return output.with_name(f"{output.name}_report{suffix}")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter, rotate, shift
 from txm2sem.checking import CheckReport, Finding, check_data_root
 from txm2sem.errors import UserError
 from txm2sem.options import DataOptions, PhantomOptions
-from txm2sem.phantom import write_phantom
+from txm2sem.phantoms import write_phantom
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")  # tests/cli/test_check.py looks at them
 

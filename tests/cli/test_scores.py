@@ -71,7 +71,7 @@ def test_whole_slices(trained: Program) -> None:
 def test_without_the_weights_the_perceptual_distance_is_left_out(
     trained: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("txm2sem.scores.perceptual.find_spec", lambda name: None)
+    monkeypatch.setattr("txm2sem.scoring.perceptual.find_spec", lambda name: None)
     outcome = trained("test --name run")
     assert "perceptual" not in scores_of(outcome)["similarity"]["model run"]["all"]
     assert "pip install txm2sem[perceptual]" in outcome.out

@@ -36,7 +36,7 @@ def test_an_image_is_translated_before_any_training(program: Program) -> None:
     write_slice(Path("txm.tif"), txm(), resolution=(2e5, 2e5), resolutionunit=3)
     outcome = program("translate txm.tif predicted.tif")
     assert outcome.status == 0, outcome.err
-    for words in ("output:  predicted.tif", "picture: predicted_report.png", "MODEL_CARD.md", "brought to"):
+    for words in ("output:  predicted.tif", "picture: predicted.tif_report.png", "MODEL_CARD.md", "brought to"):
         assert words in outcome.out
     predicted = tifffile.imread("predicted.tif")
     assert (predicted.shape, str(predicted.dtype)) == ((70, 90), "uint8")
@@ -46,10 +46,10 @@ def test_an_image_is_translated_before_any_training(program: Program) -> None:
     with tifffile.TiffFile("predicted.tif") as file:
         page: Any = file.pages.first
         assert (page.resolution, int(page.resolutionunit)) == ((2e5, 2e5), 3)
-    with Image.open("predicted_report.png") as picture:
+    with Image.open("predicted.tif_report.png") as picture:
         assert picture.width > 800
         assert len(np.unique(np.asarray(picture))) > 50
-    assert sorted(path.name for path in Path().iterdir()) == ["predicted.tif", "predicted_report.png", "txm.tif"]
+    assert sorted(path.name for path in Path().iterdir()) == ["predicted.tif", "predicted.tif_report.png", "txm.tif"]
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_a_command_line_that_is_not_understood_has_status_2(program: Program, wo
     assert expected in outcome.err
 
 
-@pytest.mark.parametrize("there", ["out.tif", "out_report.png"])
+@pytest.mark.parametrize("there", ["out.tif", "out.tif_report.png"])
 def test_nothing_is_overwritten(program: Program, there: str) -> None:
     _write("txm.tif", txm())
     Path(there).write_text("mine")

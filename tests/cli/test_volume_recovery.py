@@ -84,7 +84,7 @@ def test_a_killed_translation_goes_on_and_ends_with_the_same_voxels(killed: Prog
     assert f"{7 - len(done)} of them missing" in resumed.out
     killed(f"volume scan whole.ome.zarr {NETWORK} {SIZE}")
     np.testing.assert_array_equal(voxels("out.ome.zarr"), voxels("whole.ome.zarr"))
-    scores = [json.loads(Path(f"{name}_report.json").read_text())["scores"] for name in ("out", "whole")]
+    scores = [json.loads(Path(f"{name}.ome.zarr_report.json").read_text())["scores"] for name in ("out", "whole")]
     assert scores[0]["continuity"] == scores[1]["continuity"]
 
 

@@ -54,8 +54,8 @@ def test_a_tiff_stack_has_the_same_voxels_and_their_size(program: Program, scan:
 def test_the_report_has_continuity_and_a_picture_and_the_file_its_origin(program: Program, scan: Path) -> None:
     done = program("volume scan out.ome.zarr", IDENTITY, SIZE, "--truth scan")
     assert "ratio to TXM" in done.out
-    assert Path("out_report.png").stat().st_size > 10_000
-    report = json.loads(Path("out_report.json").read_text())
+    assert Path("out.ome.zarr_report.png").stat().st_size > 10_000
+    report = json.loads(Path("out.ome.zarr_report.json").read_text())
     continuity = report["scores"]["continuity"]
     assert continuity["prediction"] == continuity["txm"] == continuity["truth"]
     assert continuity["prediction"]["adjacent_difference_of_txm"] == 1
@@ -128,7 +128,7 @@ def test_what_is_not_stored_is_refused_or_said(program: Program, scan: Path) -> 
     assert (refused.status, "25.00%" in refused.err) == (1, True)
     done = program("volume txm.zarr out.ome.zarr", IDENTITY, SIZE, "--missing black")
     assert (done.status, "25.00%" in done.out) == (0, True)
-    assert json.loads(Path("out_report.json").read_text())["input_absent_share"] == 0.25
+    assert json.loads(Path("out.ome.zarr_report.json").read_text())["input_absent_share"] == 0.25
     expected = rock(SHAPE)
     expected[30:] = 0
     np.testing.assert_array_equal(voxels("out.ome.zarr"), expected)
@@ -227,10 +227,10 @@ def test_seams_are_measured_and_a_narrow_halo_shows_in_them(
     write_scan(rock((4, 240, 240)), "wide")
     cut_into_tiles(monkeypatch)
     assert program("volume wide exact.ome.zarr", NETWORK, SIZE).status == 0
-    scores = json.loads(Path("exact_report.json").read_text())["scores"]
+    scores = json.loads(Path("exact.ome.zarr_report.json").read_text())["scores"]
     assert scores["seams"]["across_z"] == pytest.approx(1, abs=1e-4)
     assert program("volume wide narrow.ome.zarr", NETWORK, SIZE, "--halo 0").status == 0
-    scores = json.loads(Path("narrow_report.json").read_text())["scores"]
+    scores = json.loads(Path("narrow.ome.zarr_report.json").read_text())["scores"]
     assert abs(scores["seams"]["across_z"] - 1) > 1e-4
 
 

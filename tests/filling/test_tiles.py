@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from txm2sem.data.pixels import to_dtype
 from txm2sem.filling import fill
 from txm2sem.filling.charge import dilated, find_charge
 from txm2sem.filling.tiles import tile_starts, tile_weights
 from txm2sem.model import Predictor
 from txm2sem.options import DataOptions
-from txm2sem.repairing.folder import to_dtype
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shlex
@@ -24,7 +25,7 @@ from txm2sem.cli.parsing import parse
 from txm2sem.commands import test_command as command_of_test
 from txm2sem.commands import train_command as command_of_training
 from txm2sem.errors import UserError
-from txm2sem.files import write_text
+from txm2sem.files import json_text, json_values, write_text
 from txm2sem.metrics import Interval
 from txm2sem.options import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.pages.cuts import sprite
@@ -39,6 +40,9 @@ from txm2sem.reporting.verdict import judge, judge_difference
 from txm2sem.reporting.volumes import whole_volume_html
 from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths, options_text, write_options
+from txm2sem.scoring.document import means_document
+from txm2sem.scoring.measuring import ROCK
+from txm2sem.testing.repair import RepairScores, repair_means
 
 
 def page_of(paths: RunPaths, *volumes: Path) -> Page:
@@ -195,6 +199,54 @@ def test_the_verdict_says_which_power_spectrum_is_nearer(
     assert f"linear fit comes nearest, {other[0]:.1f} dB off" in power.text
 
 
+def rock_of(fraction: float, error: float) -> dict[str, Any]:
+    """Return measures of a phase that covers a fifth of the truth, all off by the same share of the true value."""
+
+    def measure(true: float, predicted: float) -> dict[str, Any]:
+        ends = {"low": None, "high": None}
+        return {
+            "true": {"value": true, **ends},
+            "predicted": {"value": predicted, **ends},
+            "error": {"value": predicted - true, **ends},
+        }
+
+    measures = {name: measure(2.0, 2.0 * (1 + error)) for name in ROCK}
+    return measures | {
+        "fraction": measure(0.2, fraction),
+        "s2_error": {"value": 0.2 * error, "low": None, "high": None},
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "linear", "judgements", "text"),
+    [
+        # Nearer in all but the fraction, which both get right.
+        (rock_of(0.2, 0.1), rock_of(0.2, 0.3), ["better"], "10 measures of the phases come nearer"),
+        (rock_of(0.2, 0.3), rock_of(0.2, 0.1), ["worse"], "10 stay further away"),
+        # Differences below a hundredth of the true value are none, and neither are those to what is undefined.
+        (rock_of(0.2, 0.0), rock_of(0.2, 0.009), [], ""),
+        (rock_of(0.2, 0.0), rock_of(0.2, math.nan), [], ""),
+        (rock_of(0.2, math.nan), rock_of(0.2, 0.5), [], ""),
+        # Where hardly anything of a phase is found, the rest means nothing.
+        (rock_of(0.0, 0.0), rock_of(0.2, 0.5), ["worse", "worse"], "low density is missed: 0.00% of the image, where"),
+    ],
+)
+def test_measures_of_the_rock_count_where_they_differ(
+    tmp_path: Path, model: dict[str, Any], linear: dict[str, Any], judgements: list[str], text: str
+) -> None:
+    paths = write_run(tmp_path)
+    scores = json.loads(paths.scores(".json").read_text())
+    phases = ("low_density", "high_density")
+    scores["rock"] |= {
+        kind: dict.fromkeys(phases, json_values(rock)) for kind, rock in (("model run", model), ("linear fit", linear))
+    }
+    paths.scores(".json").write_text(json.dumps(scores))
+    _, judged = judge(RunRecord.read(paths))
+    found = [one for one in judged if one.measure == "rock"]
+    assert [one.judgement for one in found] == judgements
+    assert text in " ".join(one.text for one in found)
+
+
 def test_with_one_slice_nobody_knows_how_sure(tmp_path: Path) -> None:
     paths = write_run(tmp_path)
     table = paths.scores(".csv")
@@ -203,19 +255,23 @@ def test_with_one_slice_nobody_knows_how_sure(tmp_path: Path) -> None:
     assert {one.judgement for one in judged if one.measure == "PSNR"} == {"unclear"}
 
 
-REPAIR = """(epoch: latest) PSNR_inside=12.00±0.30, PSNR=20.00±0.40, SSIM=0.8000±0.0100
-
-3 patches of 32 x 32 pixels, split test; mean ± standard error
-                                inside [dB]       PSNR [dB]              SSIM
-model run                       12.00 ±  0.30   20.00 ±  0.40   0.8000 ± 0.0100
-Telea inpainting (radius 3)     15.00 ±  0.30   22.00 ±  0.40   0.8050 ± 0.0100
-note: read this
-"""
+REPAIR = means_document(
+    repair_means(
+        {
+            kind: RepairScores([inside - 1, inside + 1], [whole, whole], [0.8, 0.8])
+            for kind, inside, whole in (("model run", 12.0, 20.0), ("Telea inpainting (radius 3)", 15.0, 22.0))
+        },
+        "all pixels",
+    ),
+    {"model": "run", "epoch": "latest", "split": "test"},
+    ["read this"],
+)
 
 
 def test_runs_without_a_scorecard_show_their_tables(tmp_path: Path) -> None:
     paths = write_run(tmp_path, model="repair", tested=False)
-    write_text(paths.evaluation, REPAIR)
+    write_text(paths.evaluation, "(epoch: latest) PSNR_inside=12.00±1.00\n")
+    write_text(paths.scores(".json"), json_text(REPAIR))
     rng = np.random.default_rng(0)
     for index in range(3):
         image = rng.integers(1, 255, (SIDE, SIDE), np.uint8)
@@ -223,7 +279,7 @@ def test_runs_without_a_scorecard_show_their_tables(tmp_path: Path) -> None:
             write_png(paths.image(folder, index), image)
     (table,) = evaluation_tables(REPAIR)
     assert table.head == ["inside [dB]", "PSNR [dB]", "SSIM"]
-    assert table.rows["Telea inpainting (radius 3)"][0] == (15.0, 0.3)
+    assert table.rows["Telea inpainting (radius 3)"][0] == pytest.approx((15.0, 1 / 2**0.5))
     page = page_of(paths)
     assert "Not better than predictions without a model: worse in inside and PSNR; not to be told apart in SSIM" in (
         page.text
@@ -474,7 +530,7 @@ def test_a_whole_volume_stands_beside_its_txm(tmp_path: Path) -> None:
 def write_translated(folder: Path, **said: Any) -> Path:
     """Write a translated volume of 6 x 20 x 20 voxels with its report."""
     volume = write_pyramid(folder / "v.ome.zarr", np.ones((2, 6, 20, 20), np.float32))
-    (folder / "v_report.json").write_text(json.dumps(said))
+    (folder / "v.ome.zarr_report.json").write_text(json.dumps(said))
     return volume
 
 

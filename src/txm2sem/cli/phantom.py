@@ -18,7 +18,7 @@ def main(words: Sequence[str], program: str) -> int:
 
     from tqdm import tqdm
 
-    from txm2sem.phantom import write_phantom
+    from txm2sem.phantoms import write_phantom
 
     folder = Path(places[0])
     with tqdm(total=1.0, bar_format="{desc:<24} {bar} {elapsed}<{remaining}", disable=None) as bar:

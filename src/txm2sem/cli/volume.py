@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from txm2sem.cli.parsing import UsageError, parse
@@ -29,21 +28,11 @@ def main(words: Sequence[str], program: str) -> int:
 
     from txm2sem.applying.volume import VolumeRun
     from txm2sem.applying.volume.report import translate_volume
-    from txm2sem.data.readers import VolumeInput, parse_voxel_size
     from txm2sem.devices import keep_freed_memory
 
     keep_freed_memory()
-    asked = command.volume
-    source = VolumeInput(
-        path=places[0],
-        dataset=asked.dataset,
-        axes=asked.axes,
-        voxel_size=parse_voxel_size(asked.voxel_size),
-        roi=asked.roi,
-        missing=asked.missing,
-    )
-    run = VolumeRun(command, source, Path(places[1]))
-    if asked.dry_run:
+    run = VolumeRun.of(command, places[0], places[1])
+    if command.volume.dry_run:
         run.check()
         _print_plan(run)
         return 0

@@ -115,3 +115,11 @@ def check_finite(image: NDArray[Any], where: object) -> None:
 def described(value: Any) -> str:
     """Return a value for a message."""
     return "NaN" if np.isnan(value) else f"{value:g}"
+
+
+def to_dtype(grey: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return grey values in a file's dtype: rounded and clipped for integers."""
+    if dtype.kind == "f":
+        return grey.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(grey.astype(np.float64)), limits.min, limits.max).astype(dtype)

@@ -19,8 +19,7 @@ from PIL import Image
 
 from txm2sem.errors import printable
 from txm2sem.files import write_whole
-from txm2sem.metrics import psnr, ssim
-from txm2sem.scores.evaluation import PatchResult
+from txm2sem.scoring.evaluation import PatchResult
 
 ROWS = 12
 CELL_INCHES = 2.0
@@ -90,7 +89,7 @@ def draw_overview(patches: Sequence[PatchResult], title: str, source: str = "TXM
     colours = error_colours(np.stack(errors))
     rows = []
     for patch, error in zip(patches, errors, strict=True):
-        scores = f"{psnr(patch.prediction, patch.target):.2f} dB\nSSIM {ssim(patch.prediction, patch.target):.3f}"
+        scores = f"{patch.psnr:.2f} dB\nSSIM {patch.ssim:.3f}"
         pictures = (patch.source, patch.prediction, patch.target, colours.to_rgba(error))
         rows.append(OverviewRow(f"patch {patch.index:03d}\n{scores}", pictures))
     columns = (f"{source} (input)", "prediction", f"{target} (truth)", f"|prediction - {target}|")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy, deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from txm2sem.model.backends import load_predictor
 from txm2sem.model.planes import PlaneTranslator
 from txm2sem.model.predictor import Predictor
 from txm2sem.options import BackendName, ContrastOptions, GeneratorOptions, ModelCommand
-from txm2sem.runs import RunPaths, paths_of
+from txm2sem.runs import SHIPPED_MODELS, RunPaths, paths_of
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,20 @@ class Model:
         return f"{self.paths.name} (epoch {self.label})"
 
     @property
+    def is_shipped(self) -> bool:
+        """Whether it is one that comes with the program."""
+        return self.paths.checkpoints.parent == SHIPPED_MODELS
+
+    @property
     def notes(self) -> Sequence[str]:
         """What the user must know of how it computes."""
         return self.predictor.notes
+
+    def copied(self) -> Model:
+        """Return one with a network of its own, whose statistics may be fixed."""
+        predictor = copy(self.predictor)
+        predictor.generator = deepcopy(predictor.generator)
+        return replace(self, predictor=predictor)
 
     def txm_range(self, dtype: np.dtype[Any], where: str) -> GreyRange:
         """Return the grey values of the TXM that are black and white, see `trained_txm_range`."""

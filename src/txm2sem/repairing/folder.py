@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from txm2sem.data import TiffStack
 from txm2sem.data.bars import DataBar, find_bar, without_bar
 from txm2sem.data.images import Kept, kept_of, open_image, write_image
+from txm2sem.data.pixels import to_dtype
 from txm2sem.data.readers.base import stamp
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
@@ -212,14 +213,6 @@ class FolderRepair:
 def read(stack: TiffStack, index: int) -> NDArray[Any]:
     """Return a whole slice (rows, columns)."""
     return stack.read(index, *map(slice, stack.shape))
-
-
-def to_dtype(grey: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return grey values in a file's dtype: rounded and clipped for integers."""
-    if dtype.kind == "f":
-        return grey.astype(dtype)
-    limits = np.iinfo(dtype)
-    return np.clip(np.rint(grey.astype(np.float64)), limits.min, limits.max).astype(dtype)
 
 
 def aligned(stack: TiffStack, sem: TiffStack) -> TiffStack:

@@ -26,8 +26,8 @@ from txm2sem.reporting.run_page import Parts, WrittenPage, draft_of, write_page
 from txm2sem.reporting.scorecard import similarity_table
 from txm2sem.reporting.verdict import findings_html, judge
 from txm2sem.runs import RunPaths
-from txm2sem.scores.phases import PHASES
-from txm2sem.scores.table import REGION_NAMES, ROCK, number_text
+from txm2sem.scoring.phases import PHASES
+from txm2sem.scoring.table import REGION_NAMES, ROCK, number_text
 
 MOST_OVERLAYS = 4
 """With more runs than this their errors are not in the page, which would grow too large."""
@@ -54,7 +54,7 @@ def compare_runs(runs: Sequence[RunPaths], output: Path | str = "") -> WrittenPa
 def compare_parts(comparison: Comparison) -> Parts:
     """Return the parts of the page."""
     parts, records = Parts(), comparison.records
-    scored = any(tested.scores for tested in comparison.tested.values())
+    scored = any(tested.card for tested in comparison.tested.values())
 
     def add(title: str, *makes: Callable[[], str], of: str = "") -> None:
         parts.add(title, *makes, problems=[one for record in records for one in record.problems.get(of or title, ())])
@@ -129,21 +129,21 @@ def _measure(column: str) -> str:
 
 
 def _scores(comparison: Comparison) -> str:
-    scored = {name: tested for name, tested in comparison.tested.items() if tested.scores}
+    scored = {name: tested for name, tested in comparison.tested.items() if tested.card}
     if not scored:
         return _plain_scores(comparison.tested)
-    similarity = {name: tested.scores["similarity"][tested.model_kind]["all"] for name, tested in scored.items()}
+    similarity = {name: tested.card["similarity"][tested.model_kind]["all"] for name, tested in scored.items()}
     first = next(iter(scored.values()))
-    trivial = {kind: found["all"] for kind, found in first.scores["similarity"].items() if kind != first.model_kind}
+    trivial = {kind: found["all"] for kind, found in first.card["similarity"].items() if kind != first.model_kind}
     parts = [similarity_table(similarity | trivial, marked=len(similarity))]
-    parts += [_rock(scored, phase) for phase in PHASES if any(tested.scores["rock"] for tested in scored.values())]
+    parts += [_rock(scored, phase) for phase in PHASES if any(tested.card["rock"] for tested in scored.values())]
     parts.append(_spectra(scored))
     return "\n".join(parts)
 
 
 def _plain_scores(tested: Mapping[str, TestRecord]) -> str:
     parts = []
-    tables = {name: evaluation_tables(found.evaluation) for name, found in tested.items()}
+    tables = {name: evaluation_tables(found.scores) for name, found in tested.items()}
     for number, reference in enumerate(next(iter(tables.values()))):
         rows = {}
         for name, found in tables.items():
@@ -157,9 +157,9 @@ def _plain_scores(tested: Mapping[str, TestRecord]) -> str:
 
 def _rock(scored: Mapping[str, TestRecord], phase: str) -> str:
     rows = []
-    scored = {name: tested for name, tested in scored.items() if tested.scores["rock"]}
+    scored = {name: tested for name, tested in scored.items() if tested.card["rock"]}
     for name, (heading, factor, digits) in ROCK.items():
-        found = [tested.scores["rock"][tested.model_kind][phase][name] for tested in scored.values()]
+        found = [tested.card["rock"][tested.model_kind][phase][name] for tested in scored.values()]
         true = number_text(factor * number_of(found[0]["true"], "value"), digits)
         errors = (number_text(factor * number_of(one["error"], "value"), digits, signed=True) for one in found)
         rows.append([heading, true, *errors])
@@ -174,7 +174,7 @@ def _spectra(scored: Mapping[str, TestRecord]) -> str:
         "resolution_seventh_px": "resolved to [pixels] (FRC 1/7)",
     }
     for name, heading in names.items():
-        found = (tested.scores["spectrum"][tested.model_kind][name] for tested in scored.values())
+        found = (tested.card["spectrum"][tested.model_kind][name] for tested in scored.values())
         rows.append([heading, *(number_text(number_of(one, "value"), 1) for one in found)])
     return table("Spectra and resolution", ["", *scored], rows)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from txm2sem.files import interpreting, read_json, read_text
 from txm2sem.options import TestCommand, fields_of
-from txm2sem.scores.continuity import KEYS
-from txm2sem.scores.document import FORMAT
-from txm2sem.scores.measuring import TRUTH
-from txm2sem.scores.phases import PHASES
-from txm2sem.scores.table import REGION_NAMES, ROCK, SIMILARITY
+from txm2sem.scoring.continuity import KEYS
+from txm2sem.scoring.document import FORMAT
+from txm2sem.scoring.measuring import TRUTH
+from txm2sem.scoring.phases import PHASES
+from txm2sem.scoring.table import REGION_NAMES, ROCK, SIMILARITY
 from txm2sem.trust.model import REPORT_FORMAT as TRUST_FORMAT
 
 AGAIN = "test again, or remove it"
@@ -40,6 +40,10 @@ def read_scores(path: Path) -> dict[str, Any]:
     """
     content = read_json(path, AGAIN)
     with interpreting(path, "scores", AGAIN):
+        if "similarity" not in content:
+            _means_alone(content, "")
+            _expect(len(content["means"]["rows"]) > 0, "means.rows", "empty", "kinds of prediction")
+            return content
         _scores(content, "")
         kinds = list(content["similarity"])
         curves = content["curves"]
@@ -244,6 +248,33 @@ _comparison = _fields(_each(("predicted", "true", "error"), _interval))
 _measures = _fields(_each(SIMILARITY, _interval), {"perceptual": _interval})
 _spectra = ("spectrum_mean_db", "spectrum_largest_db", "resolution_half_px", "resolution_seventh_px")
 
+_column = _fields(_each(("name", "unit"), _text))
+_means = _fields(
+    {
+        "over": _text,
+        "count": _count,
+        "tables": _list_of(_by_name(_column)),
+        "rows": _by_name(_by_name(_fields(_each(("mean", "standard_error"), _number_or_none)))),
+    }
+)
+
+
+def _has_columns(means: Any, where: str) -> None:
+    keys = {key for table in means["tables"] for key in table}
+    for kind, row in means["rows"].items():
+        _expect(keys <= set(row), f"{where}.rows.{kind}", sorted(row), f"{sorted(keys)}")
+
+
+_means_of_kinds = _all_of(_means, _has_columns)
+_means_alone = _fields(
+    {
+        "format": _is(FORMAT),
+        **_each(("split", "epoch"), _text),
+        "means": _means_of_kinds,
+        "notes": _list_of(_text),
+    }
+)
+
 _scores = _fields(
     {
         "format": _is(FORMAT),
@@ -263,7 +294,8 @@ _scores = _fields(
             }
         ),
         "notes": _list_of(_text),
-    }
+    },
+    {"means": _means_of_kinds},
 )
 
 _trust = _fields(

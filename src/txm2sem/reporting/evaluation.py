@@ -1,12 +1,12 @@
-"""The tables of `eval_metrics.txt`, for models without a scorecard."""
+"""Means over patches, for models without a scorecard."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-NUMBER = r"[-+]?\d{1,12}(?:\.\d{1,12})?|nan|inf"
-MEAN = re.compile(rf"({NUMBER}) ± *({NUMBER})")
+from txm2sem.reporting.record import number_of
 
 
 @dataclass(frozen=True)
@@ -22,24 +22,20 @@ class EvaluationTable:
     rows: dict[str, list[tuple[float, float]]]
 
 
-def evaluation_tables(text: str) -> list[EvaluationTable]:
-    """Return the tables of a file: a line of headings, and lines of a name and means ± standard errors."""
-    tables: list[EvaluationTable] = []
-    previous = ""
-    for line in text.splitlines():
-        means = [(float(mean), float(error)) for mean, error in MEAN.findall(line)]
-        head = re.split(r"\s{2,}", previous.strip())
-        if len(means) > 1 and not line.startswith("(epoch"):
-            if not MEAN.search(previous) and len(head) == len(means):
-                tables.append(EvaluationTable(head, {}))
-            if tables and len(tables[-1].head) == len(means):
-                kind = re.split(r"\s{2,}", line.strip())[0]
-                # "the same, not from black pixels" is read beside the row before it, here not.
-                tables[-1].rows[kind.replace("the same", next(reversed(tables[-1].rows), ""))] = means
-        previous = line
-    return tables
+def evaluation_tables(scores: Mapping[str, Any]) -> list[EvaluationTable]:
+    """Return the tables of means of a document of scores; none where it has none."""
+    means = scores.get("means", {"tables": []})
+    return [
+        EvaluationTable(list(map(_heading, table.values())), _rows(means["rows"], table)) for table in means["tables"]
+    ]
 
 
-def notes_of(text: str) -> list[str]:
-    """Return the notes of a file."""
-    return [line.removeprefix("note: ") for line in text.splitlines() if line.startswith("note: ")]
+def _heading(column: Mapping[str, str]) -> str:
+    return column["name"] if column["unit"] == "1" else f"{column['name']} [{column['unit']}]"
+
+
+def _rows(rows: Mapping[str, Any], keys: Iterable[str]) -> dict[str, list[tuple[float, float]]]:
+    return {
+        kind: [(number_of(row[key], "mean"), number_of(row[key], "standard_error")) for key in keys]
+        for kind, row in rows.items()
+    }

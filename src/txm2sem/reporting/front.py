@@ -24,7 +24,7 @@ def front_html(comparison: Comparison) -> str:
         name = record.paths.name
         if name not in cubes:
             lacking.append(next_test(record.paths, "--eval --dataset_mode txm2sem3d"))
-        if not (name in comparison.tested and comparison.tested[name].scores):
+        if not (name in comparison.tested and comparison.tested[name].card):
             lacking.append(next_test(record.paths))
     for measure, title in FIDELITY.items():
         points = {
@@ -73,9 +73,9 @@ def label_of(record: RunRecord, comparison: Comparison) -> str:
 
 def _fidelity(comparison: Comparison, measure: str) -> dict[str, float]:
     return {
-        name: number_of(tested.scores["similarity"][tested.model_kind]["all"][measure], "value")
+        name: number_of(tested.card["similarity"][tested.model_kind]["all"][measure], "value")
         for name, tested in comparison.tested.items()
-        if tested.scores
+        if tested.card
     }
 
 

@@ -45,7 +45,7 @@ class TestRecord:
     Attributes:
         options: of the test, as text; empty where they are not there.
         evaluation: `eval_metrics.txt`.
-        scores: `scores.json`; empty where the model has no scorecard.
+        scores: `scores.json`; empty where it is not there.
         rows: `scores.csv`.
         suffix: of the folders of images.
         count: images.
@@ -59,9 +59,14 @@ class TestRecord:
     count: int
 
     @property
+    def card(self) -> dict[str, Any]:
+        """The scores, where they are a scorecard; empty for models that have only means over patches."""
+        return self.scores if "similarity" in self.scores else {}
+
+    @property
     def model_kind(self) -> str:
         """What the scorecard calls the model."""
-        return next(iter(self.scores.get("similarity", {})), "")
+        return next(iter(self.card.get("similarity", {})), "")
 
     @property
     def slices(self) -> list[int]:
@@ -187,7 +192,7 @@ class _Reading:
             options = self.file(AGAIN, options, paths.test_options_text, read_test_options)
         if _is_there(card) or _is_there(table):
             scores = self.file(SCORES, scores, card, read_scores)
-        if scores:
+        if "similarity" in scores:
             rows = self.file(SCORES, rows, table, lambda path: read_rows(path, scores))
         if _is_there(paths.trust_report):
             trust = self.file(TRUST, trust, paths.trust_report, read_trust)

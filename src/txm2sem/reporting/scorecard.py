@@ -11,21 +11,21 @@ import numpy as np
 
 from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD, Interval
 from txm2sem.pages import Line, Mark, interval_cell, legend, plot, table
-from txm2sem.reporting.evaluation import evaluation_tables, notes_of
+from txm2sem.reporting.evaluation import evaluation_tables
 from txm2sem.reporting.record import TestRecord, number_of
-from txm2sem.scores.measuring import TRUTH
-from txm2sem.scores.phases import PHASES
-from txm2sem.scores.table import REGION_NAMES, ROCK, SIMILARITY, interval_text, number_text
+from txm2sem.scoring.measuring import TRUTH
+from txm2sem.scoring.phases import PHASES
+from txm2sem.scoring.table import REGION_NAMES, ROCK, SIMILARITY, interval_text, number_text
 
 COLUMNS = {**SIMILARITY, "perceptual": ("perceptual distance", 3)}
 """Heading and digits of each measure of similarity."""
 
 
 def scorecard_html(tested: TestRecord) -> str:
-    """Return the scorecard of a test; the tables of `eval_metrics.txt` where the model has none."""
-    scores = tested.scores
+    """Return the scorecard of a test; means over patches where the model has none."""
+    scores = tested.card
     if not scores:
-        return evaluation_html(tested.evaluation)
+        return evaluation_html(tested)
     about = f"{scores['images']} images of {scores['height_px']} × {scores['width_px']} pixels from {scores['slices']} "
     about += f"slices of split {scores['split']}, the {100 * scores['valid_share']:.1f} % of their pixels that count"
     if scores.get("interval"):
@@ -42,15 +42,15 @@ def scorecard_html(tested: TestRecord) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def evaluation_html(text: str) -> str:
-    """Return the tables and notes of `eval_metrics.txt`."""
+def evaluation_html(tested: TestRecord) -> str:
+    """Return the means and notes of a test, and `eval_metrics.txt` to be opened."""
     parts = []
-    for found in evaluation_tables(text):
+    for found in evaluation_tables(tested.scores):
         rows = [[kind, *(f"{mean:.4g} ± {error:.2g}" for mean, error in means)] for kind, means in found.rows.items()]
         parts.append(table("Mean ± standard error over patches", ["", *found.head], rows, marked=1))
-    written = f'<pre tabindex="0">{escape(text)}</pre>'
+    written = f'<pre tabindex="0">{escape(tested.evaluation)}</pre>'
     whole = f"<details>\n<summary>All that the test has written</summary>\n{written}\n</details>"
-    return "\n".join([*parts, notes_list(notes_of(text)), whole])
+    return "\n".join([*parts, notes_list(tested.scores.get("notes", [])), whole])
 
 
 def similarity_table(rows: Mapping[str, Mapping[str, Any]], marked: int = 1) -> str:

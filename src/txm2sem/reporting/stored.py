@@ -82,7 +82,7 @@ def open_input(path: Path, whole: Shape, txm: Path | None = None) -> ReadSlice |
     Raises:
         UserError: what the user names cannot be read, or has another shape.
     """
-    report = VolumePaths(path).report(".json")
+    report = VolumePaths(path).known_report
     said: dict[str, Any] = {}
     with suppress(UserError):
         said = read_json(report, "translate the volume again")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from txm2sem.metrics import Interval, Resampling
 from txm2sem.reporting.evaluation import evaluation_tables
 from txm2sem.reporting.record import RunRecord, TestRecord, VolumeRecord, number_of
-from txm2sem.scores.card import FEW_SLICES
-from txm2sem.scores.measuring import TRUTH
+from txm2sem.scoring.card import FEW_SLICES
+from txm2sem.scoring.measuring import TRUTH
+from txm2sem.scoring.table import REGION_NAMES
 
 Judgement = Literal["better", "worse", "unclear", "said"]
 
@@ -32,6 +33,13 @@ MEASURES = {
 """Columns of `scores.csv`: name, unit, digits, and 1 where more is better, -1 where less is."""
 
 
+MISSED = 0.1
+"""A phase of which less than this share is found is missed."""
+
+MATERIAL = 0.01
+"""Errors that differ by no more than this share of the true value are alike."""
+
+
 @dataclass(frozen=True)
 class Judged:
     """One finding: how the model compares, in which measure, and the sentence that says so."""
@@ -45,7 +53,7 @@ def judge(record: RunRecord) -> tuple[str, list[Judged]]:
     """Return the verdict on a run in one line, and what it rests on."""
     if record.tested is None:
         return "Not tested yet: how good the model is, is not known.", list(_continuity(record.volumes))
-    found = judge_scores(record.tested) if record.tested.rows else _judge_tables(record.tested.evaluation)
+    found = judge_scores(record.tested) if record.tested.rows else _judge_tables(record.tested.scores)
     tested = record.tested
     return _headline(found), [*found, *_few(tested), *_power(tested), *_rock(tested), *_continuity(record.volumes)]
 
@@ -58,7 +66,7 @@ def judge_scores(tested: TestRecord) -> list[Judged]:
     model = tested.model_kind
     judged = []
     for column, (name, unit, digits, sign) in MEASURES.items():
-        values = {kind: sign * tested.values(kind, column) for kind in tested.scores["similarity"]}
+        values = {kind: sign * tested.values(kind, column) for kind in tested.card["similarity"]}
         best = best_of({kind: own for kind, own in values.items() if kind != model})
         if best is None or not np.isfinite(values[model]).any():
             continue
@@ -119,9 +127,9 @@ def judge_difference(name: str, unit: str, digits: int, sign: int, best: str, di
     return Judged("unclear", name, f"{name}: not to be told from {best}, which needs no model: {interval}")
 
 
-def _judge_tables(text: str) -> list[Judged]:
-    """Compare means in the first table of `eval_metrics.txt`, whose standard errors are over patches."""
-    tables = evaluation_tables(text)
+def _judge_tables(scores: Mapping[str, Any]) -> list[Judged]:
+    """Compare means, whose standard errors are over patches."""
+    tables = evaluation_tables(scores)
     if not tables or len(tables[0].rows) < 2:
         return []
     (_, own), *others = tables[0].rows.items()
@@ -168,7 +176,7 @@ def _power(tested: TestRecord) -> list[Judged]:
     """Compare how far power spectra are from the SEM's, which tells whether fine texture is there, not where."""
     found = {
         kind: {key: number_of(measures.get("spectrum_mean_db") or {}, key) for key in ("value", "low", "high")}
-        for kind, measures in tested.scores.get("spectrum", {}).items()
+        for kind, measures in tested.card.get("spectrum", {}).items()
     }
     own = found.pop(tested.model_kind, {"value": math.nan})
     others = {kind: interval["value"] for kind, interval in found.items() if math.isfinite(interval["value"])}
@@ -188,23 +196,37 @@ def _power(tested: TestRecord) -> list[Judged]:
 
 
 def _rock(tested: TestRecord) -> list[Judged]:
-    rock = tested.scores.get("rock", {})
+    """Say which phases are missed, and of the others how many measures the model brings nearer to the truth.
+
+    What is undefined for either prediction counts for nobody, and neither does a difference that is not material.
+    """
+    rock = tested.card.get("rock", {})
     other = next((kind for kind in rock if kind.startswith("linear fit")), None)
     if other is None or tested.model_kind not in rock:
         return []
-    nearer, count = 0, 0
+    missed, nearer, further = [], 0, 0
     for phase, measures in rock[tested.model_kind].items():
-        for name, found in measures.items():
-            errors = [
-                abs(number_of(one if name == "s2_error" else one["error"], "value"))
-                for one in (found, rock[other][phase][name])
-            ]
-            if math.isfinite(errors[0]):
-                count += 1
-                nearer += not errors[1] <= errors[0]
-    judgement: Judgement = "better" if 2 * nearer > count else "worse" if 2 * nearer < count else "unclear"
-    text = f"Rock: {nearer} of {count} measures of low and high density come nearer to the truth than with a {other}"
-    return [Judged(judgement, "rock", text)] if count else []
+        name = REGION_NAMES.get(phase, phase)
+        true, found = (number_of(measures["fraction"][side], "value") for side in ("true", "predicted"))
+        if found < MISSED * true:
+            text = f"Rock: {name} is missed: {found:.2%} of the image, where the truth has {true:.2%}"
+            missed.append(Judged("worse", "rock", text))
+            continue
+        for measure, own in measures.items():
+            scale = true if measure == "s2_error" else abs(number_of(own["true"], "value"))
+            gain = _error(rock[other][phase][measure], measure) - _error(own, measure)
+            nearer += gain > MATERIAL * scale
+            further += gain < -MATERIAL * scale
+    judgement: Judgement = "better" if nearer > further else "worse" if nearer < further else "unclear"
+    text = (
+        f"Rock: {nearer} measures of the phases come nearer to the truth than with a {other}, {further} stay further "
+        "away"
+    )
+    return [*missed, *([Judged(judgement, "rock", text)] if nearer or further else [])]
+
+
+def _error(found: Mapping[str, Any], measure: str) -> float:
+    return abs(number_of(found if measure == "s2_error" else found["error"], "value"))
 
 
 def _continuity(volumes: Sequence[VolumeRecord]) -> list[Judged]:

@@ -16,8 +16,8 @@ from txm2sem.errors import UserError
 from txm2sem.pages import COLOUR_MAPS, ColourMap, Layer, table, volume_viewer
 from txm2sem.reporting.record import RunRecord, VolumeRecord, number_of
 from txm2sem.reporting.stored import DisplayVolume, factor_for, open_display, open_input, shrink, shrunk_shape
-from txm2sem.scores.continuity import KEYS, PREDICTION, TRUTH, TXM
-from txm2sem.scores.table import number_text
+from txm2sem.scoring.continuity import KEYS, PREDICTION, TRUTH, TXM
+from txm2sem.scoring.table import number_text
 from txm2sem.trust.channels import value_of_step
 
 MOST_VOXELS = 24_000_000

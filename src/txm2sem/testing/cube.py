@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import tifffile
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
@@ -39,13 +38,14 @@ from txm2sem.networks import check_patch_size
 from txm2sem.options import TestCommand
 from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths, paths_of
-from txm2sem.scores.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
+from txm2sem.scoring.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
 from txm2sem.testing.cube_scores import FromTraining, score_cube
 from txm2sem.testing.results import (
     TestReport,
     checkpoint_label,
     load_model,
     notes_on_statistics,
+    seeded,
     stretch,
     write_png,
     write_test_options,
@@ -75,9 +75,7 @@ def test_volume(command: TestCommand) -> TestReport:
     source = Source.open(command)
     volumes = source.known_volumes()
     inside = source.inside()
-    # Without --eval dropout draws from torch's global generator.
-    with torch.random.fork_rng():
-        torch.manual_seed(command.run.seed)
+    with seeded(command):
         prediction = predict_slices(model.predictor, source)
     # In the order of tables and pictures.
     volumes = {TXM: volumes[TXM], PREDICTION: prediction} | volumes
@@ -106,18 +104,19 @@ def test_volume(command: TestCommand) -> TestReport:
             new.paths.continuity(name, ".txt"), "\n".join([f"{paths.name} (epoch: {label})", *lines[:-1]]) + "\n"
         )
         write_text(new.paths.continuity(name, ".json"), continuity_json(measured, source, label, inside))
-        pictures = [paths.volume_figure(name)]
+        pictures, scores = [paths.volume_figure(name)], dict[str, Any]()
         if TRUTH in volumes:
-            lines += write_cube_scores(command, new.paths, source, volumes, inside)
+            said, scores = write_cube_scores(command, new.paths, source, volumes, inside)
+            lines += said
             pictures.append(paths.volume_scores(name, ".png"))
         write_test_options(command, new.paths.volume_options_text(name))
-        return TestReport(paths, lines, pictures, new.finish())
+        return TestReport(paths, lines, pictures, scores, new.finish())
 
 
 def write_cube_scores(
     command: TestCommand, paths: RunPaths, source: Source, volumes: Mapping[str, Volume], inside: NDArray[np.bool_]
-) -> list[str]:
-    """Score the slices of a cube whose truth is known, write that, and return it for the console."""
+) -> tuple[list[str], dict[str, Any]]:
+    """Score the slices of a cube whose truth is known, write that, and return what `write_scores` does."""
     name = command.volume.save_name
     data = dataclasses.replace(command.data, txm_range=str(source.txm_input.grey), sem_range=str(source.sem_range))
     known = FromTraining.fit(command.run.dataroot, data)
@@ -131,8 +130,8 @@ def write_cube_scores(
         first=source.cube.z,
     )
     about = {"model": paths.name, "epoch": checkpoint_label(command), "split": command.test.phase}
-    lines = write_scores(partial(paths.volume_scores, name), card, about, "SEM", has_masks=False)
-    return lines + [f"note: {note}" for note in known.notes]
+    lines, scores = write_scores(partial(paths.volume_scores, name), card, about, "SEM", has_masks=False)
+    return lines + [f"note: {note}" for note in known.notes], scores
 
 
 @dataclass(frozen=True)

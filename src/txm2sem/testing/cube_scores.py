@@ -14,10 +14,10 @@ from tqdm import tqdm
 from txm2sem.data import AlignedSlices, EvaluationPatches, has_split, to_uint8
 from txm2sem.errors import UserError
 from txm2sem.options import DataOptions
-from txm2sem.scores.card import Scorecard
-from txm2sem.scores.evaluation import LinearFit, fit_trivial_predictions
-from txm2sem.scores.perceptual import PerceptualDistance
-from txm2sem.scores.phases import Phases, fit_phases
+from txm2sem.scoring.card import Scorecard
+from txm2sem.scoring.evaluation import LinearFit, fit_trivial_predictions
+from txm2sem.scoring.perceptual import PerceptualDistance
+from txm2sem.scoring.phases import Phases, fit_phases
 
 Volume = NDArray[np.uint8]
 

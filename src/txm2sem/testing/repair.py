@@ -32,7 +32,7 @@ from txm2sem.figures.overview import (
     rows_to_show,
     save_figure,
 )
-from txm2sem.files import write_text
+from txm2sem.files import json_text, write_text
 from txm2sem.filling import krige, telea
 from txm2sem.filling.telea import TELEA_RADIUS
 from txm2sem.metrics import Summary, psnr, ssim
@@ -41,11 +41,14 @@ from txm2sem.networks import check_patch_size
 from txm2sem.options import TestCommand
 from txm2sem.results import NewResults
 from txm2sem.runs import paths_of
+from txm2sem.scoring.document import means_document
+from txm2sem.scoring.means import Column, Means
 from txm2sem.testing.results import (
     TestReport,
     checkpoint_label,
     load_model,
     notes_on_statistics,
+    seeded,
     write_images,
     write_test_options,
 )
@@ -53,6 +56,7 @@ from txm2sem.testing.results import (
 TELEA = f"Telea inpainting (radius {TELEA_RADIUS})"
 TELEA_WITHOUT_BLACK = "the same, not from black pixels"
 KRIGING = "kriging"
+SCORES = {"PSNR_inside": Column("inside", "dB", 2), "PSNR": Column("PSNR", "dB", 2), "SSIM": Column("SSIM")}
 COLUMNS = ("charged (input)", "repaired", KRIGING, "SEM (truth)", "|repaired - SEM|")
 
 
@@ -76,14 +80,14 @@ class RepairScores:
         self.psnr.append(psnr(repaired, sem, valid))
         self.ssim.append(ssim(repaired, sem, valid))
 
-    def __str__(self) -> str:
-        inside, whole, similarity = map(Summary.of, (self.inside, self.psnr, self.ssim))
-        return f"PSNR_inside={inside}, PSNR={whole}, SSIM={similarity}"
+    def means(self) -> dict[str, Summary]:
+        """Return means over the patches, by name."""
+        return {"PSNR_inside": Summary.of(self.inside), "PSNR": Summary.of(self.psnr), "SSIM": Summary.of(self.ssim)}
 
 
 @dataclass(frozen=True)
 class RepairResult:
-    """One tested patch: 8-bit images (H, W) and the painted charge, a boolean mask (H, W)."""
+    """One tested patch: 8-bit images (H, W), the painted charge, a boolean mask (H, W), and PSNR inside that [dB]."""
 
     index: int
     txm: NDArray[np.uint8]
@@ -92,6 +96,8 @@ class RepairResult:
     kriged: NDArray[np.uint8]
     sem: NDArray[np.uint8]
     mask: NDArray[np.bool_]
+    inside: float
+    kriged_inside: float
 
 
 def test_repair(command: TestCommand) -> TestReport:
@@ -128,9 +134,7 @@ def test_repair(command: TestCommand) -> TestReport:
         scores: dict[str, RepairScores] = {}
         shown = set(rows_to_show(len(patches)))
         rows = []
-        # Without --eval dropout draws from torch's global generator.
-        with torch.random.fork_rng():
-            torch.manual_seed(command.run.seed)
+        with seeded(command):
             results = repair_patches(predictor, patches, f"model {paths.name}", constant, scores)
             for result in tqdm(results, total=len(patches), desc="testing", unit="patch", disable=None):
                 images = {"txm": result.txm, "sem": result.sem, "sem_fake": result.repaired, "charged": result.charged}
@@ -139,17 +143,21 @@ def test_repair(command: TestCommand) -> TestReport:
                     rows.append(result)
         title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
         save_figure(draw_repairs(rows, title), new.paths.overview)
+        over = "pixels that were uncharged and not 0 in TXM and SEM" if data.ignore_charged else "all pixels"
+        means = repair_means(scores, over)
         size, charged = data.patch_size, np.mean(patches.painted[: len(patches)])
         lines = [
             f"{len(patches)} patches of {size} x {size} pixels, split {command.test.phase}, {charged:.1%} of them "
             "painted as charged; mean ± standard error",
-            repair_table(scores),
+            means.tables(),
             *(f"note: {note}" for note in notes),
         ]
-        first = next(iter(scores.values()))
-        write_text(new.paths.evaluation, "\n".join([f"(epoch: {label}) {first}", "", *lines]) + "\n")
+        write_text(new.paths.evaluation, "\n".join([f"(epoch: {label}) {means.line()}", "", *lines]) + "\n")
+        about = {"model": paths.name, "epoch": label, "split": command.test.phase}
+        document = means_document(means, about, notes, painted_share=float(charged))
+        write_text(new.paths.scores(".json"), json_text(document))
         write_test_options(command, new.paths.test_options_text)
-        return TestReport(paths, lines, [paths.overview], new.finish())
+        return TestReport(paths, lines, [paths.overview], document, new.finish())
 
 
 def mean_sem(patches: Iterable[dict[str, Tensor]]) -> float:
@@ -190,7 +198,8 @@ def repair_patches(
         valid = patch["valid"][0].numpy() if "valid" in patch else None
         for kind, image in repairs.items():
             scores.setdefault(kind, RepairScores()).add(image, sem, mask, valid)
-        yield RepairResult(index, to_uint8(patch["txm"][0]), charged, repaired, repairs[KRIGING], sem, mask)
+        inside = (scores[kind].inside[-1] for kind in (name, KRIGING))
+        yield RepairResult(index, to_uint8(patch["txm"][0]), charged, repaired, repairs[KRIGING], sem, mask, *inside)
 
 
 def kriged(
@@ -204,18 +213,10 @@ def kriged(
     return np.where(mask, np.rint(filled).clip(0, 255).astype(np.uint8), charged)
 
 
-def repair_table(rows: dict[str, RepairScores]) -> str:
-    """Return a table of means and standard errors, one line per kind of repair."""
-    width = max(len(name) for name in rows)
-    lines = [f"{'':<{width}}  {'inside [dB]':>14}  {'PSNR [dB]':>14}  {'SSIM':>16}"]
-    for name, scores in rows.items():
-        inside, whole, similarity = map(Summary.of, (scores.inside, scores.psnr, scores.ssim))
-        lines.append(
-            f"{name:<{width}}  {inside.mean:>6.2f} ± {inside.standard_error:>5.2f}"
-            f"  {whole.mean:>6.2f} ± {whole.standard_error:>5.2f}"
-            f"  {similarity.mean:>7.4f} ± {similarity.standard_error:>6.4f}"
-        )
-    return "\n".join(lines)
+def repair_means(scores: dict[str, RepairScores], over: str) -> Means:
+    """Return means of the scores of kinds of repair, over such pixels; `PSNR_inside` over the painted ones of them."""
+    count = len(next(iter(scores.values())).psnr)
+    return Means(over, count, (SCORES,), {kind: found.means() for kind, found in scores.items()})
 
 
 def draw_repairs(patches: list[RepairResult], title: str) -> Figure:
@@ -224,8 +225,7 @@ def draw_repairs(patches: list[RepairResult], title: str) -> Figure:
     colours = error_colours(np.concatenate([error[patch.mask] for patch, error in zip(patches, errors, strict=True)]))
     rows = []
     for patch, error in zip(patches, errors, strict=True):
-        model, other = (psnr(image[patch.mask], patch.sem[patch.mask]) for image in (patch.repaired, patch.kriged))
-        label = f"patch {patch.index:03d}\ninside mask:\n{model:.2f} dB\nkriging {other:.2f}"
+        label = f"patch {patch.index:03d}\ninside mask:\n{patch.inside:.2f} dB\nkriging {patch.kriged_inside:.2f}"
         pictures = (patch.charged, patch.repaired, patch.kriged, patch.sem, colours.to_rgba(error))
         rows.append(OverviewRow(label, pictures))
     figure = draw_rows(rows, COLUMNS, title)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,12 +29,14 @@ class TestReport:
         paths: the run's files.
         lines: for the console: what was tested, the scores, and notes.
         pictures: figures to look at.
+        scores: the document of the scores, as in `scores.json`, or `scores_SAVENAME.json` of a cube.
         earlier: where earlier results were moved to, or None.
     """
 
     paths: RunPaths
     lines: list[str]
     pictures: list[Path]
+    scores: dict[str, Any]
     earlier: Path | None
 
 
@@ -59,6 +63,14 @@ def notes_on_statistics(command: TestCommand) -> list[str]:
         "without --eval normalisation statistics are taken from each patch and dropout is on, as in the original code; "
         "--eval freezes both"
     ]
+
+
+@contextmanager
+def seeded(command: TestCommand) -> Iterator[None]:
+    """Draw what dropout draws, without `--eval`, from `--seed`, and go on as if nothing had been drawn."""
+    with torch.random.fork_rng():
+        torch.manual_seed(command.run.seed)
+        yield
 
 
 def write_images(paths: RunPaths, index: int, images: Mapping[str, NDArray[Any]], aspect_ratio: float = 1.0) -> None:

@@ -10,21 +10,28 @@ import torch
 
 from txm2sem.figures.overview import save_figure
 from txm2sem.figures.scores import draw_scores
-from txm2sem.files import write_text
+from txm2sem.files import json_text, write_text
 from txm2sem.metrics import scales_of
-from txm2sem.scores.card import FEW_SLICES, Scorecard, Scores
-from txm2sem.scores.document import scores_csv, scores_json
-from txm2sem.scores.perceptual import PerceptualDistance
-from txm2sem.scores.table import scores_table
+from txm2sem.scoring.card import FEW_SLICES, Scorecard, Scores
+from txm2sem.scoring.document import scores_csv, scores_document
+from txm2sem.scoring.means import Means
+from txm2sem.scoring.perceptual import PerceptualDistance
+from txm2sem.scoring.table import scores_table
 
 MUCH_UNCOUNTED = 0.1
 """With more pixels than this share that do not count, a note says what they do to spectra."""
 
 
 def write_scores(
-    place: Callable[[str], Path], card: Scorecard, about: Mapping[str, Any], target: str, *, has_masks: bool
-) -> list[str]:
-    """Write the scorecard of a test into the run's results, and return it for the console.
+    place: Callable[[str], Path],
+    card: Scorecard,
+    about: Mapping[str, Any],
+    target: str,
+    *,
+    has_masks: bool,
+    means: Means | None = None,
+) -> tuple[list[str], dict[str, Any]]:
+    """Write the scorecard of a test into the run's results; return it for the console, and as plain values.
 
     Args:
         place: where the scorecard with a suffix is.
@@ -32,15 +39,17 @@ def write_scores(
         about: what was tested: `model`, `epoch`, `split`.
         target: what the images show: SEM, or TXM.
         has_masks: whether regions are those of masks.
+        means: what stands in `eval_metrics.txt`.
     """
     scores = card.summary()
     notes = notes_on_scores(scores, target, has_masks=has_masks)
     lines = ["", headline(scores), "", *scores_table(scores).splitlines(), "", *(f"note: {note}" for note in notes)]
     title = f"{about['model']} (epoch {about['epoch']}) on split {about['split']}: {headline(scores)}"
     save_figure(draw_scores(scores, title), place(".png"), dpi=120)
-    write_text(place(".json"), scores_json(scores, about, notes))
+    document = scores_document(scores, about, notes, means)
+    write_text(place(".json"), json_text(document))
     write_text(place(".csv"), scores_csv(scores))
-    return lines
+    return lines, document
 
 
 def headline(scores: Scores) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,20 +17,23 @@ from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.figures.labels import LabelResult, draw_labels_overview, write_labels
 from txm2sem.figures.overview import rows_to_show, save_figure
-from txm2sem.files import write_text
+from txm2sem.files import json_text, write_text
 from txm2sem.metrics import Summary, accuracy, class_summaries, confusion_matrix, dice, iou, pooled, row_shares
 from txm2sem.model.first_stage import load_first_stage
 from txm2sem.networks import check_patch_size
 from txm2sem.options import DataOptions, TestCommand
 from txm2sem.results import NewResults
 from txm2sem.runs import paths_of, read_options
-from txm2sem.scores.evaluation import Image
-from txm2sem.scores.thresholds import fit_thresholds
+from txm2sem.scoring.document import means_document
+from txm2sem.scoring.evaluation import Image
+from txm2sem.scoring.means import Column, Means
+from txm2sem.scoring.thresholds import fit_thresholds
 from txm2sem.testing.results import (
     TestReport,
     checkpoint_label,
     load_model,
     notes_on_statistics,
+    seeded,
     write_images,
     write_test_options,
 )
@@ -40,6 +43,14 @@ See = Callable[[Tensor], Image]
 
 INPUTS = {"sem": ("SEM", "sem"), "txm": ("TXM", "txm"), "semfake": ("predicted SEM", "sem_fake")}
 """Name and results folder of the image that each `--seg_mode` segments."""
+
+
+SCORES = tuple(
+    {score: Column(f"{score} mean")}
+    | {f"{score}_{name.replace(' ', '_')}": Column(name) for name in CLASSES}
+    | ({"accuracy": Column("accuracy")} if score == "Dice" else {})
+    for score in ("Dice", "IoU")
+)
 
 
 def test_segmentation(command: TestCommand) -> TestReport:
@@ -78,29 +89,45 @@ def test_segmentation(command: TestCommand) -> TestReport:
         model = f"model {paths.name}"
         confusions: dict[str, list[Counts]] = {kind: [] for kind in (model, *trivial)}
         shown, rows, aspect = set(rows_to_show(len(patches))), [], command.test.aspect_ratio
-        for index, item in enumerate(tqdm(patches, total=len(patches), desc="testing", unit="patch", disable=None)):
-            image, target = see(item["source"]), item["target"][0].numpy()
-            predictions = {model: predictor(torch.from_numpy(image)[None, None])[0].argmax(dim=0).numpy()}
-            predictions |= {kind: thresholds(image) for kind, thresholds in trivial.items()}
-            for kind, prediction in predictions.items():
-                confusions[kind].append(confusion_matrix(prediction, target, len(CLASSES), ignored=IGNORED))
-            result = LabelResult(index, to_uint8(image), predictions[model], target)
-            write_images(new.paths, index, {folder: result.image}, aspect)
-            for labels, classes in (("labels_fake", result.prediction), ("labels", result.target)):
-                write_labels(new.paths.image(labels, index), classes, aspect)
-            if index in shown:
-                rows.append(result)
+        with seeded(command):
+            for index, item in enumerate(tqdm(patches, total=len(patches), desc="testing", unit="patch", disable=None)):
+                image, target = see(item["source"]), item["target"][0].numpy()
+                predictions = {model: predictor(torch.from_numpy(image)[None, None])[0].argmax(dim=0).numpy()}
+                predictions |= {kind: thresholds(image) for kind, thresholds in trivial.items()}
+                for kind, prediction in predictions.items():
+                    confusions[kind].append(confusion_matrix(prediction, target, len(CLASSES), ignored=IGNORED))
+                result = LabelResult(index, to_uint8(image), predictions[model], target)
+                write_images(new.paths, index, {folder: result.image}, aspect)
+                for labels, classes in (("labels_fake", result.prediction), ("labels", result.target)):
+                    write_labels(new.paths.image(labels, index), classes, aspect)
+                if index in shown:
+                    rows.append(result)
         title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
         save_figure(draw_labels_overview(rows, title, name), new.paths.overview)
         counts = {kind: np.stack(found) for kind, found in confusions.items()}
-        scores = ", ".join(f"{kind}={summary}" for kind, summary in summaries(counts[model]).items())
+        total = counts[model].sum(axis=0)
+        means = Means(
+            "pixels of known class, all patches together",
+            len(patches),
+            SCORES,
+            {kind: summaries(found) for kind, found in counts.items()},
+        )
         lines = [
-            *describe(counts, f"{data.patch_size} x {data.patch_size} pixels, split {command.test.phase}, {name}"),
+            f"{len(patches)} patches of {data.patch_size} x {data.patch_size} pixels, split {command.test.phase}, "
+            f"{name}; {int(total.sum())} pixels count; all patches together ± standard error",
+            "",
+            means.tables(),
+            f"\nconfusion matrix of {model} [pixels, and % of the true class]",
+            confusion_table(total),
             *(f"note: {note}" for note in notes),
         ]
-        write_text(new.paths.evaluation, "\n".join([f"(epoch: {label}) {scores}", "", *lines]) + "\n")
+        write_text(new.paths.evaluation, "\n".join([f"(epoch: {label}) {means.line()}", "", *lines]) + "\n")
+        about = {"model": paths.name, "epoch": label, "split": command.test.phase}
+        confusion = {"classes": CLASSES, "pixels_by_true_and_predicted": total.tolist()}
+        document = means_document(means, about, notes, confusion=confusion)
+        write_text(new.paths.scores(".json"), json_text(document))
         write_test_options(command, new.paths.test_options_text)
-        return TestReport(paths, lines, [paths.overview], new.finish())
+        return TestReport(paths, lines, [paths.overview], document, new.finish())
 
 
 def notes_on_input(command: TestCommand) -> list[str]:
@@ -137,39 +164,6 @@ def summaries(confusions: Counts) -> dict[str, Summary]:
     """Return all scores of patches together by name, from the matrix of each patch, (N, 3, 3)."""
     both = [class_summaries(confusions, score, name, CLASSES) for name, score in (("Dice", dice), ("IoU", iou))]
     return {**both[0], **both[1], "accuracy": pooled(confusions, accuracy)}
-
-
-def describe(confusions: Mapping[str, Counts], subject: str) -> list[str]:
-    """Return the lines of a report.
-
-    Args:
-        confusions: matrix of each patch, (N, 3, 3), of each kind of prediction; the model comes first.
-        subject: what the patches are.
-    """
-    model = next(iter(confusions))
-    patches = confusions[model]
-    total = patches.sum(axis=0)
-    return [
-        f"{len(patches)} patches of {subject}; {int(total.sum())} pixels count; all patches together ± standard error",
-        score_table({kind: summaries(counts) for kind, counts in confusions.items()}),
-        f"\nconfusion matrix of {model} [pixels, and % of the true class]",
-        confusion_table(total),
-    ]
-
-
-def score_table(rows: Mapping[str, Mapping[str, Summary]]) -> str:
-    """Return a table of scores and standard errors, one line per kind of prediction, for Dice and for IoU."""
-    width = max(len(name) for name in rows)
-    lines = []
-    for score in ("Dice", "IoU"):
-        titles = [f"{score} mean", *CLASSES] + (["accuracy"] if score == "Dice" else [])
-        lines.append(f"\n{'':<{width}}" + "".join(f"  {title:>15}" for title in titles))
-        keys = [score, *(f"{score}_{name.replace(' ', '_')}" for name in CLASSES)]
-        keys += ["accuracy"] if score == "Dice" else []
-        for name, scores in rows.items():
-            cells = (f"{scores[key].mean:.4f} ± {scores[key].standard_error:.4f}" for key in keys)
-            lines.append(f"{name:<{width}}" + "".join(f"  {cell:>15}" for cell in cells))
-    return "\n".join(lines)
 
 
 def confusion_table(confusion: Counts) -> str:

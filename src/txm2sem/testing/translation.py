@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import torch
 from tqdm import tqdm
 
 from txm2sem.data import (
@@ -21,25 +20,28 @@ from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.figures.overview import draw_overview, rows_to_show, save_figure
 from txm2sem.files import write_text
-from txm2sem.metrics import Summary
 from txm2sem.networks import check_patch_size
 from txm2sem.options import DataOptions, TestCommand
 from txm2sem.results import NewResults
 from txm2sem.runs import paths_of
-from txm2sem.scores.card import Scorecard
-from txm2sem.scores.evaluation import Evaluation, LinearFit, Scores, fit_trivial_predictions
-from txm2sem.scores.phases import fit_phases
+from txm2sem.scoring.card import Scorecard
+from txm2sem.scoring.evaluation import Evaluation, LinearFit, fit_trivial_predictions
+from txm2sem.scoring.means import Column, Means
+from txm2sem.scoring.phases import fit_phases
 from txm2sem.testing.results import (
     TestReport,
     checkpoint_label,
     load_model,
     notes_on_statistics,
+    seeded,
     write_images,
     write_test_options,
 )
 from txm2sem.testing.scores import perceptual_or_none, write_scores
 from txm2sem.testing.trust import write_trust
 from txm2sem.trust import check_trust, open_trust
+
+COLUMNS = {"PSNR": Column("PSNR", "dB", 2), "SSIM": Column("SSIM")}
 
 
 def test_translation(command: TestCommand) -> TestReport:
@@ -87,9 +89,7 @@ def test_translation(command: TestCommand) -> TestReport:
     with new.begin():
         shown = set(rows_to_show(len(patches)))
         rows = []
-        # Without --eval dropout draws from torch's global generator.
-        with torch.random.fork_rng():
-            torch.manual_seed(command.run.seed)
+        with seeded(command):
             for result in tqdm(evaluation.run(patches), total=len(patches), desc="testing", unit="patch", disable=None):
                 images = {
                     source.lower(): result.source,
@@ -110,20 +110,30 @@ def test_translation(command: TestCommand) -> TestReport:
                     rows.append(result)
         title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
         save_figure(draw_overview(rows, title, source, target), new.paths.overview)
+        means = means_of(evaluation, paths.name, len(patches), data)
         height, width = rows[0].target.shape
         what = "slices" if command.test.full_slice else "patches"
         lines = [
             f"{len(patches)} {what} of {height} x {width} pixels, split {command.test.phase}; mean ± standard error",
-            score_table({f"model {paths.name}": evaluation.model, **evaluation.trivial}),
+            means.tables(),
             *(f"note: {note}" for note in notes),
         ]
-        write_text(new.paths.evaluation, "\n".join([f"(epoch: {label}) {evaluation.model}", "", *lines]) + "\n")
+        write_text(new.paths.evaluation, "\n".join([f"(epoch: {label}) {means.line()}", "", *lines]) + "\n")
         about = {"model": paths.name, "epoch": label, "split": command.test.phase}
-        lines += write_scores(new.paths.scores, card, about, target, has_masks=slices.has_densities)
+        card_lines, scores = write_scores(
+            new.paths.scores, card, about, target, has_masks=slices.has_densities, means=means
+        )
         said, drawn = write_trust(command, new.paths, trust, patches, about)
         write_test_options(command, new.paths.test_options_text)
         pictures = [paths.overview, paths.scores(".png"), *map(new.place, drawn)]
-        return TestReport(paths, lines + said, pictures, new.finish())
+        return TestReport(paths, [*lines, *card_lines, *said], pictures, scores, new.finish())
+
+
+def means_of(evaluation: Evaluation, name: str, count: int, data: DataOptions) -> Means:
+    """Return the mean scores of the model called `name`, and of trivial predictions, over `count` images."""
+    kinds = {f"model {name}": evaluation.model, **evaluation.trivial}
+    over = "pixels that are uncharged and not 0 in TXM and SEM" if data.ignore_charged else "all pixels"
+    return Means(over, count, (COLUMNS,), {kind: scores.means() for kind, scores in kinds.items()})
 
 
 def limited(command: TestCommand) -> DataOptions:
@@ -131,16 +141,3 @@ def limited(command: TestCommand) -> DataOptions:
     name = "max_dataset_size" if command.test.full_slice else "num_test"
     number = getattr(command.data, name)
     return dataclasses.replace(command.data, **{name: min(number, command.test.ntest or number)})
-
-
-def score_table(rows: dict[str, Scores]) -> str:
-    """Return a table of means and standard errors, one line per kind of prediction."""
-    width = max(len(name) for name in rows)
-    lines = [f"{'':<{width}}  {'PSNR [dB]':>14}  {'SSIM':>16}"]
-    for name, scores in rows.items():
-        psnr, ssim = Summary.of(scores.psnr), Summary.of(scores.ssim)
-        lines.append(
-            f"{name:<{width}}  {psnr.mean:>6.2f} ± {psnr.standard_error:>5.2f}"
-            f"  {ssim.mean:>7.4f} ± {ssim.standard_error:>6.4f}"
-        )
-    return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data import AlignedSlices, GreyRange, has_split
+from txm2sem.data import AlignedSlices, GreyRange, check_grey_values, has_split
 from txm2sem.data.grey import find_mark, measured_rows, measured_windows
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, json_text, read_json, typed, write_text
+from txm2sem.model.model import Model
 from txm2sem.options import TranslateCommand
 from txm2sem.runs import RunPaths, trained_with
 
@@ -52,6 +53,30 @@ class ContrastMatch:
             f"{self.training.low:g} and {self.training.high:g}, those of the training, by a line (--grey as_is leaves "
             "them)"
         )
+
+
+def contrast_match(
+    command: TranslateCommand, model: Model, samples: Sequence[NDArray[Any]], where: str
+) -> ContrastMatch | None:
+    """Return how `--grey` brings images to the contrast of a model's training; None where they have its grey values.
+
+    Args:
+        command: the options.
+        model: that of the command.
+        samples: of the images, see `thinned`.
+        where: they are, for errors.
+
+    Raises:
+        UserError: their contrast, or that of the training, cannot be measured, or their grey values are others.
+    """
+    asked, trained = command.translate.grey, model.txm_range(samples[0].dtype, where)
+    if asked == "match" or (asked == "auto" and model.is_shipped):
+        return ContrastMatch(measure_contrast(samples, where), training_contrast(command, model.paths), trained)
+    try:
+        check_grey_values(np.concatenate([image[image != 0] for image in samples]), trained, "txm", where)
+    except UserError as error:
+        raise UserError(f"{error}, or pass --grey match") from error
+    return None
 
 
 def measure_contrast(images: Iterable[NDArray[Any]], where: object) -> GreyRange:

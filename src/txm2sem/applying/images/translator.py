@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.applying.images.contrast import ContrastMatch, measure_contrast, thinned, training_contrast
+from txm2sem.applying.images.contrast import contrast_match, thinned
 from txm2sem.applying.volume.plan import Demand, base_memory, memory_limit
 from txm2sem.arrays import grey_array
 from txm2sem.checkpoints import label_of
-from txm2sem.data import GreyRange, check_grey_values, check_translates_txm, to_uint8
+from txm2sem.data import check_translates_txm, to_uint8
 from txm2sem.data.pixels import GREY_DTYPES
 from txm2sem.errors import UserError
 from txm2sem.model.model import Model
@@ -21,7 +21,6 @@ from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import receptive_field
 from txm2sem.options import TranslateCommand, run_name
 from txm2sem.resolving import of_shipped_model, resolve
-from txm2sem.runs import SHIPPED_MODELS, RunPaths
 from txm2sem.tiling import Tiling
 
 
@@ -61,12 +60,12 @@ class ImageTranslator:
                 "them once"
             )
         self.command = command
-        self.is_shipped = command.run.checkpoints_dir == SHIPPED_MODELS
+        self.is_shipped = model.is_shipped
         self.model_name = f"{name}, which comes with txm2sem" if self.is_shipped else model.name
         self.model_checksum = model.checksum
         measured = [thinned(sample) for sample in samples]
         trained = model.txm_range(measured[0].dtype, where)
-        self.match = self._match(measured, where, trained, model.paths)
+        self.match = contrast_match(command, model, measured, where)
         self._planes = model.planes(trained)
         self.notes = model.notes
         self._halo = receptive_field(command.model)
@@ -98,19 +97,6 @@ class ImageTranslator:
         )
         return demand.plan("z", memory_limit(self.command.translate.memory), self._base_memory)[0].tiling
 
-    def _match(
-        self, measured: Sequence[NDArray[Any]], where: str, trained: GreyRange, paths: RunPaths
-    ) -> ContrastMatch | None:
-        asked = self.command.translate.grey
-        if asked == "match" or (asked == "auto" and self.is_shipped):
-            here = measure_contrast(measured, where)
-            return ContrastMatch(here, training_contrast(self.command, paths), trained)
-        try:
-            check_grey_values(np.concatenate([image[image != 0] for image in measured]), trained, "txm", where)
-        except UserError as error:
-            raise UserError(f"{error}, or pass --grey match") from error
-        return None
-
 
 def translate_image(
     txm: NDArray[Any], name: str = "", checkpoints_dir: Path | str = "checkpoints", **options: Any
@@ -118,7 +104,7 @@ def translate_image(
     """Translate a TXM image, as `txm2sem translate` does.
 
     Args:
-        txm: (rows, columns), 8 or 16 bits or float; 0 is what was not imaged, and so is what is masked (`numpy.ma`).
+        txm: (rows, columns), 8 or 16 bits or float; 0 is what was not imaged.
         name: of the model's run; without it, the model that comes along.
         checkpoints_dir: where that is.
         options: those of `txm2sem translate`, such as `grey="match"` or `memory="4GB"`; for checkpoints without saved

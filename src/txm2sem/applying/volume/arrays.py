@@ -29,7 +29,7 @@ def translate_array(
 
     Args:
         txm: (z, y, x), 8 or 16 bits or float: the grey values that the model was trained with; 0 is what was not
-            imaged, and so is what is masked (`numpy.ma`).
+            imaged.
         name: of the model's run.
         checkpoints_dir: where that is.
         options: those of `txm2sem volume`, such as `dtype="float32"`, `z_blend=True` or `memory="4GB"`; for checkpoints
@@ -44,7 +44,16 @@ def translate_array(
     """
     txm = grey_array(txm, ("z", "y", "x"), "txm", GREY_DTYPES)
     command = resolve(VolumeCommand(), {**options, "name": name, "checkpoints_dir": checkpoints_dir})
-    opened = OpenVolume(command, open_volume(txm))
+    return translate_opened(OpenVolume(command, open_volume(txm)))
+
+
+def translate_opened(opened: OpenVolume) -> NDArray[Any]:
+    """Translate a volume, and return what `translate_array` does.
+
+    Raises:
+        UserError: memory does not suffice, or what is predicted is not a number.
+    """
+    command = opened.command
     base = base_memory(opened.translator, command.model, opened.input_channels)
     axes = "yxz" if command.volume.z_blend else "z"
     memory = base + memory_limit(command.volume.memory)
@@ -52,8 +61,8 @@ def translate_array(
     if opened.estimates_statistics:
         estimate_statistics(opened.model.predictor.generator, opened.samples())
     leading = (len(NAMES),) if opened.channels else ()
-    result = np.empty((*leading, *txm.shape), opened.grey.dtype)
-    arrays: dict[str, VoxelArray] = {axis: np.empty(txm.shape, np.float16) for axis in axes[:-1]}
+    result = np.empty((*leading, *opened.reader.shape), opened.grey.dtype)
+    arrays: dict[str, VoxelArray] = {axis: np.empty(opened.reader.shape, np.float16) for axis in axes[:-1]}
     work = BlockTranslator(
         opened.reader,
         opened.translator,

@@ -43,6 +43,7 @@ class OpenVolume:
         command: the options.
         reader: the TXM.
         truth: the SEM, where it is known.
+        model: that of the command, where it was loaded before; it stays as it is.
 
     Attributes:
         reader, truth: as given.
@@ -55,7 +56,13 @@ class OpenVolume:
         UserError: model, volume and options do not fit each other.
     """
 
-    def __init__(self, command: VolumeCommand, reader: VolumeReader, truth: VolumeReader | None = None) -> None:
+    def __init__(
+        self,
+        command: VolumeCommand,
+        reader: VolumeReader,
+        truth: VolumeReader | None = None,
+        model: Model | None = None,
+    ) -> None:
         check_translates_txm(command.model, command.data)
         self.command = command
         self.reader = reader
@@ -78,7 +85,9 @@ class OpenVolume:
                 f"--z_blend takes the mean of three predictions, and with --netG {command.model.netG} each has another "
                 "grain: most of the texture would be lost; leave --z_blend out"
             )
-        self.model = Model.load(command, label, command.volume.backend)
+        self.model = model or Model.load(command, label, command.volume.backend)
+        if self.estimates_statistics and model is not None:
+            self.model = model.copied()
         trust = open_trust(command, self.model)
         self.channels = None if trust is None else TrustChannels(trust, self.grey)
         if truth is not None:

@@ -20,7 +20,7 @@ from txm2sem.figures.cuts import Cuts, draw_cuts
 from txm2sem.figures.overview import save_figure
 from txm2sem.files import json_text, json_values, write_text
 from txm2sem.metrics import Summary
-from txm2sem.scores.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
+from txm2sem.scoring.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
 
 MEASURED = {"txm": TXM, "prediction": PREDICTION, "truth": TRUTH}
 

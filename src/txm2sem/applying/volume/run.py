@@ -19,11 +19,12 @@ from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.applying.volume.passes import AXES, Block, Pass
 from txm2sem.applying.volume.plan import base_memory, memory_limit
 from txm2sem.applying.volume.store import VolumeStore
-from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume
+from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume, parse_voxel_size
 from txm2sem.data.writers import Description, build_pyramid, channel_windows, open_array, write_ome_tiff
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
 from txm2sem.files import check_name, interpreting
+from txm2sem.model.model import Model
 from txm2sem.model.statistics import estimate_statistics, fix_statistics
 from txm2sem.options import VolumeCommand, to_mapping
 from txm2sem.runs import VOLUME_SUFFIXES, VolumePaths
@@ -43,6 +44,7 @@ class VolumeRun:
         command: the options.
         source: the TXM.
         output: what to write, see `VolumePaths`.
+        model: that of the command, where it was loaded before.
 
     Attributes:
         opened: volume and model.
@@ -55,7 +57,7 @@ class VolumeRun:
             to another translation.
     """
 
-    def __init__(self, command: VolumeCommand, source: VolumeInput, output: Path) -> None:
+    def __init__(self, command: VolumeCommand, source: VolumeInput, output: Path, model: Model | None = None) -> None:
         self.command = command
         # Workers of a cluster have other current folders.
         self.source = dataclasses.replace(source, path=Path(source.path).absolute())
@@ -63,12 +65,30 @@ class VolumeRun:
         self._check_places()
         reader = open_volume(self.source)
         self.voxel_size = self._voxel_size(reader)
-        self.opened = OpenVolume(command, reader, self._open_truth(reader))
+        self.opened = OpenVolume(command, reader, self._open_truth(reader), model)
         self._draft = Draft(self.paths.output, "volume", list(self.paths.reports.values()))
         self.stage: Stage = self._draft.look(self.identity)
         self.store = (
             VolumeStore.create(self.paths, self._draft, self._plan()) if self.stage == "new" else self._reopened()
         )
+
+    @classmethod
+    def of(cls, command: VolumeCommand, path: Path | str, output: Path | str, model: Model | None = None) -> VolumeRun:
+        """Return the translation of a file or folder, which is read as the options say.
+
+        Raises:
+            UserError: as the class.
+        """
+        asked = command.volume
+        source = VolumeInput(
+            path=path,
+            dataset=asked.dataset,
+            axes=asked.axes,
+            voxel_size=parse_voxel_size(asked.voxel_size),
+            roi=asked.roi,
+            missing=asked.missing,
+        )
+        return cls(command, source, Path(output), model)
 
     @property
     def identity(self) -> dict[str, Any]:

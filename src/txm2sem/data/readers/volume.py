@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 import os
 from typing import Any, get_args
 
@@ -120,6 +121,38 @@ class VolumeReader:
         block = self._load(box)
         self._check_finite(block, box)
         return block
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Return a copy of a part, as `read`, with whole numbers and slices as in NumPy: `volume[10]`, `volume[:, 5]`.
+
+        Raises:
+            IndexError, TypeError: there is no such part.
+            UserError: as `read`.
+        """
+        given = list(key) if isinstance(key, tuple) else [key]
+        if Ellipsis in given:
+            place = given.index(Ellipsis)
+            given[place : place + 1] = [slice(None)] * (4 - len(given))
+        if len(given) > 3:
+            raise IndexError(f"{self.name} has three axes, z, y and x; found {len(given)} indices")
+        given += [slice(None)] * (3 - len(given))
+        whole = [
+            part if isinstance(part, slice) else _one(operator.index(part), side)
+            for part, side in zip(given, self.shape, strict=True)
+        ]
+        found = self.read(*whole)
+        return found[tuple(slice(None) if isinstance(part, slice) else 0 for part in given)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the whole region, for `numpy.asarray`.
+
+        Raises:
+            ValueError: `copy` is False, and nothing of a file is in memory.
+        """
+        if copy is False:
+            raise ValueError(f"{self.name} is in a file; a copy of it in memory cannot be avoided")
+        whole = self.read(slice(None), slice(None), slice(None))
+        return whole if dtype is None else whole.astype(dtype)
 
     def shown(self) -> tuple[int, NDArray[Any]]:
         """Return the position of a slice that shows something, near the region's middle, and (rows, columns) of it.
@@ -240,3 +273,10 @@ class VolumeReader:
             f"{absent.cause}; expected all that are to be read: copy or export it again, or pass a --roi without "
             f"them{black}"
         )
+
+
+def _one(position: int, side: int) -> slice:
+    """Return the slice of one position, which may count from the end."""
+    if not -side <= position < side:
+        raise IndexError(f"index {position} is out of bounds for an axis of {side} voxels")
+    return slice(position % side, position % side + 1)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from txm2sem.errors import UserError
 from txm2sem.options import PhantomOptions
-from txm2sem.phantom.fields import FloatVolume
-from txm2sem.phantom.rock import Material, make_rock
-from txm2sem.phantom.sem import render_sem
-from txm2sem.phantom.txm import render_txm
+from txm2sem.phantoms.fields import FloatVolume
+from txm2sem.phantoms.rock import Material, make_rock
+from txm2sem.phantoms.sem import render_sem
+from txm2sem.phantoms.txm import render_txm
 
 Progress = Callable[[float, str], None]
 """Is told which share of the work is done, 0 to 1, and what comes next."""

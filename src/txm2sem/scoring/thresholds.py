@@ -13,7 +13,7 @@ from skimage.filters import threshold_multiotsu
 from txm2sem.data import to_uint8
 from txm2sem.data.segmentation import CLASSES, IGNORED
 from txm2sem.metrics import dice, mean_present
-from txm2sem.scores.evaluation import BLUR_SIGMAS, Image, blur
+from txm2sem.scoring.evaluation import BLUR_SIGMAS, Image, blur
 
 Classes = NDArray[np.int64]
 

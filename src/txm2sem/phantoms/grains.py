@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.phantom.fields import FloatVolume, smooth_noise
+from txm2sem.phantoms.fields import FloatVolume, smooth_noise
 
 SIZES = ((35.0, 100.0, 0.40), (14.0, 35.0, 0.45), (6.0, 14.0, 0.60))
 """Smallest radius, largest radius [pixels] and share of the volume of each class, before grains overlap."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from txm2sem.scores.phases import Phases, fit_phases, smooth
+from txm2sem.scoring.phases import Phases, fit_phases, smooth
 
 Bytes = NDArray[np.uint8]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.options import PhantomOptions
-from txm2sem.phantom.fields import FloatVolume, highest, smooth_noise
-from txm2sem.phantom.grains import pack_grains
+from txm2sem.phantoms.fields import FloatVolume, highest, smooth_noise
+from txm2sem.phantoms.grains import pack_grains
 
 Value = TypeVar("Value", bound=np.generic)
 

@@ -16,9 +16,9 @@ from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import read_json, write_text
 from txm2sem.options import PhantomOptions
-from txm2sem.phantom import sem, txm
-from txm2sem.phantom.render import Phantom, Progress, check_options, render_phantom
-from txm2sem.phantom.rock import Material
+from txm2sem.phantoms import sem, txm
+from txm2sem.phantoms.render import Phantom, Progress, check_options, render_phantom
+from txm2sem.phantoms.rock import Material
 
 VOXEL_SIZE_NM = 32.0
 """Side of a voxel, at which grains, pores and blur have their real sizes [nm]."""

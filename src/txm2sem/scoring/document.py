@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from txm2sem.files import json_text
 from txm2sem.metrics import LEVEL, RESAMPLES, scales_of
-from txm2sem.scores.card import Scores
-from txm2sem.scores.measuring import ROCK, TRUTH, longest_lag
-from txm2sem.scores.phases import PHASES
+from txm2sem.scoring.card import Scores
+from txm2sem.scoring.means import Means
+from txm2sem.scoring.measuring import ROCK, TRUTH, longest_lag
+from txm2sem.scoring.phases import PHASES
 
 FORMAT = 1
 """Raised when a key changes its meaning or goes."""
@@ -37,13 +39,28 @@ UNITS = {
 }
 
 
-def scores_json(scores: Scores, about: Mapping[str, Any], notes: Sequence[str]) -> str:
-    """Return the scorecard as JSON; null stands where a number is not defined.
+def means_document(means: Means, about: Mapping[str, Any], notes: Sequence[str], **more: Any) -> dict[str, Any]:
+    """Return the scores of a test without a scorecard, as plain values.
+
+    Args:
+        means: the scores.
+        about: what was tested, by key.
+        notes: what one must know to read the numbers.
+        more: further values by key.
+    """
+    return plain({"format": FORMAT, **about, "means": means.to_plain(), **more, "notes": list(notes)})
+
+
+def scores_document(
+    scores: Scores, about: Mapping[str, Any], notes: Sequence[str], means: Means | None = None
+) -> dict[str, Any]:
+    """Return the scorecard as plain values; None stands where a number is not defined.
 
     Args:
         scores: the scores.
         about: what was tested, by key.
         notes: what one must know to read the numbers.
+        means: the scores of `eval_metrics.txt`, which may be over other pixels.
     """
     card = scores.card
     height, width = card.shape
@@ -52,6 +69,7 @@ def scores_json(scores: Scores, about: Mapping[str, Any], notes: Sequence[str]) 
     content = {
         "format": FORMAT,
         **about,
+        **({} if means is None else {"means": means.to_plain()}),
         "images": len(card.measured),
         "slices": scores.slices,
         "height_px": height,
@@ -81,7 +99,7 @@ def scores_json(scores: Scores, about: Mapping[str, Any], notes: Sequence[str]) 
         },
         "notes": list(notes),
     }
-    return json_text(content)
+    return plain(content)
 
 
 def scores_csv(scores: Scores) -> str:
@@ -98,6 +116,12 @@ def scores_csv(scores: Scores) -> str:
             values = (measured[kind].values.get(column, math.nan) for column in columns)
             table.writerow([index, number, kind, *(f"{value:.6g}" if math.isfinite(value) else "" for value in values)])
     return buffer.getvalue()
+
+
+def plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as they are read from JSON."""
+    found: dict[str, Any] = json.loads(json_text(content))
+    return found
 
 
 def _rock(scores: Scores, kind: str) -> dict[str, Any]:

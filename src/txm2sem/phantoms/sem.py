@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from txm2sem.options import PhantomOptions
-from txm2sem.phantom.fields import FloatVolume, highest, smooth_noise
-from txm2sem.phantom.rock import Material, Rock
+from txm2sem.phantoms.fields import FloatVolume, highest, smooth_noise
+from txm2sem.phantoms.rock import Material, Rock
 
 GREY = {
     Material.PORE: 12.0,

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from txm2sem.metrics import Interval
-from txm2sem.scores.card import Comparison, Scores
-from txm2sem.scores.measuring import TRUTH
-from txm2sem.scores.phases import PHASES
+from txm2sem.scoring.card import Comparison, Scores
+from txm2sem.scoring.measuring import TRUTH
+from txm2sem.scoring.phases import PHASES
 
 SIMILARITY = {"psnr": ("PSNR [dB]", 2), "ssim": ("SSIM", 3), "ms_ssim": ("MS-SSIM", 3), "pearson": ("correlation", 3)}
 REGION_NAMES = {"all": "all", "low_density": "low density", "high_density": "high density", "rest": "rest"}

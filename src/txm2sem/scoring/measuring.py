@@ -28,8 +28,8 @@ from txm2sem.metrics import (
     specific_perimeter,
     two_point_correlation,
 )
-from txm2sem.scores.perceptual import PerceptualDistance
-from txm2sem.scores.phases import PHASES, Phases
+from txm2sem.scoring.perceptual import PerceptualDistance
+from txm2sem.scoring.phases import PHASES, Phases
 
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]

@@ -33,8 +33,9 @@ class Scores:
         self.psnr.append(psnr(prediction, target, valid))
         self.ssim.append(ssim(prediction, target, valid))
 
-    def __str__(self) -> str:
-        return f"PSNR={Summary.of(self.psnr)}, SSIM={Summary.of(self.ssim)}"
+    def means(self) -> dict[str, Summary]:
+        """Return means over the patches, by name."""
+        return {"PSNR": Summary.of(self.psnr), "SSIM": Summary.of(self.ssim)}
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class PatchResult:
         trivial: the trivial predictions, by name.
         masks: of charged, low and high density regions, by name.
         usable: pixels that are uncharged and imaged.
+        psnr, ssim: of the prediction, over the pixels that count.
     """
 
     index: int
@@ -106,6 +108,8 @@ class PatchResult:
     trivial: dict[str, NDArray[np.uint8]]
     masks: dict[str, NDArray[np.bool_]]
     usable: NDArray[np.bool_]
+    psnr: float
+    ssim: float
 
 
 class Evaluation:
@@ -137,7 +141,8 @@ class Evaluation:
                 self.trivial[name].add(image, target, valid)
             masks = {name: patch[name][0].numpy() for name in ("charge", "lowdensity", "highdensity")}
             usable = patch["usable"][0].numpy()
-            yield PatchResult(index, to_uint8(source), target, prediction, trivial, masks, usable)
+            scores = (self.model.psnr[-1], self.model.ssim[-1])
+            yield PatchResult(index, to_uint8(source), target, prediction, trivial, masks, usable, *scores)
 
 
 class _Moments:

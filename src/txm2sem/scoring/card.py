@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from txm2sem.data.segmentation import classes_of_masks
 from txm2sem.metrics import GRID_FREQUENCIES, Interval, Resampling, weighted_mean
-from txm2sem.scores.measuring import (
+from txm2sem.scoring.measuring import (
     REGIONS,
     RESOLUTIONS,
     ROCK,
@@ -29,8 +29,8 @@ from txm2sem.scores.measuring import (
     resolutions,
     spectrum_values,
 )
-from txm2sem.scores.perceptual import PerceptualDistance
-from txm2sem.scores.phases import PHASES, Phases
+from txm2sem.scoring.perceptual import PerceptualDistance
+from txm2sem.scoring.phases import PHASES, Phases
 
 SIMILARITY = ("psnr", "ssim", "ms_ssim", "pearson")
 

@@ -14,7 +14,7 @@ from skimage.data import camera
 
 from txm2sem.errors import UserError
 from txm2sem.networks.efficientnet import STAGES, EfficientNetLite0
-from txm2sem.scores.perceptual import PACKAGE, PerceptualDistance
+from txm2sem.scoring.perceptual import PACKAGE, PerceptualDistance
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_features_have_the_resolutions_of_the_stages() -> None:
 
 
 def test_without_the_weights_a_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("txm2sem.scores.perceptual.find_spec", lambda name: None)
+    monkeypatch.setattr("txm2sem.scoring.perceptual.find_spec", lambda name: None)
     assert not PerceptualDistance.is_installed()
     with pytest.raises(UserError, match=r"pip install txm2sem\[perceptual\]"):
         PerceptualDistance()

@@ -5,8 +5,8 @@
 structures follow a Vaca Muerta shale imaged at 32 nm per voxel.
 """
 
-from txm2sem.phantom.render import Phantom, render_phantom
-from txm2sem.phantom.rock import Material
-from txm2sem.phantom.write import write_phantom
+from txm2sem.phantoms.render import Phantom, render_phantom
+from txm2sem.phantoms.rock import Material
+from txm2sem.phantoms.write import write_phantom
 
 __all__ = ["Material", "Phantom", "render_phantom", "write_phantom"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from txm2sem.metrics import Summary, psnr, ssim
-from txm2sem.scores.evaluation import BLUR_SIGMAS, LinearFit, Scores, blur, fit_trivial_predictions
+from txm2sem.scoring.evaluation import BLUR_SIGMAS, LinearFit, Scores, blur, fit_trivial_predictions
 
 
 def patches(slope: float, offset: float, sigma: float = 0.0, count: int = 3) -> list[dict[str, Tensor]]:

@@ -11,13 +11,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from scores.test_phases import rock
+from scoring.test_phases import rock
 from txm2sem.figures.scores import draw_scores
+from txm2sem.files import json_text
 from txm2sem.metrics import psnr
-from txm2sem.scores.card import Scores, scorecard
-from txm2sem.scores.document import UNITS, scores_csv, scores_json
-from txm2sem.scores.phases import Phases
-from txm2sem.scores.table import scores_table
+from txm2sem.scoring.card import Scores, scorecard
+from txm2sem.scoring.document import UNITS, scores_csv, scores_document
+from txm2sem.scoring.phases import Phases
+from txm2sem.scoring.table import scores_table
 
 PHASES = Phases((1, 0, 2), (90, 160), 0)
 Bytes = NDArray[np.uint8]
@@ -113,7 +114,7 @@ def test_pixels_that_do_not_count_change_nothing(targets: Bytes, predictions: di
         images = {kind: np.where(valid, predictions[kind], outside).astype(np.uint8) for kind in kinds}
         truth = np.where(valid, targets, 255 - outside).astype(np.uint8)
         # SSIM has running sums, which carry the last digits of the pixels before.
-        return scores_json(scorecard(images, truth, valid=valid, phases=PHASES), {}, [])
+        return json_text(scores_document(scorecard(images, truth, valid=valid, phases=PHASES), {}, []))
 
     one, other = json.loads(score(0)), json.loads(score(200))
     for part in ("spectrum", "rock", "grid", "curves"):
@@ -127,7 +128,7 @@ def test_pixels_that_do_not_count_change_nothing(targets: Bytes, predictions: di
 
 def test_one_slice_has_no_interval(targets: Bytes, predictions: dict[str, Bytes]) -> None:
     scores = scorecard(predictions, targets, slices=[7] * 6)
-    found = json.loads(scores_json(scores, {}, []))
+    found = scores_document(scores, {}, [])
     assert found["interval"] is None
     assert found["similarity"]["blurred"]["all"]["psnr"]["low"] is None
     assert "[" not in scores_table(scores).replace("[dB]", "").replace("[pixels]", "")
@@ -135,7 +136,7 @@ def test_one_slice_has_no_interval(targets: Bytes, predictions: dict[str, Bytes]
 
 
 def test_json_csv_and_table_say_the_same(scores: Scores) -> None:
-    found = json.loads(scores_json(scores, {"model": "m"}, ["a note"]))
+    found = scores_document(scores, {"model": "m"}, ["a note"])
     assert (found["format"], found["model"], found["images"], found["slices"]) == (1, "m", 6, 3)
     assert found["notes"] == ["a note"]
     assert found["ms_ssim_scales"] == 3

@@ -1,0 +1,406 @@
+"""The calls from Python: what the commands do, with arrays and with files. `import txm2sem` offers all of them.
+
+They take the options of the commands by name, with the same limits and the same messages. What goes wrong is a
+`txm2sem.errors.UserError`, which says what was expected, what was found, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from txm2sem.arrays import grey_array, mask_array, plain_array
+from txm2sem.checking import CheckReport, check_data_root
+from txm2sem.checkpoints import label_of
+from txm2sem.data import check_translates_txm
+from txm2sem.data.pixels import GREY_DTYPES, to_dtype
+from txm2sem.data.readers import VolumeInput, VolumeReader, parse_voxel_size
+from txm2sem.data.readers import open_volume as open_reader
+from txm2sem.errors import UserError
+from txm2sem.files import read_json
+from txm2sem.filling import krige
+from txm2sem.model.model import Model
+from txm2sem.options import (
+    CheckCommand,
+    CompareCommand,
+    PhantomCommand,
+    TestCommand,
+    TrainCommand,
+    TranslateCommand,
+    VolumeCommand,
+)
+from txm2sem.phantoms import Phantom, render_phantom
+from txm2sem.resolving import of_shipped_model, resolve
+from txm2sem.runs import RunPaths
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """A prediction, and where not to believe it; float32, each of the TXM's shape.
+
+    Attributes:
+        sem: predicted grey values of the SEM.
+        uncertainty: calibrated standard deviation of that, in the same grey values.
+        contradiction: size of the guard's score [standard deviations]: where the TXM contradicts the prediction.
+        novelty: distance of the tile from those of training [thresholds]: above 1 it is unlike them.
+    """
+
+    sem: Array
+    uncertainty: Array
+    contradiction: Array
+    novelty: Array
+
+
+class TrainedModel:
+    """A trained model that translates TXM to SEM. It is read once, however often it is used.
+
+    Args:
+        given: the options that name it, and the machine that computes it.
+        backend: what computes.
+
+    Attributes:
+        name: of its run.
+        notes: what the user must know of how it computes.
+    """
+
+    def __init__(self, given: dict[str, Any], backend: str) -> None:
+        self._given = given
+        command = resolve(VolumeCommand(), {**given, "backend": backend})
+        check_translates_txm(command.model, command.data)
+        label = label_of(command.volume.epoch, command.volume.load_iter)
+        self._model = Model.load(command, label, command.volume.backend)
+        self._backend = backend
+        self.name = self._model.paths.name
+        self.notes = list(self._model.notes)
+
+    def predict(
+        self, txm: ArrayLike, *, dtype: str = "uint8", grey: str = "auto", memory: str = "auto", **options: Any
+    ) -> Array:
+        """Return the SEM that a TXM image or volume would give.
+
+        Args:
+            txm: (rows, columns) or (z, y, x), 8 or 16 bits or float: grey values as the model was trained with, unless
+                `grey` says something else; 0 is what was not imaged.
+            dtype: `uint8` or `uint16` with the SEM's range from black to white, or `float32`: its grey values.
+            grey: `as_is`; `match`: the contrast of the TXM is brought to that of the training; `auto`: `match` for the
+                model that comes along, `as_is` for yours.
+            memory: to use in all, e.g. `8GB`; `auto`: a quarter of the machine's.
+            options: further ones of `txm2sem volume`, such as `z_blend=True` or `statistics="volume"`.
+
+        Returns:
+            The predicted SEM, of the TXM's shape.
+
+        Raises:
+            UserError: the TXM is no such array or does not fit the model, or an option has no such value.
+        """
+        return self._translated(txm, grey, {"dtype": dtype, "memory": memory, **options})
+
+    def predict_with_trust(
+        self, txm: ArrayLike, *, samples: int = 8, source: str = "auto", grey: str = "auto", memory: str = "auto"
+    ) -> Trusted:
+        """Return the SEM that a TXM image or volume would give, and where not to believe it.
+
+        Args:
+            txm: as in `predict`.
+            samples: predictions that the standard deviation is taken from.
+            source: `dropout`, `checkpoints` or `scale`; `auto`: the best that the model has.
+            grey: as in `predict`.
+            memory: as in `predict`.
+
+        Raises:
+            UserError: as `predict`; or the model has no such uncertainty, or the slices that it is calibrated on, once,
+                are not there.
+        """
+        trust = {"uncertainty": samples, "uncertainty_from": source}
+        return Trusted(*self._translated(txm, grey, {"dtype": "float32", "memory": memory, **trust}))
+
+    def predict_volume(self, source: Path | str, output: Path | str, **options: Any) -> dict[str, Any]:
+        """Translate a volume of any size from file to file, as `txm2sem volume`; the same call goes on after an end.
+
+        Args:
+            source: a file, a folder of TIFF slices, or a pattern.
+            output: what to write: a name that ends with `.ome.zarr` or `.ome.tif`.
+            options: those of `txm2sem volume`, such as `voxel_size=32` [nm], `roi` or `uncertainty=8`.
+
+        Returns:
+            The report, as in the `.json` beside the output: where the result comes from, and its scores.
+
+        Raises:
+            UserError: as the command.
+        """
+        from txm2sem.applying.volume import VolumeRun
+        from txm2sem.applying.volume.report import translate_volume
+
+        asked = {name: str(value) if name == "voxel_size" else value for name, value in options.items()}
+        command = resolve(VolumeCommand(), {**self._given, "backend": self._backend, **asked})
+        run = VolumeRun.of(command, source, output, self._model)
+        with run.begin() as stage:
+            if stage != "whole":
+                translate_volume(run)
+        return _document(run.paths.report(".json"))
+
+    def _translated(self, txm: ArrayLike, grey: str, options: dict[str, Any]) -> Array:
+        from txm2sem.applying.images.contrast import contrast_match, thinned
+        from txm2sem.applying.volume.arrays import translate_opened
+        from txm2sem.applying.volume.opening import OpenVolume
+
+        array = plain_array(txm, "txm")
+        axes = ("rows", "columns") if array.ndim == 2 else ("z", "y", "x")
+        planes = grey_array(array, axes, "txm", GREY_DTYPES).reshape(-1, *array.shape[-2:])
+        matching = resolve(TranslateCommand(), {**self._given, "grey": grey})
+        match = contrast_match(matching, self._model, [thinned(plane) for plane in planes], "txm")
+        if match is not None:
+            planes = np.stack([match.of(plane) for plane in planes])
+        command = resolve(VolumeCommand(), {**self._given, "backend": self._backend, **options})
+        result = translate_opened(OpenVolume(command, open_reader(planes), model=self._model))
+        return result[..., 0, :, :] if array.ndim == 2 else result
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run.
+
+    Attributes:
+        name: of it.
+        checkpoints: folder of its networks, options and logs.
+        results: folder of its test results.
+    """
+
+    name: str
+    checkpoints: Path
+    results: Path
+
+    def load(self, **options: Any) -> TrainedModel:
+        """Return its model, see `load`."""
+        return load(self.name, checkpoints_dir=self.checkpoints.parent, **options)
+
+    def test(self, *, eval: bool = True, **options: Any) -> dict[str, Any]:  # noqa: A002 (the command's name for it)
+        """Test it, as `txm2sem test`.
+
+        Args:
+            eval: freeze normalisation statistics and switch dropout off; without, as in the original code.
+            options: further ones of `txm2sem test`, such as `uncertainty=8`.
+
+        Returns:
+            The scores, the document that docs/scores.md describes.
+
+        Raises:
+            UserError: as the command.
+        """
+        from txm2sem.testing import test_model
+
+        places = {"checkpoints_dir": self.checkpoints.parent, "results_dir": self.results.parent}
+        report = test_model(resolve(TestCommand(), {"name": self.name, **places, "eval": eval, **options}))
+        return report.scores
+
+
+def load(
+    name: str = "",
+    *,
+    epoch: str | int = "latest",
+    checkpoints_dir: Path | str = "checkpoints",
+    device: str = "auto",
+    precision: str = "fp32",
+    backend: str = "torch",
+) -> TrainedModel:
+    """Return a trained model.
+
+    Args:
+        name: of its run; without one, the model that comes along.
+        epoch: which checkpoint: the number of an epoch, `latest`, or `best` of the validation.
+        checkpoints_dir: where its run is.
+        device: `cpu`, `cuda`, `cuda:1`, or `auto`: the first GPU, where there is one.
+        precision: `fp32` or `bf16`.
+        backend: `torch`, or `openvino`, which computes in 8-bit integers.
+
+    Raises:
+        UserError: there is no such model, or it does not translate TXM to SEM.
+    """
+    machine = {"gpu_ids": _gpu_ids(device), "precision": precision}
+    own = {"name": name, "checkpoints_dir": checkpoints_dir, "epoch": str(epoch)} if name else of_shipped_model({})
+    return TrainedModel({**own, **machine}, backend)
+
+
+def train(
+    dataroot: Path | str,
+    name: str,
+    *,
+    device: str = "auto",
+    echo: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> Run:
+    """Train a model, as `txm2sem train`.
+
+    Args:
+        dataroot: folder of the aligned slices.
+        name: of the run.
+        device: as in `load`.
+        echo: receives each line for the console, such as `print`.
+        options: further ones of `txm2sem train`, such as `recipe="translate"`, `time_budget=5` [minutes], or
+            `continue_train=True`.
+
+    Raises:
+        UserError: as the command.
+    """
+    from txm2sem.training.fit import fit
+
+    given = {"dataroot": dataroot, "name": name, "gpu_ids": _gpu_ids(device), **options}
+    paths = fit(resolve(TrainCommand(), given), echo)
+    return Run(paths.name, paths.checkpoints, paths.results)
+
+
+def repair(sem: ArrayLike, charge: ArrayLike, txm: ArrayLike | None = None, *, seed: int | None = None) -> Array:
+    """Return a SEM image with its charged regions filled by kriging, in its own type; it is untouched elsewhere.
+
+    Args:
+        sem: (rows, columns), grey values; 0 is not imaged.
+        charge: (rows, columns), True, or above 0, where it is charged.
+        txm: (rows, columns), aligned TXM, which helps where there is one.
+        seed: of texture like that of the rest; without one the filling is the smooth expectation, see `krige`.
+
+    Raises:
+        UserError: no pixel is intact, or the arrays are not such ones.
+    """
+    image = grey_array(plain_array(sem, "sem"), ("rows", "columns"), "sem")
+    mask = mask_array(plain_array(charge, "the mask"), image.shape)
+    other = None if txm is None else plain_array(txm, "txm")
+    filled = krige(image, mask, other, None if seed is None else np.random.default_rng(seed))
+    return np.where(mask, to_dtype(filled, image.dtype), image)
+
+
+def scores(prediction: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = None) -> dict[str, Any]:
+    """Return the scores of predicted images beside true ones: the document that docs/scores.md describes.
+
+    Args:
+        prediction: (rows, columns) or (N, rows, columns), 8 bits.
+        truth: the same of the SEM.
+        valid: the same, True, or above 0, where pixels count; all where absent.
+
+    Raises:
+        UserError: the arrays are not such ones; with other types nobody knows what is black and white.
+    """
+    from txm2sem.scoring.card import scorecard
+    from txm2sem.scoring.document import scores_document
+
+    images = {"prediction": plain_array(prediction, "the prediction"), "truth": plain_array(truth, "the truth")}
+    shape = images["truth"].shape
+    for name, image in images.items():
+        if image.dtype != np.uint8 or image.shape != shape or image.ndim not in (2, 3) or not image.size:
+            raise UserError(
+                f"the {name} is {image.shape} of {image.dtype}; expected (rows, columns) or (N, rows, columns) of "
+                f"uint8, both of one shape, with one range from black to white: convert both alike, such as "
+                "(255 * (sem - black) / (white - black)).clip(0, 255).round().astype('uint8')"
+            )
+    stacks = {name: image.reshape(-1, *shape[-2:]) for name, image in images.items()}
+    counts = None if valid is None else mask_array(plain_array(valid, "valid"), shape, "valid")
+    card = scorecard(
+        {"prediction": stacks["prediction"]},
+        stacks["truth"],
+        valid=None if counts is None else counts.reshape(stacks["truth"].shape),
+    )
+    return scores_document(card, {}, [])
+
+
+def check(dataroot: Path | str, *, output: Path | str = "", **options: Any) -> CheckReport:
+    """Look at a data root before any training, and write a report, as `txm2sem check`.
+
+    Args:
+        dataroot: folder with train, val and test; it is only read.
+        output: folder of the report; `NAME_check` in the current folder where empty.
+        options: further ones of `txm2sem check`: those of the data, as the training will have them.
+
+    Raises:
+        UserError: as the command.
+    """
+    command = resolve(CheckCommand(), {"output": str(output), **options})
+    return check_data_root(dataroot, command.data, command.check.output)
+
+
+def compare(
+    *names: str,
+    output: Path | str = "",
+    checkpoints_dir: Path | str = "checkpoints",
+    results_dir: Path | str = "results",
+) -> Path:
+    """Write a page about several runs, side by side, as `txm2sem compare`, and return where it is.
+
+    Raises:
+        UserError: there are fewer than two, or one is not there.
+    """
+    from txm2sem.reporting import compare_runs
+
+    if len(names) < 2:
+        raise UserError(f"expected the names of two runs or more to compare, found {len(names)}")
+    places = {"output": str(output), "checkpoints_dir": checkpoints_dir, "results_dir": results_dir}
+    command = resolve(CompareCommand(), places)
+    runs = [RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir) for name in names]
+    return compare_runs(runs, command.compare.output).path
+
+
+def open_volume(
+    path: Path | str,
+    *,
+    dataset: str = "",
+    axes: str = "",
+    voxel_size: float | Sequence[float] | None = None,
+    roi: str = "",
+    missing: str = "refuse",
+) -> VolumeReader:
+    """Open a volume of any format that `txm2sem volume` reads. Nothing but headers is read until it is sliced.
+
+    Args:
+        path: a file, a folder of TIFF slices, a Zarr folder, or a pattern of TIFF slices.
+        dataset: path of the data set inside HDF5 or Zarr; "" finds it.
+        axes: of the stored array in its order, such as `xyz`; "" takes what the file says.
+        voxel_size: of a voxel, one number or (z, y, x) [nm]; None: what the file says.
+        roi: part to read, `z0:z1,y0:y1,x0:x1` [voxels]; "": all.
+        missing: `refuse` a volume of which voxels are not stored, or take them for `black`.
+
+    Returns:
+        A volume with `shape`, `dtype` and `voxel_size`; it is sliced like an array (z, y, x), or read as a whole by
+        `numpy.asarray`.
+
+    Raises:
+        UserError: there is nothing there, or it is no grey volume.
+    """
+    size = voxel_size if voxel_size is None or isinstance(voxel_size, int | float) else ",".join(map(str, voxel_size))
+    given = None if size is None else parse_voxel_size(str(size))
+    return open_reader(VolumeInput(path, dataset, axes, given, roi, missing))
+
+
+def phantom(size: int = 512, depth: int = 128, seed: int = 0, **options: Any) -> Phantom:
+    """Return a synthetic shale whose truth is known at every voxel: `.txm`, `.sem`, `.labels` and more, as arrays.
+
+    Args:
+        size: rows and columns [voxels].
+        depth: slices.
+        seed: of everything random.
+        options: further ones of `txm2sem phantom`, such as `porosity` or `blur`.
+
+    Raises:
+        UserError: an option has no such value.
+    """
+    slices = dict.fromkeys(("train_slices", "val_slices", "test_slices"), 0)
+    given = {"size": size, "depth": depth, "seed": seed, **slices, **options}
+    return render_phantom(resolve(PhantomCommand(), given).phantom)
+
+
+def _gpu_ids(device: str) -> str:
+    """Return `--gpu_ids` for a device as PyTorch names it."""
+    kind, _, number = device.partition(":")
+    known = {"auto": "auto", "cpu": "-1", "cuda": number or "0"}
+    if kind not in known:
+        raise UserError(f"device {device}: expected one of auto, cpu, cuda, cuda:N")
+    return known[kind]
+
+
+def _document(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = read_json(path, "translate the volume again under another name")
+    return found

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.metrics import Summary, psnr, ssim
-from txm2sem.scoring.evaluation import BLUR_SIGMAS, LinearFit, Scores, blur, fit_trivial_predictions
+from txm2sem.metrics import psnr, ssim
+from txm2sem.scoring.evaluation import BLUR_SIGMAS, LinearFit, PatchScores, blur, fit_trivial_predictions
+from txm2sem.scoring.means import Column, Means
 
 
 def patches(slope: float, offset: float, sigma: float = 0.0, count: int = 3) -> list[dict[str, Tensor]]:
@@ -82,14 +83,21 @@ def test_scores_of_known_images() -> None:
 
 
 def test_scores_are_summarised_with_the_standard_error() -> None:
-    scores = Scores()
+    scores = PatchScores()
     for value in (110, 120):
         scores.add(image(100), image(value))
     expected = [10 * np.log10(255**2 / 100), 10 * np.log10(255**2 / 400)]
-    summary = Summary.of(scores.psnr)
+    summary = scores.means()["PSNR"]
     assert summary.mean == pytest.approx(np.mean(expected))
     assert summary.standard_error == pytest.approx(np.std(expected) / np.sqrt(2))
-    assert str(scores).startswith(f"PSNR={summary.mean}±{summary.standard_error}, SSIM=")
+    means = Means("all pixels", 2, ({"PSNR": Column("PSNR", "dB", 2)},), {"model": scores.means()})
+    assert means.line().startswith(f"PSNR={summary.mean}±{summary.standard_error}, SSIM=")
+    assert means.tables().splitlines()[1].split() == [
+        "model",
+        f"{summary.mean:.2f}",
+        "±",
+        f"{summary.standard_error:.2f}",
+    ]
 
 
 def test_scores_over_some_pixels_do_not_see_the_others() -> None:

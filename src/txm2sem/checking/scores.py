@@ -11,7 +11,7 @@ from txm2sem.data import AlignedSlices, EvaluationPatches, evaluation_locations,
 from txm2sem.data.stacks import SliceCache
 from txm2sem.errors import UserError
 from txm2sem.options import DataOptions, Phase
-from txm2sem.scoring.evaluation import Evaluation, Scores, fit_trivial_predictions
+from txm2sem.scoring.evaluation import Evaluation, PatchScores, fit_trivial_predictions
 
 CACHE_BYTES = 2**28
 """Memory that the decoded slices may take [bytes]."""
@@ -32,7 +32,7 @@ class ExpectedScores:
 
     phase: Phase
     patch_size: int
-    scores: dict[str, Scores]
+    scores: dict[str, PatchScores]
 
 
 def expected_scores(dataroot: Path, options: DataOptions) -> Iterator[tuple[float, ExpectedScores | None]]:

@@ -21,7 +21,7 @@ from txm2sem.reporting.record import RunRecord
 ORDERS = {"psnr_all": "PSNR", "ssim_all": "SSIM"}
 """Columns of `scores.csv` by which patches can be ordered."""
 
-Scores = Mapping[str, NDArray[np.float64]]
+ShownScores = Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def layout_of(record: RunRecord) -> Layout | None:
     return forth or layout({"sem": "SEM", "txm_fake": "prediction", "txm": "TXM"}, "sem", "txm_fake", "txm")
 
 
-def scores_of(record: RunRecord, layout: Layout) -> Scores:
+def scores_of(record: RunRecord, layout: Layout) -> ShownScores:
     """Return the scores of all patches, (N,), by which they are ordered: those of the scorecard, where there is one.
 
     Raises:

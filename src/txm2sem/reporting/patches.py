@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from txm2sem.pages import Picture, WipeCard, gallery, scale
 from txm2sem.reporting.images import Pixels, check_same_shape, encoding_of, read_image
-from txm2sem.reporting.layouts import ORDERS, Layout, Overlay, Scores, layout_of, overlays_of, scores_of
+from txm2sem.reporting.layouts import ORDERS, Layout, Overlay, ShownScores, layout_of, overlays_of, scores_of
 from txm2sem.reporting.record import RunRecord
 
 EACH = 4
@@ -49,7 +49,7 @@ def gallery_html(
     layout: Layout,
     path_of: Mapping[str, Callable[[int], Path]],
     overlays: Mapping[str, Overlay],
-    scores: Scores,
+    scores: ShownScores,
     notes: Mapping[int, Sequence[str]],
     what: str,
 ) -> str:
@@ -106,7 +106,7 @@ def gallery_html(
     return f'<p class="note">{about} <span class="controls">{hint}</span></p>\n{body}'
 
 
-def places_of(scores: Scores) -> dict[int, dict[str, tuple[str, int]]]:
+def places_of(scores: ShownScores) -> dict[int, dict[str, tuple[str, int]]]:
     """Return the patches to show, each with the group and the place that it has in each order."""
     places: dict[int, dict[str, tuple[str, int]]] = {}
     for order, values in scores.items():

@@ -39,7 +39,7 @@ FEW_SLICES = 6
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RockMeasure:
     """A measure of the rock: mean over predicted images, over true ones, and what they differ by.
 
     Attributes:
@@ -191,7 +191,7 @@ class Scores:
         )
         return {name: self._resampling.interval(partial(statistic, name)) for name, statistic in names.items()}
 
-    def rock(self, kind: str) -> dict[str, dict[str, Comparison]]:
+    def rock(self, kind: str) -> dict[str, dict[str, RockMeasure]]:
         """Return the measures of each phase, by phase and measure; empty where phases are not measured."""
         if self.card.phases is None:
             return {}
@@ -211,7 +211,7 @@ class Scores:
             for factor in GRID_FREQUENCIES
         }
 
-    def _compare(self, kind: str, name: str) -> Comparison:
+    def _compare(self, kind: str, name: str) -> RockMeasure:
         predicted, true = self.values(kind, name), self.values(TRUTH, name)
 
         def error(weights: Values) -> Values:
@@ -219,7 +219,7 @@ class Scores:
 
         differences = np.abs(predicted - true)
         known = differences[~np.isnan(differences)]
-        return Comparison(
+        return RockMeasure(
             self._resampling.mean(predicted),
             self._resampling.mean(true),
             self._resampling.interval(error),

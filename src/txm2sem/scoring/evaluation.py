@@ -20,7 +20,7 @@ BLUR_SIGMAS = (1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass
-class Scores:
+class PatchScores:
     """PSNR and SSIM of one kind of prediction, patch by patch."""
 
     psnr: list[float] = field(default_factory=list)
@@ -125,8 +125,8 @@ class Evaluation:
     def __init__(self, predict: Callable[[Tensor], Tensor], trivial: dict[str, LinearFit], source: str = "TXM") -> None:
         self.predict = predict
         self.predictions = {f"raw {source}": LinearFit(1.0, 0.0), **trivial}
-        self.model = Scores()
-        self.trivial = {name: Scores() for name in self.predictions}
+        self.model = PatchScores()
+        self.trivial = {name: PatchScores() for name in self.predictions}
 
     def run(self, patches: EvaluationPatches) -> Iterator[PatchResult]:
         """Translate and score every patch, yielding each as it is done."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from txm2sem.metrics import Interval
-from txm2sem.scoring.card import Comparison, Scores
+from txm2sem.scoring.card import RockMeasure, Scores
 from txm2sem.scoring.measuring import TRUTH
 from txm2sem.scoring.phases import PHASES
 
@@ -103,7 +103,7 @@ def _phase(scores: Scores, phase: str) -> str:
     return _aligned(rows)
 
 
-def _scaled(found: Comparison, factor: float) -> Interval:
+def _scaled(found: RockMeasure, factor: float) -> Interval:
     error = found.error
     return Interval(factor * error.value, factor * error.low, factor * error.high)
 

@@ -55,8 +55,9 @@ def test_the_distance_is_that_of_the_distribution() -> None:
     np.testing.assert_allclose(usual.distance(unmixed @ mixing + 7), [3, 4, 5], rtol=0.05)
 
 
-def test_few_samples_and_constant_features_do_no_harm() -> None:
-    samples = np.hstack([RNG.standard_normal((6, 12)), np.ones((6, 1))])
+@pytest.mark.parametrize("count", [1, 2, 3, 6])
+def test_few_samples_and_constant_features_do_no_harm(count: int) -> None:
+    samples = np.hstack([RNG.standard_normal((count, 12)), np.ones((count, 1))])
     usual = Normality.of(samples)
     assert np.isfinite(usual.distance(samples)).all()
     assert usual.distance(samples + 10)[0] > 5 * usual.distance(samples).max()

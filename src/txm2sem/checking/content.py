@@ -15,7 +15,7 @@ from txm2sem.data.bars import DataBar
 from txm2sem.data.sampling import MIN_UNCHARGED
 from txm2sem.errors import listed
 
-BLANK_CONTRAST = 0.01
+LEAST_CONTRAST = 0.01
 """An image is blank if the 1st and 99th percentiles of its pixels differ by less than this share of the median of the
 other slices."""
 
@@ -172,7 +172,9 @@ def blank_images(images: Mapping[Place, ImageContent]) -> set[Place]:
     contrasts = {place: image.last - image.first for place, image in images.items()}
     usual = float(np.median([contrast for contrast in contrasts.values() if contrast > 0] or [0.0]))
     return {
-        place for place, image in images.items() if image.low == image.high or contrasts[place] <= BLANK_CONTRAST * usual
+        place
+        for place, image in images.items()
+        if image.low == image.high or contrasts[place] <= LEAST_CONTRAST * usual
     }
 
 

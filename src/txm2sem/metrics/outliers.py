@@ -32,7 +32,7 @@ class Normality:
         """Return those of samples (N, K).
 
         The covariance of the standardised features is drawn towards the identity, as far as its entries are uncertain
-        (Ledoit & Wolf 2004, Journal of Multivariate Analysis 88, 365).
+        (Ledoit & Wolf 2004, Journal of Multivariate Analysis 88, 365), and by 1 / N at least.
         """
         mean, spread = samples.mean(axis=0), np.maximum(samples.std(axis=0), LEAST_SPREAD)
         standardised = (samples - mean) / spread
@@ -42,7 +42,8 @@ class Normality:
         distance = ((covariance - scale * np.eye(size)) ** 2).sum()
         products = standardised[:, :, None] * standardised[:, None, :]
         uncertainty = ((products - covariance) ** 2).sum() / count**2
-        share = min(uncertainty / distance, 1.0) if distance > 0 else 1.0
+        # A few samples may agree on their products by chance, which says nothing of the directions they do not span.
+        share = np.clip(uncertainty / distance, 1 / count, 1) if distance > 0 else 1.0
         shrunk = (1 - share) * covariance + share * max(scale, LEAST_SPREAD) * np.eye(size)
         return cls(mean, spread, np.linalg.inv(shrunk))
 

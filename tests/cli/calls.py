@@ -9,8 +9,8 @@ from typing import TypeVar
 from txm2sem.cli.parsing import parse
 from txm2sem.options import Command
 
-TINY = "--gpu_ids -1 --num_threads 0 --ngf 4 --patch_size 32 --num_test 3"
-TINY_TRAINING = f"{TINY} --ndf 4 --num_train 4 --niter 1 --niter_decay 1"
+TINY = "--gpu_ids -1 --ngf 4 --patch_size 32 --num_test 3"
+TINY_TRAINING = f"{TINY} --num_threads 0 --ndf 4 --num_train 4 --niter 1 --niter_decay 1"
 SRGAN = "--model srgan --netG sr_resnet_6blocks --downsample_factor 2"
 
 

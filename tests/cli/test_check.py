@@ -82,8 +82,8 @@ def test_options_of_the_data_are_those_of_training(program: Program, tmp_path: P
         ("check", 2, "txm2sem check images"),
         ("check images more", 2, "txm2sem check images"),
         ("check absent", 1, "there is no folder absent"),
-        ("check images --seg_mode txm", 1, "--seg_mode does nothing here"),
-        ("check images --dataset_mode txm2sem3d", 1, "--dataset_mode does nothing here"),
+        ("check images --seg_mode txm", 2, "--seg_mode does nothing in txm2sem check"),
+        ("check images --dataset_mode txm2sem3d", 2, "--dataset_mode does nothing in txm2sem check"),
     ],
 )
 def test_a_call_that_cannot_be_meant_is_refused(

@@ -278,7 +278,8 @@ def check_known(command: Command, names: Iterable[str]) -> None:
         others = [f"txm2sem {other}" for other, has in COMMANDS.items() if name in to_mapping(has)]
         if others:
             raise UserError(f"--{name} does nothing in {program}; it belongs to {', '.join(others)}")
-        raise UserError(f"{program} has no option --{name}{nearest(name, own)}; {program} --help_all lists them all")
+        advice = nearest(f"--{name}", [f"--{other}" for other in own]) or f"; {program} --help_all lists them all"
+        raise UserError(f"{program} has no option --{name}{advice}")
 
 
 MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {

@@ -1,0 +1,107 @@
+"""Reports, and the synthetic data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from run_folders import write_run
+
+from cli.flags.table import Bench, row
+from cli.volumes import IDENTITY, rock, write_identity
+from txm2sem.phantom import Material, Phantom, render_phantom
+
+
+@row("check report compare", "output")
+def _(bench: Bench, command: str) -> None:
+    for name in ("one", "two"):
+        write_run(Path(), name)
+    page = {"check": "mine", "report": "mine.html", "compare": "mine.html"}[command]
+    words = {
+        "check": f"check {bench.images} --num_test 2 --patch_size 32",
+        "report": "report one",
+        "compare": "compare one two",
+    }[command]
+    bench.run(words, f"--output {page}")
+    assert Path(page).exists()
+    assert (
+        not list(Path().glob("images_check*")) + list(Path().glob("compare*")) + list(Path().glob("results/*/*.html"))
+    )
+
+
+# -- phantom ----------------------------------------------------------------------------------------------------------
+
+SMALL = "--size 48 --depth 12 --train_slices 2 --val_slices 1 --test_slices 1"
+
+
+def phantom(bench: Bench, words: str = "") -> Phantom:
+    """Return a small phantom."""
+    return render_phantom(bench.command("phantom", f"{SMALL} {words}").phantom)
+
+
+@row("phantom", "size", "depth", "train_slices", "val_slices", "test_slices", "bits")
+def _(bench: Bench, command: str) -> None:
+    bench.run(f"phantom out {SMALL} --bits 16")
+    facts = json.loads(Path("out/phantom.json").read_text())
+    assert facts["shape"] == [12, 48, 48]
+    splits = [item["split"] for item in facts["aligned_slices"].values()]
+    assert [splits.count(split) for split in ("train", "val", "test")] == [2, 1, 1]
+    assert tifffile.imread("out/train/txm/000.tif").dtype == np.uint16
+
+
+@row("phantom", "seed")
+def _(bench: Bench, command: str) -> None:
+    one, other, third = (phantom(bench, f"--seed {seed}").txm for seed in (1, 1, 2))
+    assert np.array_equal(one, other)
+    assert not np.array_equal(one, third)
+
+
+@row("phantom", "porosity", "organic", "pyrite")
+def _(bench: Bench, command: str) -> None:
+    shares = {"porosity": (Material.PORE, 0.2), "organic": (Material.ORGANIC, 0.3), "pyrite": (Material.PYRITE, 0.1)}
+    for option, (material, share) in shares.items():
+        none, much = (phantom(bench, f"--{option} {value}").fractions()[material] for value in (0, share))
+        assert none < 0.02
+        assert much == pytest.approx(share, rel=0.5)
+
+
+def _roughness(image: Any) -> float:
+    return float(np.diff(np.asarray(image, float), axis=-1).std())
+
+
+@row("phantom", "blur", "photons", "artefacts")
+def _(bench: Bench, command: str) -> None:
+    for option, (rough, smooth) in {"blur": (0, 8), "photons": (50, 100000), "artefacts": (4, 0)}.items():
+        others = {"blur": "--photons 1e6", "photons": "", "artefacts": "--photons 1e6"}[option]
+        found = [_roughness(phantom(bench, f"--{option} {value} {others}").txm) for value in (rough, smooth)]
+        assert found[0] > found[1], option
+
+
+@row("phantom", "charging")
+def _(bench: Bench, command: str) -> None:
+    shares = []
+    for share in (0, 0.2):
+        made = phantom(bench, f"--charging {share}")
+        shares.append(made.charge[:, made.field_of_view].mean())
+    assert shares == pytest.approx([0, 0.2], abs=0.05)
+
+
+# -- pages ------------------------------------------------------------------------------------------------------------
+
+
+@row("report", "volume", "txm")
+def _(bench: Bench, command: str) -> None:
+    write_run(Path(), "one")
+    write_identity()
+    tifffile.imwrite("scan.tif", rock((4, 24, 32)), photometric="minisblack")
+    Path("away").mkdir()
+    bench.run(f"volume scan.tif away/out.ome.zarr {IDENTITY} --voxel_size 32")
+    sizes = []
+    for words in ("", "--volume away/out.ome.zarr", "--volume away/out.ome.zarr --txm scan.tif"):
+        bench.run("report one", words, "--output page.html")
+        sizes.append(Path("page.html").read_text().count('src="data:image'))
+    assert sizes[0] < sizes[1] < sizes[2]

@@ -102,7 +102,8 @@ def _judge(command: Command, place: Path, wanted: dict[str, str], killed: int, s
     odd = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
     if odd:
         return f"other content: {odd[0]}"
-    left = sorted(path.name for path in place.rglob("*") if path.name.endswith(".partial") and path.exists())
+    # The folder that an output grew in may be left, empty, where the output was in its place already.
+    left = sorted(path.name for path in place.rglob("*.partial") if path.is_file() or any(path.iterdir()))
     if left:
         return f"left {left[0]}"
     return "equal" if killed else "was done before"

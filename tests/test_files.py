@@ -182,11 +182,14 @@ def test_a_lock_dies_with_its_process_also_where_that_has_forked(tmp_path: Path)
 
 def test_what_a_killed_writer_has_left_beside_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
     left = f".latest_net_G.pth.{'a1' * 8}.partial"
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / left).touch()
     for name in (left, ".mine.partial", "notes.txt", f".x.{'a1' * 8}.partial.txt"):
         (tmp_path / name).touch()
     assert is_beside(left)
     with held(tmp_path):
-        assert _names(tmp_path) == sorted([".lock", ".mine.partial", "notes.txt", f".x.{'a1' * 8}.partial.txt"])
+        assert _names(tmp_path) == sorted([".lock", ".mine.partial", "notes.txt", f".x.{'a1' * 8}.partial.txt", "web"])
+        assert _names(tmp_path / "web") == []
 
 
 def test_moving_aside_loses_nothing(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 import torch
 from scene import TRAIN, VOLUME, Scene, Verdict, run
 
@@ -101,7 +102,8 @@ def _judge(command: Command, place: Path, wanted: dict[str, str], killed: int, s
     odd = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
     if odd:
         return f"other content: {odd[0]}"
-    left = sorted(path.name for path in place.rglob("*") if path.name.endswith(".partial") and path.exists())
+    # The folder that an output grew in may be left, empty, where the output was in its place already.
+    left = sorted(path.name for path in place.rglob("*.partial") if path.is_file() or any(path.iterdir()))
     if left:
         return f"left {left[0]}"
     return "equal" if killed else "was done before"
@@ -172,11 +174,16 @@ def _hash(path: Path) -> str:
     if path.suffix == ".pth":  # torch writes the file's own name, and more, into it
         return _hash_of(torch.load(path, weights_only=True))
     content = path.read_bytes()
-    # Times, and numbers of seconds and voxels per second.
+    if path.suffix == ".tif":
+        with tifffile.TiffFile(path) as file:
+            if file.ome_metadata:  # further on in the file, everything lies where its length puts it
+                content = file.ome_metadata.encode() + file.asarray().tobytes()
+    # Times, numbers of seconds and voxels per second, and what OME names each file by.
     for pattern in (
         rb'<time datetime="[^"]*">[^<]*',
         rb"\d+(\.\d+)? (million )?voxels/s",
-        rb'"network_share_of_time": [^,}]*',
+        rb"['\"]network_share_of_time['\"]: [^,}]*",
+        rb"urn:uuid:[0-9a-f-]*",
     ):
         content = re.sub(pattern, b"", content)
     return hashlib.sha256(content).hexdigest()

@@ -20,6 +20,7 @@ from txm2sem.files import (
     is_beside,
     json_text,
     read_json,
+    remove_leftovers,
     set_aside,
     sync_folder,
     sync_tree,
@@ -155,9 +156,8 @@ class Draft:
         self._finishing = True
         self._write(result.relative_to(self.folder).as_posix())
         try:
-            # What a process that was killed was writing is no part of it.
-            for path in [path for path in self.folder.rglob(".*") if is_beside(path.name)]:
-                path.unlink()
+            # Of processes that worked for this one.
+            remove_leftovers(self.folder)
             for path in (result, *(beside or {})):
                 if path.exists():  # else it has been moved before
                     sync_tree(path)

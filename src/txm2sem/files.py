@@ -125,7 +125,7 @@ def held(folder: Path) -> Iterator[None]:
             "there, or choose a place on another disk"
         ) from error
     try:
-        _remove_leftovers(folder)
+        remove_leftovers(folder)
         yield
     finally:
         lock.release()
@@ -389,8 +389,9 @@ def is_beside(name: str) -> bool:
     return _BESIDE.fullmatch(name) is not None
 
 
-def _remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
+    """Remove files beside their places in a folder that is held, and its subfolders: who wrote them was killed."""
     with suppress(OSError):
-        for path in folder.iterdir():
+        for path in list(folder.rglob(".*")):
             if is_beside(path.name) and path.is_file() and not path.is_symlink():
                 path.unlink()

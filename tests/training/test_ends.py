@@ -291,6 +291,18 @@ def test_losses_that_are_no_numbers_end_the_training_and_leave_what_is_sound(
 
 
 def test_there_must_be_something_to_go_on_with(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there is no run"):
+    with pytest.raises(UserError, match="leave out --continue_train"):
         train(tmp_path, continue_train=True)
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_run_that_was_killed_before_anything_was_saved_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_before(monkeypatch, checkpoints, "write_whole", lambda path, *_: path.name == "latest_state.pth", 1)
+    with pytest.raises(Killed):
+        train(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="leave out --continue_train"):
+        train(tmp_path, continue_train=True)
+    train(tmp_path)

@@ -66,9 +66,9 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
     command = model.resolve(command, training)
     module = model(command, clock)
     patches = PatchData(module, training, validation)
-    if command.schedule.continue_train and not paths.checkpoints.is_dir():
+    if command.schedule.continue_train and not (paths.state.exists() or paths.network("latest", "G").exists()):
         raise UserError(
-            f"there is no run {paths.checkpoints} to go on with; leave out --continue_train, or check --name"
+            f"there is nothing in {paths.checkpoints} to go on with; leave out --continue_train, or check --name"
         )
 
     with held(paths.checkpoints) if is_main_process() else nullcontext():

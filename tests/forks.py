@@ -6,9 +6,11 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
-CONTEXT = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+CONTEXT: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 
 class Fork:
@@ -21,7 +23,7 @@ class Fork:
 
     def __init__(self, call: Callable[[], int], folder: Path) -> None:
         self._printed = [folder / name for name in ("out", "err")]
-        self._process = CONTEXT.Process(target=_run, args=(call, self._printed))
+        self._process: BaseProcess = CONTEXT.Process(target=_run, args=(call, self._printed))
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid

@@ -143,20 +143,20 @@ def _without_length(options: str) -> str:
 
 def test_ctrl_c_leaves_a_run_that_resumes_in_the_middle_of_an_epoch(tmp_path: Path, program: Program) -> None:
     write_data_root(tmp_path / "images")
-    options = f"{SRGAN} {_without_length(TINY_TRAINING)} --num_train 20 --niter 1 --niter_decay 1 --print_freq 1"
+    options = f"{SRGAN} {_without_length(TINY_TRAINING)} --num_train 60 --niter 1 --niter_decay 1 --print_freq 1"
     assert program("train --name whole", options).status == 0
 
     process = Fork(partial(main, ["train", "--name", "parts", *options.split()]), tmp_path)
     log = tmp_path / "checkpoints/parts/loss_log.txt"
     end = time.monotonic() + 120
-    while not (log.exists() and len(log.read_text().splitlines()) > 3):
+    while not (log.exists() and len(log.read_text().splitlines()) > 10):
         assert process.alive and time.monotonic() < end
         time.sleep(0.01)
     process.send(signal.SIGINT)
     assert process.end()[0] == 130
 
     position = torch.load(tmp_path / "checkpoints/parts/latest_state.pth", weights_only=True)["position"]
-    assert 0 < position["iteration"] < 40
+    assert 0 < position["iteration"] < 120
     outcome = program("train --name parts --continue_train")
     assert outcome.status == 0, outcome.err
     assert_equal_weights(tmp_path / "checkpoints/whole", tmp_path / "checkpoints/parts")
@@ -306,7 +306,7 @@ def test_the_root_scripts_are_the_same_commands(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for script, options in (("train.py", f"{SRGAN} {TINY_TRAINING}"), ("test.py", TINY)):
+    for script, options in (("train.py", f"{SRGAN} {TINY_TRAINING}"), ("test.py", "")):
         monkeypatch.setattr(sys, "argv", [script, "--name", "run", *options.split()])
         with pytest.raises(SystemExit) as leave:
             runpy.run_path(str(Path(__file__).resolve().parents[2] / script), run_name="__main__")

@@ -1,14 +1,20 @@
-"""Where the recorded numbers and the real slices are, for the tests that need them."""
+"""What all tests share: how long they may take, and where recorded numbers and real slices are."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Before torch is imported: test processes share the cores, and the arithmetic of the tests is small.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# The machine may be busy with other things.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 SHARED = Path(os.environ.get("TXM2SEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -31,13 +37,15 @@ def shale() -> Path:
     return _existing(SHARED / "data" / "shale")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_power_cuts() -> Iterator[None]:
+    """Let files reach the disk when they may: tests kill processes, and the system keeps what these have written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture
 def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save figures without drawing what is in them: that takes longer than to train and test a tiny model."""
     monkeypatch.setattr("txm2sem.figures.overview.FigureCanvasAgg.draw", lambda canvas: canvas.get_renderer())
-
-
-@pytest.fixture
-def no_perceptual_distance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the perceptual distance out of scorecards, as where its weights are not installed."""
-    monkeypatch.setattr("txm2sem.scoring.perceptual.find_spec", lambda name: None)

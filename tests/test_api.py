@@ -43,7 +43,7 @@ def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return trained
 
 
-@pytest.mark.usefixtures("blank_pictures", "no_perceptual_distance")
+@pytest.mark.usefixtures("blank_pictures")
 def test_the_lines_of_the_readme_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are executed as they stand there, on a phantom, with less training."""
     (lines,) = re.findall(r"```python\n(import txm2sem\n.*?)```", README.read_text(), re.DOTALL)

@@ -41,7 +41,7 @@ def model_options(draw: st.DrawFn) -> ModelOptions:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12)
 @given(model_options())
 def test_the_options_that_fit_a_file_are_found(options: ModelOptions) -> None:
     state = build_generator(options).state_dict()

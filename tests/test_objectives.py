@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import jacrev
@@ -35,7 +35,6 @@ ROUNDING = 1e-5
 
 GAN_MODES: list[GanMode] = ["vanilla", "lsgan", "wgangp"]
 
-untimed = settings(deadline=None)  # the machine may be busy with other things
 seeds = st.integers(0, 2**32 - 1)
 slopes = st.floats(-10, 10).filter(lambda slope: abs(slope) > 1e-3)
 
@@ -58,7 +57,6 @@ class TestRegressionLoss:
 
 
 class TestSpectrumLoss:
-    @untimed
     @given(seeds, st.integers(8, 30), st.integers(8, 30))
     def test_is_the_distance_of_the_power_spectra_that_are_scored(self, seed: int, rows: int, columns: int) -> None:
         # Noise that is strong beside that of rounding, which the loss adds.
@@ -99,7 +97,6 @@ class TestSpectrumLoss:
 
 
 class TestSsimLoss:
-    @untimed
     @given(seeds)
     def test_is_one_less_the_score_of_8_bit_images(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -159,7 +156,6 @@ class TestGanLoss:
         assert gan_loss(logits, False, mode).item() == pytest.approx(fake, rel=ROUNDING)
 
     @pytest.mark.parametrize("mode", GAN_MODES)
-    @untimed
     @given(logit=st.floats(0.05, 0.95))
     def test_descent_raises_logits_of_real_and_lowers_those_of_fake(self, mode: GanMode, logit: float) -> None:
         # Outside (0, 1), the targets of least squares, this would not hold for lsgan.
@@ -193,7 +189,6 @@ class TestMixSamples:
 
 
 class TestGradientPenalty:
-    @untimed
     @given(slope=slopes, weight=st.floats(0.1, 100), constant=st.floats(0, 3), seed=seeds)
     def test_of_a_linear_discriminator(self, slope: float, weight: float, constant: float, seed: int) -> None:
         samples = noise(3, 2, 4, 4, seed=seed)
@@ -226,7 +221,6 @@ class TestGradientPenalty:
 
 
 class TestJacobianPenalty:
-    @untimed
     @given(slope=slopes, side=st.integers(1, 6), samples=st.integers(1, 3), projections=st.integers(1, 3), seed=seeds)
     def test_of_a_slope_is_exact_for_every_draw(
         self, slope: float, side: int, samples: int, projections: int, seed: int
@@ -236,7 +230,6 @@ class TestJacobianPenalty:
         penalty = jacobian_penalty(slope * source, source, projections, randomness)
         assert penalty.item() == pytest.approx(slope**2 * side**2 / 2, rel=ROUNDING)
 
-    @untimed
     @given(seed=seeds)
     def test_is_unbiased(self, seed: int) -> None:
         matrix = noise(6, 4, seed=seed)
@@ -263,7 +256,6 @@ class TestJacobianPenalty:
         # The variance falls by 16; each estimate of it, from 100 draws, is good within a factor of two.
         assert 4 < mean_square_error(1) / mean_square_error(16) < 64
 
-    @untimed
     @given(slope=slopes)
     def test_can_be_trained(self, slope: float) -> None:
         parameter = torch.tensor(slope, requires_grad=True)
@@ -313,7 +305,6 @@ class TestImagePool:
             assert pool.query(images).equal(images)
         assert torch.stack(pool.state_dict()["images"]).equal(torch.cat([noise(2, 1, 2, 2, seed=s) for s in range(2)]))
 
-    @untimed
     @given(seed=seeds, size=st.integers(1, 5), batch=st.integers(1, 4))
     def test_every_image_is_either_held_or_returned(self, seed: int, size: int, batch: int) -> None:
         torch.manual_seed(seed)
@@ -374,7 +365,6 @@ class TestImagePool:
 
 
 class TestLearningRateFactor:
-    @untimed
     @given(niter=st.integers(0, 50), niter_decay=st.integers(0, 50), epoch=st.integers(1, 200))
     def test_linear_is_one_then_falls_and_is_never_negative(self, niter: int, niter_decay: int, epoch: int) -> None:
         def factor(epoch: int) -> float:
@@ -390,7 +380,6 @@ class TestLearningRateFactor:
             assert factor(epoch) == 0
 
     @pytest.mark.parametrize("policy", ["linear", "step", "cosine"])
-    @untimed
     @given(epoch=st.integers(1, 300))
     def test_starts_at_one_and_stays_within_zero_and_one(self, policy: LearningRatePolicy, epoch: int) -> None:
         periods = {"niter": 7, "niter_decay": 5, "lr_decay_iters": 3}

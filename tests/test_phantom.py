@@ -396,7 +396,7 @@ def test_continuous_along_z(phantom: Phantom, name: str) -> None:
 # Fields
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), sigma=st.tuples(*[st.floats(0.7, 40)] * 3), side=st.integers(1, 40))
 def test_noise_is_finite_and_of_its_shape(seed: int, sigma: tuple[float, float, float], side: int) -> None:
     field = smooth_noise(np.random.default_rng(seed), (side, 20, 30), sigma)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -36,7 +36,6 @@ class TestGrain:
         power = torch.fft.fft2(noise).abs().square().reshape(8, 32, 8, 32).mean((1, 3))
         assert (power / power.mean() - 1).abs().max() < 4 / 32 + 0.1
 
-    @settings(deadline=None)
     @given(top=st.integers(0, 20), left=st.integers(0, 20), height=st.integers(3, 20), width=st.integers(3, 20))
     def test_of_a_place_is_the_same_in_every_tile(self, top: int, left: int, height: int, width: int) -> None:
         image = txm(2, 3, 40, 40)

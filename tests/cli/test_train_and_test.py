@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
+import runpy
 import signal
-import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,12 @@ import tifffile
 import torch
 import yaml
 from data_roots import write_bars, write_data_root
+from forks import Fork
 from PIL import Image
 
 from cli.calls import SRGAN, TINY, TINY_TRAINING, Program
+from txm2sem.cli.main import main
+from txm2sem.training.modules import TranslationModule
 
 MODELS = {
     "feedforward": "--model feedforward",
@@ -143,15 +146,14 @@ def test_ctrl_c_leaves_a_run_that_resumes_in_the_middle_of_an_epoch(tmp_path: Pa
     options = f"{SRGAN} {_without_length(TINY_TRAINING)} --num_train 60 --niter 1 --niter_decay 1 --print_freq 1"
     assert program("train --name whole", options).status == 0
 
-    words = [sys.executable, "-c", "import sys; from txm2sem.cli.main import main; sys.exit(main())"]
-    process = subprocess.Popen([*words, "train", "--name", "parts", *options.split()], cwd=tmp_path)
+    process = Fork(partial(main, ["train", "--name", "parts", *options.split()]), tmp_path)
     log = tmp_path / "checkpoints/parts/loss_log.txt"
-    deadline = time.monotonic() + 120
+    end = time.monotonic() + 120
     while not (log.exists() and len(log.read_text().splitlines()) > 10):
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.alive and time.monotonic() < end
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=120) == 130
+    process.send(signal.SIGINT)
+    assert process.end()[0] == 130
 
     position = torch.load(tmp_path / "checkpoints/parts/latest_state.pth", weights_only=True)["position"]
     assert 0 < position["iteration"] < 120
@@ -162,39 +164,15 @@ def test_ctrl_c_leaves_a_run_that_resumes_in_the_middle_of_an_epoch(tmp_path: Pa
     assert losses[0] == losses[1]
 
 
-SLOW_VALIDATION = """
-import sys, time
-from txm2sem.cli.main import main
-from txm2sem.training.modules import TranslationModule
-
-validate = TranslationModule.validation_step
-
-def slowly(*arguments):
-    time.sleep(0.05)
-    validate(*arguments)
-
-TranslationModule.validation_step = slowly
-sys.exit(main())
-"""
-
-
-def test_ctrl_c_in_the_first_validation_leaves_a_run_that_resumes(tmp_path: Path, program: Program) -> None:
-    write_data_root(tmp_path / "images")
-    options = f"{SRGAN} {TINY_TRAINING} --niter_decay 0 --num_test 100"
+def test_ctrl_c_in_the_first_validation_leaves_a_run_that_resumes(
+    tmp_path: Path, program: Program, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = f"{SRGAN} {TINY_TRAINING} --niter_decay 0"
     assert program("train --name whole", options).status == 0
 
-    # However fast the machine, the signal comes while patches are validated.
-    words = [sys.executable, "-c", SLOW_VALIDATION]
-    process = subprocess.Popen([*words, "train", "--name", "parts", *options.split()], cwd=tmp_path)
-    started = tmp_path / "checkpoints/parts/tensorboard"
-    deadline = time.monotonic() + 120
-    while not started.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=120) == 130
+    with monkeypatch.context() as patch:
+        patch.setattr(TranslationModule, "validation_step", lambda *_: signal.raise_signal(signal.SIGINT))
+        assert program("train --name parts", options).status == 130
 
     outcome = program("train --name parts --continue_train")
     assert outcome.status == 0, outcome.err
@@ -324,14 +302,16 @@ def test_testing_without_a_training_split_leaves_out_what_needs_it(program: Prog
     assert "constant  " not in outcome.out
 
 
-def test_the_root_scripts_are_the_same_commands(images: Path, tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[2]
-    environment = os.environ | {"PYTHONPATH": ""}
-    for script, options in (("train.py", f"{SRGAN} {TINY_TRAINING}"), ("test.py", TINY)):
-        words = [sys.executable, str(root / script), "--name", "run", *options.split()]
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    assert "overview: results/run/overview.png" in done.stdout
+def test_the_root_scripts_are_the_same_commands(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for script, options in (("train.py", f"{SRGAN} {TINY_TRAINING}"), ("test.py", "")):
+        monkeypatch.setattr(sys, "argv", [script, "--name", "run", *options.split()])
+        with pytest.raises(SystemExit) as leave:
+            runpy.run_path(str(Path(__file__).resolve().parents[2] / script), run_name="__main__")
+        assert leave.value.code == 0
+    assert "overview: results/run/overview.png" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("trained")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import chdir
@@ -16,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from forks import Fork
 
 from cli.calls import Program
 from cli.volumes import IDENTITY, NETWORK, rock, start, voxels, write_identity, write_network, write_scan
+from txm2sem.cli.main import main
 
 DEPTH = 200
 """Slices: seven blocks of 32."""
@@ -32,11 +33,11 @@ def blocks_done() -> int:
     return len(list((WORK / "blocks").glob("*.json")))
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], process: Fork, seconds: float = 120) -> None:
     """Wait until a condition holds while a process runs."""
     end = time.monotonic() + seconds
     while not condition():
-        assert process.poll() is None, process.communicate()
+        assert process.alive, process.end()
         assert time.monotonic() < end, "the condition never came true"
         time.sleep(0.005)
 
@@ -59,10 +60,10 @@ def killed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with chdir(folder):
         write_network()
         write_scan(rock((DEPTH, 72, 72)))
-        process = start(COMMAND, OMP_NUM_THREADS="1")
+        process = start(COMMAND)
         wait_for(lambda: blocks_done() >= 2, process)
-        process.kill()  # SIGKILL: nothing can be tidied up
-        process.communicate()
+        process.send(signal.SIGKILL)  # nothing can be tidied up
+        process.end()
     return folder
 
 
@@ -89,11 +90,11 @@ def test_a_killed_translation_goes_on_and_ends_with_the_same_voxels(killed: Prog
 
 
 def test_ctrl_c_says_how_to_go_on(program: Program, scan: Path) -> None:
-    process = start(COMMAND, OMP_NUM_THREADS="1")
+    process = start(COMMAND)
     wait_for(lambda: blocks_done() >= 1, process)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    process.send(signal.SIGINT)
+    status, err = process.end()
+    assert status == 130
     assert "the same command goes on" in err
     assert "Traceback" not in err
     assert program(f"volume {COMMAND}").status == 0
@@ -103,15 +104,16 @@ def test_a_full_disk_stops_with_a_message_and_keeps_what_was_done(program: Progr
     """A limit on the size of files stands for a disk that is full: the TIFF file is larger than a block."""
     write_scan(rock((64, 200, 200)), "large")
     command = f"large out.ome.tif {NETWORK} {SIZE}"
-    code = (
-        f"import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, (1_800_000, 1_800_000)); "
-        f"from txm2sem.cli.main import main; sys.exit(main({['volume', *command.split()]!r}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 1, done.stderr
-    assert "cannot write" in done.stderr
-    assert "the translation itself is done" in done.stderr
+
+    def with_little_room() -> int:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_800_000, 1_800_000))
+        return main(["volume", *command.split()])
+
+    status, err = Fork(with_little_room, Path()).end()
+    assert status == 1, err
+    assert "cannot write" in err
+    assert "the translation itself is done" in err
     resumed = program(f"volume {command}")
     assert resumed.status == 0, resumed.err
     assert "2 of them missing" not in resumed.out
@@ -204,8 +206,8 @@ def test_two_workers_one_of_them_killed(program: Program, scan: Path) -> None:
 
     wait_for(lambda: blocks_done() >= 1 and len(workers()) == 2, process)
     workers()[0].kill()
-    _, err = process.communicate(timeout=180)
-    assert process.returncode == 0, err
+    status, err = process.end()
+    assert status == 0, err
     program(f"volume scan whole.ome.zarr {NETWORK} {SIZE}")
     assert np.abs(voxels("out.ome.zarr").astype(int) - voxels("whole.ome.zarr")).max() <= 1
 

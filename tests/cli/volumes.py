@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,11 @@ import numpy as np
 import torch
 import zarr
 from data_roots import write_slice
+from forks import Fork
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from txm2sem.cli.main import main
 from txm2sem.networks import build_generator, initialise
 from txm2sem.options import ModelOptions
 
@@ -72,12 +72,6 @@ def voxels(path: Path | str) -> NDArray[Any]:
     return np.asarray(zarr.open_array(Path(path) / "0", mode="r")[:])
 
 
-def start(words: str, **environment: str) -> subprocess.Popen[str]:
+def start(words: str) -> Fork:
     """Start `txm2sem volume` as a process of its own, in the current folder."""
-    return subprocess.Popen(
-        [Path(sys.executable).with_name("txm2sem"), "volume", *words.split()],
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return Fork(partial(main, ["volume", *words.split()]), Path())

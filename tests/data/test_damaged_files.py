@@ -102,7 +102,7 @@ def read(path: Path) -> None:
 
 @pytest.mark.parametrize("name", [*WHOLE, "scan.txm"])
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_damaged_file_is_read_or_refused_by_its_name(folder: Path, name: str, data: st.DataObject) -> None:
     content = txm(folder) if name == "scan.txm" else WHOLE[name]
     (folder / name).write_bytes(data.draw(damaged(content)))

@@ -50,7 +50,7 @@ def assert_inside_and_usable(slices: AlignedSlices, location: PatchLocation) -> 
     assert ((charge == 0) & (sem > 0) & (txm > 0)).mean() > 0.75
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(size=st.integers(1, 36), seed=st.integers(0, 2**32 - 1))
 def test_training_patches_are_inside_and_usable(slices: AlignedSlices, size: int, seed: int) -> None:
     location = draw_training_location(slices, size, np.random.default_rng(seed))
@@ -58,7 +58,7 @@ def test_training_patches_are_inside_and_usable(slices: AlignedSlices, size: int
     assert location == draw_training_location(slices, size, np.random.default_rng(seed))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(size=st.integers(1, 36))
 def test_evaluation_patches_are_inside_and_usable(slices: AlignedSlices, size: int) -> None:
     locations = evaluation_locations(slices, size, 5)

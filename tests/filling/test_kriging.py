@@ -87,7 +87,7 @@ def test_what_it_shows_inside_the_mask_has_no_influence() -> None:
     np.testing.assert_array_equal(one, other)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(slope=st.floats(0.1, 50), offset=st.floats(1, 1000))
 def test_it_follows_brightness_and_contrast(slope: float, offset: float) -> None:
     sem, mask = rock(1, 64).astype(float), hole(64)

@@ -147,7 +147,7 @@ def test_arrays_of_another_shape_are_refused() -> None:
         autocorrelation(np.zeros((4, 4, 4)), 0, 1, np.ones((4, 4, 5), np.bool_))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(volumes, st.integers(0, 2), st.integers(1, 4))
 def test_correlations_are_between_minus_one_and_one_and_the_same_backwards(
     volume: NDArray[np.uint8], axis: int, lag: int
@@ -157,7 +157,7 @@ def test_correlations_are_between_minus_one_and_one_and_the_same_backwards(
     assert autocorrelation(np.flip(volume, axis), axis, lag) == pytest.approx(found, nan_ok=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(volumes, st.floats(0.1, 10), st.floats(-1000, 1000))
 def test_brightness_and_contrast_scale_the_difference_and_leave_the_correlation(
     volume: NDArray[np.uint8], contrast: float, brightness: float
@@ -168,7 +168,7 @@ def test_brightness_and_contrast_scale_the_difference_and_leave_the_correlation(
     assert after.in_plane == pytest.approx(before.in_plane, nan_ok=True, abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(volumes)
 def test_exchanging_rows_and_columns_changes_nothing(volume: NDArray[np.uint8]) -> None:
     assume(volume.size > 1)
@@ -198,7 +198,7 @@ def volumes_in_blocks(draw: st.DrawFn) -> tuple[NDArray[np.uint8], NDArray[np.bo
 
 
 class TestSums:
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(volumes_in_blocks(), st.integers(0, 8), st.sampled_from([np.uint8, np.uint16, np.int32, np.float32]))
     def test_they_are_those_of_one_lag_after_the_other(
         self, blocks: tuple[NDArray[np.uint8], NDArray[np.bool_], list[int]], lags: int, dtype: type
@@ -209,7 +209,7 @@ class TestSums:
         both = inside[1:] & inside[:-1]
         assert found.change.tolist() == [both.sum(), np.abs(np.diff(volume.astype(int), axis=0))[both].sum()]
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(volumes_in_blocks(), st.integers(1, 4), st.integers(1, 3))
     def test_blocks_add_up_but_for_the_pairs_that_two_of_them_share(
         self, blocks: tuple[NDArray[np.uint8], NDArray[np.bool_], list[int]], lags: int, every: int

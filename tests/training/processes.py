@@ -1,8 +1,8 @@
-"""A training run as a program of its own, which Lightning starts once more for each further process.
+"""Training runs as a program of its own, which Lightning starts once more for each further process.
 
-    python processes.py MODEL IMAGES FOLDER PROCESSES OPTIONS
+    python processes.py IMAGES FOLDER PROCESSES RUNS
 
-OPTIONS is a JSON object of options by name. Each process leaves what it ends with in FOLDER.
+RUNS is a JSON object of options by the run's name. Each process leaves what it ends with in FOLDER/NAME.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ SMALL = {"ngf": 4, "ndf": 4, "netG": "resnet_6blocks", "patch_size": 32, "num_tr
 SMALL |= {"num_test": 2, "num_threads": 0, "save_latest_freq": 2}
 
 
-def train(model: str, images: Path, folder: Path, processes: int, options: Mapping[str, Any]) -> None:
+def train(images: Path, folder: Path, processes: int, options: Mapping[str, Any]) -> None:
     """Train; the clock of each process goes on when it is read, that of the second five times as fast."""
-    command = override(TrainCommand(), {**MODEL_DEFAULTS[model], "model": model, **SMALL, **options})
+    folder.mkdir(parents=True, exist_ok=True)
+    command = override(TrainCommand(), {**MODEL_DEFAULTS[options["model"]], **SMALL, **options})
     splits = [AlignedSlices.open(images, split, command.data) for split in ("train", "val")]
     ticks = itertools.count(step=1 + 4 * int(os.environ.get("LOCAL_RANK", "0")))
-    module = MODELS[model](command, lambda: float(next(ticks)))
+    module = MODELS[command.model.model](command, lambda: float(next(ticks)))
     paths = RunPaths.of("run", folder, folder)
     trainer = build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=processes)
     trainer.fit(module, PatchData(module, *splits))
@@ -45,5 +46,6 @@ def train(model: str, images: Path, folder: Path, processes: int, options: Mappi
 
 
 if __name__ == "__main__":
-    name, source, target, count, chosen = sys.argv[1:]
-    train(name, Path(source), Path(target), int(count), json.loads(chosen))
+    source, target, count, runs = sys.argv[1:]
+    for run, chosen in json.loads(runs).items():
+        train(Path(source), Path(target) / run, int(count), chosen)

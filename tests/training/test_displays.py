@@ -217,6 +217,7 @@ def test_pictures_leave_modes_statistics_and_random_numbers_alone(tmp_path: Path
 # -- visdom ---------------------------------------------------------------------------------------------------------
 
 needs_visdom = pytest.mark.skipif(find_spec("visdom") is None, reason="visdom is not installed (make visdom)")
+with_one_server = pytest.mark.xdist_group("visdom")
 
 
 class Server:
@@ -257,14 +258,16 @@ class Server:
         self.process.wait(timeout=30)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "visdom")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a server for all tests here, each of which has an environment of its own; the last one ends it."""
+    server = Server(tmp_path_factory.mktemp("visdom"))
     yield server
     server.stop()
 
 
 @needs_visdom
+@with_one_server
 def test_a_visdom_server_shows_losses_and_a_panel_of_images(tmp_path: Path, server: Server) -> None:
     paths, lines = train(tmp_path, **server.options, display_env="shale")
     assert not [line for line in lines if "visdom" in line]
@@ -283,6 +286,7 @@ def test_a_visdom_server_shows_losses_and_a_panel_of_images(tmp_path: Path, serv
 
 
 @needs_visdom
+@with_one_server
 def test_without_columns_each_image_has_a_window(tmp_path: Path, server: Server) -> None:
     train(tmp_path, **server.options, display_ncols=0, niter=1)
     windows = server.windows("main")
@@ -295,6 +299,7 @@ def test_without_columns_each_image_has_a_window(tmp_path: Path, server: Server)
 
 
 @needs_visdom
+@with_one_server
 def test_a_server_that_dies_costs_one_line_and_not_the_run(tmp_path: Path, server: Server) -> None:
     lines: list[str] = []
 

@@ -18,17 +18,38 @@ from data_roots import write_data_root
 
 from training import processes
 
+# The processes are started once for all of these.
+pytestmark = pytest.mark.xdist_group("two processes")
+
 Ending = dict[str, Any]
 
 
-def train_two(folder: Path, images: Path, model: str, **options: Any) -> tuple[Ending, Ending]:
-    """Train in two processes, and return what each ends with."""
-    folder.mkdir()
-    words = [sys.executable, processes.__file__, model, str(images), str(folder), "2", json.dumps(options)]
+# Nothing that mixes the patches of a batch, and nothing random but their places. Without weight decay, Adam would
+# not notice gradients that are added instead of averaged.
+PLAIN = {"norm": "none", "no_dropout": True, "num_train": 8, "weight_decay": 1e-2}
+
+RUNS: dict[str, dict[str, Any]] = {
+    "random": {"model": "pix2pix", "lambda_img_grad": 1e-4},
+    "feedforward": {"model": "feedforward", **PLAIN},
+    "pix2pix": {"model": "pix2pix", **PLAIN, "batch_size": 2, "accumulate": 2},
+    "timed": {"model": "feedforward", "time_budget": 0.15},
+}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data_root(tmp_path_factory.mktemp("data") / "images")
+
+
+@pytest.fixture(scope="module")
+def two(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with all runs, each trained by the same two processes."""
+    folder = tmp_path_factory.mktemp("two")
+    words = [sys.executable, processes.__file__, str(images), str(folder), "2", json.dumps(RUNS)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
-    return ending(folder, 0), ending(folder, 1)
+    return folder
 
 
 def ending(folder: Path, rank: int) -> Ending:
@@ -45,43 +66,34 @@ def assert_equal_weights(one: Ending, other: Ending) -> None:
                 assert torch.equal(value, other["weights"][network][key]), key
 
 
-@pytest.fixture
-def images(tmp_path: Path) -> Path:
-    return write_data_root(tmp_path / "images")
-
-
-def test_two_processes_end_with_equal_weights(images: Path, tmp_path: Path) -> None:
+def test_two_processes_end_with_equal_weights(two: Path) -> None:
     """With everything in which they differ: dropout, statistics of batches, projections of the Jacobian."""
-    first, second = train_two(tmp_path / "two", images, "pix2pix", lambda_img_grad=1e-4)
+    first, second = (ending(two / "random", rank) for rank in range(2))
     assert_equal_weights(first, second)
-    saved = torch.load(tmp_path / "two" / "run" / "latest_net_G.pth", weights_only=True)
+    saved = torch.load(two / "random" / "run" / "latest_net_G.pth", weights_only=True)
     assert all(torch.equal(saved[key], first["weights"]["G"][key]) for key in saved)
-    metrics = (tmp_path / "two" / "run" / "run_metrics.txt").read_text().splitlines()
+    metrics = (two / "random" / "run" / "run_metrics.txt").read_text().splitlines()
     assert len(metrics) == 3
 
 
-@pytest.mark.parametrize(("model", "parts"), [("feedforward", 1), ("pix2pix", 2)])
+@pytest.mark.parametrize(("name", "batch_size"), [("feedforward", 2), ("pix2pix", 4)])
 def test_two_processes_learn_what_one_learns_from_their_patches_together(
-    model: str, parts: int, images: Path, tmp_path: Path
+    two: Path, name: str, batch_size: int, images: Path, tmp_path: Path
 ) -> None:
-    # Nothing that mixes the patches of a batch, and nothing random but their places. Without weight decay, Adam would
-    # not notice gradients that are added instead of averaged.
-    plain = {"norm": "none", "no_dropout": True, "num_train": 8, "weight_decay": 1e-2}
-    (tmp_path / "one").mkdir()
-    processes.train(model, images, tmp_path / "one", 1, plain | {"batch_size": 2 * parts})
-    one = ending(tmp_path / "one", 0)
-    two, second = train_two(tmp_path / "two", images, model, **plain, batch_size=parts, accumulate=parts)
-    assert_equal_weights(two, second)
-    assert one["batches"] == two["batches"]
+    first, second = (ending(two / name, rank) for rank in range(2))
+    assert_equal_weights(first, second)
+    processes.train(images, tmp_path, 1, RUNS[name] | {"batch_size": batch_size, "accumulate": 1})
+    one = ending(tmp_path, 0)
+    assert one["batches"] == first["batches"]
     for network, weights in one["weights"].items():
         for key, value in weights.items():
             # Sums of float32 in another order. Adam makes steps of 2e-4 of any gradient, and so enlarges the rounding
             # of small ones: 1e-8 is usual, and 1e-6 was seen in a bias whose gradient is a difference of equals.
-            torch.testing.assert_close(two["weights"][network][key], value, rtol=0, atol=1e-5, msg=key)
+            torch.testing.assert_close(first["weights"][network][key], value, rtol=0, atol=1e-5, msg=key)
 
 
-def test_the_main_processs_clock_ends_the_time_budget_of_both(images: Path, tmp_path: Path) -> None:
-    first, second = train_two(tmp_path / "two", images, "feedforward", time_budget=0.15)
+def test_the_main_processs_clock_ends_the_time_budget_of_both(two: Path) -> None:
+    first, second = (ending(two / "timed", rank) for rank in range(2))
     # Nine seconds, each reading of the clock, one before and one after a batch or so, being one.
     assert 1 < first["batches"] == second["batches"] < 9
     assert 0 < first["rate"] == second["rate"] < 2e-4

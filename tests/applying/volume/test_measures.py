@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from txm2sem.applying.volume.measures import Measures, TrustSums, measure_slices
@@ -43,7 +43,6 @@ def places(content: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 ODD_VALUES = ["", "much", None, [], {}, [None], {"a": 1}, float("nan"), float("-inf"), -1, 10**400]
 
 
-@settings(deadline=None)
 @given(st.sampled_from(places(PLAIN)[1:]), st.sampled_from(ODD_VALUES))
 def test_what_are_no_measures_is_an_error(place: tuple[Any, ...], value: object) -> None:
     """Wherever an odd value stands; -1 is none for grey values, NaN none for scores of slices, {} none for names."""

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from txm2sem.applying.volume import plan
@@ -23,7 +23,6 @@ DEMAND = Demand(
 BASE = 4e8
 
 
-@settings(deadline=None)
 @given(st.floats(2e9, 1e11), st.integers(1, 3000), st.integers(20, 4000), st.integers(20, 4000))
 def test_what_is_planned_fits_and_covers_the_volume(memory: float, depth: int, rows: int, columns: int) -> None:
     demand = dataclasses.replace(DEMAND, shape=(depth, rows, columns))

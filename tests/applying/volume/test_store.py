@@ -106,7 +106,7 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(sorted(DAMAGES)), st.integers(0, 10**6)), min_size=1, max_size=4))
 def test_whatever_happens_to_files_the_voxels_are_right_in_the_end(
     done: Path, tmp_path: Path, damages: list[tuple[str, int]]

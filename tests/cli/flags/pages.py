@@ -13,7 +13,7 @@ from run_folders import write_run
 
 from cli.flags.table import Bench, row
 from cli.volumes import IDENTITY, rock, write_identity
-from txm2sem.phantom import Material, Phantom, render_phantom
+from txm2sem.phantoms import Material, Phantom, render_phantom
 
 
 @row("check report compare", "output")

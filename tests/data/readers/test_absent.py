@@ -98,7 +98,7 @@ def regions(draw: st.DrawFn) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("kind", STORES)
 @given(stored=st.lists(st.booleans(), min_size=math.prod(GRID), max_size=math.prod(GRID)), region=regions())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_only_what_the_region_needs_has_to_be_there(
     tmp_path_factory: pytest.TempPathFactory, kind: str, stored: list[bool], region: list[tuple[int, int]]
 ) -> None:

@@ -463,7 +463,7 @@ def test_more_chunks_than_can_be_looked_for(tmp_path: Path) -> None:
     changes=st.dictionaries(st.integers(0, 6000), st.integers(0, 255), min_size=1, max_size=8),
     cut=st.none() | st.integers(0, 6000),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_damage_ends_in_words(
     tmp_path_factory: pytest.TempPathFactory, changes: dict[int, int], cut: int | None
 ) -> None:

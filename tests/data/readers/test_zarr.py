@@ -376,7 +376,7 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @given(value=JSON, removed=st.booleans(), data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_odd_metadata_end_in_words(image: Path, value: Any, removed: bool, data: st.DataObject) -> None:
     files = [path for path in sorted(image.rglob("*")) if path.name.startswith(".z") or path.name == "zarr.json"]
     path = data.draw(st.sampled_from([path for path in files if path.stat().st_size > 2]))

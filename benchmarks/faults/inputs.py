@@ -267,6 +267,8 @@ _WAYS = (
 def _odd_value(path: Path, rng: Generator) -> str:
     content = json.loads(path.read_text()) if path.suffix == ".json" else yaml.safe_load(path.read_text())
     nodes = list(_nodes(content))
+    if not nodes:
+        return _rewrite(_empty)(path, rng)
     parent, key = nodes[int(rng.integers(len(nodes)))]
     value = ODD_VALUES[int(rng.integers(len(ODD_VALUES)))]
     parent[key] = value

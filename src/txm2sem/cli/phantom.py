@@ -33,5 +33,5 @@ def main(words: Sequence[str], program: str) -> int:
             stop.add_note("nothing was written; the same command begins anew")
             raise
     print(f"{folder}: {facts['shape']} pixels (z, y, x), porosity {facts['porosity']:.3f}; all facts in phantom.json")
-    print(f"next: {shlex.join(['txm2sem', 'train', *option_words('dataroot', folder)])}")
+    print(f"next: {shlex.join(['txm2sem', 'train', '--recipe', 'translate', *option_words('dataroot', folder)])}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,15 +77,24 @@ def _(bench: Bench, command: str) -> None:
     assert (bench.test("--dataroot elsewhere") / "overview.png").exists()
 
 
-@row("volume translate", "dataroot")
+@row("translate", "dataroot")
 def _(bench: Bench, command: str) -> None:
-    # What is known of the training is measured there, once.
+    # The contrast of the training images is measured there, once.
     bench.trained()
     bench.images.rename("elsewhere")
-    asked = "--uncertainty 2 --voxel_size 32 --dry_run" if command == "volume" else "--grey match"
-    words = f"{command} elsewhere/test/txm/000.tif out.tif --name run --gpu_ids -1 {asked}"
+    words = "translate elsewhere/test/txm/000.tif out.tif --name run --gpu_ids -1 --grey match"
     assert "images" in bench.run(words, status=1).err
     bench.run(f"{words} --dataroot elsewhere")
+
+
+@row("volume", "dataroot")
+def _(bench: Bench, command: str) -> None:
+    # What judges predictions is fitted there, once, where all splits of the training are.
+    bench.trained()
+    bench.images.rename("elsewhere")
+    shutil.rmtree("elsewhere/val")
+    words = "volume elsewhere/test/txm out.tif --name run --gpu_ids -1 --uncertainty 2 --voxel_size 32"
+    assert "not both in images or elsewhere" in bench.run(f"{words} --dataroot elsewhere", status=1).err
 
 
 @row(EVERY, "gpu_ids")

@@ -26,7 +26,7 @@ def _(bench: Bench, command: str) -> None:
     kept = Path("checkpoints/network")
     (kept / "latest_net_G.pth").rename(kept / "iter_4_net_G.pth")
     words = {
-        "test": "test --eval",
+        "test": "test --eval --num_test 1",
         "volume": "volume scan.tif out.tif --voxel_size 32 --dry_run",
         "translate": "translate scan.tif out.tif",
         "repair": "repair images/test/sem out --sem_only",
@@ -72,10 +72,11 @@ def _(bench: Bench, command: str) -> None:
 
 @row("test", "backend")
 def _(bench: Bench, command: str) -> None:
-    bench.train("--init_gain 0.5", name="strong")
+    bench.train("--init_gain 0.2", name="strong")
     plain = png(bench.test("--eval", "strong") / "sem_fake" / "000.png")
     whole = png(bench.test("--eval --backend openvino", "strong") / "sem_fake" / "000.png")
-    assert 0 < np.abs(plain - whole).mean() < 8
+    assert (plain != whole).any()
+    assert np.abs(plain - whole).mean() < 0.2 * plain.std()
 
 
 @row("test", "full_slice")

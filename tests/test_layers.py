@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -42,6 +43,13 @@ def _room(name: str) -> str:
     return name.split(".")[1]
 
 
+PRIVATE = {
+    "checkpoints": "names in the files that torch writes",
+    "devices": "what the processor has instructions for",
+    "networks/footprint": "tensors without contents, and what is done with them",
+}
+"""Where names are used that torch may change in any version, and for what; `pyproject.toml` bounds it for them."""
+
 NAMES = {_name(path): path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"}
 
 
@@ -77,3 +85,9 @@ def test_only_training_knows_lightning_and_only_the_command_line_prints() -> Non
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
             }
             assert not calls & {"print", "exit"}, path
+
+
+def test_private_names_of_torch_are_in_few_places() -> None:
+    private = re.compile(r"\btorch(\.\w+)*\._[a-z]|from torch\b.* import _|\bops\.mkldnn\b")
+    found = {path.relative_to(PACKAGE).with_suffix("") for path in NAMES.values() if private.search(path.read_text())}
+    assert {path.as_posix() for path in found} == set(PRIVATE)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from data_roots import write_data_root
+from forks import Fork
 from torch import Tensor
 
 from txm2sem import checkpoints
@@ -164,26 +165,20 @@ def test_a_second_ctrl_c_says_what_is_true(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_signal_to_all_processes_leaves_the_loaders_to_the_main_one(whole: RunPaths, tmp_path: Path) -> None:
-    command(tmp_path)
-    words = f"""
-import os, signal, sys
-sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parent)]!r}
-from pathlib import Path
-from test_ends import command
-from txm2sem.errors import Interrupted
-from txm2sem.training.fit import fit
+    run = command(tmp_path, num_threads=2)
 
-def stop(line):
-    if line.startswith("(epoch: 1, iters: 1)"):
-        os.killpg(0, signal.SIGTERM)
+    def stop(line: str) -> None:
+        if line.startswith("(epoch: 1, iters: 1)"):
+            os.killpg(0, signal.SIGTERM)
 
-try:
-    fit(command(Path({str(tmp_path)!r}), num_threads=2), stop)
-except Interrupted as stopped:
-    sys.exit(128 + stopped.signal)
-"""
-    ended = subprocess.run([sys.executable, "-c", words], start_new_session=True, capture_output=True, check=False)
-    assert ended.returncode == 143, ended.stderr.decode()
+    def train_apart() -> int:
+        os.setsid()
+        with pytest.raises(Interrupted) as stopped:
+            fit(run, stop)
+        return 128 + stopped.value.signal
+
+    status, err = Fork(train_apart, tmp_path).end()
+    assert status == 143, err
     paths, lines = train(tmp_path, continue_train=True)
     assert lines[0] == "going on with run at epoch 1, patch 1"
     assert_equal(whole, paths)

@@ -7,6 +7,7 @@ or pipe that was closed.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -42,6 +43,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def run_command(name: str, words: Sequence[str], program: str) -> int:
     """Run one command and return its exit status."""
+    # Before NumPy is imported: its products here are small, and threads that wait for them, spinning, take many times
+    # longer than the products, most of all in a `check`, which works on several slices at once.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         with ends_as_interrupts(), console():
             return _status_of(name, words, program)

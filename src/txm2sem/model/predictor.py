@@ -7,8 +7,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
 from txm2sem.checkpoints import load_generator
 from txm2sem.devices import move_network
@@ -171,16 +169,16 @@ def dropout(network: nn.Module) -> Iterator[None]:
             layer.train(mode)
 
 
-def dropout_layers(network: nn.Module) -> list[_DropoutNd]:
+def dropout_layers(network: nn.Module) -> list[nn.Module]:
     """Return the layers of a network that are dropout."""
-    return [module for module in network.modules() if isinstance(module, _DropoutNd)]
+    return [module for module in network.modules() if isinstance(module, (nn.Dropout, nn.Dropout2d))]
 
 
 @contextmanager
 def batch_statistics(network: nn.Module) -> Iterator[None]:
     """Put a network in training mode, without letting it gather statistics, and back."""
     training = network.training
-    layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     gathered = [(layer.running_mean, layer.running_var, layer.num_batches_tracked) for layer in layers]
     network.train()
     for layer in layers:

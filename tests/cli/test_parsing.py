@@ -182,7 +182,7 @@ def test_a_command_that_has_the_option_takes_no_alias_for_it() -> None:
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        ("--patch_sise 64", "did you mean patch_size?"),
+        ("--patch_sise 64", "did you mean --patch_size?"),
         ("--ngf", "--ngf: expected a value"),
         ("--ngf --ndf 4", "--ngf: expected a value"),
         ("--ngf four", "--ngf four: expected a whole number"),

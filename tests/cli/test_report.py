@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import tifffile
+from browser import Page
+from data_roots import write_data_root, write_stack
+from repair_roots import write_repair_root
 from run_folders import write_run
 
-from cli.calls import Program
+from cli.calls import TINY_TRAINING, Program
 from txm2sem.options import CompareCommand, ReportCommand, fields_of
 
 
@@ -31,6 +36,48 @@ def test_a_comparison_says_where_it_is(program: Program, tmp_path: Path) -> None
     outcome = program("compare run0 run1", places, "--output compare.html")
     (earlier,) = Path().glob("compare_*")
     assert f"earlier: {earlier}" in outcome.out
+
+
+RUNS = {
+    "feedforward": ("--model feedforward --netG resnet_6blocks", {"PSNR", "SSIM"}),
+    "repair": ("--model repair --netG resnet_6blocks", {"inside", "PSNR", "SSIM"}),
+    "segmentation": ("--model segmentation", {"Dice mean", "IoU mean", "accuracy"}),
+}
+
+
+@pytest.mark.parametrize("model", RUNS)
+def test_the_pages_read_what_the_commands_have_written(program: Program, model: str) -> None:
+    """One whole run: nothing that its commands leave is damaged, missing or unknown to its pages."""
+    options, columns = RUNS[model]
+    if model == "repair":
+        write_repair_root(Path("images"))
+    else:
+        write_data_root(Path("images"), size=(160, 160))
+    for name in ("one", "two"):
+        assert program(f"train --name {name}", TINY_TRAINING, options).status == 0
+        tested = program(f"test --name {name} --eval --gpu_ids -1")
+        assert tested.status == 0, tested.err
+    scores = json.loads(Path("results/one/scores.json").read_text())
+    assert {column["name"] for table in scores["means"]["tables"] for column in table.values()} >= columns
+    report = "report one"
+    if model == "feedforward":
+        write_stack(Path("images/test/txm_full_stack"), [tifffile.imread("images/test/txm/000.tif")] * 40)
+        for words in (
+            "volume images/test/txm_full_stack out.ome.zarr --voxel_size 32",
+            "test --eval --dataset_mode txm2sem3d",
+        ):
+            outcome = program(words, "--name one --gpu_ids -1")
+            assert outcome.status == 0, outcome.err
+        report += " --volume out.ome.zarr"
+    for words in (report, "compare one two"):
+        outcome = program(words)
+        assert outcome.status == 0, outcome.err
+        assert "not shown" not in outcome.out
+    page = Page(Path("results/one/report.html").read_text(encoding="utf-8")).text
+    assert "model one" in page
+    if model != "feedforward":  # pages show the scorecard of translations, which is over other pixels
+        shown = next(iter(scores["means"]["rows"]["model one"].values()))
+        assert f"{shown['mean']:.4g} ± {shown['standard_error']:.2g}" in page
 
 
 @pytest.mark.parametrize(

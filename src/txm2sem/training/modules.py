@@ -29,7 +29,7 @@ from txm2sem.data import AlignedSlices, middle_channel, resolve_ranges, size_opt
 from txm2sem.devices import move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, psnr, ssim
-from txm2sem.model.network import apply_generator, finished, generator_input
+from txm2sem.model.network import finished, generator_input
 from txm2sem.networks import build_discriminator, build_generator, check_judged_size, initialise
 from txm2sem.objectives import (
     ImagePool,
@@ -207,7 +207,11 @@ class TranslationModule(pl.LightningModule):
 
     def forward(self, source: Tensor) -> Tensor:
         """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range."""
-        return apply_generator(self.results["G"], source, self.command.model, source.device)
+        return self.finish(self.results["G"](generator_input(source, self.command.model, source.device)), source)
+
+    def finish(self, output: Tensor, source: Tensor) -> Tensor:
+        """Return what a generator's output (N, C, H, W) stands for, the prediction first."""
+        return finished(output, source, self.command.model)
 
     def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
         """Update the networks from one batch, `--accumulate` parts one after the other, and return the losses by name.
@@ -230,7 +234,7 @@ class TranslationModule(pl.LightningModule):
         The prediction is mid-grey in the pixels that do not count.
         """
         image = self.generator_input(part.source)
-        return image, blank(finished(self.generator(image), part.source, self.command.model), part.valid)
+        return image, blank(self.finish(self.generator(image), part.source), part.valid)
 
     @abstractmethod
     def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:

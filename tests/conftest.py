@@ -47,5 +47,17 @@ def no_power_cuts() -> Iterator[None]:
 
 @pytest.fixture
 def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Save figures without drawing what is in them: that takes longer than to train and test a tiny model."""
+    """Save figures without what is in them: to draw them takes longer than to train and test a tiny model."""
+    from matplotlib.figure import Figure
+
     monkeypatch.setattr("txm2sem.figures.overview.FigureCanvasAgg.draw", lambda canvas: canvas.get_renderer())
+    for draw in ("txm2sem.testing.translation.draw_overview", "txm2sem.testing.scores.draw_scores"):
+        monkeypatch.setattr(draw, lambda *arguments: Figure())
+
+
+@pytest.fixture
+def no_scorecard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what the original code did not score, which takes ten times as long as the predictions."""
+    monkeypatch.setattr("txm2sem.testing.translation.fit_trivial_predictions", lambda patches: {})
+    monkeypatch.setattr("txm2sem.testing.translation.Scorecard.add", lambda *arguments: None)
+    monkeypatch.setattr("txm2sem.testing.translation.write_scores", lambda *arguments, **named: ([], {}))

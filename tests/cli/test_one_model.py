@@ -56,6 +56,7 @@ def write_odd_slices() -> list[int]:
     return [0, 1]
 
 
+@pytest.mark.usefixtures("no_scorecard")
 @pytest.mark.parametrize("kind", MODELS)
 def test_every_way_gives_the_same_grey_values(program: Program, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     write_data_root(Path("images"), size=(SIDE, SIDE))

@@ -13,14 +13,6 @@ from PIL import Image
 from txm2sem.cli.main import main
 
 
-@pytest.fixture
-def no_scorecard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what the original code did not score, which takes ten times as long as the predictions."""
-    monkeypatch.setattr("txm2sem.testing.translation.fit_trivial_predictions", lambda patches: {})
-    monkeypatch.setattr("txm2sem.testing.translation.Scorecard.add", lambda *arguments: None)
-    monkeypatch.setattr("txm2sem.testing.translation.write_scores", lambda *arguments, **named: ([], {}))
-
-
 @pytest.mark.usefixtures("blank_pictures", "no_scorecard")
 @pytest.mark.parametrize("name", ["feedforward", "srcnn", "pix2pix", "srgan"])
 def test_recorded_checkpoints_reproduce_their_scores(

@@ -43,7 +43,9 @@ def build(model: str, accumulate: int, **options: Any) -> TranslationModule:
     Else a gradient that is nothing but rounding, that of a bias before instance norm, would become a whole step.
     """
     given = {"class_weights": "1,1,1"} if model == "segmentation" else {}
-    return MODELS[model](command(model, accumulate=accumulate, **({"batch_size": accumulate} | given | options))).double()
+    return MODELS[model](
+        command(model, accumulate=accumulate, **({"batch_size": accumulate} | given | options))
+    ).double()
 
 
 def train(module: TranslationModule, tmp_path: Path, data: list[Batch]) -> TranslationModule:

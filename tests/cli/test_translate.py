@@ -103,6 +103,19 @@ def _write_folder() -> dict[str, NDArray[np.uint8]]:
     return images | {"d.png": txm(seed=3)}
 
 
+def test_outputs_of_one_name_do_not_block_each_other(program: Program) -> None:
+    write_slice(Path("txm.tif"), txm())
+    write_slice(Path("scan/000.tif"), txm())
+    write_identity()
+    volume = f"volume scan predicted.ome.zarr {IDENTITY} --voxel_size 32"
+    commands = ("translate txm.tif predicted.tif", "translate scan predicted", volume, volume.replace("zarr", "tif"))
+    for words in commands:
+        outcome = program(words)
+        assert outcome.status == 0, outcome.err
+    reports = {path.name.removeprefix("predicted") for path in Path().glob("predicted*_report.png")}
+    assert reports == {".tif_report.png", "_report.png", ".ome.zarr_report.png", ".ome.tif_report.png"}
+
+
 def test_a_folder_keeps_names_and_sizes_and_has_one_contrast(program: Program) -> None:
     images = _write_folder()
     outcome = program("translate scan out")

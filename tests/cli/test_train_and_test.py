@@ -68,6 +68,7 @@ def test_each_model_trains_and_tests(program: Program, images: Path, model: str)
     assert "results/run/overview.png" in outcome.out
 
 
+@pytest.mark.draws
 @pytest.mark.usefixtures("trained")
 def test_results_lie_where_the_original_code_puts_them(program: Program) -> None:
     assert program("test --name run").status == 0

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from txm2sem.cli import main as program_module
-from txm2sem.cli.console import Console
+from txm2sem.cli.console import Console, console
 from txm2sem.cli.main import main
 from txm2sem.errors import Interrupted, UserError, printable
 
@@ -176,6 +176,24 @@ def test_a_console_that_is_gone_says_so_once_and_takes_everything() -> None:
     finally:
         signal.signal(signal.SIGHUP, before)
     assert told == [signal.SIGHUP]
+
+
+def test_what_libraries_write_to_a_console_behind_its_command_tells_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Handlers of logs keep the stream that they found, and flush it when Python exits."""
+    told = []
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    before = signal.signal(signal.SIGHUP, lambda number, frame: told.append(number))
+    try:
+        with console():
+            kept = sys.stderr
+        kept.close()
+        print("late", file=kept)
+        kept.flush()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert told == []
 
 
 def test_what_libraries_advise_their_users_is_not_printed() -> None:

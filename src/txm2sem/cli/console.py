@@ -23,12 +23,16 @@ class Console:
     Args:
         stream: what is wrapped.
         plain: control characters are spelled out; without it a progress bar may move the cursor.
+
+    Attributes:
+        is_used: whether a command prints to it. Libraries may keep it longer: nobody is told when they cannot write.
     """
 
     def __init__(self, stream: TextIO, *, plain: bool) -> None:
         self._stream = stream
         self._plain = plain
         self._gone = False
+        self.is_used = True
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -56,7 +60,8 @@ class Console:
             # Python writes what is still waiting when it exits, and would complain then.
             with suppress(OSError, ValueError, AttributeError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-            signal.raise_signal(getattr(signal, "SIGHUP", signal.SIGTERM))
+            if self.is_used:
+                signal.raise_signal(getattr(signal, "SIGHUP", signal.SIGTERM))
 
 
 @contextmanager
@@ -65,7 +70,8 @@ def console() -> Iterator[None]:
     _open_standard_files()
     out, err = sys.stdout or open(os.devnull, "w"), sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = cast(TextIO, Console(out, plain=True)), cast(TextIO, Console(err, plain=False))
+    consoles = Console(out, plain=True), Console(err, plain=False)
+    sys.stdout, sys.stderr = (cast(TextIO, one) for one in consoles)
     logging.getLogger().addHandler(_SILENT)
     try:
         with _silent_warnings():
@@ -75,6 +81,8 @@ def console() -> Iterator[None]:
     finally:
         logging.getLogger().removeHandler(_SILENT)
         sys.stdout, sys.stderr = before
+        for one in consoles:
+            one.is_used = False
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from txm2sem.arrays import grey_array, mask_array, plain_array
 from txm2sem.checking import CheckReport, check_data_root
 from txm2sem.checkpoints import label_of
 from txm2sem.data import check_translates_txm
+from txm2sem.data.grey import measured_windows
 from txm2sem.data.pixels import GREY_DTYPES, to_dtype
 from txm2sem.data.readers import VolumeInput, VolumeReader, parse_voxel_size
 from txm2sem.data.readers import open_volume as open_reader
@@ -147,7 +148,7 @@ class TrainedModel:
         return _document(run.paths.report(".json"))
 
     def _translated(self, txm: ArrayLike, grey: str, options: dict[str, Any]) -> Array:
-        from txm2sem.applying.images.contrast import contrast_match, thinned
+        from txm2sem.applying.images.contrast import contrast_match
         from txm2sem.applying.volume.arrays import translate_opened
         from txm2sem.applying.volume.opening import OpenVolume
 
@@ -155,7 +156,8 @@ class TrainedModel:
         axes = ("rows", "columns") if array.ndim == 2 else ("z", "y", "x")
         planes = grey_array(array, axes, "txm", GREY_DTYPES).reshape(-1, *array.shape[-2:])
         matching = resolve(TranslateCommand(), {**self._given, "grey": grey})
-        match = contrast_match(matching, self._model, [thinned(plane) for plane in planes], "txm")
+        samples = [planes[window] for window in measured_windows(len(planes), planes.shape[1:])]
+        match = contrast_match(matching, self._model, samples, "txm")
         if match is not None:
             planes = np.stack([match.of(plane) for plane in planes])
         command = resolve(VolumeCommand(), {**self._given, "backend": self._backend, **options})
@@ -268,9 +270,9 @@ def repair(sem: ArrayLike, charge: ArrayLike, txm: ArrayLike | None = None, *, s
     Raises:
         UserError: no pixel is intact, or the arrays are not such ones.
     """
-    image = grey_array(plain_array(sem, "sem"), ("rows", "columns"), "sem")
-    mask = mask_array(plain_array(charge, "the mask"), image.shape)
-    other = None if txm is None else plain_array(txm, "txm")
+    image = grey_array(sem, ("rows", "columns"), "sem")
+    mask = mask_array(charge, image.shape)
+    other = None if txm is None else grey_array(txm, ("rows", "columns"), "txm", shape=image.shape)
     filled = krige(image, mask, other, None if seed is None else np.random.default_rng(seed))
     return np.where(mask, to_dtype(filled, image.dtype), image)
 
@@ -299,7 +301,7 @@ def scores(prediction: ArrayLike, truth: ArrayLike, valid: ArrayLike | None = No
                 "(255 * (sem - black) / (white - black)).clip(0, 255).round().astype('uint8')"
             )
     stacks = {name: image.reshape(-1, *shape[-2:]) for name, image in images.items()}
-    counts = None if valid is None else mask_array(plain_array(valid, "valid"), shape, "valid")
+    counts = None if valid is None else mask_array(valid, shape, "valid")
     card = scorecard(
         {"prediction": stacks["prediction"]},
         stacks["truth"],

@@ -42,12 +42,22 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "kill: train": Command(
         f"train --name new {TRAIN}",
-        ("checkpoints/new/*.pth", "checkpoints/new/*_metrics.txt", "checkpoints/new/loss_log.txt"),
+        (
+            "checkpoints/new/*.pth",
+            "checkpoints/new/*_metrics.txt",
+            "checkpoints/new/loss_log.txt",
+            "checkpoints/new/course.jsonl",
+        ),
         f"train --name new {TRAIN} --continue_train",
     ),
     "kill: train, loaders": Command(
         f"train --name new {TRAIN} --num_threads 2",
-        ("checkpoints/new/*.pth", "checkpoints/new/*_metrics.txt", "checkpoints/new/loss_log.txt"),
+        (
+            "checkpoints/new/*.pth",
+            "checkpoints/new/*_metrics.txt",
+            "checkpoints/new/loss_log.txt",
+            "checkpoints/new/course.jsonl",
+        ),
         f"train --name new {TRAIN} --num_threads 2 --continue_train",
     ),
     "kill: volume": Command(f"volume images/test/txm_full_stack out.ome.zarr {VOLUME}", ("out.ome.zarr",)),
@@ -178,12 +188,13 @@ def _hash(path: Path) -> str:
         with tifffile.TiffFile(path) as file:
             if file.ome_metadata:  # further on in the file, everything lies where its length puts it
                 content = file.ome_metadata.encode() + file.asarray().tobytes()
-    # Times, numbers of seconds and voxels per second, and what OME names each file by.
+    # Times, measured speeds, and what OME names each file by.
     for pattern in (
         rb'<time datetime="[^"]*">[^<]*',
         rb"\d+(\.\d+)? (million )?voxels/s",
         rb"['\"]network_share_of_time['\"]: [^,}]*",
         rb"urn:uuid:[0-9a-f-]*",
+        rb"about [^,]* on this processor",
     ):
         content = re.sub(pattern, b"", content)
     return hashlib.sha256(content).hexdigest()

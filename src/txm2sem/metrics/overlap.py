@@ -150,13 +150,21 @@ def likely_shifts(landmarks: Sequence[Landmarks], most: int = 2) -> list[LikelyS
         if sum(map(len, found)) >= MOST_MATCHES[1]:
             break
     matches = np.concatenate(found)
+    del found, images, places, codes  # of hundreds of slices, some hundred megabytes
     # One number for two images and the cell of their shift, to sort by; no shift lies in the middle of its cell.
-    cells = (matches[:, 2:] + CELL // 2) // CELL
-    lowest, highest = cells.min(axis=0, initial=0), cells.max(axis=0, initial=0)
-    sizes = (len(landmarks), len(landmarks), *(highest - lowest + 1).tolist())
-    numbers = np.ravel_multi_index((matches[:, 0], matches[:, 1], *(cells - lowest).T), sizes)
+    numbers = np.zeros(len(matches), np.int64)
+    for column in matches.T[:2]:
+        numbers *= len(landmarks)
+        numbers += column
+    for column in matches.T[2:]:
+        cells = (column + CELL // 2) // CELL
+        lowest, highest = int(cells.min(initial=0)), int(cells.max(initial=0))
+        numbers *= highest - lowest + 1
+        numbers += cells - lowest
     order = np.argsort(numbers)
-    _, starts, counts = np.unique(numbers[order], return_index=True, return_counts=True)
+    numbers = numbers[order]
+    starts = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)])
+    counts = np.diff(starts, append=len(numbers))
     likely: dict[tuple[int, int], list[LikelyShift]] = {}
     for start, count in zip(starts[counts >= MIN_MATCHES], counts[counts >= MIN_MATCHES], strict=True):
         same = matches[order[start : start + count]]

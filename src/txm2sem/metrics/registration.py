@@ -159,14 +159,24 @@ class Agreement:
         def squares(directions: NDArray[np.complex64]) -> NDArray[np.float32]:
             return directions.real**2 + directions.imag**2
 
+        def transform_counts(counts: NDArray[np.bool_]) -> NDArray[np.complex64]:
+            # Most tiles count all over: these are alike.
+            whole = counts.all(axis=(-2, -1))
+            if not whole.any():
+                return transform(counts)
+            transformed = np.empty((*whole.shape, rows, columns // 2 + 1), np.complex64)
+            transformed[whole] = transform(np.ones(counts.shape[-2:]))
+            transformed[~whole] = transform(counts[~whole])
+            return transformed
+
         ours, theirs = one.directions, other.directions
         return cls(
             product=surface(
                 transform(ours.real) * transform(theirs.real).conj()
                 + transform(ours.imag) * transform(theirs.imag).conj()
             ),
-            first=surface(transform(squares(ours)) * transform(other.counts).conj()),
-            second=surface(transform(one.counts) * transform(squares(theirs)).conj()),
+            first=surface(transform(squares(ours)) * transform_counts(other.counts).conj()),
+            second=surface(transform_counts(one.counts) * transform(squares(theirs)).conj()),
         )
 
     def __getitem__(self, tile: int) -> Agreement:

@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.logs import read_losses
+from txm2sem.course import Course
 
 OPTIONS = (
     "--model srgan --netG sr_resnet_6blocks --ngf 32 --downsample_factor 2 --patch_size 128 --norm instance "
@@ -69,7 +69,7 @@ def train(arguments: argparse.Namespace, precision: str, folder: Path) -> dict[s
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     return {
         curve.name: np.array([part.mean() for part in np.array_split(curve.values, arguments.windows)])
-        for curve in read_losses(folder / precision / "loss_log.txt", arguments.patches)
+        for curve in Course.read(folder / precision / "course.jsonl", arguments.patches).losses
     }
 
 

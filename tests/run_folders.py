@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from txm2sem.course import append_losses, append_scores
 from txm2sem.files import json_text, write_text
-from txm2sem.metrics import Continuity
+from txm2sem.metrics import Continuity, Summary
 from txm2sem.options import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.runs import RunPaths, options_text, write_options
 from txm2sem.scoring.card import scorecard
@@ -34,11 +35,10 @@ def write_run(root: Path, name: str = "run", *, noise: float = 10.0, tested: boo
     values |= {"dataroot": root / "images", "num_train": 4, **places, **options}
     trained = override(TrainCommand(), values)
     write_options(paths.options, to_mapping(trained))
-    losses = [f"(epoch: {epoch}, iters: {i}) G_L1: {9 - epoch}.5 D_real: 0.5" for epoch in (1, 2) for i in (2, 4)]
-    write_text(paths.loss_log, "\n".join(losses) + "\n")
-    write_text(
-        paths.metrics_log, "".join(f"(epoch: {epoch}) PSNR={15 + epoch}.0±0.5, SSIM=0.3±0.01\n" for epoch in range(3))
-    )
+    for epoch in range(3):
+        for patch in (2, 4) if epoch else ():
+            append_losses(paths, epoch, patch, {"G_L1": 9.5 - epoch, "D_real": 0.5})
+        append_scores(paths, epoch, {"PSNR": Summary(15.0 + epoch, 0.5), "SSIM": Summary(0.3, 0.01)})
     write_text(paths.network("latest", "G"), "")
     if tested:
         command = override(TestCommand(), {**to_mapping(trained), "phase": "test", "eval": True})

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 LAYERS = [
     {"errors", "options", "arrays", "files", "drafts", "quantities"},
     {"networks", "objectives", "metrics", "phantoms", "devices", "tiling"},
-    {"data", "runs", "resolving", "checkpoints", "details", "commands", "logs", "results", "pages"},
+    {"data", "runs", "resolving", "checkpoints", "details", "commands", "course", "results", "pages"},
     {"model", "scoring", "trust", "filling", "figures"},
     {"training", "testing", "applying", "repairing", "checking", "reporting"},
     {"cli", "api"},

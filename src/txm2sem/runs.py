@@ -97,13 +97,18 @@ class RunPaths:
         return self.results / "test_opt.txt"
 
     @property
+    def course(self) -> Path:
+        """The losses and validation scores, one JSON line each; the pages read them."""
+        return self.checkpoints / "course.jsonl"
+
+    @property
     def loss_log(self) -> Path:
-        """The console's loss lines."""
+        """The console's loss lines, for people."""
         return self.checkpoints / "loss_log.txt"
 
     @property
     def metrics_log(self) -> Path:
-        """The validation line of epoch 0 and of every epoch."""
+        """The validation line of epoch 0 and of every epoch, for people."""
         return self.checkpoints / f"{self.name}_metrics.txt"
 
     @property

@@ -21,7 +21,9 @@ from browser import Page, browse, needs_browser
 from data_roots import write_data_root
 from PIL import Image
 
+from txm2sem.course import Course, append_losses, append_scores
 from txm2sem.errors import Interrupted
+from txm2sem.metrics import Summary
 from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths
 from txm2sem.training.displays import VisdomWindows, pictures_of
@@ -138,13 +140,13 @@ def test_a_page_of_a_run_without_anything_is_valid(tmp_path: Path) -> None:
 def test_losses_that_are_not_finite_and_long_logs_are_drawn(tmp_path: Path) -> None:
     paths = RunPaths.of("run", tmp_path, tmp_path)
     paths.checkpoints.mkdir()
-    lines = [
-        f"(epoch: {1 + i // 100}, iters: {100 * (i % 100 + 1)}) G_L1: {10 + i % 7}.0 G_bad: nan" for i in range(500)
-    ]
-    paths.loss_log.write_text(
-        "================ Training Loss ================\n" + "\n".join([*lines, "(epoch: 6, it"])
-    )
-    paths.metrics_log.write_text("(epoch: 0) PSNR=inf±nan, SSIM=0.5±0.0\n(epoch: 1) PSNR=12.0±0.5, SSIM=0.5±0.0\n")
+    nan = float("nan")
+    for i in range(500):
+        append_losses(paths, 1 + i // 100, 100 * (i % 100 + 1), {"G_L1": 10.0 + i % 7, "G_bad": nan})
+    for epoch, psnr in enumerate((Summary(float("inf"), nan), Summary(12.0, 0.5))):
+        append_scores(paths, epoch, {"PSNR": psnr, "SSIM": Summary(0.5, 0.0)})
+    with paths.course.open("a") as file:
+        file.write('{"epoch": 6, "patch": 100, "los')
     write_page(paths)
     page = read_page(paths)
     assert [str(drawing["aria-label"]).split(" ")[0] for drawing in page.all("svg")] == ["PSNR", "SSIM", "G_L1"]
@@ -276,8 +278,11 @@ def test_a_visdom_server_shows_losses_and_a_panel_of_images(tmp_path: Path, serv
     assert windows["1"]["title"] == "run: losses"
     traces = {trace["name"]: trace for trace in windows["1"]["content"]["data"]}
     assert set(traces) == {"G_GAN", "G_L1", "D_real", "D_fake"}
-    written = [float(value) for value in re.findall(r"G_L1: ([\d.]+)", paths.loss_log.read_text())]
-    assert traces["G_L1"]["y"] == pytest.approx(written)
+    (written,) = [curve for curve in Course.read(paths.course, 6).losses if curve.name == "G_L1"]
+    assert traces["G_L1"]["y"] == written.values.tolist()
+    # For people, with three digits behind the point.
+    texts = [float(value) for value in re.findall(r"G_L1: ([\d.]+)", paths.loss_log.read_text())]
+    assert texts == pytest.approx(written.values.tolist(), abs=0.0005)
     assert traces["G_L1"]["x"] == pytest.approx([(i + 1) / 6 for i in range(12)])
     assert windows["2"]["type"] == "image"
     assert windows["2"]["title"] == "TXM (input), prediction, SEM (truth): epoch 2, 6 patches"

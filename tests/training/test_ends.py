@@ -67,6 +67,7 @@ def assert_equal(one: RunPaths, other: RunPaths) -> None:
     assert places[0] == places[1]
     assert one.loss_log.read_text() == other.loss_log.read_text()
     assert one.metrics_log.read_text() == other.metrics_log.read_text()
+    assert one.course.read_text() == other.course.read_text()
 
 
 def kill_before(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from txm2sem.logs import Curve, condense
+from txm2sem.course import Curve, condense
 from txm2sem.pages.plots import Line, plot
 
 ABOUT_SCORES = "Mean over the validation patches; the band is ± one standard error."

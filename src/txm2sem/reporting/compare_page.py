@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from txm2sem.commands import next_test
+from txm2sem.course import Curve, condense
 from txm2sem.errors import UserError
-from txm2sem.logs import Curve, condense
 from txm2sem.pages import Line, legend, plot, table
 from txm2sem.reporting.about import command_html, commands_html
 from txm2sem.reporting.comparison import Comparison
@@ -191,11 +191,11 @@ def _training(comparison: Comparison) -> str:
 
 
 def _validation(record: RunRecord) -> list[Curve]:
-    return record.scores
+    return record.course.scores
 
 
 def _losses(record: RunRecord) -> list[Curve]:
-    return [condense(curve) for curve in record.losses]
+    return [condense(curve) for curve in record.course.losses]
 
 
 def _overlaid(comparison: Comparison, name: str, curves_of: Callable[[RunRecord], list[Curve]]) -> str:

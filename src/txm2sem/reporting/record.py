@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.commands import next_test
+from txm2sem.course import Course
 from txm2sem.errors import UserError, listed
 from txm2sem.files import check_name, own_file
-from txm2sem.logs import Curve, read_losses
-from txm2sem.logs import read_scores as read_score_curves
 from txm2sem.options import TrainCommand, option_words
 from txm2sem.reporting.documents import (
     read_continuity,
@@ -95,8 +94,7 @@ class RunRecord:
     Attributes:
         paths: the folders.
         options: of the training; empty where they are not there.
-        losses: by term.
-        scores: of validation.
+        course: losses and scores of the training.
         tested: the latest test; None: there is none.
         volumes: the tests on cubes, the latest first.
         trust: `trust.json`; empty where it is not there.
@@ -105,8 +103,7 @@ class RunRecord:
 
     paths: RunPaths
     options: dict[str, Any]
-    losses: list[Curve]
-    scores: list[Curve]
+    course: Course
     tested: TestRecord | None = None
     volumes: list[VolumeRecord] = field(default_factory=list)
     trust: dict[str, Any] = field(default_factory=dict)
@@ -129,11 +126,9 @@ class RunRecord:
         options = read_options(paths.options) if paths.options.exists() else {}
         per_epoch = int(options.get("num_train", TrainCommand().sampling.num_train))
         reading = _Reading(paths)
-        none: list[Curve] = []
-        losses = reading.of(TRAINING, none, lambda: read_losses(paths.loss_log, per_epoch))
-        scores = reading.of(TRAINING, none, lambda: [curve.finite() for curve in read_score_curves(paths.metrics_log)])
+        course = reading.of(TRAINING, Course(), lambda: read_course(paths, per_epoch))
         tested, trust = reading.test()
-        return cls(paths, options, losses, scores, tested, reading.cubes(), trust, reading.problems)
+        return cls(paths, options, course, tested, reading.cubes(), trust, reading.problems)
 
     @property
     def model(self) -> str:
@@ -143,8 +138,8 @@ class RunRecord:
 
     @cached_property
     def epochs(self) -> float:
-        """Epochs of training that the logs tell."""
-        return float(max((curve.epochs[-1] for curve in [*self.losses, *self.scores] if len(curve.epochs)), default=0))
+        """Epochs of training that are told of."""
+        return self.course.end
 
     @property
     def trained_at(self) -> datetime | None:
@@ -224,6 +219,20 @@ class _Reading:
         words = ["--eval", *option_words("dataset_mode", "txm2sem3d"), *option_words("save_name", name)]
         again = next_test(self.paths, shlex.join(words))
         return _check_whole(NewResults(self.paths, check_name(name, "--save_name")), again)
+
+
+def read_course(paths: RunPaths, per_epoch: int) -> Course:
+    """Return the course of a run's training.
+
+    Raises:
+        UserError: it cannot be read, or is there for people only.
+    """
+    if not _is_there(paths.course) and _is_there(paths.loss_log):
+        raise UserError(
+            f"{paths.course} is not there, so losses and scores cannot be drawn: the run is of an earlier version or "
+            f"of the original code; {paths.loss_log} and {paths.metrics_log} are for people"
+        )
+    return Course.read(paths.course, per_epoch)
 
 
 def number_of(values: Mapping[Any, Any], key: object) -> float:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from txm2sem import __version__
 from txm2sem.commands import next_test
+from txm2sem.course import condense
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import write_text
-from txm2sem.logs import condense
 from txm2sem.pages import page, section
 from txm2sem.pages.curves import ABOUT_SCORES, curve_figures, how_condensed
 from txm2sem.pages.frame import identity_of
@@ -124,8 +124,8 @@ def run_parts(record: RunRecord, volumes: str = "") -> Parts:
 def training_html(record: RunRecord) -> str:
     """Return the curves of validation scores and of losses."""
     end = record.epochs or 1e-9
-    losses = curve_figures(map(condense, record.losses), end, how_condensed(record.losses))
-    return f"<h3>Validation</h3>\n{curve_figures(record.scores, end, ABOUT_SCORES)}\n<h3>Losses</h3>\n{losses}"
+    losses = curve_figures(map(condense, record.course.losses), end, how_condensed(record.course.losses))
+    return f"<h3>Validation</h3>\n{curve_figures(record.course.scores, end, ABOUT_SCORES)}\n<h3>Losses</h3>\n{losses}"
 
 
 def header_html(record: RunRecord) -> str:

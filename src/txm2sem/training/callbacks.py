@@ -14,8 +14,8 @@ from pytorch_lightning.callbacks import Callback, Checkpoint
 from tqdm import tqdm
 
 from txm2sem.checkpoints import save, save_network
+from txm2sem.course import append_losses, append_scores
 from txm2sem.errors import Interrupted
-from txm2sem.files import append_line
 from txm2sem.runs import RunPaths
 from txm2sem.training.loading import LoadingError
 from txm2sem.training.modules import TranslationModule
@@ -24,7 +24,7 @@ Echo = Callable[[str], None]
 
 
 class LossLog(Callback):
-    """Writes the losses to the console, to `loss_log.txt` and to TensorBoard, every `--print_freq` patches."""
+    """Writes the losses to the console, to the run's folder and to TensorBoard, every `--print_freq` patches."""
 
     def __init__(self, module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
         self.module = module
@@ -41,10 +41,7 @@ class LossLog(Callback):
         rate = self.module.named_optimizers()["G"].optimizer.param_groups[0]["lr"]
         for logger in trainer.loggers:
             logger.log_metrics({**losses, "learning_rate": rate}, step=self.module.position.iteration)
-        terms = " ".join(f"{name}: {value:.3f}" for name, value in losses.items())
-        line = f"(epoch: {self.module.epoch}, iters: {self.module.position.patch}) {terms}"
-        append_line(self.paths.loss_log, line)
-        self.echo(line)
+        self.echo(append_losses(self.paths, self.module.epoch, self.module.position.patch, losses))
 
 
 class ValidationLog(Callback):
@@ -64,8 +61,7 @@ class ValidationLog(Callback):
         for logger in trainer.loggers:
             means = {f"validation/{name}": summary.mean for name, summary in scores.items()}
             logger.log_metrics(means, step=self.module.position.iteration)
-        exact = ", ".join(f"{name}={summary}" for name, summary in scores.items())
-        append_line(self.paths.metrics_log, f"(epoch: {epoch}) {exact}")
+        append_scores(self.paths, epoch, scores)
         short = ", ".join(f"{name}={summary.mean:.4g}" for name, summary in scores.items())
         self.echo(f"(epoch: {epoch}) validation {short}")
 

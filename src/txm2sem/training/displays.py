@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
+from txm2sem.course import Course, condense
 from txm2sem.errors import UserError
-from txm2sem.logs import condense, read_losses
 from txm2sem.options import DisplayOptions
 from txm2sem.runs import RunPaths
 from txm2sem.training.modules import TranslationModule
@@ -143,9 +143,8 @@ class VisdomWindows(Callback):
 
     def _show_losses(self) -> None:
         # The whole curves each time: a window that the user has closed comes back complete, and so does a resumed run.
-        curves = [
-            condense(curve, 500) for curve in read_losses(self.paths.loss_log, self.module.command.sampling.num_train)
-        ]
+        course = Course.read(self.paths.course, self.module.command.sampling.num_train)
+        curves = [condense(curve, 500) for curve in course.losses]
         longest = max((len(curve.values) for curve in curves), default=0)
         if not longest:
             return

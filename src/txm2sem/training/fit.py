@@ -18,13 +18,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from txm2sem.checkpoints import NotFiniteError, load, load_network
+from txm2sem.course import cut_course
 from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, check_channels, size_option
 from txm2sem.data.bars import check_bars
 from txm2sem.details import training_details
 from txm2sem.devices import parse_gpu_ids
 from txm2sem.errors import UserError
 from txm2sem.files import LOCK, held, interpreting, set_aside, write_text
-from txm2sem.logs import cut_logs
 from txm2sem.networks import build_discriminator, build_generator, check_patch_size
 from txm2sem.options import ModelOptions, TrainCommand, to_mapping
 from txm2sem.runs import RunPaths, options_text, paths_of, write_options
@@ -283,7 +283,7 @@ def resume(module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
         except RuntimeError as error:
             raise UserError(f"{paths.state} does not fit this run ({error}); {remedy}") from error
         if is_main_process():
-            cut_logs(paths, module.epoch, module.position.patch, module.validated_epoch)
+            cut_course(paths, module.epoch, module.position.patch, module.validated_epoch)
         echo(f"going on with {paths.name} at epoch {module.epoch}, patch {module.position.patch}")
         return
     for name, network in module.networks.items():

@@ -7,7 +7,7 @@ goes on with the page of the run before.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from html import escape
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from txm2sem.course import Course, Curve, condense
 from txm2sem.files import write_text, write_whole
-from txm2sem.logs import Curve, condense, read_losses, read_scores
 from txm2sem.options import DisplayOptions, TrainCommand
 from txm2sem.pages import page, section
 from txm2sem.pages.curves import ABOUT_SCORES, curve_figures, how_condensed
@@ -51,7 +51,7 @@ def save_images(paths: RunPaths, epoch: int, patch: int, images: Mapping[str, ND
 
 
 def write_page(paths: RunPaths, *, running: bool = False) -> None:
-    """Write a run's page, whole or not at all, from the images, logs and options in its folder.
+    """Write a run's page, whole or not at all, from the images, the course and the options in its folder.
 
     Args:
         paths: the run; options that its `options.yaml` lacks have their defaults.
@@ -61,9 +61,8 @@ def write_page(paths: RunPaths, *, running: bool = False) -> None:
         UserError: the disk is full or the folder not writable.
     """
     options = read_options(paths.options) if paths.options.exists() else {}
-    losses = read_losses(paths.loss_log, int(options.get("num_train", TrainCommand().sampling.num_train)))
-    scores = read_scores(paths.metrics_log)
-    write_text(paths.web_page, render(paths.name, options, losses, scores, find_images(paths), running=running))
+    course = Course.read(paths.course, int(options.get("num_train", TrainCommand().sampling.num_train)))
+    write_text(paths.web_page, render(paths.name, options, course, find_images(paths), running=running))
 
 
 def find_images(paths: RunPaths) -> Entries:
@@ -89,15 +88,13 @@ def caption_of(name: str) -> str:
 def render(
     name: str,
     options: Mapping[str, Any],
-    losses: Iterable[Curve],
-    scores: Iterable[Curve],
+    course: Course,
     entries: Entries,
     *,
     running: bool,
 ) -> str:
     """Return the page as HTML."""
-    losses, scores = list(losses), [curve.finite() for curve in scores]
-    end = float(max([curve.epochs[-1] for curve in [*losses, *scores] if len(curve.epochs)], default=0)) or 1e-9
+    losses, scores, end = course.losses, course.scores, course.end or 1e-9
     width = int(options.get("display_winsize", DisplayOptions.display_winsize))
     body = [
         f"<header>\n<h1>{escape(name)}</h1>\n<p>{_state(options, end, running)}</p>\n</header>",

@@ -12,8 +12,7 @@ import torch
 import zarr
 from numpy.typing import NDArray
 
-from txm2sem.applying.images import translate_image
-from txm2sem.applying.volume import translate_array
+import txm2sem
 from txm2sem.arrays import mask_array, plain_array
 from txm2sem.data.readers import open_volume
 from txm2sem.errors import UserError
@@ -128,7 +127,7 @@ def test_what_is_not_stored_in_full_is_refused(tmp_path: Path) -> None:
     arrays: list[Any] = [sparse, written]
     for array in arrays:
         with pytest.raises(UserError, match="2 of its chunks are absent"):
-            translate_image(array)
+            txm2sem.load().predict(array)
         np.testing.assert_array_equal(plain_array(array[...], "it")[:, 0], [1, 1, 0, 0])
 
 
@@ -141,7 +140,7 @@ def test_what_is_not_stored_in_full_is_refused(tmp_path: Path) -> None:
     ids=["list", "path", "number", "none", "scalar", "objects", "masked", "unmasked"],
 )
 def test_what_is_no_array_is_refused_in_words(array: Any) -> None:
-    for take in (open_volume, lambda array: translate_array(array, "run"), translate_image):
+    for take in (open_volume, txm2sem.load().predict):
         with pytest.raises(UserError, match=r"expected|has voxels"):
             take(array)
     with pytest.raises(UserError, match="the mask"):
@@ -151,7 +150,7 @@ def test_what_is_no_array_is_refused_in_words(array: Any) -> None:
 @pytest.mark.parametrize(
     "array",
     [
-        np.ones((3, 4, 5), np.uint8),
+        np.ones((2, 3, 4, 5), np.uint8),
         np.ones(4, np.uint8),
         np.ones((0, 4), np.uint8),
         np.ones((3, 4), np.int64),
@@ -161,20 +160,14 @@ def test_what_is_no_array_is_refused_in_words(array: Any) -> None:
         np.full((3, 4), np.inf),
         np.zeros((3, 4), [("a", "u1")]),
     ],
-    ids=["volume", "line", "empty", "int64", "complex", "object", "nan", "inf", "fields"],
+    ids=["volumes", "line", "empty", "int64", "complex", "object", "nan", "inf", "fields"],
 )
 def test_images_that_are_none_are_refused(array: Any) -> None:
     with pytest.raises(UserError, match="txm"):
-        translate_image(array)
+        txm2sem.load().predict(array)
     if array.dtype != np.int64:
         with pytest.raises(UserError, match="sem"):
             krige(array, np.zeros(array.shape, bool))
-
-
-@pytest.mark.parametrize("shape", [(4, 5), (1, 2, 4, 5), (0, 4, 5)])
-def test_volumes_that_are_none_are_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(UserError, match=r"expected \(z, y, x\)"):
-        translate_array(np.ones(shape, np.uint8), "run")
 
 
 def test_images_of_different_sizes_are_refused() -> None:

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 import txm2sem
-from txm2sem.applying.images import translate_image
 from txm2sem.applying.images.contrast import PERCENTILES, measure_contrast, thinned
 from txm2sem.errors import UserError
 from txm2sem.options import RECIPES
@@ -61,7 +60,7 @@ def test_it_is_plain_weights_trained_with_the_recipe_on_no_machines_path() -> No
 )
 def test_its_prediction_is_the_recorded_one(grey: str, mean: float, values: list[list[int]]) -> None:
     """Recorded when it was made; other processors round otherwise, by a grey level at most."""
-    predicted = translate_image(synthetic_txm(), grey=grey)
+    predicted = txm2sem.load().predict(synthetic_txm(), grey=grey)
     assert (predicted.shape, str(predicted.dtype)) == ((100, 150), "uint8")
     assert predicted.mean() == pytest.approx(mean, abs=0.2)
     np.testing.assert_allclose(predicted[30:90:20, 40:140:30], values, atol=1)
@@ -70,18 +69,19 @@ def test_its_prediction_is_the_recorded_one(grey: str, mean: float, values: list
 
 def test_contrast_is_matched_by_default() -> None:
     np.testing.assert_array_equal(
-        translate_image(synthetic_txm()), translate_image(synthetic_txm().astype(np.uint16) * 200, grey="match")
+        txm2sem.load().predict(synthetic_txm()),
+        txm2sem.load().predict(synthetic_txm().astype(np.uint16) * 200, grey="match"),
     )
 
 
 @pytest.mark.parametrize(
     ("image", "options", "expected"),
     [
-        (np.ones((2, 30, 30), np.uint8), {}, "rows, columns"),
+        (np.ones(30, np.uint8), {}, "z, y, x"),
         (np.ones((30, 30), np.int64), {}, "int64"),
         (np.full((30, 30), np.inf, np.float32), {}, "not finite"),
         (synthetic_txm(), {"grey": "matched"}, "--grey matched: expected one of auto, match, as_is"),
-        (synthetic_txm(), {"gray": "match"}, "txm2sem translate has no option --gray"),
+        (synthetic_txm(), {"gray": "match"}, "txm2sem volume has no option --gray"),
         (synthetic_txm(), {"name": "mine"}, "mine"),
     ],
 )
@@ -89,7 +89,7 @@ def test_what_the_call_does_not_take_is_said(
     image: NDArray[np.generic], options: dict[str, str], expected: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=expected):
-        translate_image(image, checkpoints_dir=tmp_path, **options)
+        txm2sem.load(options.pop("name", ""), checkpoints_dir=tmp_path).predict(image, **options)
 
 
 def _row(text: str) -> list[str]:
@@ -112,7 +112,7 @@ def test_its_cards_scores_are_those_of_the_slices(shale: Path) -> None:
         txm, sem = (tifffile.imread(shale / "test" / folder / f"{number}.tif") for folder in ("txm", "sem"))
         imaged = (txm > 0) & (sem > 0)
         for grey, said in zip(("as_is", "match"), _row(number), strict=True):
-            errors = translate_image(txm, grey=grey).astype(float) - sem
+            errors = txm2sem.load().predict(txm, grey=grey).astype(float) - sem
             assert 10 * np.log10(255**2 / np.mean(errors[imaged] ** 2)) == pytest.approx(float(said), abs=0.02)
 
 

@@ -16,9 +16,9 @@ from data_roots import write_data_root
 from numpy.typing import NDArray
 from PIL import Image
 
+import txm2sem
 from cli.calls import SRGAN, TINY_TRAINING, Program, options_of
 from cli.volumes import rock, voxels, write_scan
-from txm2sem.applying.volume import translate_array
 from txm2sem.cli.main import main
 from txm2sem.errors import UserError
 from txm2sem.model.first_stage import load_first_stage
@@ -221,7 +221,7 @@ def test_a_volume_has_further_channels_and_the_same_prediction(trained: Program)
     assert np.array_equal(np.rint(numbers[1]).clip(0, 255), found[1])
     np.testing.assert_allclose(numbers[2].clip(0, 10) * 25.5, found[2], atol=0.51)
     np.testing.assert_allclose(numbers[3].clip(0, 5) * 51, found[3], atol=0.51)
-    array = translate_array(rock((5, 64, 300)), "run", uncertainty=2, voxel_size="32", gpu_ids="-1", dtype="float32")
+    array = txm2sem.load("run", device="cpu").predict(rock((5, 64, 300)), uncertainty=2, dtype="float32")
     assert np.array_equal(array, numbers)
 
 
@@ -247,10 +247,10 @@ def test_arrays_of_16_bits_are_judged_in_their_own_grey_values(
     monkeypatch.setattr(opening, "PATCHES", 8)
     write_data_root(Path("images"), slices=3, dtype="uint16")
     succeeds(program, "train --name run --no_html", SRGAN, TINY_TRAINING)
-    options: dict[str, Any] = {"voxel_size": "32", "gpu_ids": "-1", "dtype": "float32"}
+    model = txm2sem.load("run", device="cpu")
     scan = rock((2, 64, 64), "uint16")
-    plain = translate_array(scan, "run", **options)
-    judged = translate_array(scan, "run", uncertainty=2, **options)
+    plain = model.predict(scan, dtype="float32")
+    judged = model.predict(scan, uncertainty=2, dtype="float32")
     assert np.array_equal(judged[0], plain)
     # A standard deviation in steps of 16 bits, not of 8.
     assert np.median(judged[1]) > 255

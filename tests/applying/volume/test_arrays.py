@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from txm2sem.applying.volume import translate_array
+import txm2sem
 from txm2sem.errors import UserError
 from txm2sem.model import Predictor
 from txm2sem.networks import build_generator, initialise
@@ -33,6 +34,11 @@ def write_run(folder: Path, model: ModelOptions = MODEL, **data: object) -> RunP
     return paths
 
 
+def translate(txm: NDArray[Any], folder: Path, **options: Any) -> NDArray[Any]:
+    """Return what the run in a folder predicts."""
+    return txm2sem.load("run", checkpoints_dir=folder).predict(txm, **options)
+
+
 @pytest.mark.parametrize(
     "model",
     [MODEL, dataclasses.replace(MODEL, model="feedforward", netG="resnet_6blocks", downsample_factor=1)],
@@ -43,7 +49,7 @@ def test_slices_are_what_the_predictor_makes_of_them_in_grey_values_of_the_sem(
 ) -> None:
     """Slices of 30 x 41 pixels are continued to what the network takes, as whole slices are in a test."""
     paths = write_run(tmp_path, model)
-    predicted = translate_array(TXM, "run", tmp_path, dtype="float32")
+    predicted = translate(TXM, tmp_path, dtype="float32")
     assert predicted.shape == TXM.shape
     source = torch.from_numpy((TXM.astype(np.float32) / 1200 * 2 - 1)[:, None])
     expected = Predictor.load(paths, "latest", model).any_size(source)[:, 0].numpy() * 1000 + 2000
@@ -55,7 +61,7 @@ def test_neighbouring_slices_are_those_below_and_above(tmp_path: Path, monkeypat
     monkeypatch.setattr("txm2sem.applying.volume.plan.DEPTHS", (4,))
     model = dataclasses.replace(MODEL, input_nc=3)
     paths = write_run(tmp_path, model, context_slices=1)
-    predicted = translate_array(TXM, "run", tmp_path, dtype="float32")
+    predicted = translate(TXM, tmp_path, dtype="float32")
     source = torch.from_numpy(TXM.astype(np.float32) / 1200 * 2 - 1)
     predict = Predictor.load(paths, "latest", model).any_size
     for z, seen in ((0, [0, 0, 1]), (3, [2, 3, 4]), (4, [3, 4, 5]), (8, [7, 8, 8])):
@@ -65,11 +71,8 @@ def test_neighbouring_slices_are_those_below_and_above(tmp_path: Path, monkeypat
 
 def test_z_blend_is_the_mean_over_the_three_directions(tmp_path: Path) -> None:
     write_run(tmp_path)
-    alone = [
-        np.moveaxis(translate_array(np.moveaxis(TXM, axis, 0), "run", tmp_path, dtype="float32"), 0, axis)
-        for axis in range(3)
-    ]
-    fused = translate_array(TXM, "run", tmp_path, dtype="float32", z_blend=True)
+    alone = [np.moveaxis(translate(np.moveaxis(TXM, axis, 0), tmp_path, dtype="float32"), 0, axis) for axis in range(3)]
+    fused = translate(TXM, tmp_path, dtype="float32", z_blend=True)
     # Two of the three have been half precision in between: 11 bits of a range of 2000.
     np.testing.assert_allclose(fused, np.mean(alone, axis=0), atol=1)
 
@@ -77,20 +80,16 @@ def test_z_blend_is_the_mean_over_the_three_directions(tmp_path: Path) -> None:
 def test_z_blend_would_average_grain_away(tmp_path: Path) -> None:
     textured = ModelOptions(model="pix2pix", netG="textured_unet", ngf=2, norm="none", no_dropout=True)
     write_run(tmp_path, textured)
-    assert translate_array(TXM, "run", tmp_path).shape == TXM.shape
+    assert translate(TXM, tmp_path).shape == TXM.shape
     with pytest.raises(UserError, match="leave --z_blend out"):
-        translate_array(TXM, "run", tmp_path, z_blend=True)
+        translate(TXM, tmp_path, z_blend=True)
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"name": "absent"}, "no checkpoint"),
-        ({"dtype": "int8"}, "--dtype int8: expected one of"),
-        ({"z_bland": True}, "has no option --z_bland"),
-    ],
+    ("options", "message"),
+    [({"dtype": "int8"}, "--dtype int8: expected one of"), ({"z_bland": True}, "has no option --z_bland")],
 )
-def test_what_does_not_fit_is_an_error(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_what_does_not_fit_is_an_error(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     write_run(tmp_path)
     with pytest.raises(UserError, match=message):
-        translate_array(TXM, **{"name": "run", "checkpoints_dir": tmp_path, **changes})
+        translate(TXM, tmp_path, **options)

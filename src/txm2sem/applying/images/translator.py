@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,13 @@ from numpy.typing import NDArray
 
 from txm2sem.applying.images.contrast import contrast_match, thinned
 from txm2sem.applying.volume.plan import Demand, base_memory, memory_limit
-from txm2sem.arrays import grey_array
 from txm2sem.checkpoints import label_of
 from txm2sem.data import check_translates_txm, to_uint8
-from txm2sem.data.pixels import GREY_DTYPES
 from txm2sem.errors import UserError
 from txm2sem.model.model import Model
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import receptive_field
 from txm2sem.options import TranslateCommand, run_name
-from txm2sem.resolving import of_shipped_model, resolve
 from txm2sem.tiling import Tiling
 
 
@@ -96,27 +92,3 @@ class ImageTranslator:
             advice="pass a larger --memory, or crop the image",
         )
         return demand.plan("z", memory_limit(self.command.translate.memory), self._base_memory)[0].tiling
-
-
-def translate_image(
-    txm: NDArray[Any], name: str = "", checkpoints_dir: Path | str = "checkpoints", **options: Any
-) -> NDArray[np.uint8]:
-    """Translate a TXM image, as `txm2sem translate` does.
-
-    Args:
-        txm: (rows, columns), 8 or 16 bits or float; 0 is what was not imaged.
-        name: of the model's run; without it, the model that comes along.
-        checkpoints_dir: where that is.
-        options: those of `txm2sem translate`, such as `grey="match"` or `memory="4GB"`; for checkpoints without saved
-            options also those of the model.
-
-    Returns:
-        The predicted SEM, (rows, columns): 0 to 255 are black to white of the SEM that the model was trained on.
-
-    Raises:
-        UserError: the model is missing or does not fit the image, it is no such array, or an option has no such value.
-    """
-    txm = grey_array(txm, ("rows", "columns"), "txm", GREY_DTYPES)
-    named = {**options, "name": name, "checkpoints_dir": checkpoints_dir} if name else of_shipped_model(options)
-    command = resolve(TranslateCommand(), named)
-    return ImageTranslator(command, [txm], "the image")(txm)

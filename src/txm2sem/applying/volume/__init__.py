@@ -1,8 +1,7 @@
 """Translate whole volumes, block by block."""
 
-from txm2sem.applying.volume.arrays import translate_array
 from txm2sem.applying.volume.describe import describe
 from txm2sem.applying.volume.measures import Measures
 from txm2sem.applying.volume.run import VolumeRun
 
-__all__ = ["Measures", "VolumeRun", "describe", "translate_array"]
+__all__ = ["Measures", "VolumeRun", "describe"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,43 +11,17 @@ from tqdm import tqdm
 from txm2sem.applying.volume.blocks import BlockTranslator
 from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.applying.volume.plan import base_memory, memory_limit
-from txm2sem.arrays import grey_array
-from txm2sem.data.pixels import GREY_DTYPES
-from txm2sem.data.readers import open_volume
 from txm2sem.data.writers import VoxelArray
 from txm2sem.model.statistics import estimate_statistics
-from txm2sem.options import VolumeCommand
-from txm2sem.resolving import resolve
 from txm2sem.trust.channels import NAMES
 
 
-def translate_array(
-    txm: NDArray[Any], name: str, checkpoints_dir: Path | str = "checkpoints", **options: Any
-) -> NDArray[Any]:
-    """Translate a TXM volume with a trained model, as `txm2sem volume` does.
-
-    Args:
-        txm: (z, y, x), 8 or 16 bits or float: the grey values that the model was trained with; 0 is what was not
-            imaged.
-        name: of the model's run.
-        checkpoints_dir: where that is.
-        options: those of `txm2sem volume`, such as `dtype="float32"`, `z_blend=True` or `memory="4GB"`; for checkpoints
-            without saved options also those of the model.
+def translate_opened(opened: OpenVolume) -> NDArray[Any]:
+    """Translate a volume.
 
     Returns:
-        The predicted SEM, (z, y, x), or with `uncertainty=N` (c, z, y, x) with the channels of `TrustChannels` behind
-        it, in the type and grey values that `dtype` and `grey_range` name.
-
-    Raises:
-        UserError: the model is missing or does not fit the volume, it is no such array, or an option has no such value.
-    """
-    txm = grey_array(txm, ("z", "y", "x"), "txm", GREY_DTYPES)
-    command = resolve(VolumeCommand(), {**options, "name": name, "checkpoints_dir": checkpoints_dir})
-    return translate_opened(OpenVolume(command, open_volume(txm)))
-
-
-def translate_opened(opened: OpenVolume) -> NDArray[Any]:
-    """Translate a volume, and return what `translate_array` does.
+        The predicted SEM, (z, y, x), in the type and grey values that `--dtype` and `--grey_range` name; with
+        `--uncertainty` (c, z, y, x), with the channels of `TrustChannels` behind it.
 
     Raises:
         UserError: memory does not suffice, or what is predicted is not a number.

@@ -1,0 +1,73 @@
+"""Measure how long `txm2sem check` takes for many large slices, and how much memory.
+
+    python benchmarks/check.py [--slices 300] [--side 2048]
+
+Writes pairs of slices of 16 bits, compressed, all different (some 20 MB a pair of 2048 x 2048 pixels), into a temporary
+folder, runs the command on them, and prints wall time, processor time and the largest resident memory. Linux or macOS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+EVALUATED = 10
+"""Slices of val, and of test."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slices", type=int, default=300)
+    parser.add_argument("--side", type=int, default=2048, help="rows and columns of a slice")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_slices(folder / "images", arguments.slices, arguments.side)
+        program = Path(sys.executable).with_name("txm2sem")
+        started = time.perf_counter()
+        ended = subprocess.run([program, "check", folder / "images", "--output", folder / "report"], check=False)
+        seconds = time.perf_counter() - started
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    unit = 1 if sys.platform == "darwin" else 1024
+    print(
+        f"{arguments.slices} slices of {arguments.side} x {arguments.side} pixels: {seconds:.0f} s, "
+        f"{used.ru_utime + used.ru_stime:.0f} s of processor time, {used.ru_maxrss * unit / 1e9:.2f} GB"
+    )
+    return ended.returncode
+
+
+def write_slices(root: Path, count: int, side: int) -> None:
+    """Write a data root of smooth random rock, seen by TXM and SEM."""
+    rng = np.random.default_rng(1)
+
+    def texture(grain: int) -> NDArray[np.float32]:
+        coarse = rng.standard_normal((side // grain, side // grain)).astype(np.float32)
+        return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
+
+    splits = {"train": count - 2 * EVALUATED, "val": EVALUATED, "test": EVALUATED}
+    for number, split in enumerate([split for split, slices in splits.items() for _ in range(slices)]):
+        rock = texture(16) + 0.6 * texture(6)
+        images: dict[str, NDArray[Any]] = {
+            "txm": 30000 + 6000 * cv2.GaussianBlur(rock, (0, 0), 3) + 1500 * texture(8),
+            "sem": 32000 - 7000 * rock,
+        }
+        for kind, image in images.items():
+            path = root / split / kind / f"{number:03d}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            grey = np.clip(image, 1, 65535).astype(np.uint16) // 64 * 64 + 1
+            tifffile.imwrite(path, grey, photometric="minisblack", compression="zlib", compressionargs={"level": 1})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

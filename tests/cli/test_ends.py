@@ -9,11 +9,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from txm2sem.cli import main as program_module
+from txm2sem.cli import commands
 from txm2sem.cli.console import Console, console
 from txm2sem.cli.main import main
 from txm2sem.errors import Interrupted, UserError, printable
@@ -26,8 +25,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], No
     """Return a function that gives the program another command `check`."""
 
     def replace(action: Callable[[], int]) -> None:
-        module = SimpleNamespace(main=lambda words, program: action())
-        monkeypatch.setattr(program_module, "import_module", lambda name: module)
+        monkeypatch.setattr(commands, "check", lambda words, program: action())
 
     return replace
 
@@ -135,8 +133,8 @@ def test_who_has_read_enough_of_the_help_hears_no_complaint() -> None:
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_standard_files_may_be_closed_and_take_no_file_of_the_users(tmp_path: Path, closed: str) -> None:
     words = f"""
-import sys, types
-from txm2sem.cli import main as program
+import sys
+from txm2sem.cli import commands, main as program
 
 def main(words, name):
     print("out")
@@ -144,7 +142,7 @@ def main(words, name):
     with open({str(tmp_path / "a")!r}, "w") as file:
         return 0 if file.fileno() > 2 else 7
 
-program.import_module = lambda name: types.SimpleNamespace(main=main)
+commands.check = main
 sys.exit(program.main(["check"]))
 """
     ended = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", words], check=False)
@@ -198,15 +196,15 @@ def test_what_libraries_write_to_a_console_behind_its_command_tells_nobody(
 
 def test_what_libraries_advise_their_users_is_not_printed() -> None:
     words = """
-import logging, sys, types, warnings
-from txm2sem.cli import main as program
+import logging, sys, warnings
+from txm2sem.cli import commands, main as program
 
 def main(words, name):
     warnings.warn("deprecated")
     logging.getLogger("tifffile").error("a tag")
     return 0
 
-program.import_module = lambda name: types.SimpleNamespace(main=main)
+commands.check = main
 sys.exit(program.main(["check"]))
 """
     ended = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)

@@ -13,7 +13,6 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any
 
 from txm2sem import __version__
@@ -31,7 +30,7 @@ COMMANDS = {
     "repair": "fill charged regions of your own SEM slices, by kriging or with a trained model",
     "phantom": "write a synthetic shale data set to try things with",
 }
-"""Commands with their one-line help; each is the module of the same name in `txm2sem.cli`."""
+"""Commands with their one-line help; each is the function of the same name in `txm2sem.cli.commands`."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -65,7 +64,9 @@ def _status_of(name: str, words: Sequence[str], program: str) -> int:
             return 0
         if name not in COMMANDS:
             raise UsageError(f"there is no command {name}{nearest(name, list(COMMANDS))}\n\n{usage()}")
-        status: int = import_module(f"txm2sem.cli.{name}").main(words, program)
+        from txm2sem.cli import commands
+
+        status: int = getattr(commands, name)(words, program)
         return status
     except UserError as error:
         _complain(program, f"error: {error}")

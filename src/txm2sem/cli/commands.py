@@ -1,0 +1,271 @@
+"""The commands, one function each: words in, lines for people out, exit status back.
+
+A function imports what it runs when it runs, so that the help of all of them comes at once.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from txm2sem.cli.parsing import UsageError, parse
+from txm2sem.options import (
+    CheckCommand,
+    CompareCommand,
+    PhantomCommand,
+    RepairCommand,
+    ReportCommand,
+    TestCommand,
+    TrainCommand,
+    TranslateCommand,
+    VolumeCommand,
+    option_words,
+)
+
+if TYPE_CHECKING:
+    from txm2sem.applying.volume import VolumeRun
+    from txm2sem.reporting.run_page import WrittenPage
+
+PROBLEMS = 3
+"""Exit status of a check that finds what makes training or its scores senseless; warnings leave it 0."""
+
+
+def translate(words: Sequence[str], program: str) -> int:
+    """Translate TXM images, say how and where the result is."""
+    places, command = parse(TranslateCommand(), words, program)
+    if len(places) > 2:
+        raise UsageError(
+            f"expected the input and the output, found {len(places)} names; pass the folder of the images, as in: "
+            f"{program} scan predicted"
+        )
+    if len(places) < 2:
+        raise UsageError(
+            f"expected a TXM image and a file to write, as in: {program} txm.tif predicted.tif; or a folder of images "
+            f"and a new folder, as in: {program} scan predicted"
+        )
+
+    from txm2sem.applying.images import ImageRun
+    from txm2sem.applying.images.report import translate_images
+    from txm2sem.details import device_line, generator_lines
+    from txm2sem.devices import keep_freed_memory
+
+    keep_freed_memory()
+    run = ImageRun(command, *map(Path, places))
+    if command.run.verbose:
+        _print(*generator_lines(command.model), device_line(command.run))
+    _print(*run.lines)
+    with _interruption("the same command goes on with the images that are missing"):
+        translate_images(run)
+    print(f"output:  {run.paths.output}{', which was whole already' if run.stage == 'whole' else ''}")
+    print(f"picture: {run.paths.picture}")
+    return 0
+
+
+def check(words: Sequence[str], program: str) -> int:
+    """Look at a data root before any training, say what was found and where the report is."""
+    places, command = parse(CheckCommand(), words, program)
+    if len(places) != 1:
+        raise UsageError(f"expected the folder that has train, val and test, as in: {program} images")
+
+    from txm2sem.checking import check_data_root
+    from txm2sem.devices import keep_freed_memory
+
+    keep_freed_memory()
+    with _progress() as show:
+        report = check_data_root(Path(places[0]), command.data, command.check.output, show)
+    _print(*map(str, report.findings), report.verdict)
+    if report.earlier is not None:
+        print(f"earlier:  {report.earlier}")
+    print(f"report:   {report.paths.page}")
+    return PROBLEMS if report.problems else 0
+
+
+def train(words: Sequence[str], program: str) -> int:
+    """Train a model, say where everything is and what comes next."""
+    _, command = parse(TrainCommand(), words, program)
+
+    from tqdm import tqdm
+
+    from txm2sem.commands import next_test
+    from txm2sem.devices import keep_freed_memory
+    from txm2sem.training.fit import fit
+
+    keep_freed_memory()
+    paths = fit(command, tqdm.write)
+    print(f"models: {paths.checkpoints}")
+    print(f"next:   {next_test(paths)}")
+    return 0
+
+
+def test(words: Sequence[str], program: str) -> int:
+    """Predict and score a split with a trained model, print the scores and where the pictures are."""
+    _, command = parse(TestCommand(), words, program)
+
+    from txm2sem.details import test_details
+    from txm2sem.devices import keep_freed_memory
+    from txm2sem.testing import test_model
+
+    keep_freed_memory()
+    if command.run.verbose:
+        _print(*test_details(command))
+    with _interruption("the same command tests anew; earlier results are kept"):
+        report = test_model(command)
+    if report.earlier:
+        print(f"the earlier results are kept as {report.earlier}")
+    _print(*report.lines, f"images:   {report.paths.results}")
+    for picture in report.pictures:
+        print(f"{picture.stem}: {picture}")
+    return 0
+
+
+def report(words: Sequence[str], program: str) -> int:
+    """Write a page about a run, and say where it is."""
+    names, command = parse(ReportCommand(), words, program)
+    if len(names) != 1:
+        raise UsageError(f"expected the name of a run, as in: {program} srgan_imgreg")
+
+    from txm2sem.reporting import report_run
+    from txm2sem.runs import RunPaths
+
+    paths = RunPaths.of(names[0], command.run.checkpoints_dir, command.run.results_dir)
+    asked = command.report
+    return _write_page("report:", lambda: report_run(paths, asked.volume, asked.output, asked.txm))
+
+
+def compare(words: Sequence[str], program: str) -> int:
+    """Write a page about several runs, side by side, and say where it is."""
+    names, command = parse(CompareCommand(), words, program)
+    if len(names) < 2:
+        raise UsageError(f"expected the names of two runs or more, as in: {program} srgan_no_reg srgan_imgreg")
+
+    from txm2sem.reporting import compare_runs
+    from txm2sem.runs import RunPaths
+
+    runs = [RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir) for name in names]
+    return _write_page("page:", lambda: compare_runs(runs, command.compare.output))
+
+
+def volume(words: Sequence[str], program: str) -> int:
+    """Translate a whole TXM volume: print the plan, then what was measured and where it is."""
+    places, command = parse(VolumeCommand(), words, program)
+    example = f"as in: {program} scan predicted.ome.zarr --name MODEL --voxel_size 32"
+    if len(places) > 2:
+        raise UsageError(
+            f"expected the input and the output, found {len(places)} names; put a pattern in quotes, "
+            f"as in: {program} 'scan/*.tif' predicted.ome.zarr --name MODEL --voxel_size 32"
+        )
+    if len(places) < 2:
+        raise UsageError(f"expected the TXM volume and a file to write, {example}")
+    if not command.run.name:
+        raise UsageError(f"--name is missing: expected the name of a trained model, {example}")
+
+    from txm2sem.applying.volume import VolumeRun
+    from txm2sem.applying.volume.report import translate_volume
+    from txm2sem.devices import keep_freed_memory
+
+    keep_freed_memory()
+    run = VolumeRun.of(command, places[0], places[1])
+    if command.volume.dry_run:
+        run.check()
+        _print_plan(run)
+        return 0
+    with _interruption("the same command goes on with what is missing"), run.begin() as stage:
+        if stage == "whole":
+            print(f"volume:     {run.paths.output} is whole already")
+            return 0
+        _print_plan(run)
+        report = translate_volume(run)
+    _print(*report.lines, f"volume:     {report.output}", f"picture:    {report.picture}")
+    return 0
+
+
+def repair(words: Sequence[str], program: str) -> int:
+    """Fill the charged regions of SEM slices, say what was repaired and where it is."""
+    places, command = parse(RepairCommand(), words, program)
+    if len(places) != 2:
+        raise UsageError(
+            f"expected the folder of the SEM slices and a folder to write, as in: {program} images/test/sem repaired "
+            "--txm images/test/txm"
+        )
+
+    from txm2sem.devices import keep_freed_memory
+    from txm2sem.repairing.slices import repair_slices
+
+    keep_freed_memory()
+    folder, out = map(Path, places)
+    with _interruption("the same command goes on with the slices that are missing"):
+        report = repair_slices(command, folder, out)
+    _print(*report.lines, f"slices:  {out}", f"picture: {report.picture}")
+    return 0
+
+
+def phantom(words: Sequence[str], program: str) -> int:
+    """Write a synthetic shale data set, say what it is and what comes next."""
+    places, command = parse(PhantomCommand(), words, program)
+    if len(places) != 1:
+        raise UsageError(f"expected a folder to write, as in: {program} images --size 256")
+
+    from txm2sem.phantoms import write_phantom
+
+    folder = Path(places[0])
+    with _progress() as show, _interruption("nothing was written; the same command begins anew"):
+        facts = write_phantom(folder, command.phantom, show)
+    print(f"{folder}: {facts['shape']} pixels (z, y, x), porosity {facts['porosity']:.3f}; all facts in phantom.json")
+    print(f"next: {shlex.join(['txm2sem', 'train', '--recipe', 'translate', *option_words('dataroot', folder)])}")
+    return 0
+
+
+def _print(*lines: str) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+def _print_plan(run: VolumeRun) -> None:
+    from txm2sem.applying.volume import describe
+    from txm2sem.details import device_line, generator_lines
+
+    if run.stage == "begun":
+        print(f"going on with {run.paths.work}")
+    if run.command.run.verbose:
+        _print(*generator_lines(run.command.model), device_line(run.command.run))
+    _print(*describe(run))
+
+
+def _write_page(title: str, write: Callable[[], WrittenPage]) -> int:
+    """Write a page, say where it is under a title, and return the exit status."""
+    with _interruption("no page was written, and an earlier one is untouched"):
+        written = write()
+    width = max(len(title), len("earlier:"))
+    for problem in written.problems:
+        print(f"{'note:':<{width}} not shown: {problem}")
+    if written.earlier is not None:
+        print(f"{'earlier:':<{width}} {written.earlier}")
+    print(f"{title:<{width}} {written.path}")
+    return 0
+
+
+@contextmanager
+def _interruption(note: str) -> Iterator[None]:
+    """Let who interrupts be told what there is to go on with."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.add_note(note)
+        raise
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float, str], None]]:
+    """Show a bar, which is told the share of the work that is done and what comes next."""
+    from tqdm import tqdm
+
+    with tqdm(total=1.0, bar_format="{desc:<24} {bar} {elapsed}<{remaining}", disable=None) as bar:
+
+        def show(done: float, task: str) -> None:
+            bar.set_description_str(task)
+            bar.update(done - bar.n)
+
+        yield show

@@ -149,7 +149,7 @@ class TrainedModel:
 
     def _translated(self, txm: ArrayLike, grey: str, options: dict[str, Any]) -> Array:
         from txm2sem.applying.images.contrast import contrast_match
-        from txm2sem.applying.volume.arrays import translate_opened
+        from txm2sem.applying.volume.driver import translate_opened
         from txm2sem.applying.volume.opening import OpenVolume
 
         array = plain_array(txm, "txm")

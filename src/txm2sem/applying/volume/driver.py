@@ -1,18 +1,29 @@
-"""Translate the blocks of a volume that are missing: in this process, in others on this machine, or on a cluster."""
+"""Translate blocks: those of a file that are missing, here, in other processes or on a cluster; all of an array."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from txm2sem.applying.volume.blocks import BlockResult
+from txm2sem.applying.volume.blocks import BlockResult, BlockTranslator
+from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.applying.volume.passes import Block
+from txm2sem.applying.volume.plan import base_memory, memory_limit
 from txm2sem.applying.volume.run import VolumeRun
-from txm2sem.applying.volume.stream import stream
 from txm2sem.applying.volume.workers import translate_in_workers
+from txm2sem.data.writers import VoxelArray
 from txm2sem.devices import return_freed_memory
+from txm2sem.model.statistics import estimate_statistics
+from txm2sem.trust.channels import NAMES
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
+Result = TypeVar("Result")
 
 
 def translate_missing(run: VolumeRun) -> None:
@@ -37,6 +48,80 @@ def translate_missing(run: VolumeRun) -> None:
             _translate_here(run, bar.update)
     return_freed_memory()
     run.store.clear()  # what processes that died have left
+
+
+def translate_opened(opened: OpenVolume) -> NDArray[Any]:
+    """Translate a volume.
+
+    Returns:
+        The predicted SEM, (z, y, x), in the type and grey values that `--dtype` and `--grey_range` name; with
+        `--uncertainty` (c, z, y, x), with the channels of `TrustChannels` behind it.
+
+    Raises:
+        UserError: memory does not suffice, or what is predicted is not a number.
+    """
+    command = opened.command
+    base = base_memory(opened.translator, command.model, opened.input_channels)
+    axes = "yxz" if command.volume.z_blend else "z"
+    memory = base + memory_limit(command.volume.memory)
+    passes = opened.demand.plan(axes, memory, base)
+    if opened.estimates_statistics:
+        estimate_statistics(opened.model.predictor.generator, opened.samples())
+    leading = (len(NAMES),) if opened.channels else ()
+    result = np.empty((*leading, *opened.reader.shape), opened.grey.dtype)
+    arrays: dict[str, VoxelArray] = {axis: np.empty(opened.reader.shape, np.float16) for axis in axes[:-1]}
+    work = BlockTranslator(
+        opened.reader,
+        opened.translator,
+        context=command.data.context_slices,
+        grey=opened.grey,
+        passes={item.axis: item for item in passes},
+        arrays=arrays | {axes[-1]: result},
+        room=opened.demand.room(passes, memory),
+        channels=opened.channels,
+        seed=command.run.seed,
+    )
+    voxels = sum(item.voxels() for item in passes)
+    with tqdm(total=voxels, desc="translating", unit="voxel", unit_scale=True, disable=None) as bar:
+        for item in passes:
+            for block in item.blocks:
+                work.write(block, work.translate(block, work.read(block), bar.update))
+    return result
+
+
+def stream(
+    items: Iterable[Item],
+    read: Callable[[Item], Read],
+    compute: Callable[[Item, Read], Result],
+    write: Callable[[Item, Result], None],
+) -> None:
+    """Read, compute and write every item in order, the three at once for three neighbouring items.
+
+    So what one item takes is in memory three times at most: one that is read, one computed, one written. Items are
+    written in order. An error in any of the three ends it after the items before have been written; so does Ctrl-C.
+    """
+    upcoming = iter(items)
+    item = next(upcoming, None)
+    if item is None:
+        return
+    with ThreadPoolExecutor(1, "reader") as reader, ThreadPoolExecutor(1, "writer") as writer:
+        ahead: Future[Read] = reader.submit(read, item)
+        behind: Future[None] | None = None
+        try:
+            while item is not None:
+                current, following = ahead.result(), next(upcoming, None)
+                if following is not None:
+                    ahead = reader.submit(read, following)
+                result = compute(item, current)
+                del current
+                if behind is not None:
+                    behind.result()
+                behind = writer.submit(write, item, result)
+                del result
+                item = following
+        finally:
+            if behind is not None:
+                behind.result()
 
 
 def _translate_here(run: VolumeRun, progress: Callable[[int], Any]) -> None:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from txm2sem.applying.volume.stream import stream
+from txm2sem.applying.volume.driver import stream
 
 
 def test_items_are_written_in_order_with_what_was_computed_from_what_was_read() -> None:

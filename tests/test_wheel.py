@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import venv
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import tifffile
@@ -33,6 +34,8 @@ def test_an_installed_wheel_translates_an_image(tmp_path: Path) -> None:
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
     run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", source, folder=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
+    written = {path.relative_to(source / "src").as_posix() for path in (source / "src").rglob("*.*") if path.is_file()}
+    assert {name for name in written if ".egg-info/" not in name} <= set(ZipFile(wheel).namelist())
 
     # torch and the like are lent by the environment of the tests, but not its installation of this checkout.
     venv.create(tmp_path / "env", with_pip=False)

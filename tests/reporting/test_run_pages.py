@@ -32,9 +32,9 @@ from txm2sem.pages.cuts import sprite
 from txm2sem.reporting import compare_runs, report_run
 from txm2sem.reporting.comparison import front_of
 from txm2sem.reporting.documents import read_test_options
-from txm2sem.reporting.evaluation import evaluation_tables
 from txm2sem.reporting.patches import places_of
 from txm2sem.reporting.record import RunRecord
+from txm2sem.reporting.scorecard import evaluation_tables
 from txm2sem.reporting.stored import factor_for, open_display, open_input, shrink, shrunk_shape
 from txm2sem.reporting.verdict import judge, judge_difference
 from txm2sem.reporting.volumes import whole_volume_html
@@ -391,22 +391,6 @@ def test_results_that_were_cut_off_while_they_were_moved_do_not_pass_for_a_test(
 
 def _stop(*arguments: object) -> None:
     raise KeyboardInterrupt
-
-
-def test_pages_show_texts_as_they_are(tmp_path: Path) -> None:
-    name = "<script>alert(1)</script>".replace("/", "&")
-    paths = write_run(tmp_path, name, dataroot=f"/{name}")
-    scores = json.loads(paths.scores(".json").read_text())
-    scores["notes"], scores["split"] = [name], name
-    paths.scores(".json").write_text(json.dumps(scores))
-    write_cube(paths)
-    write_trust(paths)
-    trust = json.loads(paths.trust_report.read_text())
-    paths.trust_report.write_text(json.dumps(trust | {name: {name: name}}))
-    for page in (report_run(paths), compare_runs([paths, write_run(tmp_path, "other")], tmp_path / "compare.html")):
-        text = page.path.read_text()
-        assert "<script>alert" not in text
-        assert "&lt;script&gt;alert(1)" in text
 
 
 def test_an_unreadable_run_is_refused(tmp_path: Path) -> None:

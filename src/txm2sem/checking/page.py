@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from html import escape
 
 from txm2sem.checking.content import SliceContent
 from txm2sem.checking.findings import LEVELS, Finding
@@ -14,11 +13,8 @@ from txm2sem.checking.scores import ExpectedScores
 from txm2sem.checking.sources import TITLES
 from txm2sem.files import write_text
 from txm2sem.metrics import Summary
-from txm2sem.pages import figure, file_data, page, section, table
+from txm2sem.pages import Table, file_data, page
 from txm2sem.runs import CheckPaths
-
-MARKS = {"problem": "✕", "warning": "!", "note": "i"}
-"""What stands before a finding, besides its level in words: neither colour nor sign alone tells it."""
 
 
 def write_page(
@@ -36,91 +32,53 @@ def write_page(
     Raises:
         UserError: the disk is full or the folder not writable.
     """
-    pictures = {name: _picture(paths, name, text) for name, text in figures.items()}
-    now = datetime.now().astimezone()
-    counts = ", ".join(f"{sum(finding.level == level for finding in findings)} {level}s" for level in LEVELS)
-    registration = [picture for name, picture in pictures.items() if name.startswith("registration_")]
-    body = [
-        f"<header>\n<h1>{escape(measures.dataroot.resolve().name)}: check of the data</h1>\n<p>"
-        f"{escape(str(measures.dataroot.resolve()))} · {len(measures.contents)} slices · {counts} · written "
-        f'<time datetime="{now.isoformat(timespec="seconds")}">{now:%Y-%m-%d %H:%M}</time></p>\n</header>',
-        "<main>",
-        section("Verdict", _verdict(verdict)),
-        section("Findings", _findings(findings)),
-        section("Scores to beat", _scores(measures.scores)),
-        section("Registration", _registration(measures, registration)),
-        section("Resolution", _resolution(pictures.get("resolution"))),
-        section("Slices", _slices(measures)),
-        section("Areas in two slices", _shared(measures)),
-        "</main>",
-    ]
-    title = f"{measures.dataroot.resolve().name}: check"
-    write_text(paths.page, page(title, "\n".join(body), "findings.css"))
-
-
-def _verdict(verdict: str) -> str:
-    words, colon, command = verdict.partition(": txm2sem ")
-    if not colon:
-        return f'<p class="verdict">{escape(verdict[0].upper() + verdict[1:])}.</p>'
-    return (
-        f'<p class="verdict">{escape(words[0].upper() + words[1:])}</p>\n'
-        f'<pre tabindex="0">txm2sem {escape(command)}</pre>'
+    root = measures.dataroot.resolve()
+    words, _, command = verdict.partition(": txm2sem ")
+    pictures = {name: (file_data(paths.figure(name).read_bytes()), text) for name, text in figures.items()}
+    text = page(
+        "check.html",
+        title=f"{root.name}: check",
+        root=root,
+        slices=len(measures.contents),
+        counts=", ".join(f"{sum(finding.level == level for finding in findings)} {level}s" for level in LEVELS),
+        now=datetime.now().astimezone(),
+        verdict=words[0].upper() + words[1:] + ("" if command else "."),
+        command=command,
+        findings=findings,
+        scores=_scores(measures.scores),
+        shifts=_shifts(measures),
+        registration=[picture for name, picture in pictures.items() if name.startswith("registration_")],
+        resolution=[picture for name, picture in pictures.items() if name == "resolution"],
+        grey_values=_grey_values(measures),
+        phases=_phases(measures),
+        shared=_shared(measures),
+        compared=measures.compared,
     )
+    write_text(paths.page, text)
 
 
-def _findings(findings: Sequence[Finding]) -> str:
-    if not findings:
-        return "<p>Nothing.</p>"
-    items = []
-    for finding in findings:
-        where = f"<b>{escape(finding.where)}</b>: " if finding.where else ""
-        items.append(
-            f'<li class="is-{finding.level}"><span class="level">'
-            f'<span aria-hidden="true">{MARKS[finding.level]}</span> '
-            f"{finding.level}</span> {where}{escape(finding.text)}.<br>"
-            f'<span class="advice">{escape(finding.advice)}</span></li>'
-        )
-    return '<ul class="findings">\n' + "\n".join(items) + "\n</ul>"
-
-
-def _scores(scores: ExpectedScores | None) -> str:
-    if scores is None:
-        return "<p>Nothing could be scored; the findings say why.</p>"
+def _scores(expected: ExpectedScores | None) -> Mapping[str, object] | None:
+    """Return the table of scores, and of which patches they are; None where there are none."""
+    if expected is None:
+        return None
     rows = []
-    for name, found in scores.scores.items():
+    for name, found in expected.scores.items():
         psnr, ssim = Summary.of(found.psnr), Summary.of(found.ssim)
         rows.append(
             (name, f"{psnr.mean:.2f} ± {psnr.standard_error:.2f}", f"{ssim.mean:.3f} ± {ssim.standard_error:.3f}")
         )
-    count = len(next(iter(scores.scores.values())).psnr)
-    note = (
-        f"Predictions without a model, fitted on train, on the {count} fixed patches of {scores.patch_size} pixels of "
-        f"{scores.phase}; mean ± standard error. A model is worth its name if it does better."
-    )
-    return f'<p class="note">{note}</p>\n' + table("Scores", ("prediction", "PSNR [dB]", "SSIM"), rows)
+    return {
+        "count": len(next(iter(expected.scores.values())).psnr),
+        "patch_size": expected.patch_size,
+        "split": expected.phase,
+        "table": Table("Scores", ("prediction", "PSNR [dB]", "SSIM"), rows),
+    }
 
 
-def _resolution(picture: str | None) -> str:
-    if picture is None:
-        return "<p>Nothing is whole enough to measure it.</p>"
-    note = (
-        "Left: how much structure of each fineness the images have, with thin lines for single slices; right: how far "
-        "TXM and SEM agree on it. Dashed: the finest structure that a TXM downsampled by 4 and by 2 still has."
-    )
-    return f'<p class="note">{note}</p>\n{picture}'
-
-
-def _registration(measures: Measures, pictures: Sequence[str]) -> str:
-    if not measures.pairs:
-        return "<p>There is no pair to compare.</p>"
-    note = (
-        "Where edges of the TXM lie beside those of the SEM, tile by tile. Arrows go from the SEM's place to the TXM's "
-        "and are enlarged; crosses are tiles in which nothing is clear. Charged and empty pixels take no part."
-    )
+def _shifts(measures: Measures) -> Table | None:
     rows = [(str(place), *_registration_row(pair)) for place, pair in measures.pairs.items()]
     head = ("slice", "down, right [pixels]", "length", "median length of clear tiles", "clear tiles", "correlation")
-    shifts = table("Displacement of the TXM and its correlation with the SEM", head, rows)
-    return f'<p class="note">{note}</p>\n{shifts}\n<div class="tiles">\n' + "\n".join(pictures) + "\n</div>"
+    return Table("Displacement of the TXM and its correlation with the SEM", head, rows) if rows else None
 
 
 def _registration_row(pair: PairMeasures) -> tuple[str, ...]:
@@ -134,8 +92,8 @@ def _registration_row(pair: PairMeasures) -> tuple[str, ...]:
     return (vector, f"{whole.length:.2f}", middle, clear, f"{pair.correlation:.2f}")
 
 
-def _slices(measures: Measures) -> str:
-    images = [
+def _grey_values(measures: Measures) -> Table:
+    rows = [
         (
             str(place),
             TITLES[name],
@@ -153,30 +111,22 @@ def _slices(measures: Measures) -> str:
     ]
     head = ("slice", "image", "pixels", "type", "grey values", "1st – 99th percentile", "noise",
             "at the smallest value", "at the largest value", "empty (0)")  # fmt: skip
-    phases = [(str(place), *_phases(content)) for place, content in measures.contents.items()]
-    return (
-        table(
-            "Grey values; percentiles, noise (standard deviation) and shares are of uncharged pixels that are not 0",
-            head,
-            images,
-        )
-        + "\n"
-        + table(
-            "Charging and phases; phases are shares of uncharged, imaged pixels",
-            ("slice", "charged", "usable", "low density", "high density", "rest", "low and high"),
-            phases,
-        )
-    )
+    caption = "Grey values; percentiles, noise (standard deviation) and shares are of uncharged pixels that are not 0"
+    return Table(caption, head, rows)
 
 
-def _phases(content: SliceContent) -> tuple[str, ...]:
+def _phases(measures: Measures) -> Table:
+    head = ("slice", "charged", "usable", "low density", "high density", "rest", "low and high")
+    rows = [(str(place), *_phase_row(content)) for place, content in measures.contents.items()]
+    return Table("Charging and phases; phases are shares of uncharged, imaged pixels", head, rows)
+
+
+def _phase_row(content: SliceContent) -> tuple[str, ...]:
     shares = (content.charged, content.usable, content.low, content.high, content.rest, content.both)
     return tuple("no mask" if share is None else f"{share:.1%}" for share in shares)
 
 
-def _shared(measures: Measures) -> str:
-    if not measures.shared:
-        return f"<p>{measures.compared} pairs of slices were compared; none shows an area of the other.</p>"
+def _shared(measures: Measures) -> Table | None:
     rows = [
         (
             f"{shared.one}, {shared.other}",
@@ -188,8 +138,4 @@ def _shared(measures: Measures) -> str:
         for shared in measures.shared
     ]
     head = ("slices", "in", "shift down, right [pixels]", "correlation of detail", "share of the first slice")
-    return table(f"Of {measures.compared} pairs of slices", head, rows)
-
-
-def _picture(paths: CheckPaths, name: str, text: str) -> str:
-    return figure(file_data(paths.figure(name).read_bytes()), text)
+    return Table(f"Of {measures.compared} pairs of slices", head, rows) if rows else None

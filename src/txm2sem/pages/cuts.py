@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 
-from txm2sem.pages.pictures import Bytes, ColourMap, jpeg, scale
+from txm2sem.pages.frame import Html, fragment
+from txm2sem.pages.pictures import Bytes, ColourMap, jpeg
 
 AXES = "zyx"
 CUTS = (("x", "y", "z"), ("x", "z", "y"), ("y", "z", "x"))
@@ -42,13 +42,26 @@ class Layer:
     high: str = ""
 
 
+@dataclass(frozen=True)
+class Cut:
+    """How the cuts along two axes look: these, what they are perpendicular to, their pixels, and their proportions."""
+
+    across: str
+    down: str
+    through: str
+    columns: int
+    rows: int
+    width: str
+    height: str
+
+
 def volume_viewer(
     name: str,
     layers: Sequence[Layer],
     first: tuple[int, int, int] = (0, 0, 0),
     step: int = 1,
     voxel_size: tuple[float, float, float] | None = None,
-) -> str:
+) -> Html:
     """Return the cuts through layers of one shape, with what moves them.
 
     Args:
@@ -60,22 +73,30 @@ def volume_viewer(
     """
     shape = layers[0].voxels.shape
     columns = math.ceil(math.sqrt(shape[0]))
-    settings = {
-        "shape": shape,
-        "columns": columns,
-        "stride": [_padded(side) for side in shape[1:]],
-        "first": first,
-        "step": step,
-    }
-    sprites = "\n".join(
-        f'<img hidden class="sprite" alt="" src="{jpeg(sprite(layer.voxels, columns), 80)}" '
-        f'data-stops="{" ".join(layer.colours.stops) if layer.colours else ""}">'
-        for layer in layers
-    )
-    return (
-        f'<div class="volume" data-settings="{escape(json.dumps(settings))}">\n'
-        f"{_controls(name, layers, shape, first, step)}\n{_views(shape, voxel_size or (1, 1, 1))}\n"
-        f"{_stills(layers, voxel_size or (1, 1, 1), first, step)}\n{sprites}\n</div>"
+    stride = [_padded(side) for side in shape[1:]]
+    settings = {"shape": shape, "columns": columns, "stride": stride, "first": first, "step": step}
+    sliders = [
+        {"axis": axis, "last": length - 1, "middle": length // 2, "place": start + step * (length // 2)}
+        for axis, length, start in zip(AXES, shape, first, strict=True)
+    ]
+    places = {slider["axis"]: slider["place"] for slider in sliders}
+    pixels = dict(zip(AXES, shape, strict=True))
+    size = {axis: pixels[axis] * unit for axis, unit in zip(AXES, voxel_size or (1, 1, 1), strict=True)}
+    cuts = [
+        Cut(across, down, through, pixels[across], pixels[down], f"{size[across]:g}", f"{size[down]:g}")
+        for across, down, through in CUTS
+    ]
+    return fragment(
+        "cuts.html",
+        "viewer",
+        name=name,
+        settings=json.dumps(settings),
+        layers=[(layer, jpeg(sprite(layer.voxels, columns), 80)) for layer in layers],
+        sliders=sliders,
+        cuts=cuts,
+        # Where cuts along z are that flat, they have room above each other.
+        flat=size["z"] < 0.6 * min(size["x"], size["y"]),
+        stills=[[_still(layer, cut, places[cut.through]) for cut in cuts] for layer in layers],
     )
 
 
@@ -94,66 +115,13 @@ def middle_cut(voxels: Bytes, through: str) -> Bytes:
     return cut
 
 
-def _flat(size: Mapping[str, float]) -> str:
-    """Return the class of views whose cuts along z are so flat that they have room above each other."""
-    return " flat" if size["z"] < 0.6 * min(size["x"], size["y"]) else ""
-
-
 def _padded(side: int) -> int:
     return -(-side // BLOCK) * BLOCK
 
 
-def _controls(
-    name: str, layers: Sequence[Layer], shape: tuple[int, ...], first: tuple[int, int, int], step: int
-) -> str:
-    choices = "".join(
-        f'<label><input type="radio" name="{escape(name)}" value="{number}"{" checked" if number == 0 else ""}> '
-        f"{escape(layer.title)}{scale(layer.colours, layer.low, layer.high) if layer.colours else ''}</label>"
-        for number, layer in enumerate(layers)
-    )
-    sliders = "".join(
-        f'<label>{axis} <input type="range" data-axis="{axis}" min="0" max="{length - 1}" value="{length // 2}"> '
-        f"<output>{start + step * (length // 2)}</output></label>"
-        for axis, length, start in zip(AXES, shape, first, strict=True)
-    )
-    return (
-        f'<div class="controls"><fieldset><legend>Show</legend>{choices}</fieldset>\n'
-        f'<fieldset class="axes"><legend>Cut at</legend>{sliders}</fieldset></div>'
-    )
-
-
-def _views(shape: tuple[int, ...], voxel_size: tuple[float, float, float]) -> str:
-    pixels = dict(zip(AXES, shape, strict=True))
-    size = {axis: pixels[axis] * step for axis, step in zip(AXES, voxel_size, strict=True)}
-    figures = "".join(
-        f'<figure data-cut="{across}{down}{through}" style="flex: {size[across]:g} 1 0">'
-        f'<div class="cut" style="aspect-ratio: {size[across]:g} / {size[down]:g}">'
-        f'<canvas role="img" aria-label="cut {across}{down}" width="{pixels[across]}" height="{pixels[down]}"></canvas>'
-        f'<i class="across"></i><i class="down"></i></div>'
-        f"<figcaption>{across}{down} at {through} = <output></output></figcaption></figure>"
-        for across, down, through in CUTS
-    )
-    return f'<div class="controls views{_flat(size)}">{figures}</div>'
-
-
-def _stills(
-    layers: Sequence[Layer], voxel_size: tuple[float, float, float], first: tuple[int, int, int], step: int
-) -> str:
-    rows = []
-    shape = layers[0].voxels.shape
-    middle = {axis: start + step * (length // 2) for axis, start, length in zip(AXES, first, shape, strict=True)}
-    size = {axis: length * unit for axis, length, unit in zip(AXES, shape, voxel_size, strict=True)}
-    for layer in layers:
-        figures = []
-        for across, down, through in CUTS:
-            pixels = middle_cut(layer.voxels, through)
-            data = layer.colours.png(pixels, 0, 255) if layer.colours else jpeg(pixels)
-            ends = f" ({layer.low} to {layer.high})" if layer.colours else ""
-            words = escape(f"{layer.title}{ends}, {across}{down} at {through} = {middle[through]}")
-            ratio = f"aspect-ratio: {size[across]:g} / {size[down]:g}"
-            figures.append(
-                f'<figure style="flex: {size[across]:g} 1 0"><img src="{data}" alt="{words}" style="{ratio}">'
-                f"<figcaption>{words}</figcaption></figure>"
-            )
-        rows.append(f'<div class="views{_flat(size)}">' + "".join(figures) + "</div>")
-    return '<div class="stills">\n' + "\n".join(rows) + "\n</div>"
+def _still(layer: Layer, cut: Cut, place: object) -> tuple[Cut, str, str]:
+    """Return a cut through the middle as data, and the words that say what it is."""
+    pixels = middle_cut(layer.voxels, cut.through)
+    data = layer.colours.png(pixels, 0, 255) if layer.colours else jpeg(pixels)
+    ends = f" ({layer.low} to {layer.high})" if layer.colours else ""
+    return cut, data, f"{layer.title}{ends}, {cut.across}{cut.down} at {cut.through} = {place}"

@@ -1,59 +1,52 @@
-"""What all pages have in common: one file without a network, for a screen, a phone, and paper."""
+"""What all pages have in common: templates in which every text is escaped, and what stands around them.
+
+A page is made of templates and of plain values, such as texts, numbers and pictures as data. What is `Html` already is
+taken as it is.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from html import escape
 from importlib.resources import files
 
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>
-{style}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup as Html
 
-SCRIPTED = '<script>document.documentElement.classList.add("scripted")</script>'
-"""Stands first in the body: what only scripts can move is shown where they run."""
+__all__ = ["Html", "fragment", "page"]
 
 
-def page(title: str, body: str, *assets: str) -> str:
-    """Return a page as HTML.
-
-    Args:
-        title: plain text.
-        body: HTML.
-        assets: names of styles (`.css`) and scripts (`.js`) in `static` that it needs beside `page.css`.
-    """
-    styles = [asset("page.css"), *(asset(name) for name in assets if name.endswith(".css"))]
-    scripts = [f"<script>\n{asset(name)}</script>" for name in assets if name.endswith(".js")]
-    parts = [SCRIPTED, body, *scripts] if scripts else [body]
-    return PAGE.format(title=escape(title), style="\n".join(styles), body="\n".join(parts))
+def page(template: str, /, **values: object) -> str:
+    """Return a whole page, made of a file in `templates` and what it names."""
+    return _environment().get_template(template).render(values)
 
 
-def section(title: str, content: str) -> str:
-    """Return a part of a page under its heading; `content` is HTML."""
-    identity = identity_of(title)
-    return f'<section aria-labelledby="{identity}">\n<h2 id="{identity}">{escape(title)}</h2>\n{content}\n</section>'
+def fragment(template: str, macro: str, /, **values: object) -> Html:
+    """Return a part of a page, made by a macro of a file in `templates` of all that it wants."""
+    made: Html = getattr(_environment().get_template(template).module, macro)(**values)
+    return made.strip()
 
 
-def identity_of(title: str) -> str:
+def _identity(title: str) -> str:
     """Return what a heading is called in links."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 @cache
-def asset(name: str) -> str:
-    """Return the text of a style or script in `static`."""
-    return files("txm2sem.pages").joinpath("static", name).read_text(encoding="utf-8")
+def _asset(name: str) -> Html:
+    """Return a style or script in `static`."""
+    return Html(files("txm2sem.pages").joinpath("static", name).read_text(encoding="utf-8"))
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("txm2sem.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = _asset
+    environment.filters["identity"] = _identity
+    return environment

@@ -5,7 +5,6 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from io import BytesIO
 from typing import Any
 
@@ -51,6 +50,16 @@ class ColourMap:
         return rounded
 
 
+@dataclass(frozen=True)
+class Scale:
+    """The scale of a map: what it is of, its colours, and the numbers at its ends."""
+
+    title: str
+    colours: ColourMap
+    low: str
+    high: str
+
+
 COLOUR_MAPS = {name: ColourMap(name) for name in ("cividis", "viridis", "inferno")}
 
 
@@ -67,28 +76,6 @@ def jpeg(pixels: Bytes, quality: int = 88) -> str:
 def file_data(content: bytes, kind: str = "png") -> str:
     """Return a picture's file as data."""
     return f"data:image/{kind};base64,{b64encode(content).decode()}"
-
-
-def figure(data: str, text: str, caption: str = "") -> str:
-    """Return a picture with the words that stand for it, and a caption."""
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f'<figure><img src="{data}" alt="{escape(text)}">{below}</figure>'
-
-
-def scale(colours: ColourMap, low: str, high: str, title: str = "") -> str:
-    """Return the scale of a map, with the numbers at its ends, and what it is of."""
-    gradient = ", ".join(colours.stops)
-    return (
-        f'<span class="scale"><span>{escape(title)}</span> {escape(low)} '
-        f'<span class="ramp" style="background: linear-gradient(to right, {gradient})"></span> {escape(high)}</span>'
-    )
-
-
-def swatch(colour: tuple[int, int, int], title: str) -> str:
-    """Return a colour, (red, green, blue) of 0 to 255, and what has it."""
-    red, green, blue = colour
-    square = f'<span class="swatch" style="background: rgb({red} {green} {blue})"></span>'
-    return f'<span class="scale">{square} {escape(title)}</span>'
 
 
 def _encoded(image: Image.Image, kind: str, **options: Any) -> str:

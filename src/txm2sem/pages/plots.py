@@ -1,14 +1,15 @@
-"""Curves of pages, drawn as SVG in colours, dashes and marks that all people tell apart."""
+"""Curves of pages, laid out to be drawn in colours, dashes and marks that all people tell apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
+
+from txm2sem.course import Curve, condense
 
 Values = NDArray[np.float64]
 
@@ -50,6 +51,16 @@ class Line:
         """Class of its style."""
         return "truth" if self.style < 0 else f"s{self.style % STYLES}"
 
+    @property
+    def dotted(self) -> bool:
+        """Whether its points have marks."""
+        return self.style >= 0 and len(self.y) <= MOST_DOTS
+
+    @property
+    def shape(self) -> str:
+        """Path of the mark around a point; empty for a circle."""
+        return SHAPES[self.style % len(SHAPES)]
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -66,22 +77,69 @@ class Mark:
     down: bool = False
 
 
+Words = tuple[str, str, str, str]
+"""Words in a drawing: x and y of the end that is there, which end that is, and the text."""
+
+Rule = tuple[str, Words]
+"""A straight line across or down a drawing, as a path, and the words that belong to it."""
+
+
+@dataclass(frozen=True)
+class DrawnLine:
+    """A line laid out: its points, unless there is only one, the places of its marks, and its labels."""
+
+    line: Line
+    points: str
+    dots: Sequence[tuple[str, str]]
+    labels: Sequence[Words]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing laid out.
+
+    Attributes:
+        title: above it.
+        note: behind the title.
+        label: says in words what is drawn.
+        grid: of the axes.
+        across: title of the x axis.
+        marks: levels that are marked.
+        bands: outline of the band around each line that has one.
+        lines: in the order in which they are drawn.
+    """
+
+    title: str
+    note: str
+    label: str
+    grid: Sequence[Rule]
+    across: Words
+    marks: Sequence[Rule]
+    bands: Sequence[tuple[Line, str]]
+    lines: Sequence[DrawnLine]
+    box: str = f"0 0 {WIDTH} {HEIGHT}"
+
+
 def plot(
+    title: str,
     lines: Sequence[Line],
     label: str,
     across: str,
     *,
+    note: str = "",
     x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None,
     log: bool = False,
     marks: Sequence[Mark] = (),
-) -> str:
-    """Return lines with their bands and axes as SVG; bands may leave the frame, lines do not.
+) -> Plot:
+    """Lay out lines with their bands and axes; bands may leave the frame, lines do not.
 
     Args:
+        title: above the drawing.
         lines: with one point or more each.
         label: says in words what is drawn.
         across: title of the x axis.
+        note: behind the title.
         x_range: its ends; the lines' own where absent.
         y_range: ends of the y axis; around the lines where absent.
         log: the y axis is logarithmic; values are above 0.
@@ -103,27 +161,34 @@ def plot(
     def points(x: Values, y: Values) -> str:
         return " ".join(f"{px:.1f},{py:.1f}" for px, py in zip(right(x), down(y), strict=True))
 
-    parts = [*_y_axis(low, high, down, log), *_x_axis(first, last, right, across)]
-    for mark in marks:
-        if mark.down:
-            x = float(right(np.array(mark.at)))
-            parts.append(f'<path class="mark" d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
-            parts.append(f'<text x="{x - 3:.1f}" y="{TOP + 10}" text-anchor="end">{escape(mark.text)}</text>')
-        else:
-            y = float(down(np.array(mark.at)))
-            parts.append(f'<path class="mark" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-            parts.append(f'<text x="{WIDTH - RIGHT}" y="{y - 3:.1f}" text-anchor="end">{escape(mark.text)}</text>')
-    for line in lines:
-        if line.low is not None and line.high is not None and (line.high > line.low).any():
-            outline = points(line.x, line.high) + " " + points(line.x[::-1], line.low[::-1])
-            parts.append(f'<polygon class="band {line.css}" points="{outline}"/>')
+    def level(at: float, x: int, lift: int, text: str) -> Rule:
+        y = float(down(np.array(at)))
+        return f"M{LEFT} {y:.1f}H{WIDTH - RIGHT}", (f"{x}", f"{y + lift:.1f}", "end", text)
+
+    def upright(at: float, foot: int, y: int, shift: int, anchor: str, text: str) -> Rule:
+        x = float(right(np.array(at)))
+        return f"M{x:.1f} {TOP}V{foot}", (f"{x + shift:.1f}", f"{y}", anchor, text)
+
+    floor = HEIGHT - BOTTOM
+    rows = _powers(low, high) if log else ticks(low, high)
+    grid = [level(value, LEFT - 5, 4, f"{value:.4g}") for value in rows]
+    grid += [upright(value, floor + 4, floor + 16, 0, "middle", f"{value:.4g}") for value in ticks(first, last)]
+    marked = [
+        upright(mark.at, floor, TOP + 10, -3, "end", mark.text)
+        if mark.down
+        else level(mark.at, WIDTH - RIGHT, -3, mark.text)
+        for mark in marks
+    ]
+    bands = [
+        (line, points(line.x, line.high) + " " + points(line.x[::-1], line.low[::-1]))
+        for line in lines
+        if line.low is not None and line.high is not None and (line.high > line.low).any()
+    ]
     written: list[tuple[float, float]] = []
+    drawn = []
     for line in reversed(lines):
         places = list(zip(right(line.x).tolist(), down(line.y).tolist(), strict=True))
-        if len(places) > 1:
-            parts.append(f'<polyline class="line {line.css}" points="{points(line.x, line.y)}"/>')
-        if _is_dotted(line):
-            parts += [_dot(line, x, y) for x, y in places]
+        labels = []
         for text, (x, y) in zip(line.labels, places, strict=False):
             # Towards the middle, where there is room, and not over another one.
             anchor, side = ("start", 6) if x < WIDTH / 2 else ("end", -6)
@@ -131,30 +196,28 @@ def plot(
             while any(abs(base - other_y) < 11 and abs(x - other_x) < 70 for other_x, other_y in written):
                 base += 11
             written.append((x, base))
-            parts.append(f'<text x="{x + side:.1f}" y="{base:.1f}" text-anchor="{anchor}">{escape(text)}</text>')
-    drawing = "\n".join(parts)
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">\n{drawing}\n</svg>'
+            labels.append((f"{x + side:.1f}", f"{base:.1f}", anchor, text))
+        dots = [(f"{x:.1f}", f"{y:.1f}") for x, y in places] if line.dotted else []
+        drawn.append(DrawnLine(line, points(line.x, line.y) if len(places) > 1 else "", dots, labels))
+    title_below = (f"{(LEFT + WIDTH - RIGHT) / 2}", f"{HEIGHT - 4}", "middle", across)
+    return Plot(title, note, label, grid, title_below, marked, bands, drawn)
 
 
-def _is_dotted(line: Line) -> bool:
-    return line.style >= 0 and len(line.y) <= MOST_DOTS
+def curve_plots(curves: Iterable[Curve], end: float) -> list[Plot]:
+    """Return a drawing of each curve, from epoch 0 to `end`."""
+    return [_curve_plot(curve, end) for curve in curves if len(curve.values)]
 
 
-def _dot(line: Line, x: float, y: float) -> str:
-    shape = SHAPES[line.style % len(SHAPES)]
-    if not shape:
-        return f'<circle class="dot {line.css}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>'
-    return f'<path class="dot {line.css}" d="M{x:.1f} {y:.1f}{shape}"/>'
-
-
-def legend(lines: Sequence[Line]) -> str:
-    """Return what belongs to which line."""
-    items = "".join(
-        f'<li><svg class="key" viewBox="0 0 34 10" aria-hidden="true"><path class="line {line.css}" d="M1 5H33"/>'
-        f"{_dot(line, 17, 5) if _is_dotted(line) else ''}</svg>{escape(line.name)}</li>"
-        for line in lines
+def how_condensed(losses: list[Curve]) -> str:
+    """Say how many lines of the log a point of a condensed curve is the mean of."""
+    lines = max((len(curve.values) for curve in losses), default=0)
+    points = max((len(condense(curve).values) for curve in losses), default=0)
+    if points == lines:
+        return "Each point is one line of loss_log.txt."
+    return (
+        f"Each point is the mean of about {lines / points:.0f} lines of loss_log.txt; the band spans their smallest to "
+        "largest value and may leave the frame."
     )
-    return f'<ul class="legend">{items}</ul>'
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -163,6 +226,16 @@ def ticks(low: float, high: float) -> list[float]:
     step = 1e-6 * (high - low)
     found = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high)
     return [0.0 if abs(tick) < step else float(tick) for tick in found if low - step <= tick <= high + step]
+
+
+def _curve_plot(curve: Curve, end: float) -> Plot:
+    unit = " dB" if curve.name.startswith("PSNR") else ""
+    first, last, smallest, largest = (
+        f"{value:.4g}{unit}" for value in (curve.values[0], curve.values[-1], curve.values.min(), curve.values.max())
+    )
+    label = f"{curve.name} by epoch: first {first}, smallest {smallest}, largest {largest}, latest {last}"
+    line = Line(curve.name, curve.epochs, curve.values, curve.low, curve.high)
+    return plot(curve.name, [line], label, "epochs", note=f"latest {last}", x_range=(0.0, end))
 
 
 def _frame(lines: Sequence[Line]) -> tuple[float, float]:
@@ -176,26 +249,6 @@ def _frame(lines: Sequence[Line]) -> tuple[float, float]:
     if high - low < 1e-9 * max(abs(high), 1e-12):
         return low - 0.5 * spread, high + 0.5 * spread
     return low, high
-
-
-def _y_axis(low: float, high: float, down: Callable[[Values], Values], log: bool) -> list[str]:
-    parts = []
-    values = _powers(low, high) if log else ticks(low, high)
-    for value in values:
-        y = float(down(np.array(value)))
-        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>')
-    return parts
-
-
-def _x_axis(first: float, last: float, right: Callable[[Values], Values], title: str) -> list[str]:
-    parts, floor = [], HEIGHT - BOTTOM
-    for value in ticks(first, last):
-        x = float(right(np.array(value)))
-        parts.append(f'<path class="grid" d="M{x:.1f} {TOP}V{floor + 4}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{floor + 16}" text-anchor="middle">{value:.4g}</text>')
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    return [*parts, f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(title)}</text>']
 
 
 def _powers(low: float, high: float) -> list[float]:

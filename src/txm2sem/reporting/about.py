@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,15 +12,14 @@ from txm2sem.data.slices import has_split, split_folder
 from txm2sem.errors import UserError
 from txm2sem.networks import build_generator
 from txm2sem.options import Phase, TrainCommand, override
-from txm2sem.pages import facts
-from txm2sem.pages.options import option_tables
+from txm2sem.pages import Html, changed_options, fragment
 from txm2sem.reporting.record import RunRecord, TestRecord
 
 
-def about_html(record: RunRecord) -> str:
+def about_html(record: RunRecord) -> Html:
     """Return what a run is, as facts and as tables of options."""
-    what = facts("What it is", run_facts(record))
-    return f'<div class="figures">\n<div>{what}</div>\n<div>{option_tables(record.options)}</div>\n</div>'
+    options = record.options
+    return fragment("run.html", "about", what=run_facts(record), options=options, changed=changed_options(options))
 
 
 def run_facts(record: RunRecord) -> dict[str, str]:
@@ -47,7 +45,7 @@ def run_facts(record: RunRecord) -> dict[str, str]:
     return found
 
 
-def commands_html(record: RunRecord, prefix: str = "") -> str:
+def commands_html(record: RunRecord, prefix: str = "") -> Html:
     """Return the commands that train and test the run again, to be copied; `prefix` begins their titles."""
     commands: dict[str, str] = {}
     if record.options:
@@ -57,22 +55,8 @@ def commands_html(record: RunRecord, prefix: str = "") -> str:
     for volume in record.volumes:
         if volume.options:
             commands[f"Test on a cube: {volume.name}"] = test_command(volume.options, record.options)
-    note = (
-        "With the same version on the same machine, training ends with the same weights, and tests with these scores."
-    )
-    if not commands:
-        return "<p>The folders say neither with which options the model was trained nor how it was tested.</p>"
-    blocks = "\n".join(command_html(f"{prefix}{title}", command) for title, command in commands.items())
-    return f'{blocks}\n<p class="note">{note}</p>'
-
-
-def command_html(title: str, command: str) -> str:
-    """Return a command under its title, with a button that copies it."""
-    return (
-        f'<div class="command"><h3>{escape(title)}</h3><pre tabindex="0">{escape(command)}</pre>'
-        f'<button type="button" class="controls" data-copy aria-live="polite" aria-label="Copy the command: '
-        f'{escape(title)}">Copy</button></div>'
-    )
+    titled = {f"{prefix}{title}": command for title, command in commands.items()}
+    return fragment("parts.html", "commands", titled=titled)
 
 
 def _parameters(options: dict[str, Any]) -> str:

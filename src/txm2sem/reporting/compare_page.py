@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +14,34 @@ import numpy as np
 from txm2sem.commands import next_test
 from txm2sem.course import Curve, condense
 from txm2sem.errors import UserError
-from txm2sem.pages import Line, legend, plot, table
-from txm2sem.reporting.about import command_html, commands_html
-from txm2sem.reporting.comparison import Comparison
-from txm2sem.reporting.evaluation import evaluation_tables
-from txm2sem.reporting.front import front_html
+from txm2sem.pages import Html, Line, Mark, Plot, Table, fragment, plot
+from txm2sem.reporting.about import commands_html
+from txm2sem.reporting.comparison import Comparison, front_of
 from txm2sem.reporting.layouts import Layout, Overlay, overlays_of, scores_of
 from txm2sem.reporting.patches import gallery_html
-from txm2sem.reporting.record import AGAIN, IMAGES, SCORES, TRAINING, VOLUMES, RunRecord, TestRecord, number_of
-from txm2sem.reporting.run_page import Parts, WrittenPage, draft_of, write_page
-from txm2sem.reporting.scorecard import similarity_table
-from txm2sem.reporting.verdict import findings_html, judge
+from txm2sem.reporting.record import (
+    AGAIN,
+    IMAGES,
+    SCORES,
+    TRAINING,
+    VOLUMES,
+    RunRecord,
+    TestRecord,
+    VolumeRecord,
+    number_of,
+)
+from txm2sem.reporting.run_page import Part, WrittenPage, draft_of, write_page
+from txm2sem.reporting.scorecard import evaluation_tables, means_table, similarity_table
+from txm2sem.reporting.verdict import judge
 from txm2sem.runs import RunPaths
 from txm2sem.scoring.phases import PHASES
 from txm2sem.scoring.table import REGION_NAMES, ROCK, number_text
 
 MOST_OVERLAYS = 4
 """With more runs than this their errors are not in the page, which would grow too large."""
+
+FIDELITY = {"psnr": "PSNR [dB]", "ssim": "SSIM"}
+"""Measures that stand beside continuity."""
 
 
 def compare_runs(runs: Sequence[RunPaths], output: Path | str = "") -> WrittenPage:
@@ -47,37 +58,66 @@ def compare_runs(runs: Sequence[RunPaths], output: Path | str = "") -> WrittenPa
     """
     draft = draft_of(Path(output) if str(output) else Path("compare.html"))
     comparison = Comparison.read(runs)
-    header = f"<h1>{escape(' · '.join(comparison.names))}</h1>\n<p>{len(runs)} runs compared"
-    return write_page(draft, f"{', '.join(comparison.names)}: comparison", compare_parts(comparison), header)
+    names = comparison.names
+    parts = compare_parts(comparison)
+    return write_page(
+        draft, f"{', '.join(names)}: comparison", " · ".join(names), [f"{len(runs)} runs compared"], parts
+    )
 
 
-def compare_parts(comparison: Comparison) -> Parts:
+def compare_parts(comparison: Comparison) -> list[Part]:
     """Return the parts of the page."""
-    parts, records = Parts(), comparison.records
-    scored = any(tested.card for tested in comparison.tested.values())
+    records = comparison.records
 
-    def add(title: str, *makes: Callable[[], str], of: str = "") -> None:
-        parts.add(title, *makes, problems=[one for record in records for one in record.problems.get(of or title, ())])
+    def part(title: str, make: Callable[[Comparison], Html], of: str = "") -> Part:
+        problems = [one for record in records for one in record.problems.get(of or title, ())]
+        return Part.of(title, partial(make, comparison), problems=problems)
 
-    add("Verdict", lambda: _verdict(comparison))
-    add("What differs", lambda: _differences(comparison))
-    add("Fidelity and continuity", lambda: front_html(comparison) if scored else "", of=VOLUMES)
-    add(IMAGES, lambda: _images(comparison))
-    add(SCORES, lambda: _scores(comparison) if comparison.tested else "")
-    add(TRAINING, lambda: _training(comparison))
-    add(AGAIN, *(partial(commands_html, record, f"{record.paths.name}: ") for record in records))
-    return parts
-
-
-def _verdict(comparison: Comparison) -> str:
-    rows = [[record.paths.name, judge(record)[0]] for record in comparison.records]
-    alone = "\n".join(f"<li><b>{escape(name)}</b> {escape(words)}</li>" for name, words in rows)
-    untested = [record for record in comparison.records if record.tested is None]
-    commands = "\n".join(command_html(f"Test {record.paths.name}", next_test(record.paths)) for record in untested)
-    return f'{findings_html(comparison.judge())}\n<h3>Each alone</h3>\n<ul class="plain">\n{alone}\n</ul>\n{commands}'
+    return [
+        part("Verdict", _verdict),
+        part("What differs", _differences),
+        part("Fidelity and continuity", _front, of=VOLUMES),
+        part(IMAGES, _images),
+        part(SCORES, _scores),
+        part(TRAINING, _training),
+        part(AGAIN, _commands),
+    ]
 
 
-def _differences(comparison: Comparison) -> str:
+def common_cubes(comparison: Comparison) -> dict[str, VolumeRecord]:
+    """Return the cube of each run that most runs were tested on: one whose TXM changes just as much."""
+    seen: dict[tuple[int, float], dict[str, VolumeRecord]] = {}
+    for record in comparison.records:
+        for cube in record.volumes:
+            txm = cube.continuity.get("volumes", {}).get("txm")
+            if txm and "prediction" in cube.continuity["volumes"]:
+                key = (int(cube.continuity["size"]), round(number_of(txm, "adjacent_difference"), 6))
+                seen.setdefault(key, {}).setdefault(record.paths.name, cube)
+    return max(seen.values(), key=len, default={})
+
+
+def label_of(record: RunRecord, comparison: Comparison) -> str:
+    """Return what a run is called in the drawing: its penalty weight, where that tells the runs apart."""
+    weights = [str(other.options.get("lambda_img_grad", "")) for other in comparison.records]
+    own = str(record.options.get("lambda_img_grad", ""))
+    return f"λ {float(own):g}" if own and weights.count(own) == 1 else record.paths.name
+
+
+def _verdict(comparison: Comparison) -> Html:
+    return fragment(
+        "compare.html",
+        "verdict",
+        judged=comparison.judge(),
+        alone={record.paths.name: judge(record)[0] for record in comparison.records},
+        tests={
+            f"Test {record.paths.name}": next_test(record.paths)
+            for record in comparison.records
+            if record.tested is None
+        },
+    )
+
+
+def _differences(comparison: Comparison) -> Html:
     found = comparison.differing_options()
     facts = {
         "epochs trained": [f"{record.epochs:.4g}" for record in comparison.records],
@@ -86,15 +126,78 @@ def _differences(comparison: Comparison) -> str:
         ],
     }
     rows = [[name, *values] for name, values in {**found, **facts}.items()]
-    note = "" if found else '<p class="note">Their options do not differ.</p>\n'
-    return note + table("Options that differ between the runs", ["", *comparison.names], rows)
+    table = Table("Options that differ between the runs", ["", *comparison.names], rows)
+    note = "" if found else "Their options do not differ."
+    return fragment("compare.html", "tables", them=[table], note=note)
 
 
-def _images(comparison: Comparison) -> str:
+def _front(comparison: Comparison) -> Html:
+    """Return the drawings of the runs that have both scores and a cube, and what the others lack."""
+    if not any(tested.card for tested in comparison.tested.values()):
+        return Html()
+    cubes = common_cubes(comparison)
+    plots, lacking = [], []
+    for record in comparison.records:
+        name = record.paths.name
+        if name not in cubes:
+            lacking.append(next_test(record.paths, "--eval --dataset_mode txm2sem3d"))
+        if not (name in comparison.tested and comparison.tested[name].card):
+            lacking.append(next_test(record.paths))
+    for measure, title in FIDELITY.items():
+        points = {
+            name: (number_of(cubes[name].continuity["volumes"]["prediction"], "adjacent_difference_of_txm"), value)
+            for name, value in _fidelity(comparison, measure).items()
+            if name in cubes
+        }
+        points = {name: point for name, point in points.items() if all(map(math.isfinite, point))}
+        if len(points) > 1:
+            plots.append(_drawing(comparison, points, title, next(iter(cubes.values()))))
+    return fragment("compare.html", "front", lines=_keys(comparison), plots=plots, lacking=lacking)
+
+
+def _fidelity(comparison: Comparison, measure: str) -> dict[str, float]:
+    return {
+        name: number_of(tested.card["similarity"][tested.model_kind]["all"][measure], "value")
+        for name, tested in comparison.tested.items()
+        if tested.card
+    }
+
+
+def _drawing(comparison: Comparison, points: Mapping[str, tuple[float, float]], title: str, cube: VolumeRecord) -> Plot:
+    front = front_of(points)
+    at = np.array([points[name] for name in front])
+    lines = [
+        Line(name, np.array([x]), np.array([y]), style=number, labels=(label_of(record, comparison),))
+        for number, (name, record) in enumerate(zip(comparison.names, comparison.records, strict=True))
+        if name in points
+        for x, y in [points[name]]
+    ]
+    lines.append(Line("not beaten", at[:, 0], at[:, 1], style=-1))
+    xs, ys = np.array(list(points.values())).T
+    truth = number_of(cube.continuity["volumes"].get("truth", {}), "adjacent_difference_of_txm")
+    width = 0.3 * float(np.ptp(xs)) or 0.2 * float(xs[0]) or 1.0
+    low, high = max(0.0, float(xs.min()) - width), float(xs.max()) + width
+    marks = [Mark(truth, "truth", down=True)] if low < truth < high else []
+    known = f"; the truth is at {truth:.3g}" if math.isfinite(truth) else ""
+    margin = 0.25 * float(np.ptp(ys)) or 0.05 * abs(float(ys[0])) or 1.0
+    label = f"{title} by change along z: " + "; ".join(f"{name} {y:.4g} at {x:.3g}" for name, (x, y) in points.items())
+    return plot(
+        title,
+        lines,
+        label,
+        "change along z, as multiple of the TXM's",
+        note=f"not beaten: {', '.join(front)}{known}",
+        x_range=(low, high),
+        y_range=(float(ys.min()) - margin, float(ys.max()) + margin),
+        marks=marks,
+    )
+
+
+def _images(comparison: Comparison) -> Html:
     layout = comparison.layout
     records = [record for record in comparison.records if record.paths.name in comparison.tested]
     if layout is None or not records:
-        return ""
+        return Html()
     counts = {name: tested.count for name, tested in comparison.tested.items()}
     if len(set(counts.values())) > 1:
         raise UserError(f"the runs have different numbers of images ({counts}); test again")
@@ -128,34 +231,32 @@ def _measure(column: str) -> str:
     return {"psnr_all": "PSNR"}.get(column, column)
 
 
-def _scores(comparison: Comparison) -> str:
+def _scores(comparison: Comparison) -> Html:
     scored = {name: tested for name, tested in comparison.tested.items() if tested.card}
     if not scored:
-        return _plain_scores(comparison.tested)
+        return fragment("compare.html", "tables", them=_means(comparison.tested))
     similarity = {name: tested.card["similarity"][tested.model_kind]["all"] for name, tested in scored.items()}
     first = next(iter(scored.values()))
     trivial = {kind: found["all"] for kind, found in first.card["similarity"].items() if kind != first.model_kind}
-    parts = [similarity_table(similarity | trivial, marked=len(similarity))]
-    parts += [_rock(scored, phase) for phase in PHASES if any(tested.card["rock"] for tested in scored.values())]
-    parts.append(_spectra(scored))
-    return "\n".join(parts)
+    tables = [similarity_table(similarity | trivial, marked=len(similarity))]
+    tables += [_rock(scored, phase) for phase in PHASES if any(tested.card["rock"] for tested in scored.values())]
+    return fragment("compare.html", "tables", them=[*tables, _spectra(scored)])
 
 
-def _plain_scores(tested: Mapping[str, TestRecord]) -> str:
-    parts = []
-    tables = {name: evaluation_tables(found.scores) for name, found in tested.items()}
-    for number, reference in enumerate(next(iter(tables.values()))):
+def _means(tested: Mapping[str, TestRecord]) -> list[Table]:
+    found = {name: evaluation_tables(one.scores) for name, one in tested.items()}
+    made = []
+    for number, reference in enumerate(next(iter(found.values()), [])):
         rows = {}
-        for name, found in tables.items():
-            if len(found) > number and found[number].head == reference.head:
-                rows[name] = next(iter(found[number].rows.values()))
+        for name, tables in found.items():
+            if len(tables) > number and tables[number].head == reference.head:
+                rows[name] = next(iter(tables[number].rows.values()))
         rows |= dict(list(reference.rows.items())[1:])
-        lines = [[kind, *(f"{mean:.4g} ± {error:.2g}" for mean, error in means)] for kind, means in rows.items()]
-        parts.append(table("Mean ± standard error over patches", ["", *reference.head], lines, marked=len(tables)))
-    return "\n".join(parts)
+        made.append(means_table(reference.head, rows, len(found)))
+    return made
 
 
-def _rock(scored: Mapping[str, TestRecord], phase: str) -> str:
+def _rock(scored: Mapping[str, TestRecord], phase: str) -> Table:
     rows = []
     scored = {name: tested for name, tested in scored.items() if tested.card["rock"]}
     for name, (heading, factor, digits) in ROCK.items():
@@ -163,10 +264,10 @@ def _rock(scored: Mapping[str, TestRecord], phase: str) -> str:
         true = number_text(factor * number_of(found[0]["true"], "value"), digits)
         errors = (number_text(factor * number_of(one["error"], "value"), digits, signed=True) for one in found)
         rows.append([heading, true, *errors])
-    return table(f"Rock: errors in {REGION_NAMES[phase]}", ["", "true", *scored], rows)
+    return Table(f"Rock: errors in {REGION_NAMES[phase]}", ["", "true", *scored], rows)
 
 
-def _spectra(scored: Mapping[str, TestRecord]) -> str:
+def _spectra(scored: Mapping[str, TestRecord]) -> Table:
     rows = []
     names = {
         "spectrum_mean_db": "power off by [dB]",
@@ -176,38 +277,38 @@ def _spectra(scored: Mapping[str, TestRecord]) -> str:
     for name, heading in names.items():
         found = (tested.card["spectrum"][tested.model_kind][name] for tested in scored.values())
         rows.append([heading, *(number_text(number_of(one, "value"), 1) for one in found)])
-    return table("Spectra and resolution", ["", *scored], rows)
+    return Table("Spectra and resolution", ["", *scored], rows)
 
 
-def _training(comparison: Comparison) -> str:
-    keys = [Line(name, np.empty(0), np.empty(0), style=number) for number, name in enumerate(comparison.names)]
-    parts = [legend(keys)]
-    for heading, curves_of in (("Validation", _validation), ("Losses", _losses)):
-        names = dict.fromkeys(curve.name for record in comparison.records for curve in curves_of(record))
-        figures = "\n".join(filter(None, (_overlaid(comparison, name, curves_of) for name in names)))
-        if figures:
-            parts.append(f'<h3>{heading}</h3>\n<div class="curves">\n{figures}\n</div>')
-    return "\n".join(parts) if len(parts) > 1 else "<p>The runs' folders have no logs.</p>"
+def _training(comparison: Comparison) -> Html:
+    validation = {record.paths.name: record.course.scores for record in comparison.records}
+    losses = {record.paths.name: [condense(curve) for curve in record.course.losses] for record in comparison.records}
+    drawn = {"Validation": _overlaid(validation), "Losses": _overlaid(losses)}
+    shown = {heading: plots for heading, plots in drawn.items() if plots}
+    return fragment("compare.html", "training", lines=_keys(comparison), drawn=shown)
 
 
-def _validation(record: RunRecord) -> list[Curve]:
-    return record.course.scores
+def _keys(comparison: Comparison) -> list[Line]:
+    """Return what stands for each run in legends."""
+    return [Line(name, np.empty(0), np.empty(0), style=number) for number, name in enumerate(comparison.names)]
 
 
-def _losses(record: RunRecord) -> list[Curve]:
-    return [condense(curve) for curve in record.course.losses]
+def _overlaid(curves: Mapping[str, list[Curve]]) -> list[Plot]:
+    """Return a drawing of each curve, by its name, of all runs that have it."""
+    lines: dict[str, list[Line]] = {}
+    for number, (run, own) in enumerate(curves.items()):
+        for curve in own:
+            if len(curve.values):
+                line = Line(run, curve.epochs, curve.values, style=number)
+                lines.setdefault(curve.name, []).append(line)
+    plots = []
+    for name, drawn in lines.items():
+        end = max(float(line.x[-1]) for line in drawn) or 1e-9
+        label = f"{name} by epoch, latest: " + ", ".join(f"{line.name} {line.y[-1]:.4g}" for line in drawn)
+        plots.append(plot(name, drawn, label, "epochs", x_range=(0.0, end)))
+    return plots
 
 
-def _overlaid(comparison: Comparison, name: str, curves_of: Callable[[RunRecord], list[Curve]]) -> str:
-    lines = [
-        Line(record.paths.name, curve.epochs, curve.values, style=number)
-        for number, record in enumerate(comparison.records)
-        for curve in curves_of(record)
-        if curve.name == name and len(curve.values)
-    ]
-    if not lines:
-        return ""
-    end = max(float(line.x[-1]) for line in lines) or 1e-9
-    label = f"{name} by epoch, latest: " + ", ".join(f"{line.name} {line.y[-1]:.4g}" for line in lines)
-    svg = plot(lines, label, "epochs", x_range=(0.0, end))
-    return f"<figure>\n<figcaption><b>{escape(name)}</b></figcaption>\n{svg}\n</figure>"
+def _commands(comparison: Comparison) -> Html:
+    made = (commands_html(record, f"{record.paths.name}: ") for record in comparison.records)
+    return Html("\n").join(made)

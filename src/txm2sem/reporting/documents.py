@@ -32,41 +32,6 @@ Check = Callable[[Any, str], None]
 """Raises ValueError where a value, of which the place is told, is another than expected."""
 
 
-def read_scores(path: Path) -> dict[str, Any]:
-    """Return the scorecard in a `scores.json`.
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
-    content = read_json(path, AGAIN)
-    with interpreting(path, "scores", AGAIN):
-        if "similarity" not in content:
-            _means_alone(content, "")
-            _expect(len(content["means"]["rows"]) > 0, "means.rows", "empty", "kinds of prediction")
-            return content
-        _scores(content, "")
-        kinds = list(content["similarity"])
-        curves = content["curves"]
-        measured = {
-            "rock": list(content["rock"]) or kinds,
-            "spectrum": list(content["spectrum"]),
-            "grid": [kind for kind in content["grid"] if kind != TRUTH],
-            "power": [kind for kind in curves["power"] if kind != TRUTH],
-            "frc": list(curves["frc"]),
-        }
-        for name, found in measured.items():
-            _expect(bool(kinds) and found == kinds, name, found, f"those of similarity, {kinds}")
-        regions = [list(found) for found in content["similarity"].values()]
-        _expect(all(found == regions[0] for found in regions), "regions", regions, "the same of each kind")
-        lengths = {"power": "frequencies_per_px", "frc": "frequencies_per_px", "s2": "lags_px"}
-        drawn = {name: curves[name] for name in ("power", "frc")}
-        for name, group in [*drawn.items(), *(("s2", group) for group in curves["s2"].values())]:
-            for kind, values in group.items():
-                wanted = len(curves[lengths[name]])
-                _expect(len(values) == wanted > 0, f"the length of {name} of {kind}", len(values), f"{wanted}")
-    return content
-
-
 def read_rows(path: Path, scores: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the rows of a `scores.csv`, each by column: an image and a kind of prediction.
 
@@ -92,31 +57,6 @@ def read_rows(path: Path, scores: Mapping[str, Any]) -> list[dict[str, str]]:
             found = sum(row["kind"] == kind for row in rows)
             _expect(found == scores["images"], f"the number of rows of {kind}", found, f"{scores['images']}")
     return rows
-
-
-def read_trust(path: Path) -> dict[str, Any]:
-    """Return where predictions can be believed, as a `trust.json` says.
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
-    content = read_json(path, AGAIN)
-    with interpreting(path, "what is known of predictions", AGAIN):
-        _plain(content, "")
-        _trust(content, "")
-    return content
-
-
-def read_continuity(path: Path) -> dict[str, Any]:
-    """Return the continuity of a cube, as a `continuity_SAVENAME.json` says.
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
-    content = read_json(path, AGAIN)
-    with interpreting(path, "the continuity of a cube", AGAIN):
-        _continuity(content, "")
-    return content
 
 
 def read_evaluation(path: Path) -> str:
@@ -266,11 +206,17 @@ def _has_columns(means: Any, where: str) -> None:
 
 
 _means_of_kinds = _all_of(_means, _has_columns)
+
+
+def _has_kinds(means: Any, where: str) -> None:
+    _expect(len(means["rows"]) > 0, f"{where}.rows", "empty", "kinds of prediction")
+
+
 _means_alone = _fields(
     {
         "format": _is(FORMAT),
         **_each(("split", "epoch"), _text),
-        "means": _means_of_kinds,
+        "means": _all_of(_means_of_kinds, _has_kinds),
         "notes": _list_of(_text),
     }
 )
@@ -298,6 +244,37 @@ _scores = _fields(
     {"means": _means_of_kinds},
 )
 
+
+def _agrees(content: Any, where: str) -> None:
+    """Check that the parts of a scorecard are of the same kinds of prediction, regions and lengths."""
+    kinds = list(content["similarity"])
+    curves = content["curves"]
+    measured = {
+        "rock": list(content["rock"]) or kinds,
+        "spectrum": list(content["spectrum"]),
+        "grid": [kind for kind in content["grid"] if kind != TRUTH],
+        "power": [kind for kind in curves["power"] if kind != TRUTH],
+        "frc": list(curves["frc"]),
+    }
+    for name, found in measured.items():
+        _expect(bool(kinds) and found == kinds, f"{where}.{name}", found, f"those of similarity, {kinds}")
+    regions = [list(found) for found in content["similarity"].values()]
+    _expect(all(found == regions[0] for found in regions), f"{where}.regions", regions, "the same of each kind")
+    lengths = {"power": "frequencies_per_px", "frc": "frequencies_per_px", "s2": "lags_px"}
+    drawn = {name: curves[name] for name in ("power", "frc")}
+    for name, group in [*drawn.items(), *(("s2", group) for group in curves["s2"].values())]:
+        for kind, values in group.items():
+            wanted = len(curves[lengths[name]])
+            _expect(len(values) == wanted > 0, f"{where}.curves.{name}.{kind}", f"of length {len(values)}", f"{wanted}")
+
+
+_scorecard = _all_of(_scores, _agrees)
+
+
+def _scorecard_or_means(content: Any, where: str) -> None:
+    (_scorecard if "similarity" in content else _means_alone)(content, where)
+
+
 _trust = _fields(
     {"format": _is(TRUST_FORMAT)},
     {
@@ -321,3 +298,25 @@ _continuity = _fields(
         ),
     }
 )
+
+
+def _reader(what: str, check: Check) -> Callable[[Path], dict[str, Any]]:
+    """Return what reads a document of JSON, and raises a UserError where it is missing or something else."""
+
+    def read(path: Path) -> dict[str, Any]:
+        content = read_json(path, AGAIN)
+        with interpreting(path, what, AGAIN):
+            check(content, "")
+        return content
+
+    return read
+
+
+read_scores = _reader("scores", _scorecard_or_means)
+"""Return the scores of a test, as its `scores.json` says: a scorecard, or means alone."""
+
+read_trust = _reader("what is known of predictions", _all_of(_plain, _trust))
+"""Return where predictions can be believed, as a `trust.json` says."""
+
+read_continuity = _reader("the continuity of a cube", _continuity)
+"""Return the continuity of a cube, as a `continuity_SAVENAME.json` says."""

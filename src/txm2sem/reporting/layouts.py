@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from txm2sem.data.segmentation import CLASSES, IGNORED
 from txm2sem.data.stacks import TiffSlices
 from txm2sem.figures.labels import CLASS_COLOURS, IGNORED_COLOURS
 from txm2sem.metrics import confusion_matrix, dice, mean_present, psnr
-from txm2sem.pages import COLOUR_MAPS, ColourMap, swatch
+from txm2sem.pages import COLOUR_MAPS, ColourMap
 from txm2sem.reporting.images import check_same_shape, read_classes, read_image
 from txm2sem.reporting.record import RunRecord
 
 ORDERS = {"psnr_all": "PSNR", "ssim_all": "SSIM"}
 """Columns of `scores.csv` by which patches can be ordered."""
+
+CLASS_KEY = {**dict(zip(CLASSES, CLASS_COLOURS, strict=True)), "not counted": IGNORED_COLOURS[0]}
 
 ShownScores = Mapping[str, NDArray[np.float64]]
 
@@ -31,14 +33,14 @@ class Layout:
     Attributes:
         layers: folder and title of each, in the order in which they stand side by side.
         source, prediction, target: three of the layers.
-        key: HTML that says what their colours are; empty for grey images.
+        key: what has which colour, (red, green, blue) of 0 to 255; empty for grey images.
     """
 
     layers: Mapping[str, str]
     source: str
     prediction: str
     target: str
-    key: str = ""
+    key: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def layout_of(record: RunRecord) -> Layout | None:
         titles = {"sem": "SEM", "txm": "TXM", "sem_fake": "predicted SEM"}
         titles = {source: titles[source], "labels_fake": "predicted classes", "labels": "true classes"}
         found = layout(titles, source, "labels_fake", "labels")
-        return None if found is None else replace(found, key=_class_key())
+        return None if found is None else replace(found, key=CLASS_KEY)
     if record.model == "repair":
         titles = {"txm": "TXM", "charged": "charged", "sem_fake": "repaired", "sem": "SEM"}
         return layout(titles, "charged", "sem_fake", "sem")
@@ -154,8 +156,3 @@ def _images(
     found = {path: read(record.file(path)) for path in paths}
     check_same_shape(found)
     return list(found.values())
-
-
-def _class_key() -> str:
-    named = dict(zip(CLASSES, CLASS_COLOURS, strict=True)) | {"not counted": IGNORED_COLOURS[0]}
-    return "".join(swatch(colour, name) for name, colour in named.items())

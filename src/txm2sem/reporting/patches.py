@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.pages import Picture, WipeCard, gallery, scale
+from txm2sem.pages import Html, Scale, fragment
 from txm2sem.reporting.images import Pixels, check_same_shape, encoding_of, read_image
 from txm2sem.reporting.layouts import ORDERS, Layout, Overlay, ShownScores, layout_of, overlays_of, scores_of
 from txm2sem.reporting.record import RunRecord
@@ -21,7 +23,32 @@ EACH = 4
 GROUPS = {"worst": "The worst", "middle": "In the middle", "best": "The best"}
 
 
-def patches_html(record: RunRecord) -> str:
+@dataclass(frozen=True)
+class Card:
+    """Pictures of one patch.
+
+    Attributes:
+        title, note: which one it is, and its scores.
+        pictures: by layer, all of one shape, as titles and data.
+        height, width: of the pictures [pixels].
+        places: for each order of the gallery, the group that the patch is in, and its place there; none where the order
+            leaves it out.
+    """
+
+    title: str
+    note: str
+    pictures: Mapping[str, tuple[str, str]]
+    height: int
+    width: int
+    places: Mapping[str, tuple[str, int]]
+
+    @property
+    def places_json(self) -> str:
+        """Its places, for scripts."""
+        return json.dumps(self.places)
+
+
+def patches_html(record: RunRecord) -> Html:
     """Return the images of the latest test for a page; nothing where it has left none.
 
     Raises:
@@ -30,7 +57,7 @@ def patches_html(record: RunRecord) -> str:
     tested = record.tested
     layout = layout_of(record)
     if tested is None or layout is None:
-        return ""
+        return Html()
     suffix = tested.suffix
     folders = {layer: f"{layer}{suffix}" for layer in layout.layers}
     path_of = {
@@ -52,7 +79,7 @@ def gallery_html(
     scores: ShownScores,
     notes: Mapping[int, Sequence[str]],
     what: str,
-) -> str:
+) -> Html:
     """Return the gallery of chosen patches.
 
     Args:
@@ -74,36 +101,38 @@ def gallery_html(
     tops = _tops(overlays, maps)
     cards = []
     for index in chosen:
-        pictures = {layer: Picture(layout.layers[layer], encode(pixels)) for layer, pixels in images[index].items()}
+        pictures = {layer: (layout.layers[layer], encode(pixels)) for layer, pixels in images[index].items()}
         for name, found in maps.items():
             if index in found:
                 overlay = overlays[name]
-                data = overlay.colours.png(found[index], 0, tops[overlay.kind])
-                pictures[name] = Picture(overlay.title, data)
+                pictures[name] = (overlay.title, overlay.colours.png(found[index], 0, tops[overlay.kind]))
         height, width = images[index][layout.target].shape[:2]
         words = [f"{order_name(order)} {_short(values[index])}" for order, values in scores.items()]
         title = f"{what.removesuffix('es').removesuffix('s')} {index:03d}".capitalize()
         card_note = " · ".join([*words, *notes.get(index, ())])
-        cards.append(WipeCard(title, card_note, pictures, height, width, places[index]))
+        cards.append(Card(title, card_note, pictures, height, width, places[index]))
     kinds = {overlay.kind: overlay for overlay in overlays.values()}
-    scales = "".join(
-        scale(kinds[kind].colours, "0", f"{top:.3g} {kinds[kind].unit}", kind) for kind, top in tops.items()
-    )
-    scales += layout.key
+    scales = [Scale(kind, kinds[kind].colours, "0", f"{top:.3g} {kinds[kind].unit}") for kind, top in tops.items()]
     used = {group for place in places.values() for group, _ in place.values()}
-    body = gallery(
-        cards,
-        layout.layers,
-        (layout.prediction, layout.target),
-        {name: overlays[name].title for name, found in maps.items() if found},
-        scales,
-        {group: heading for group, heading in GROUPS.items() if group in used},
-        {order: order_name(order) for order in scores},
+    first = next(iter(scores))
+    placed = sorted((card for card in cards if first in card.places), key=lambda card: card.places[first][1])
+    return fragment(
+        "gallery.html",
+        "gallery",
+        about=f"{len(chosen)} of {len(scores[first])} {what}, by their scores. {note}",
+        sides=layout.layers,
+        shown=(layout.prediction, layout.target),
+        maps={name: overlays[name].title for name, found in maps.items() if found},
+        scales=scales,
+        key=layout.key,
+        groups=[
+            (group, heading, [card for card in placed if card.places[first][0] == group])
+            for group, heading in GROUPS.items()
+            if group in used
+        ],
+        rest=[card for card in cards if first not in card.places],
+        orders={order: order_name(order) for order in scores},
     )
-    count = len(next(iter(scores.values())))
-    about = f"{len(chosen)} of {count} {what}, by their scores. {note}"
-    hint = "Move a slider, or point into a picture, to wipe from the left to the right one."
-    return f'<p class="note">{about} <span class="controls">{hint}</span></p>\n{body}'
 
 
 def places_of(scores: ShownScores) -> dict[int, dict[str, tuple[str, int]]]:

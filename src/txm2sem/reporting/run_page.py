@@ -1,13 +1,13 @@
-"""The page about one run: a verdict, images, volumes, scores, curves, and how to do it again."""
+"""The page about one run: a verdict, images, volumes, scores, trust, curves, and how to do it again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from html import escape
 from pathlib import Path
+from typing import Any
 
 from txm2sem import __version__
 from txm2sem.commands import next_test
@@ -15,19 +15,15 @@ from txm2sem.course import condense
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import write_text
-from txm2sem.pages import page, section
-from txm2sem.pages.curves import ABOUT_SCORES, curve_figures, how_condensed
-from txm2sem.pages.frame import identity_of
-from txm2sem.reporting.about import about_html, command_html, commands_html
+from txm2sem.pages import Html, curve_plots, fragment, how_condensed, page, png
+from txm2sem.reporting.about import about_html, commands_html
+from txm2sem.reporting.images import read_figure
 from txm2sem.reporting.patches import patches_html
 from txm2sem.reporting.record import AGAIN, IMAGES, SCORES, TRAINING, TRUST, VOLUMES, RunRecord
-from txm2sem.reporting.scorecard import scorecard_html
-from txm2sem.reporting.trust import trust_html
-from txm2sem.reporting.verdict import verdict_html
-from txm2sem.reporting.volumes import cube_viewers, whole_volumes_html
+from txm2sem.reporting.scorecard import scores_html
+from txm2sem.reporting.verdict import judge
+from txm2sem.reporting.volumes import cube_viewers, whole_volumes
 from txm2sem.runs import RunPaths
-
-ASSETS = ("viewers.css", "wipe.js", "cuts.js", "copy.js")
 
 
 @dataclass(frozen=True)
@@ -45,37 +41,30 @@ class WrittenPage:
     problems: list[str]
 
 
-class Parts:
-    """The parts of a page. Where one cannot be made, the page says why in its place.
+@dataclass(frozen=True)
+class Part:
+    """A part of a page.
 
     Attributes:
-        html: of each, by title.
-        problems: why parts, by title, cannot be made as a whole.
+        title: of the part.
+        contents: what is in it, in this order.
+        problems: why it is not whole.
     """
 
-    def __init__(self) -> None:
-        self.html: dict[str, str] = {}
-        self.problems: dict[str, list[str]] = {}
+    title: str
+    contents: list[Html]
+    problems: list[str]
 
-    def add(self, title: str, *makes: Callable[[], str], problems: Sequence[str] = ()) -> None:
-        """Add a part, unless there is nothing of it.
-
-        Args:
-            title: of the part.
-            makes: functions that return parts of it, as HTML.
-            problems: why it is not whole.
-        """
-        made, found = [], list(problems)
+    @classmethod
+    def of(cls, title: str, *makes: Callable[[], Html], problems: Sequence[str] = ()) -> Part:
+        """Return what functions make; where one of them cannot, the part says why."""
+        contents, found = [], list(problems)
         for make in makes:
             try:
-                made.append(make())
+                contents.append(make())
             except UserError as error:
                 found.append(str(error))
-        if found:
-            self.problems[title] = found
-            made.insert(0, '<ul class="problems">' + "".join(f"<li>{escape(one)}</li>" for one in found) + "</ul>")
-        if any(made):
-            self.html[title] = "\n".join(filter(None, made))
+        return cls(title, list(filter(None, contents)), found)
 
 
 def report_run(
@@ -96,63 +85,39 @@ def report_run(
     target = Path(output) if str(output) else paths.report
     draft = draft_of(target)
     record = RunRecord.read(paths)
-    parts = run_parts(record, whole_volumes_html(volumes, len(record.volumes), txm))
-    return write_page(draft, f"{paths.name}: report", parts, header_html(record))
-
-
-def run_parts(record: RunRecord, volumes: str = "") -> Parts:
-    """Return the parts of the page; `volumes` is HTML of volumes beside the run's cubes."""
-    parts = Parts()
-
-    def add(title: str, *makes: Callable[[], str]) -> None:
-        parts.add(title, *makes, problems=record.problems.get(title, ()))
-
-    untested = "" if record.tested else command_html("Test it", next_test(record.paths))
-    none = f"<p>There are none: it was not tested yet.</p>\n{untested}" if untested else ""
-    add("Verdict", lambda: verdict_html(record) + untested)
-    add(IMAGES, lambda: patches_html(record) or ("" if IMAGES in record.problems else none))
-    add(VOLUMES, lambda: volumes, *cube_viewers(record))
-    if record.tested:
-        add(SCORES, partial(scorecard_html, record.tested))
-    add(TRUST, lambda: trust_html(record) if record.trust else "")
-    add(TRAINING, lambda: training_html(record))
-    add("The run", lambda: about_html(record))
-    add(AGAIN, lambda: commands_html(record))
-    return parts
-
-
-def training_html(record: RunRecord) -> str:
-    """Return the curves of validation scores and of losses."""
-    end = record.epochs or 1e-9
-    losses = curve_figures(map(condense, record.course.losses), end, how_condensed(record.course.losses))
-    return f"<h3>Validation</h3>\n{curve_figures(record.course.scores, end, ABOUT_SCORES)}\n<h3>Losses</h3>\n{losses}"
-
-
-def header_html(record: RunRecord) -> str:
-    """Return what stands at the top."""
+    parts = run_parts(record, whole_volumes(volumes, len(record.volumes), txm))
     about = [record.model, str(record.options.get("netG", "")), str(record.options.get("dataroot", ""))]
-    return f"<h1>{escape(record.paths.name)}</h1>\n<p>{escape(' · '.join(part for part in about if part))}"
+    return write_page(draft, f"{paths.name}: report", paths.name, list(filter(None, about)), parts)
 
 
-def write_page(draft: Draft, title: str, parts: Parts, header: str) -> WrittenPage:
-    """Write a page of parts with their list; then an earlier one is set aside."""
-    now = datetime.now().astimezone()
-    time = f'<time datetime="{now.isoformat(timespec="seconds")}">{now:%Y-%m-%d %H:%M}</time>'
-    links = "".join(f'<li><a href="#{identity_of(name)}">{escape(name)}</a></li>' for name in parts.html)
-    lacking = ", ".join(f'<a href="#{identity_of(name)}">{escape(name)}</a>' for name in parts.problems)
-    body = [
-        f"<header>\n{header} · written {time} by txm2sem {escape(__version__)}</p>\n</header>",
-        f'<p class="problems">Not everything could be shown; what is missing and why: {lacking}</p>' * bool(lacking),
-        f'<nav aria-label="Contents"><ul>{links}</ul></nav>',
-        "<main>",
-        *(section(name, content) for name, content in parts.html.items()),
-        "</main>",
+def run_parts(record: RunRecord, volumes: Sequence[Html] = ()) -> list[Part]:
+    """Return the parts of the page; `volumes` are to be shown beside the run's cubes."""
+
+    def part(title: str, *makes: Callable[[], Html]) -> Part:
+        return Part.of(title, *makes, problems=record.problems.get(title, ()))
+
+    return [
+        part("Verdict", partial(_verdict, record)),
+        part(IMAGES, partial(_images, record)),
+        part(VOLUMES, lambda: Html("\n").join(volumes), *cube_viewers(record)),
+        part(SCORES, *([partial(scores_html, record.tested)] if record.tested else [])),
+        part(TRUST, *([partial(_trust, record)] if record.trust else [])),
+        part(TRAINING, partial(_training, record)),
+        part("The run", partial(about_html, record)),
+        part(AGAIN, partial(commands_html, record)),
     ]
+
+
+def write_page(draft: Draft, title: str, heading: str, about: Sequence[str], parts: Sequence[Part]) -> WrittenPage:
+    """Write a page of parts with their list, where there is anything of them; then an earlier one is set aside."""
+    found = [part for part in parts if part.contents or part.problems]
+    now = datetime.now().astimezone()
+    text = page("report.html", title=title, heading=heading, about=about, now=now, version=__version__, parts=found)
     with draft.begin({}, replaced=True):
         written = draft.folder / "page.html"
-        write_text(written, page(title, "\n".join(filter(None, body)), *ASSETS))
+        write_text(written, text)
         earlier = draft.finish(written, aside=draft.output.with_suffix(""))
-    problems = dict.fromkeys(problem for found in parts.problems.values() for problem in found)
+    problems = dict.fromkeys(problem for part in found for problem in part.problems)
     return WrittenPage(draft.output, earlier, list(problems))
 
 
@@ -167,3 +132,58 @@ def draft_of(target: Path) -> Draft:
     draft = Draft(target, "page", resumable=False)
     draft.look({}, replaced=True)
     return draft
+
+
+def _verdict(record: RunRecord) -> Html:
+    headline, judged = judge(record)
+    test = "" if record.tested else next_test(record.paths)
+    return fragment("run.html", "verdict", headline=headline, judged=judged, test=test)
+
+
+def _images(record: RunRecord) -> Html:
+    if record.tested is None and IMAGES not in record.problems:
+        return fragment("run.html", "no_images", test=next_test(record.paths))
+    return patches_html(record)
+
+
+def _training(record: RunRecord) -> Html:
+    end = record.epochs or 1e-9
+    losses = record.course.losses
+    return fragment(
+        "run.html",
+        "training",
+        scores=curve_plots(record.course.scores, end),
+        losses=curve_plots(map(condense, losses), end),
+        about_losses=how_condensed(losses),
+    )
+
+
+def _trust(record: RunRecord) -> Html:
+    """Return the numbers of `trust.json`, by their parts, and the picture of the calibration."""
+    groups = {
+        name.replace("_", " ").capitalize(): found
+        for name, values in record.trust.items()
+        if isinstance(values, Mapping) and (found := dict(_flat(values)))
+    }
+    path = record.paths.calibration_figure
+    calibration = png(read_figure(record.file(path))) if path.exists() else ""
+    return fragment("run.html", "trust", groups=groups, calibration=calibration)
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield names and values of nested mappings, without the points of curves, which the picture shows."""
+    for key, value in values.items():
+        name = f"{above}{key.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}: ")
+        elif isinstance(value, list):
+            if not any(isinstance(item, float) for item in value):
+                yield name, ", ".join(map(_text, value)) or "none"
+        else:
+            yield name, _text(value)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

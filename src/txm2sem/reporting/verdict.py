@@ -5,23 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.metrics import Interval, Resampling
-from txm2sem.reporting.evaluation import evaluation_tables
 from txm2sem.reporting.record import RunRecord, TestRecord, VolumeRecord, number_of
+from txm2sem.reporting.scorecard import evaluation_tables
 from txm2sem.scoring.card import FEW_SLICES
 from txm2sem.scoring.measuring import TRUTH
 from txm2sem.scoring.table import REGION_NAMES
 
 Judgement = Literal["better", "worse", "unclear", "said"]
-
-SIGNS = {"better": "✓", "worse": "✕", "unclear": "≈", "said": "·"}
-"""What stands before a finding, beside its words: colour alone tells nothing."""
 
 MEASURES = {
     "psnr_all": ("PSNR", "dB", 2, 1),
@@ -84,22 +80,6 @@ def best_of(values: Mapping[str, NDArray[np.float64]]) -> str | None:
 def difference_of(one: NDArray[np.float64], other: NDArray[np.float64], slices: Sequence[int]) -> Interval:
     """Return the mean difference of values of the same images, (N,), with its interval over their slices."""
     return Resampling(slices, np.random.default_rng(0)).mean(one - other)
-
-
-def findings_html(judged: Sequence[Judged]) -> str:
-    """Return findings as a list."""
-    items = "\n".join(
-        f'<li class="is-{one.judgement}"><span class="sign" aria-hidden="true">{SIGNS[one.judgement]}</span>'
-        f"{escape(one.text)}</li>"
-        for one in judged
-    )
-    return f'<ul class="lines">\n{items}\n</ul>' if items else ""
-
-
-def verdict_html(record: RunRecord) -> str:
-    """Return the verdict for a page."""
-    headline, judged = judge(record)
-    return f'<p class="verdict">{escape(headline)}</p>\n{findings_html(judged)}'
 
 
 def judge_difference(name: str, unit: str, digits: int, sign: int, best: str, difference: Interval) -> Judged:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from html import escape
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.errors import UserError
-from txm2sem.pages import COLOUR_MAPS, ColourMap, Layer, table, volume_viewer
+from txm2sem.pages import COLOUR_MAPS, ColourMap, Html, Layer, Table, fragment, volume_viewer
 from txm2sem.reporting.record import RunRecord, VolumeRecord, number_of
 from txm2sem.reporting.stored import DisplayVolume, factor_for, open_display, open_input, shrink, shrunk_shape
 from txm2sem.scoring.continuity import KEYS, PREDICTION, TRUTH, TXM
@@ -36,8 +35,8 @@ SAVED = {TXM: "txm", TRUTH: "sem"}
 """What a test on a cube may save beside the prediction."""
 
 
-def whole_volumes_html(volumes: Sequence[Path], cubes: int, txm: Sequence[Path] = ()) -> str:
-    """Return the viewers of whole volumes, in a page with as many cubes; nothing where there are none.
+def whole_volumes(volumes: Sequence[Path], cubes: int, txm: Sequence[Path] = ()) -> list[Html]:
+    """Return the viewers of whole volumes, in a page with as many cubes.
 
     Args:
         volumes: the whole volumes.
@@ -53,17 +52,17 @@ def whole_volumes_html(volumes: Sequence[Path], cubes: int, txm: Sequence[Path] 
         )
     each = MOST_VOXELS // max(1, len(volumes) + min(cubes, MOST_CUBES))
     pairs = enumerate(zip_longest(volumes, txm))
-    return "\n".join(whole_volume_html(path, number, each, source) for number, (path, source) in pairs)
+    return [whole_volume_html(path, number, each, source) for number, (path, source) in pairs]
 
 
-def cube_viewers(record: RunRecord) -> list[Callable[[], str]]:
+def cube_viewers(record: RunRecord) -> list[Callable[[], Html]]:
     """Return what makes the viewers of a run's cubes, and names those that are not shown."""
-    left = escape(", ".join(cube.name for cube in record.volumes[MOST_CUBES:]))
+    left = [cube.name for cube in record.volumes[MOST_CUBES:]]
     viewers = [partial(_cube_html, record, cube, MOST_VOXELS // MOST_CUBES) for cube in record.volumes[:MOST_CUBES]]
-    return [*viewers, lambda: f'<p class="note">Not shown: {left}.</p>' if left else ""]
+    return [*viewers, *([partial(fragment, "run.html", "other_cubes", names=left)] if left else [])]
 
 
-def whole_volume_html(path: Path, number: int, most: int, source: Path | None = None) -> str:
+def whole_volume_html(path: Path, number: int, most: int, source: Path | None = None) -> Html:
     """Return the viewer of a translated volume, beside its TXM where that is named or still beside it.
 
     Args:
@@ -84,14 +83,14 @@ def whole_volume_html(path: Path, number: int, most: int, source: Path | None = 
     viewer = volume_viewer(f"whole-{number}", layers, step=step, voxel_size=opened.voxel_size)
     size = None if opened.voxel_size is None else [side / opened.scale for side in opened.voxel_size]
     note = "" if txm is not None else "Its TXM is shown where it is in the same folder, or named with --txm."
-    return f"<h3>{escape(path.name)}</h3>\n{_about((z, y, x), step, size, note)}\n{viewer}"
+    return _volume(path.name, (z, y, x), step, viewer, note, voxel_size=size)
 
 
-def continuity_html(volumes: Mapping[str, Any]) -> str:
-    """Return the table of a `continuity_SAVENAME.json`; nothing where it has no numbers."""
+def continuity_tables(volumes: Mapping[str, Any]) -> list[Table]:
+    """Return the table of a `continuity_SAVENAME.json`; none where it has no numbers."""
     found = {name: volumes[key] for name, key in KEYS.items() if key in volumes}
     if not found:
-        return ""
+        return []
     lags = [lag for lag in SHOWN_LAGS if lag <= len(next(iter(found.values()))["autocorrelation_along_z"])]
     head = ["", "adjacent slices: |difference| [grey levels]", "ratio to the TXM"]
     head += [f"{words}, lag {lag}" for words in ("along z", "in-plane") for lag in lags]
@@ -104,7 +103,7 @@ def continuity_html(volumes: Mapping[str, Any]) -> str:
             for lag in lags
         )
         rows.append([name, *(number_text(one, 2) for one in changes), *(number_text(one, 3) for one in correlations)])
-    return table("Continuity: change from slice to slice, and autocorrelation", head, rows)
+    return [Table("Continuity: change from slice to slice, and autocorrelation", head, rows)]
 
 
 def as_bytes(volume: NDArray[Any], low: float | None = None, high: float | None = None) -> NDArray[np.uint8]:
@@ -122,7 +121,7 @@ def as_bytes(volume: NDArray[Any], low: float | None = None, high: float | None 
     return np.rint(255 * np.clip(scaled, 0, 1)).astype(np.uint8)
 
 
-def _cube_html(record: RunRecord, cube: VolumeRecord, most: int) -> str:
+def _cube_html(record: RunRecord, cube: VolumeRecord, most: int) -> Html:
     opened = open_display(record.file(record.paths.volume_stack("pred", cube.name)))
     reads = {PREDICTION: next(iter(opened.channels.values()))}
     for name, content in SAVED.items():
@@ -138,8 +137,8 @@ def _cube_html(record: RunRecord, cube: VolumeRecord, most: int) -> str:
     start = cube.continuity.get("first", {})
     first = (start.get("z", 0), start.get("row", 0), start.get("column", 0))
     viewer = volume_viewer(f"cube-{cube.name}", layers, first, factor)
-    numbers = continuity_html(cube.continuity.get("volumes", {}))
-    return f"<h3>Cube: {escape(cube.name)}</h3>\n{_about(opened.shape, factor, None, note)}\n{viewer}\n{numbers}"
+    tables = continuity_tables(cube.continuity.get("volumes", {}))
+    return _volume(f"Cube: {cube.name}", opened.shape, factor, viewer, note, tables)
 
 
 def _channel(name: str, volume: NDArray[Any], opened: DisplayVolume) -> Layer:
@@ -154,10 +153,19 @@ def _channel(name: str, volume: NDArray[Any], opened: DisplayVolume) -> Layer:
     return Layer(name, scaled, colours, "0", f"{top * value_of_step(kind, volume.dtype):.3g} {UNITS[kind]}")
 
 
-def _about(shape: Sequence[int], step: int, voxel_size: Sequence[float] | None, note: str = "") -> str:
-    z, y, x = shape
-    words = [f"{z} × {y} × {x} voxels (z, y, x)"]
+def _volume(
+    title: str,
+    shape: Sequence[int],
+    step: int,
+    viewer: Html,
+    hint: str,
+    tables: Sequence[Table] = (),
+    voxel_size: Sequence[float] | None = None,
+) -> Html:
+    voxels = " × ".join(map(str, shape)) + " voxels (z, y, x)"
     if voxel_size:
-        words.append("of " + " × ".join(f"{size:.4g}" for size in voxel_size) + " nm")
+        voxels += " of " + " × ".join(f"{size:.4g}" for size in voxel_size) + " nm"
     shown = f"shown at a resolution {step} times coarser" if step > 1 else "all of them shown"
-    return f'<p class="note">{escape(" ".join(words))}, {shown}, as JPEG. {escape(note)}</p>'
+    return fragment(
+        "run.html", "volume", title=title, voxels=voxels, shown=shown, hint=hint, viewer=viewer, tables=tables
+    )

@@ -7,10 +7,9 @@ goes on with the page of the run before.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,7 @@ from PIL import Image
 from txm2sem.course import Course, Curve, condense
 from txm2sem.files import write_text, write_whole
 from txm2sem.options import DisplayOptions, TrainCommand
-from txm2sem.pages import page, section
-from txm2sem.pages.curves import ABOUT_SCORES, curve_figures, how_condensed
-from txm2sem.pages.options import option_tables
+from txm2sem.pages import changed_options, curve_plots, how_condensed, page
 from txm2sem.runs import RunPaths, read_options
 
 CAPTIONS = {
@@ -38,7 +35,6 @@ CAPTIONS = {
 """Captions of the images, in the order in which they are shown; others go by their names, after these."""
 
 IMAGE_NAME = re.compile(r"epoch(\d+)_iter(\d+)_(\w+)\.png")
-SECONDS_BETWEEN_RELOADS = 30
 
 Entries = dict[tuple[int, int], dict[str, Path]]
 """Image files by name, by (epoch, patches of that epoch)."""
@@ -95,76 +91,53 @@ def render(
 ) -> str:
     """Return the page as HTML."""
     losses, scores, end = course.losses, course.scores, course.end or 1e-9
-    width = int(options.get("display_winsize", DisplayOptions.display_winsize))
-    body = [
-        f"<header>\n<h1>{escape(name)}</h1>\n<p>{_state(options, end, running)}</p>\n</header>",
-        "<main>",
-        section("Validation", curve_figures(scores, end, ABOUT_SCORES)),
-        section("Losses", curve_figures(map(condense, losses), end, how_condensed(losses))),
-        section("Images", _images(entries, scores, width)),
-        section("Options", option_tables(options)),
-        "</main>",
-        SCRIPT if running else "",
-    ]
-    return page(f"{name}: training", "\n".join(part for part in body if part), "images.css")
+    return page(
+        "training.html",
+        title=f"{name}: training",
+        name=name,
+        networks=[options[key] for key in ("model", "netG") if key in options],
+        reached=_reached(options, end),
+        now=datetime.now().astimezone(),
+        ended="" if running else _ended(options, end),
+        scores=curve_plots(scores, end),
+        losses=curve_plots(map(condense, losses), end),
+        about_losses=how_condensed(losses),
+        epochs=_epochs(entries, scores),
+        width=int(options.get("display_winsize", DisplayOptions.display_winsize)),
+        options=options,
+        changed=changed_options(options),
+    )
 
 
-def _state(options: Mapping[str, Any], reached: float, running: bool) -> str:
-    parts = [escape(str(options[key])) for key in ("model", "netG") if key in options]
+def _reached(options: Mapping[str, Any], end: float) -> str:
+    budget = _budget(options)
+    length = f"epochs in a time budget of {budget:g} minutes" if budget else f"of {_last(options)} epochs"
+    return f"{round(end, 2):g} {length}"
+
+
+def _ended(options: Mapping[str, Any], end: float) -> str:
+    # How much of a budget is used up is not in the logs.
+    return "ended" if _budget(options) else "finished" if end >= _last(options) else "stopped"
+
+
+def _budget(options: Mapping[str, Any]) -> float:
+    return float(options.get("time_budget", TrainCommand().schedule.time_budget))
+
+
+def _last(options: Mapping[str, Any]) -> int:
     schedule = TrainCommand().schedule
-    last = int(options.get("niter", schedule.niter)) + int(options.get("niter_decay", schedule.niter_decay))
-    budget = float(options.get("time_budget", schedule.time_budget))
-    length = f"epochs in a time budget of {budget:g} minutes" if budget else f"of {last} epochs"
-    parts.append(f"{round(reached, 2):g} {length}")
-    now = datetime.now().astimezone()
-    parts.append(f'written <time datetime="{now.isoformat(timespec="seconds")}">{now:%Y-%m-%d %H:%M:%S}</time>')
-    if running:
-        note = f"reloads every {SECONDS_BETWEEN_RELOADS} s while you are at the top and have opened nothing"
-        parts.append(f'training<span class="screen"> ({note})</span>')
-    else:
-        # How much of a budget is used up is not in the logs.
-        ended = "ended" if budget else "finished" if reached >= last else "stopped"
-        parts.append(f"training has {ended}")
-    return " · ".join(parts)
+    return int(options.get("niter", schedule.niter)) + int(options.get("niter_decay", schedule.niter_decay))
 
 
-def _images(entries: Entries, scores: list[Curve], width: int) -> str:
-    if not entries:
-        return "<p>None yet.</p>"
-    blocks: list[str] = []
+def _epochs(entries: Entries, scores: Sequence[Curve]) -> list[dict[str, object]]:
+    """Return the entries of each epoch, by patches seen of it, as captions and files, and the scores reached in it."""
+    epochs = []
     for epoch in dict.fromkeys(place[0] for place in entries):
-        places = {patch: images for (number, patch), images in entries.items() if number == epoch}
-        reached = [
-            f"{curve.name} {value:.4g}"
-            for curve in scores
-            for value in curve.values[curve.epochs == epoch]
-            if np.isfinite(value)
-        ]
-        summary = f"Epoch {epoch}" + "".join(f" · {escape(score)}" for score in reached)
-        articles = "\n".join(_entry(epoch, patch, images, width) for patch, images in places.items())
-        opened = "" if blocks else " open"
-        blocks.append(f"<details{opened}>\n<summary>{summary}</summary>\n{articles}\n</details>")
-    note = "Training patches, the newest first; predictions with frozen statistics. Select an image to enlarge it."
-    return f'<p class="note">{note}</p>\n' + "\n".join(blocks)
-
-
-def _entry(epoch: int, patch: int, images: Mapping[str, Path], width: int) -> str:
-    figures = []
-    for name, path in images.items():
-        source, caption = f"images/{path.name}", escape(caption_of(name))
-        alt = f"{caption}, epoch {epoch}, {patch} patches"
-        figures.append(
-            f'<figure><a href="{source}"><img src="{source}" alt="{alt}" width="{width}" height="{width}" '
-            f'loading="lazy"></a><figcaption>{caption}</figcaption></figure>'
-        )
-    columns = f"grid-template-columns: repeat({len(images)}, minmax(0, {width}px))"
-    title = f"<h3>Epoch {epoch}, after {patch} patches</h3>"
-    return f'<article>\n{title}\n<div class="images" style="{columns}">\n' + "\n".join(figures) + "\n</div>\n</article>"
-
-
-SCRIPT = f"""<script>
-let touched = false;
-addEventListener("toggle", event => {{ touched ||= event.target !== firstOpen; }}, true);
-const firstOpen = document.querySelector("details[open]");
-setInterval(() => {{ if (!touched && scrollY < 50) location.reload(); }}, {1000 * SECONDS_BETWEEN_RELOADS});
-</script>"""
+        places = {
+            patch: [(caption_of(name), path.name) for name, path in images.items()]
+            for (number, patch), images in entries.items()
+            if number == epoch
+        }
+        reached = [f"{curve.name} {value:.4g}" for curve in scores for value in curve.values[curve.epochs == epoch]]
+        epochs.append({"number": epoch, "scores": reached, "places": places})
+    return epochs

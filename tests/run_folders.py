@@ -16,7 +16,7 @@ from txm2sem.course import append_losses, append_scores
 from txm2sem.files import json_text, write_text
 from txm2sem.metrics import Continuity, Summary
 from txm2sem.options import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
-from txm2sem.runs import RunPaths, options_text, write_options
+from txm2sem.runs import RunPaths, write_options
 from txm2sem.scoring.card import scorecard
 from txm2sem.scoring.continuity import PREDICTION, TRUTH, TXM, continuity_values
 from txm2sem.scoring.document import scores_csv, scores_document
@@ -42,8 +42,7 @@ def write_run(root: Path, name: str = "run", *, noise: float = 10.0, tested: boo
     write_text(paths.network("latest", "G"), "")
     if tested:
         command = override(TestCommand(), {**to_mapping(trained), "phase": "test", "eval": True})
-        write_text(paths.test_options_text, options_text(to_mapping(command), to_mapping(TestCommand())))
-        write_test(paths, noise)
+        write_test(paths, noise, to_mapping(command))
     return paths
 
 
@@ -57,8 +56,8 @@ def images(noise: float) -> tuple[Images, Images, Images]:
     return txm, sem, np.clip(sem + errors, 0, 255).astype(np.uint8)
 
 
-def write_test(paths: RunPaths, noise: float) -> None:
-    """Write what a test of patches leaves: images, and the scorecard over two slices."""
+def write_test(paths: RunPaths, noise: float, options: dict[str, Any]) -> None:
+    """Write what a test of patches with these options leaves: images, and the scorecard over two slices."""
     txm, sem, predicted = images(noise)
     for folder, stack in (("txm", txm), ("sem", sem), ("sem_fake", predicted)):
         for index, image in enumerate(stack):
@@ -69,7 +68,7 @@ def write_test(paths: RunPaths, noise: float) -> None:
     phases = Phases((1, 0, 2), (90.0, 150.0), 0.0, 0.9)
     scores = scorecard(kinds, sem, slices=slices, phases=phases)
     about = {"model": paths.name, "epoch": "latest", "split": "test"}
-    write_text(paths.scores(".json"), json_text(scores_document(scores, about, ["a note"])))
+    write_text(paths.scores(".json"), json_text(scores_document(scores, about, ["a note"]), options=options))
     write_text(paths.scores(".csv"), scores_csv(scores))
     write_text(paths.evaluation, "(epoch: latest) PSNR=20.0±0.1, SSIM=0.5±0.01\n")
 
@@ -91,8 +90,9 @@ def write_cube(paths: RunPaths, *, change: float = 2.0, side: int = 12) -> Image
         tifffile.imwrite(path, volume, imagej=True, metadata={"axes": "ZYX"})
     measured = {name: Continuity.of(volume, 4) for name, volume in ((TXM, txm), (PREDICTION, predicted), (TRUTH, txm))}
     first = {"z": 3, "row": 20, "column": 40}
+    options = to_mapping(override(TestCommand(), {"name": paths.name, "dataset_mode": "txm2sem3d", "eval": True}))
     values = {"epoch": "latest", "size": side, "first": first, "volumes": continuity_values(measured)}
-    write_text(paths.continuity("test", ".json"), json.dumps(values))
+    write_text(paths.continuity("test", ".json"), json.dumps(values | {"options": options}))
     return predicted
 
 

@@ -203,3 +203,8 @@ def test_moving_aside_loses_nothing(tmp_path: Path) -> None:
 
 def test_numbers_that_json_has_not_are_null() -> None:
     assert json.loads(json_text({"a": [float("nan"), float("inf"), 1.5]})) == {"a": [None, None, 1.5]}
+
+
+def test_what_was_measured_has_seven_digits_in_json_and_what_was_given_all() -> None:
+    third = 1 / 3
+    assert json.loads(json_text({"found": third}, given={"a": third})) == {"found": 0.3333333, "given": {"a": third}}

@@ -29,11 +29,11 @@ def train_command(options: Mapping[str, Any]) -> str:
     return _command("train", {**options, "continue_train": False}, base, always=("model",))
 
 
-def test_command(options: Mapping[str, str], trained: Mapping[str, Any]) -> str:
+def test_command(options: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
     """Return the command of a test with these options.
 
     Args:
-        options: of the test, as text.
+        options: of the test.
         trained: the run's saved options, which a test takes over; empty where there are none.
     """
     model = str(trained.get("model", options.get("model")))
@@ -60,10 +60,10 @@ def _command(name: str, options: Mapping[str, Any], base: Mapping[str, Any], alw
     """Return a command with the options that differ from those in `base`; names that it lacks are left out."""
     words = ["txm2sem", name]
     for option, value in options.items():
-        if option in base and (option in always or str(value) != str(base[option])):
+        if option in base and (option in always or value != base[option]):
             words += option_words(option, value, switch=isinstance(base[option], bool))
     # The channels of neighbouring slices add themselves.
-    added = 2 * (int(options.get("context_slices", 0)) - int(base["context_slices"]))
+    added = 2 * (options.get("context_slices", 0) - base["context_slices"])
     channels = f"{int(base['input_nc']) + added}"
     if added and words.count("--input_nc") and words[words.index("--input_nc") + 1] == channels:
         place = words.index("--input_nc")

@@ -324,9 +324,15 @@ def interpreting(path: Path, kind: str, remedy: str) -> Iterator[None]:
         raise UserError(f"{path} is damaged: expected {kind} as this program writes it ({found}); {remedy}") from error
 
 
-def json_text(content: Any) -> str:
-    """Return JSON of mappings, lists, dataclasses, arrays and plain values, see `json_values`."""
-    return json.dumps(json_values(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def json_text(content: Any, **exact: Any) -> str:
+    """Return JSON of mappings, lists, dataclasses, arrays and plain values, see `json_values`.
+
+    Args:
+        content: the values.
+        exact: plain values, added to those of a mapping by name, of which the numbers keep all their digits.
+    """
+    values = json_values(content)
+    return json.dumps({**values, **exact} if exact else values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def json_values(value: Any) -> Any:

@@ -20,6 +20,9 @@ class NewResults:
     Attributes:
         draft: the results while they grow.
         paths: the run, with its results where they grow.
+        text: what was found, for people.
+        figure: the same to look at.
+        options_text: how it was tested, for people.
     """
 
     def __init__(self, paths: RunPaths, save_name: str = "") -> None:
@@ -28,7 +31,14 @@ class NewResults:
         self.draft = Draft(
             paths.continuity(save_name, ".json") if save_name else paths.evaluation, "test", resumable=False
         )
-        self.paths = replace(paths, results=self.draft.folder / "results")
+        self.paths = new = replace(paths, results=self.draft.folder / "results")
+        self.text = new.continuity(save_name, ".txt") if save_name else new.evaluation
+        self.figure = new.volume_figure(save_name) if save_name else new.overview
+        self.options_text = new.volume_options_text(save_name) if save_name else new.test_options_text
+
+    def scores(self, suffix: str) -> Path:
+        """Return the scorecard: to look at (`.png`), for programs (`.json`, `.csv`)."""
+        return self.paths.volume_scores(self._save_name, suffix) if self._save_name else self.paths.scores(suffix)
 
     def begin(self) -> AbstractContextManager[Stage]:
         """Make the folder that they grow in, see `Draft.begin`."""

@@ -12,8 +12,8 @@ from data_roots import write_data_root, write_stack
 from repair_roots import write_repair_root
 from run_folders import write_run
 
-from cli.calls import TINY_TRAINING, Program
-from txm2sem.options import CompareCommand, ReportCommand, fields_of
+from cli.calls import TINY_TRAINING, Program, options_of
+from txm2sem.options import CompareCommand, ReportCommand, TestCommand, fields_of, to_mapping
 
 
 def test_a_report_says_where_it_is(program: Program, tmp_path: Path) -> None:
@@ -59,18 +59,23 @@ def test_the_pages_read_what_the_commands_have_written(program: Program, model: 
         assert tested.status == 0, tested.err
     scores = json.loads(Path("results/one/scores.json").read_text())
     assert {column["name"] for table in scores["means"]["tables"] for column in table.values()} >= columns
+    words = "--name one --eval --gpu_ids -1"
+    assert scores["options"] == to_mapping(options_of(TestCommand(), words.split()))
     report = "report one"
     if model == "feedforward":
         write_stack(Path("images/test/txm_full_stack"), [tifffile.imread("images/test/txm/000.tif")] * 40)
-        for words in (
+        for call in (
             "volume images/test/txm_full_stack out.ome.zarr --voxel_size 32",
             "test --eval --dataset_mode txm2sem3d",
         ):
-            outcome = program(words, "--name one --gpu_ids -1")
+            outcome = program(call, "--name one --gpu_ids -1")
             assert outcome.status == 0, outcome.err
+        continuity = json.loads(Path("results/one/continuity_test.json").read_text())
+        cube = options_of(TestCommand(), f"{words} --dataset_mode txm2sem3d".split())
+        assert continuity["options"] == to_mapping(cube)
         report += " --volume out.ome.zarr"
-    for words in (report, "compare one two"):
-        outcome = program(words)
+    for call in (report, "compare one two"):
+        outcome = program(call)
         assert outcome.status == 0, outcome.err
         assert "not shown" not in outcome.out
     page = Page(Path("results/one/report.html").read_text(encoding="utf-8")).text

@@ -93,7 +93,8 @@ def test_the_scores_are_those_of_the_saved_labels(program: Program) -> None:
 
 @pytest.mark.usefixtures("trained")
 def test_the_predicted_class_is_the_likeliest_one(program: Program) -> None:
-    assert program("test --name run").status == 0
+    assert program("test --name run --ntest 2").status == 0
+    assert labels("results/run/labels").shape == (2, 32, 32)
     options = override(TrainCommand(), yaml.safe_load(Path("checkpoints/run/options.yaml").read_text())).model
     predict = Predictor.load(RunPaths.of("run", Path("checkpoints"), Path("results")), "latest", options, bounded=False)
     sem = torch.from_numpy(labels("results/run/sem"))[:, None] / 127.5 - 1

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cli.calls import SRGAN, TINY_TRAINING, Program
-from txm2sem.testing.results import stretch
+from txm2sem.testing.images import stretch
 
 
 def test_verbose_prints_networks_device_and_images(program: Program, images: Path) -> None:
@@ -55,7 +55,7 @@ def test_the_aspect_ratio_stretches_saved_images_and_no_score(program: Program) 
 
 
 @pytest.mark.parametrize(("ratio", "shape"), [(1.5, (15, 8)), (0.25, (10, 32)), (1.0, (10, 8))])
-def test_stretching_keeps_grey_levels_and_masks(ratio: float, shape: tuple[int, int]) -> None:
+def test_stretching_keeps_grey_levels_masks_and_classes(ratio: float, shape: tuple[int, int]) -> None:
     image = np.full((10, 8), 77, np.uint8)
     mask = np.arange(80).reshape(10, 8) % 8 < 4
     assert np.array_equal(stretch(image, ratio), np.full(shape, 77, np.uint8))
@@ -64,3 +64,5 @@ def test_stretching_keeps_grey_levels_and_masks(ratio: float, shape: tuple[int, 
     assert stretched.shape == shape
     assert stretched[:, : shape[1] // 2].all()
     assert not stretched[:, shape[1] // 2 :].any()
+    classes = stretch(np.where(mask, 2, 255).astype(np.int32), ratio)
+    assert np.array_equal(classes, np.where(stretched, 2, 255))

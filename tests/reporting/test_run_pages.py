@@ -31,7 +31,7 @@ from txm2sem.options import MODEL_DEFAULTS, TestCommand, TrainCommand, override,
 from txm2sem.pages.cuts import sprite
 from txm2sem.reporting import compare_runs, report_run
 from txm2sem.reporting.comparison import front_of
-from txm2sem.reporting.documents import read_test_options
+from txm2sem.reporting.documents import read_scores
 from txm2sem.reporting.patches import places_of
 from txm2sem.reporting.record import RunRecord
 from txm2sem.reporting.scorecard import evaluation_tables
@@ -39,7 +39,7 @@ from txm2sem.reporting.stored import factor_for, open_display, open_input, shrin
 from txm2sem.reporting.verdict import judge, judge_difference
 from txm2sem.reporting.volumes import whole_volume_html
 from txm2sem.results import NewResults
-from txm2sem.runs import RunPaths, options_text, write_options
+from txm2sem.runs import RunPaths, write_options
 from txm2sem.scoring.document import means_document
 from txm2sem.scoring.measuring import ROCK
 from txm2sem.testing.repair import RepairScores, repair_means
@@ -371,6 +371,35 @@ def test_a_part_that_cannot_be_made_says_so_and_the_others_are_there(copied: Run
     assert len([heading for heading in page.elements if heading[0] == "h2"]) == 8
 
 
+@pytest.mark.parametrize("name", ["scores.json", "continuity_test.json"])
+@pytest.mark.parametrize(
+    "damage", [[], {"eval": "True"}, {"ntest": 1.5}, {"gamma": True}, {"name": 7}, {"phase": "all"}]
+)
+def test_options_of_a_test_that_are_none_are_damage(copied: RunPaths, name: str, damage: Any) -> None:
+    document = json.loads((copied.results / name).read_text())
+    options = damage if damage == [] else document["options"] | damage
+    write_text(copied.results / name, json_text(document | {"options": options}))
+    problems = RunRecord.read(copied).problems
+    assert list(problems) == [PARTS[name]]
+    assert all(name in problem and "options" in problem for problem in problems[PARTS[name]])
+
+
+def test_documents_without_options_are_of_tests_of_which_the_command_is_not_known(copied: RunPaths) -> None:
+    assert "--dataset_mode txm2sem3d" in page_of(copied).text
+    for name in ("scores.json", "continuity_test.json"):
+        document = json.loads((copied.results / name).read_text())
+        document.pop("options")
+        write_text(copied.results / name, json_text(document))
+    record = RunRecord.read(copied)
+    assert record.problems == {}
+    assert record.tested is not None
+    assert [record.tested.options, *(volume.options for volume in record.volumes)] == [{}, {}]
+    text = page_of(copied).text
+    assert "14 patches of split test, epoch latest, how is not known" in text
+    assert "txm2sem train" in text
+    assert "txm2sem test" not in text
+
+
 def test_results_that_were_cut_off_while_they_were_moved_do_not_pass_for_a_test(tmp_path: Path) -> None:
     paths = write_run(tmp_path)
     new = NewResults(paths)
@@ -422,15 +451,17 @@ def test_the_printed_command_trains_with_the_same_options(model: str) -> None:
 
 
 def test_the_printed_command_tests_with_the_same_options(tmp_path: Path) -> None:
+    """The options are in the document of the scores, every digit of them."""
     places = {"checkpoints_dir": tmp_path / "of runs", "results_dir": tmp_path / "results"}
     for model, options in TRAINED.items():
         values = {**MODEL_DEFAULTS[model], "model": model, **options, **places, "suffix": "", "name": f"a {model}"}
         trained = to_mapping(override(TrainCommand(), values))
         paths = RunPaths.of(f"a {model}", places["checkpoints_dir"], places["results_dir"])
         write_options(paths.options, trained)
-        tested = override(TestCommand(), {**trained, "phase": "val", "eval": True, "ntest": 3, "num_test": 5})
-        write_text(paths.test_options_text, options_text(to_mapping(tested), to_mapping(TestCommand())))
-        words = shlex.split(command_of_test(read_test_options(paths.test_options_text), trained))
+        changed = {"phase": "val", "eval": True, "ntest": 3, "num_test": 5, "aspect_ratio": 4 / 3}
+        tested = override(TestCommand(), {**trained, **changed})
+        write_text(paths.scores(".json"), json_text(REPAIR, options=to_mapping(tested)))
+        words = shlex.split(command_of_test(read_scores(paths.scores(".json"))["options"], trained))
         assert words[:2] == ["txm2sem", "test"]
         assert parse(TestCommand(), words[2:], "txm2sem test")[1] == tested
         assert "--netG" not in words

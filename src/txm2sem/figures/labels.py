@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -44,7 +45,7 @@ class LabelResult:
     target: Classes
 
 
-def write_labels(path: Path, labels: Classes, aspect_ratio: float = 1.0) -> None:
+def write_labels(path: Path, labels: NDArray[Any]) -> None:
     """Write classes (H, W) as PNG: pixel values are the numbers of the classes and `IGNORED`, shown by a palette.
 
     So they can be looked at, and read as they are: `numpy.asarray(PIL.Image.open(path))` gives the classes.
@@ -52,7 +53,6 @@ def write_labels(path: Path, labels: Classes, aspect_ratio: float = 1.0) -> None
     Args:
         path: the file.
         labels: (H, W).
-        aspect_ratio: height : width of a pixel, see `txm2sem.testing.results.stretch`.
 
     Raises:
         UserError: the disk is full or the folder not writable.
@@ -62,15 +62,7 @@ def write_labels(path: Path, labels: Classes, aspect_ratio: float = 1.0) -> None
     palette[IGNORED] = IGNORED_COLOURS[0]
     image = Image.fromarray(labels.astype(np.uint8))
     image.putpalette(palette.tobytes())
-    if aspect_ratio != 1:
-        height, width = labels.shape
-        size = (width, round(height * aspect_ratio)) if aspect_ratio > 1 else (round(width / aspect_ratio), height)
-        image = image.resize(size, Image.Resampling.NEAREST)
-
-    def write(buffer: BytesIO) -> None:
-        image.save(buffer, format="PNG")
-
-    write_whole(path, write)
+    write_whole(path, partial(image.save, format="PNG"))
 
 
 def colour_classes(labels: Classes) -> Colours:

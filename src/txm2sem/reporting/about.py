@@ -87,8 +87,7 @@ def _data(record: RunRecord) -> dict[str, str]:
 
 
 def _tested(tested: TestRecord) -> str:
-    scores, options = tested.scores, tested.options
-    epoch = scores.get("epoch", options.get("epoch", ""))
-    frozen = "frozen statistics (--eval)" if options.get("eval") == "True" else "statistics of each patch, dropout on"
-    what = "slices" if tested.suffix else "patches"
-    return f"{tested.count} {what} of split {scores.get('split', options.get('phase', ''))}, epoch {epoch}, {frozen}"
+    scores, what = tested.scores, "slices" if tested.suffix else "patches"
+    where = f" of split {scores['split']}, epoch {scores['epoch']}" if scores else ""
+    how = "frozen statistics (--eval)" if tested.options.get("eval") else "statistics of each patch, dropout on"
+    return f"{tested.count} {what}{where}, {how if tested.options else 'how is not known'}"

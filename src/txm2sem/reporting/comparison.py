@@ -6,12 +6,11 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from txm2sem.errors import UserError, listed
-from txm2sem.options import TRANSLATION_MODELS, PlaceOptions, RunOptions, TrainCommand, fields_of
+from txm2sem.options import TRANSLATION_MODELS, PlaceOptions, TrainCommand, fields_of
 from txm2sem.reporting.layouts import Layout, layout_of
 from txm2sem.reporting.record import RunRecord, TestRecord
 from txm2sem.reporting.verdict import MEASURES, Judged, best_of, difference_of
@@ -145,7 +144,6 @@ def _describe(record: RunRecord) -> str:
     tested = record.tested
     if tested is None:
         return "not tested"
-    options: Mapping[str, Any] = tested.options
+    options = tested.options
     what = "slices" if tested.suffix else f"patches of {options.get('patch_size', '?')} pixels"
-    root = options.get("dataroot", str(RunOptions().dataroot))
-    return f"{tested.count} {what}, split {options.get('phase', '?')} of {root}"
+    return f"{tested.count} {what}, split {options.get('phase', '?')} of {options.get('dataroot', '?')}"

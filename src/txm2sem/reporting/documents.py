@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from txm2sem.errors import UserError
 from txm2sem.files import interpreting, read_json, read_text
-from txm2sem.options import TestCommand, fields_of
+from txm2sem.options import TestCommand, checked
 from txm2sem.scoring.continuity import KEYS
 from txm2sem.scoring.document import FORMAT
 from txm2sem.scoring.measuring import TRUTH
@@ -68,27 +69,6 @@ def read_evaluation(path: Path) -> str:
     return read_text(path, AGAIN, MOST_SAID)
 
 
-def read_test_options(path: Path) -> dict[str, str]:
-    """Return the options of a test, as text, from the file of them that is for people.
-
-    Raises:
-        UserError: the file is missing or damaged.
-    """
-    found = {}
-    for line in read_text(path, AGAIN, MOST_SAID).splitlines():
-        name, colon, value = line.partition(":")
-        if colon and name.strip().isidentifier():
-            found[name.strip()] = value.partition("\t[default: ")[0].removeprefix(" ").rstrip(" ")
-    with interpreting(path, "the options of a test", AGAIN):
-        for _, option, default in fields_of(TestCommand()):
-            text = found.get(option.name)
-            if isinstance(default, bool):
-                _expect(text in (None, "True", "False"), option.name, text, "True or False")
-            elif isinstance(default, int | float) and text is not None:
-                _number(type(default)(text), option.name)
-    return found
-
-
 def _expect(holds: bool, where: str, found: object, expected: str) -> None:
     if not holds:
         raise ValueError(f"{where.lstrip('.')} is {str(found)[:100]}; expected {expected}")
@@ -128,6 +108,15 @@ def _plain(value: Any, where: str, depth: int = 0) -> None:
             _plain(inner, f"{where}.{number}", depth + 1)
     elif value is not None and not isinstance(value, str | bool):
         _number(value, where)
+
+
+def _options(value: Any, where: str) -> None:
+    """Take values of the options of a test, by name, as far as these are known."""
+    _by_name(_anything)(value, where)
+    try:
+        checked(TestCommand(), value)
+    except UserError as error:
+        raise ValueError(f"{where.lstrip('.')} has {error}") from error
 
 
 def _is(expected: object) -> Check:
@@ -218,7 +207,8 @@ _means_alone = _fields(
         **_each(("split", "epoch"), _text),
         "means": _all_of(_means_of_kinds, _has_kinds),
         "notes": _list_of(_text),
-    }
+    },
+    {"options": _options},
 )
 
 _scores = _fields(
@@ -241,7 +231,7 @@ _scores = _fields(
         ),
         "notes": _list_of(_text),
     },
-    {"means": _means_of_kinds},
+    {"means": _means_of_kinds, "options": _options},
 )
 
 
@@ -296,7 +286,8 @@ _continuity = _fields(
             ),
             *KEYS.values(),
         ),
-    }
+    },
+    {"options": _options},
 )
 
 

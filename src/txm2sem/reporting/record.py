@@ -25,7 +25,6 @@ from txm2sem.reporting.documents import (
     read_evaluation,
     read_rows,
     read_scores,
-    read_test_options,
     read_trust,
 )
 from txm2sem.results import NewResults
@@ -42,7 +41,6 @@ class TestRecord:
     """What the latest test of patches or whole slices has left.
 
     Attributes:
-        options: of the test, as text; empty where they are not there.
         evaluation: `eval_metrics.txt`.
         scores: `scores.json`; empty where it is not there.
         rows: `scores.csv`.
@@ -50,12 +48,16 @@ class TestRecord:
         count: images.
     """
 
-    options: dict[str, str]
     evaluation: str
     scores: dict[str, Any]
     rows: list[dict[str, str]]
     suffix: str
     count: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the test; empty where its document does not say them."""
+        return dict(self.scores.get("options", {}))
 
     @property
     def card(self) -> dict[str, Any]:
@@ -80,11 +82,15 @@ class TestRecord:
 
 @dataclass(frozen=True)
 class VolumeRecord:
-    """What a test on a cube has left: its name, its options as text, and its continuity."""
+    """What a test on a cube has left: its name, and its continuity."""
 
     name: str
-    options: dict[str, str]
     continuity: dict[str, Any]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the test; empty where its document does not say them."""
+        return dict(self.continuity.get("options", {}))
 
 
 @dataclass(frozen=True)
@@ -181,10 +187,8 @@ class _Reading:
         if not whole or not (suffix is not None or paths.evaluation.exists()):
             return None, {}
         card, table = paths.scores(".json"), paths.scores(".csv")
-        options = trust = scores = dict[str, Any]()
+        trust = scores = dict[str, Any]()
         rows: list[dict[str, str]] = []
-        if _is_there(paths.test_options_text):
-            options = self.file(AGAIN, options, paths.test_options_text, read_test_options)
         if _is_there(card) or _is_there(table):
             scores = self.file(SCORES, scores, card, read_scores)
         if "similarity" in scores:
@@ -192,7 +196,7 @@ class _Reading:
         if _is_there(paths.trust_report):
             trust = self.file(TRUST, trust, paths.trust_report, read_trust)
         evaluation = self.file(SCORES, "", paths.evaluation, read_evaluation)
-        return TestRecord(options, evaluation, scores, rows, suffix or "", _image_count(paths, suffix or "")), trust
+        return TestRecord(evaluation, scores, rows, suffix or "", _image_count(paths, suffix or "")), trust
 
     def cubes(self) -> list[VolumeRecord]:
         """Return the tests on cubes, the latest first."""
@@ -208,11 +212,8 @@ class _Reading:
         for name in dict.fromkeys([*names, *cut_off]):
             whole = self.of(VOLUMES, False, partial(self._check_cube, name))
             if whole and name in names:
-                options = dict[str, str]()
-                if _is_there(paths.volume_options_text(name)):
-                    options = self.file(AGAIN, options, paths.volume_options_text(name), read_test_options)
                 numbers: dict[str, Any] = self.file(VOLUMES, {}, paths.continuity(name, ".json"), read_continuity)
-                cubes.append(VolumeRecord(name, options, numbers))
+                cubes.append(VolumeRecord(name, numbers))
         return cubes
 
     def _check_cube(self, name: str) -> bool:

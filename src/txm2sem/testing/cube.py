@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from txm2sem.data import (
+    AlignedSlices,
     Cube,
+    EvaluationPatches,
     GreyRange,
     TiffStack,
     check_translates_txm,
     choose_cube,
+    has_split,
     middle_channel,
     open_full_stack,
     open_truth,
@@ -31,25 +33,17 @@ from txm2sem.data.txm_input import TxmInput
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.figures.cuts import Cuts, draw_cuts
-from txm2sem.figures.overview import save_figure
 from txm2sem.files import check_name, json_text, write_text, write_whole
 from txm2sem.metrics import Continuity
 from txm2sem.networks import check_patch_size
-from txm2sem.options import TestCommand
+from txm2sem.options import DataOptions, TestCommand, to_mapping
 from txm2sem.results import NewResults
-from txm2sem.runs import RunPaths, paths_of
+from txm2sem.scoring.card import Scorecard
 from txm2sem.scoring.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
-from txm2sem.testing.cube_scores import FromTraining, score_cube
-from txm2sem.testing.results import (
-    TestReport,
-    checkpoint_label,
-    load_model,
-    notes_on_statistics,
-    seeded,
-    stretch,
-    write_png,
-    write_test_options,
-)
+from txm2sem.scoring.evaluation import LinearFit, fit_trivial_predictions
+from txm2sem.scoring.phases import Phases, fit_phases
+from txm2sem.testing.harness import Found, Subject, Test
+from txm2sem.testing.images import stretch, write_png
 from txm2sem.testing.scores import perceptual_or_none, write_scores
 
 LAGS = 16
@@ -58,80 +52,116 @@ LAGS = 16
 Volume = NDArray[np.uint8]
 
 
-def test_volume(command: TestCommand) -> TestReport:
-    """Predict a cube of the full TXM stack, measure its continuity, and write both into `results_dir/NAME`.
+class CubeTest(Test[NDArray[np.uint8]]):
+    """Predicts a cube of the full TXM stack, slice by slice, each on its own as the original code does."""
 
-    Earlier results of the same `save_name` are moved into a dated folder beside it, when the new ones are whole.
+    progress = ("predicting", "slice")
 
-    Raises:
-        UserError: data, options, checkpoint or device do not allow it; nothing is moved then.
-    """
-    paths, label, name = paths_of(command), checkpoint_label(command), command.volume.save_name
-    check_name(name, "--save_name")
-    new = NewResults(paths, name)
-    check_translates_txm(command.model, command.data)
-    check_patch_size(command.model, command.data.patch_size)
-    model = load_model(command)
-    source = Source.open(command)
-    volumes = source.known_volumes()
-    inside = source.inside()
-    with seeded(command):
-        prediction = predict_slices(model.predictor, source)
-    # In the order of tables and pictures.
-    volumes = {TXM: volumes[TXM], PREDICTION: prediction} | volumes
-    lags = min(LAGS, source.cube.size - 1)
-    measured = {key: Continuity.of(volume, lags, inside) for key, volume in volumes.items()}
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        self.source = Source.open(subject.command)
+        self.volumes = self.source.known_volumes()
+        self.inside = self.source.inside()
+        outside = 1 - float(self.inside.mean())
+        if outside > 0:
+            subject.notes.append(
+                f"{outside:.2%} of the voxels are 0, so outside the field of view, and take no part in these numbers"
+            )
+        subject.notes.extend(subject.model.notes)
+        self.count = self.source.cube.size
+        self.save_name = subject.command.volume.save_name
 
-    with new.begin():
+    @property
+    def kept(self) -> Collection[int]:
+        """All slices: they are the volume."""
+        return range(self.count)
+
+    @classmethod
+    def check(cls, command: TestCommand) -> list[str]:
+        """Check that the options fit each other; return what one must know of them, see `Test.check`."""
+        check_name(command.volume.save_name, "--save_name")
+        check_translates_txm(command.model, command.data)
+        data, notes = command.data, []
+        check_patch_size(command.model, data.patch_size)
+        if not command.test.eval:
+            notes.append("so without --eval each slice is translated differently, which counts as change along z")
+        if data.preprocess not in ("none", "crop"):
+            notes.append(
+                f"the model was trained with --preprocess {data.preprocess}, on patches of {data.patch_size} pixels "
+                f"scaled to {data.load_size}; the volume is translated as it is, not scaled"
+            )
+        return notes
+
+    def predict(self, new: NewResults) -> Iterator[NDArray[np.uint8]]:
+        """Translate the slices (y, x), with 0 to 255, yielding each as it is done."""
+        for index in range(self.count):
+            yield to_uint8(self.subject.model.predictor(self.source.network_input(index))[0, 0])
+
+    def finish(self, results: list[NDArray[np.uint8]], new: NewResults) -> Found:
+        """Write the volumes, their continuity along z and, where the truth is known, the scores of their slices."""
+        subject, source, name = self.subject, self.source, self.save_name
+        # In the order of tables and pictures.
+        volumes = {TXM: self.volumes[TXM], PREDICTION: np.stack(results)} | self.volumes
+        lags = min(LAGS, self.count - 1)
+        measured = {key: Continuity.of(volume, lags, self.inside) for key, volume in volumes.items()}
         for content, key in (("pred", PREDICTION), ("txm", TXM), ("sem", TRUTH)):
-            if key == PREDICTION or (command.volume.save_txm and key in volumes):
+            if key == PREDICTION or (subject.command.volume.save_txm and key in volumes):
                 for index, image in enumerate(volumes[key]):
-                    write_png(new.paths.volume_slice(content, name, index), stretch(image, command.test.aspect_ratio))
+                    stretched = stretch(image, subject.command.test.aspect_ratio)
+                    write_png(new.paths.volume_slice(content, name, index), stretched)
                 write_stack(new.paths.volume_stack(content, name), volumes[key])
-        title = f"{paths.name} (epoch {label}) on {source.txm.folder}"
+        continuity = {
+            "epoch": subject.model.label,
+            "stack": str(source.txm.folder),
+            "size": self.count,
+            "first": {"z": source.cube.z, "row": source.cube.row, "column": source.cube.column},
+            "share_in_field_of_view": self.inside.mean(),
+            "lags": list(range(1, lags + 1)),
+            "volumes": continuity_values(measured),
+        }
+        written = json_text(continuity, options=to_mapping(subject.command))
+        write_text(new.paths.continuity(name, ".json"), written)
         cuts = {
             key: Cuts.through(volume.__getitem__, volume.shape, source.cube.first) for key, volume in volumes.items()
         }
-        save_figure(draw_cuts(cuts, measured, title), new.paths.volume_figure(name))
-        notes = [*notes_on_volume(command, inside), *model.notes]
-        lines = [
-            source.place(),
-            continuity_table(measured),
-            *(f"note: {note}" for note in notes),
-            f"volume:   {paths.volume('pred', name)} and {paths.volume_stack('pred', name).name}",
-        ]
-        write_text(
-            new.paths.continuity(name, ".txt"), "\n".join([f"{paths.name} (epoch: {label})", *lines[:-1]]) + "\n"
-        )
-        write_text(new.paths.continuity(name, ".json"), continuity_json(measured, source, label, inside))
-        pictures, scores = [paths.volume_figure(name)], dict[str, Any]()
+        figure = draw_cuts(cuts, measured, f"{subject.model.name} on {source.txm.folder}")
+        paths = subject.model.paths
+        more = [f"volume:   {paths.volume('pred', name)} and {paths.volume_stack('pred', name).name}"]
+        lines, scores, pictures = [source.place(), continuity_table(measured)], dict[str, Any](), []
         if TRUTH in volumes:
-            said, scores = write_cube_scores(command, new.paths, source, volumes, inside)
-            lines += said
-            pictures.append(paths.volume_scores(name, ".png"))
-        write_test_options(command, new.paths.volume_options_text(name))
-        return TestReport(paths, lines, pictures, scores, new.finish())
+            said, scores = self._score(volumes, new)
+            more += said
+            pictures = [new.scores(".png")]
+        return Found("", lines, figure, scores, more, pictures)
+
+    def _score(self, volumes: Mapping[str, Volume], new: NewResults) -> tuple[list[str], dict[str, Any]]:
+        """Score the slices like the images of a test, and return what `write_scores` does."""
+        subject, source, command = self.subject, self.source, self.subject.command
+        txm_range, sem_range = str(source.txm_input.grey), str(source.sem_range)
+        # Of neighbouring slices, nothing is fitted on.
+        data = dataclasses.replace(command.data, txm_range=txm_range, sem_range=sem_range, context_slices=0)
+        trivial, phases, notes = fit_on_training(command.run.dataroot, data)
+        card = Scorecard(phases, perceptual_or_none(device_of(command.run.gpu_ids)), one_volume=True)
+        txm, truth = source.grey_volume(), volumes[TRUTH]
+        for z in tqdm(range(self.count), desc="scoring", unit="slice", disable=None):
+            if self.inside[z].any():
+                shown: dict[str, Any] = {subject.model_kind: volumes[PREDICTION][z], "raw TXM": volumes[TXM][z]}
+                shown |= {name: to_uint8(predict(txm[z])) for name, predict in trivial.items()}
+                card.add(source.cube.z + z, shown, truth[z], self.inside[z])
+        lines, scores = write_scores(new.scores, card, subject.about, "SEM", has_masks=False)
+        return [*lines, *(f"note: {note}" for note in notes)], scores
 
 
-def write_cube_scores(
-    command: TestCommand, paths: RunPaths, source: Source, volumes: Mapping[str, Volume], inside: NDArray[np.bool_]
-) -> tuple[list[str], dict[str, Any]]:
-    """Score the slices of a cube whose truth is known, write that, and return what `write_scores` does."""
-    name = command.volume.save_name
-    data = dataclasses.replace(command.data, txm_range=str(source.txm_input.grey), sem_range=str(source.sem_range))
-    known = FromTraining.fit(command.run.dataroot, data)
-    card = score_cube(
-        {f"model {paths.name}": volumes[PREDICTION], "raw TXM": volumes[TXM]},
-        source.grey_volume(),
-        volumes[TRUTH],
-        inside,
-        known,
-        perceptual=perceptual_or_none(device_of(command.run.gpu_ids)),
-        first=source.cube.z,
-    )
-    about = {"model": paths.name, "epoch": checkpoint_label(command), "split": command.test.phase}
-    lines, scores = write_scores(partial(paths.volume_scores, name), card, about, "SEM", has_masks=False)
-    return lines + [f"note: {note}" for note in known.notes], scores
+def fit_on_training(dataroot: Path, options: DataOptions) -> tuple[dict[str, LinearFit], Phases | None, list[str]]:
+    """Return trivial predictions and phases, fitted on patches of the training split; or none, and a note why."""
+    missing = "so constant and linear predictions, and the phases of the rock, are left out"
+    if not has_split(dataroot, "train"):
+        return {}, None, [f"{dataroot} has no training split, {missing}"]
+    try:
+        training = EvaluationPatches(AlignedSlices.open(dataroot, "train", options), options)
+        return fit_trivial_predictions(training), fit_phases(training), []
+    except UserError as error:
+        return {}, None, [f"the training split cannot be used, {missing}: {error}"]
 
 
 @dataclass(frozen=True)
@@ -231,50 +261,6 @@ class Source:
         return volume
 
 
-def predict_slices(predict: Callable[[Tensor], Tensor], source: Source) -> Volume:
-    """Translate a cube slice by slice, each on its own as the original code does; (z, y, x) with 0 to 255."""
-    size = source.cube.size
-    volume = np.empty((size, size, size), np.uint8)
-    for index in tqdm(range(size), desc="predicting", unit="slice", disable=None):
-        volume[index] = to_uint8(predict(source.network_input(index))[0, 0])
-    return volume
-
-
 def write_stack(path: Path, volume: Volume) -> None:
     """Write a volume (z, y, x) as one TIFF file, which Fiji opens as a stack, whole or not at all."""
     write_whole(path, lambda buffer: tifffile.imwrite(buffer, volume, imagej=True, metadata={"axes": "ZYX"}))
-
-
-def notes_on_volume(command: TestCommand, inside: NDArray[np.bool_]) -> list[str]:
-    """Return what the user must know to read the numbers."""
-    notes = notes_on_statistics(command)
-    if not command.test.eval:
-        notes.append("so without --eval each slice is translated differently, which counts as change along z")
-    data = command.data
-    if data.preprocess not in ("none", "crop"):
-        notes.append(
-            f"the model was trained with --preprocess {data.preprocess}, on patches of {data.patch_size} pixels scaled "
-            f"to {data.load_size}; the volume is translated as it is, not scaled"
-        )
-    outside = 1 - float(inside.mean())
-    if outside > 0:
-        notes.append(
-            f"{outside:.2%} of the voxels are 0, so outside the field of view, and take no part in these numbers"
-        )
-    return notes
-
-
-def continuity_json(measured: Mapping[str, Continuity], source: Source, label: str, inside: NDArray[np.bool_]) -> str:
-    """Return the continuity of volumes for programs; null stands where a number is not defined."""
-    cube, txm = source.cube, measured[TXM]
-    return json_text(
-        {
-            "epoch": label,
-            "stack": str(source.txm.folder),
-            "size": cube.size,
-            "first": {"z": cube.z, "row": cube.row, "column": cube.column},
-            "share_in_field_of_view": inside.mean(),
-            "lags": list(range(1, len(txm.along_z) + 1)),
-            "volumes": continuity_values(measured),
-        }
-    )

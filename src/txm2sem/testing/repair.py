@@ -10,48 +10,18 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
-from txm2sem.data import (
-    AlignedSlices,
-    EvaluationPatches,
-    RepairEvaluationPatches,
-    check_channels,
-    composite,
-    has_split,
-    resolve_ranges,
-    to_uint8,
-)
-from txm2sem.data.bars import check_bars
+from txm2sem.data import EvaluationPatches, RepairEvaluationPatches, composite, to_uint8
 from txm2sem.data.repair import SEM_CHANNEL
-from txm2sem.figures.overview import (
-    OverviewRow,
-    add_error_bar,
-    draw_rows,
-    error_colours,
-    rows_to_show,
-    save_figure,
-)
-from txm2sem.files import json_text, write_text
+from txm2sem.figures.overview import OverviewRow, add_error_bar, draw_rows, error_colours
 from txm2sem.filling import krige, telea
 from txm2sem.filling.telea import TELEA_RADIUS
 from txm2sem.metrics import Summary, psnr, ssim
-from txm2sem.model import Predictor
-from txm2sem.networks import check_patch_size
-from txm2sem.options import TestCommand
 from txm2sem.results import NewResults
-from txm2sem.runs import paths_of
 from txm2sem.scoring.document import means_document
 from txm2sem.scoring.means import Column, Means
-from txm2sem.testing.results import (
-    TestReport,
-    checkpoint_label,
-    load_model,
-    notes_on_statistics,
-    seeded,
-    write_images,
-    write_test_options,
-)
+from txm2sem.testing.harness import Found, Subject, Test
+from txm2sem.testing.images import write_images
 
 TELEA = f"Telea inpainting (radius {TELEA_RADIUS})"
 TELEA_WITHOUT_BLACK = "the same, not from black pixels"
@@ -90,7 +60,6 @@ class RepairResult:
     """One tested patch: 8-bit images (H, W), the painted charge, a boolean mask (H, W), and PSNR inside that [dB]."""
 
     index: int
-    txm: NDArray[np.uint8]
     charged: NDArray[np.uint8]
     repaired: NDArray[np.uint8]
     kriged: NDArray[np.uint8]
@@ -100,106 +69,65 @@ class RepairResult:
     kriged_inside: float
 
 
-def test_repair(command: TestCommand) -> TestReport:
-    """Repair and score the fixed patches of a split and fill `results_dir/NAME`.
+class RepairTest(Test[RepairResult]):
+    """Repairs the fixed patches of a split, each with a fixed charge painted on."""
 
-    Earlier results in that folder are moved into a dated folder beside it, when the new ones are whole.
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        slices, data = subject.open_slices(subject.command.data)
+        self.patches = RepairEvaluationPatches(slices, data)
+        self.patches.locations = self.patches.locations[: subject.command.test.ntest or None]
+        if data.ignore_charged:
+            subject.notes.append(
+                "scores are over pixels that were uncharged and not 0 in TXM and SEM (--ignore_charged)"
+            )
+        training = subject.open_training("there is nothing to take a constant from; it is left out")
+        self.constant = None if training is None else mean_sem(EvaluationPatches(training, data))
+        self.scores: dict[str, RepairScores] = {}
+        self.count = len(self.patches)
 
-    Raises:
-        UserError: data, options, checkpoint or device do not allow it; nothing is moved then.
-    """
-    paths, label = paths_of(command), checkpoint_label(command)
-    check_channels(command.model, command.data)
-    check_patch_size(command.model, command.data.patch_size)
-    predictor = load_model(command).predictor
-    slices = AlignedSlices.open(command.run.dataroot, command.test.phase, command.data)
-    data = resolve_ranges(command.data, slices)
-    patches = RepairEvaluationPatches(slices, data)
-    if command.test.ntest:
-        patches.locations = patches.locations[: command.test.ntest]
-    notes = [*notes_on_statistics(command), *check_bars(slices)]
-    if data.ignore_charged:
-        notes.append("scores are over pixels that were uncharged and not 0 in TXM and SEM (--ignore_charged)")
-    constant = None
-    if has_split(command.run.dataroot, "train"):
-        training = AlignedSlices.open(command.run.dataroot, "train", command.data)
-        constant = mean_sem(EvaluationPatches(training, data))
-    else:
-        notes.append(
-            f"{command.run.dataroot} has no training split, so there is nothing to take a constant from; it is left out"
-        )
+    def predict(self, new: NewResults) -> Iterator[RepairResult]:
+        """Repair, write and score patches, yielding each as it is done; beside the model, what needs none."""
+        name, test = self.subject.model_kind, self.subject.command.test
+        for index, patch in enumerate(self.patches):
+            source, mask = patch["source"], patch["painted"][0].numpy()
+            txm, sem = to_uint8(patch["txm"][0]), to_uint8(patch["target"][0])
+            charged = to_uint8(source[SEM_CHANNEL])
+            repairs = {name: to_uint8(composite(self.subject.model.predictor(source[None])[0], source)[0])}
+            if self.constant is not None:
+                repairs["constant"] = np.where(mask, to_uint8(np.array(self.constant)), sem)
+            repairs |= {
+                TELEA: telea(charged, mask),
+                TELEA_WITHOUT_BLACK: telea(charged, mask, from_black=False),
+                KRIGING: kriged(charged, mask, None if self.patches.options.sem_only else txm),
+            }
+            valid = patch["valid"][0].numpy() if "valid" in patch else None
+            for kind, image in repairs.items():
+                self.scores.setdefault(kind, RepairScores()).add(image, sem, mask, valid)
+            images = {"txm": txm, "sem": sem, "sem_fake": repairs[name], "charged": charged, "mask": mask}
+            write_images(new.paths, index, images, test.aspect_ratio)
+            inside = (self.scores[kind].inside[-1] for kind in (name, KRIGING))
+            yield RepairResult(index, charged, repairs[name], repairs[KRIGING], sem, mask, *inside)
 
-    new = NewResults(paths)
-    with new.begin():
-        scores: dict[str, RepairScores] = {}
-        shown = set(rows_to_show(len(patches)))
-        rows = []
-        with seeded(command):
-            results = repair_patches(predictor, patches, f"model {paths.name}", constant, scores)
-            for result in tqdm(results, total=len(patches), desc="testing", unit="patch", disable=None):
-                images = {"txm": result.txm, "sem": result.sem, "sem_fake": result.repaired, "charged": result.charged}
-                write_images(new.paths, result.index, images | {"mask": result.mask}, command.test.aspect_ratio)
-                if result.index in shown:
-                    rows.append(result)
-        title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
-        save_figure(draw_repairs(rows, title), new.paths.overview)
+    def finish(self, results: list[RepairResult], new: NewResults) -> Found:
+        """Return means over the patches."""
+        subject, data = self.subject, self.patches.options
         over = "pixels that were uncharged and not 0 in TXM and SEM" if data.ignore_charged else "all pixels"
-        means = repair_means(scores, over)
-        size, charged = data.patch_size, np.mean(patches.painted[: len(patches)])
+        means = repair_means(self.scores, over)
+        charged = float(np.mean(self.patches.painted[: self.count]))
         lines = [
-            f"{len(patches)} patches of {size} x {size} pixels, split {command.test.phase}, {charged:.1%} of them "
-            "painted as charged; mean ± standard error",
+            f"{self.count} patches of {data.patch_size} x {data.patch_size} pixels, split "
+            f"{subject.command.test.phase}, {charged:.1%} of them painted as charged; mean ± standard error",
             means.tables(),
-            *(f"note: {note}" for note in notes),
         ]
-        write_text(new.paths.evaluation, "\n".join([f"(epoch: {label}) {means.line()}", "", *lines]) + "\n")
-        about = {"model": paths.name, "epoch": label, "split": command.test.phase}
-        document = means_document(means, about, notes, painted_share=float(charged))
-        write_text(new.paths.scores(".json"), json_text(document))
-        write_test_options(command, new.paths.test_options_text)
-        return TestReport(paths, lines, [paths.overview], document, new.finish())
+        scores = means_document(means, subject.about, subject.notes, painted_share=charged)
+        return Found(means.line(), lines, draw_repairs(results, subject.title), scores)
 
 
 def mean_sem(patches: Iterable[dict[str, Tensor]]) -> float:
     """Return the mean of the uncharged SEM pixels of patches, as `EvaluationPatches` gives them, in [-1, 1]."""
     values = [patch["target"][~patch["charge"]].double() for patch in patches]
     return float(torch.cat(values).mean())
-
-
-def repair_patches(
-    predictor: Predictor,
-    patches: RepairEvaluationPatches,
-    name: str,
-    constant: float | None,
-    scores: dict[str, RepairScores],
-) -> Iterator[RepairResult]:
-    """Repair and score patches, yielding each as it is done.
-
-    Args:
-        predictor: the model.
-        patches: the fixed patches.
-        name: of the model, in the scores.
-        constant: grey value to fill with for comparison, in [-1, 1], or None.
-        scores: receives the scores of the model, of the constant, of Telea inpainting and of kriging, by name.
-    """
-    for index in range(len(patches)):
-        patch = patches[index]
-        source, mask, sem = patch["source"], patch["painted"][0].numpy(), to_uint8(patch["target"][0])
-        repaired = to_uint8(composite(predictor(source[None])[0], source)[0])
-        charged = to_uint8(source[SEM_CHANNEL])
-        repairs = {name: repaired}
-        if constant is not None:
-            repairs["constant"] = np.where(mask, to_uint8(np.array(constant)), sem)
-        repairs |= {
-            TELEA: telea(charged, mask),
-            TELEA_WITHOUT_BLACK: telea(charged, mask, from_black=False),
-            KRIGING: kriged(charged, mask, None if patches.options.sem_only else to_uint8(patch["txm"][0])),
-        }
-        valid = patch["valid"][0].numpy() if "valid" in patch else None
-        for kind, image in repairs.items():
-            scores.setdefault(kind, RepairScores()).add(image, sem, mask, valid)
-        inside = (scores[kind].inside[-1] for kind in (name, KRIGING))
-        yield RepairResult(index, to_uint8(patch["txm"][0]), charged, repaired, repairs[KRIGING], sem, mask, *inside)
 
 
 def kriged(

@@ -1,4 +1,4 @@
-"""Write the scorecard of a test: for people, for programs, for spreadsheets, to look at."""
+"""Write the scorecard of a test: for people, for spreadsheets, to look at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from txm2sem.figures.overview import save_figure
 from txm2sem.figures.scores import draw_scores
-from txm2sem.files import json_text, write_text
+from txm2sem.files import write_text
 from txm2sem.metrics import scales_of
 from txm2sem.scoring.card import FEW_SLICES, Scorecard, Scores
 from txm2sem.scoring.document import scores_csv, scores_document
@@ -31,7 +31,7 @@ def write_scores(
     has_masks: bool,
     means: Means | None = None,
 ) -> tuple[list[str], dict[str, Any]]:
-    """Write the scorecard of a test into the run's results; return it for the console, and as plain values.
+    """Write the figure and the table of a scorecard; return it for the console, and as plain values.
 
     Args:
         place: where the scorecard with a suffix is.
@@ -46,10 +46,8 @@ def write_scores(
     lines = ["", headline(scores), "", *scores_table(scores).splitlines(), "", *(f"note: {note}" for note in notes)]
     title = f"{about['model']} (epoch {about['epoch']}) on split {about['split']}: {headline(scores)}"
     save_figure(draw_scores(scores, title), place(".png"), dpi=120)
-    document = scores_document(scores, about, notes, means)
-    write_text(place(".json"), json_text(document))
     write_text(place(".csv"), scores_csv(scores))
-    return lines, document
+    return lines, scores_document(scores, about, notes, means)
 
 
 def headline(scores: Scores) -> str:

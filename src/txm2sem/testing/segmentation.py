@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
-from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, to_uint8
-from txm2sem.data.bars import check_bars
+from txm2sem.data import to_uint8
 from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.figures.labels import LabelResult, draw_labels_overview, write_labels
-from txm2sem.figures.overview import rows_to_show, save_figure
-from txm2sem.files import json_text, write_text
 from txm2sem.metrics import Summary, accuracy, class_summaries, confusion_matrix, dice, iou, pooled, row_shares
 from txm2sem.model.first_stage import load_first_stage
-from txm2sem.networks import check_patch_size
 from txm2sem.options import DataOptions, TestCommand
 from txm2sem.results import NewResults
 from txm2sem.runs import paths_of, read_options
 from txm2sem.scoring.document import means_document
 from txm2sem.scoring.evaluation import Image
 from txm2sem.scoring.means import Column, Means
-from txm2sem.scoring.thresholds import fit_thresholds
-from txm2sem.testing.results import (
-    TestReport,
-    checkpoint_label,
-    load_model,
-    notes_on_statistics,
-    seeded,
-    write_images,
-    write_test_options,
-)
+from txm2sem.scoring.thresholds import GreyThresholds, fit_thresholds
+from txm2sem.testing.harness import Found, Subject, Test
+from txm2sem.testing.images import stretch, write_images
 
 Counts = NDArray[np.int64]
 See = Callable[[Tensor], Image]
@@ -53,81 +41,72 @@ SCORES = tuple(
 )
 
 
-def test_segmentation(command: TestCommand) -> TestReport:
-    """Segment and score the fixed patches of a split and fill `results_dir/NAME`.
+class SegmentationTest(Test[LabelResult]):
+    """Segments the fixed patches of a split.
 
     The image need not be of the kind that the model was trained on: one trained on SEM may be tested on predicted SEM.
-    Earlier results in that folder are moved into a dated folder beside it, when the new ones are whole.
-
-    Raises:
-        UserError: data, options, checkpoint or device do not allow it; nothing is moved then.
     """
-    paths, label = paths_of(command), checkpoint_label(command)
-    check_channels(command.model, command.data)
-    check_patch_size(command.model, command.data.patch_size)
-    notes = [*notes_on_statistics(command), *notes_on_input(command)]
-    predictor = load_model(command, bounded=False).predictor
-    slices = AlignedSlices.open(command.run.dataroot, command.test.phase, command.data)
-    notes += check_bars(slices)
-    data = resolve_ranges(command.data, slices)
-    see = input_of(command, data)
-    patches = SegmentationEvaluationPatches(slices, data)
-    trivial = {}
-    if has_split(command.run.dataroot, "train"):
-        training = SegmentationEvaluationPatches(AlignedSlices.open(command.run.dataroot, "train", data), data)
-        trivial = fit_thresholds((see(item["source"]), item["target"][0].numpy()) for item in training)
-        if len(trivial) == 1:
-            notes.append("the images have fewer grey values than classes, so thresholds cannot be fitted")
-    else:
-        notes.append(
-            f"{command.run.dataroot} has no training split, so trivial segmentations have nothing to be fitted on and "
-            "are left out"
-        )
-    name, folder = INPUTS[data.seg_mode]
-    new = NewResults(paths)
-    with new.begin():
-        model = f"model {paths.name}"
-        confusions: dict[str, list[Counts]] = {kind: [] for kind in (model, *trivial)}
-        shown, rows, aspect = set(rows_to_show(len(patches))), [], command.test.aspect_ratio
-        with seeded(command):
-            for index, item in enumerate(tqdm(patches, total=len(patches), desc="testing", unit="patch", disable=None)):
-                image, target = see(item["source"]), item["target"][0].numpy()
-                predictions = {model: predictor(torch.from_numpy(image)[None, None])[0].argmax(dim=0).numpy()}
-                predictions |= {kind: thresholds(image) for kind, thresholds in trivial.items()}
-                for kind, prediction in predictions.items():
-                    confusions[kind].append(confusion_matrix(prediction, target, len(CLASSES), ignored=IGNORED))
-                result = LabelResult(index, to_uint8(image), predictions[model], target)
-                write_images(new.paths, index, {folder: result.image}, aspect)
-                for labels, classes in (("labels_fake", result.prediction), ("labels", result.target)):
-                    write_labels(new.paths.image(labels, index), classes, aspect)
-                if index in shown:
-                    rows.append(result)
-        title = f"{paths.name} (epoch {label}) on split {command.test.phase}"
-        save_figure(draw_labels_overview(rows, title, name), new.paths.overview)
-        counts = {kind: np.stack(found) for kind, found in confusions.items()}
-        total = counts[model].sum(axis=0)
-        means = Means(
-            "pixels of known class, all patches together",
-            len(patches),
-            SCORES,
-            {kind: summaries(found) for kind, found in counts.items()},
-        )
+
+    bounded = False
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        slices, data = subject.open_slices(subject.command.data)
+        self.see = input_of(subject.command, data)
+        self.patches = SegmentationEvaluationPatches(slices, data)
+        self.patches.locations = self.patches.locations[: subject.command.test.ntest or None]
+        self.trivial: dict[str, GreyThresholds] = {}
+        missing = "trivial segmentations have nothing to be fitted on and are left out"
+        if (known := subject.open_training(missing)) is not None:
+            training = SegmentationEvaluationPatches(known, data)
+            self.trivial = fit_thresholds((self.see(item["source"]), item["target"][0].numpy()) for item in training)
+            if len(self.trivial) == 1:
+                subject.notes.append("the images have fewer grey values than classes, so thresholds cannot be fitted")
+        self.confusions: dict[str, list[Counts]] = {kind: [] for kind in (subject.model_kind, *self.trivial)}
+        self.count = len(self.patches)
+
+    @classmethod
+    def check(cls, command: TestCommand) -> list[str]:
+        """As `Test.check`; what is segmented may be another image than in training."""
+        return [*super().check(command), *notes_on_input(command)]
+
+    def predict(self, new: NewResults) -> Iterator[LabelResult]:
+        """Segment, write and score patches, yielding each as it is done."""
+        subject, aspect = self.subject, self.subject.command.test.aspect_ratio
+        _, folder = INPUTS[self.patches.options.seg_mode]
+        for index, item in enumerate(self.patches):
+            image, target = self.see(item["source"]), item["target"][0].numpy()
+            logits = subject.model.predictor(torch.from_numpy(image)[None, None])[0]
+            predictions = {subject.model_kind: logits.argmax(dim=0).numpy()}
+            predictions |= {kind: thresholds(image) for kind, thresholds in self.trivial.items()}
+            for kind, prediction in predictions.items():
+                self.confusions[kind].append(confusion_matrix(prediction, target, len(CLASSES), ignored=IGNORED))
+            result = LabelResult(index, to_uint8(image), predictions[subject.model_kind], target)
+            write_images(new.paths, index, {folder: result.image}, aspect)
+            for labels, classes in (("labels_fake", result.prediction), ("labels", result.target)):
+                write_labels(new.paths.image(labels, index), stretch(classes.astype(np.int32), aspect))
+            yield result
+
+    def finish(self, results: list[LabelResult], new: NewResults) -> Found:
+        """Return means over the patches, and how classes were taken for each other."""
+        subject = self.subject
+        counts = {kind: np.stack(found) for kind, found in self.confusions.items()}
+        total = counts[subject.model_kind].sum(axis=0)
+        rows = {kind: summaries(found) for kind, found in counts.items()}
+        means = Means("pixels of known class, all patches together", self.count, SCORES, rows)
+        name, _ = INPUTS[self.patches.options.seg_mode]
+        size = self.patches.options.patch_size
         lines = [
-            f"{len(patches)} patches of {data.patch_size} x {data.patch_size} pixels, split {command.test.phase}, "
-            f"{name}; {int(total.sum())} pixels count; all patches together ± standard error",
+            f"{self.count} patches of {size} x {size} pixels, split {subject.command.test.phase}, {name}; "
+            f"{int(total.sum())} pixels count; all patches together ± standard error",
             "",
             means.tables(),
-            f"\nconfusion matrix of {model} [pixels, and % of the true class]",
+            f"\nconfusion matrix of {subject.model_kind} [pixels, and % of the true class]",
             confusion_table(total),
-            *(f"note: {note}" for note in notes),
         ]
-        write_text(new.paths.evaluation, "\n".join([f"(epoch: {label}) {means.line()}", "", *lines]) + "\n")
-        about = {"model": paths.name, "epoch": label, "split": command.test.phase}
         confusion = {"classes": CLASSES, "pixels_by_true_and_predicted": total.tolist()}
-        document = means_document(means, about, notes, confusion=confusion)
-        write_text(new.paths.scores(".json"), json_text(document))
-        write_test_options(command, new.paths.test_options_text)
-        return TestReport(paths, lines, [paths.overview], document, new.finish())
+        scores = means_document(means, subject.about, subject.notes, confusion=confusion)
+        return Found(means.line(), lines, draw_labels_overview(results, subject.title, name), scores)
 
 
 def notes_on_input(command: TestCommand) -> list[str]:

@@ -16,7 +16,7 @@ from cli.volumes import NETWORK, rock, write_network
 from txm2sem.errors import UserError
 from txm2sem.model import Predictor
 from txm2sem.runs import paths_of
-from txm2sem.testing.results import checkpoint_label
+from txm2sem.testing.harness import checkpoint_label
 from txm2sem.trust.sampling import choose_method
 
 

@@ -91,3 +91,15 @@ def test_private_names_of_torch_are_in_few_places() -> None:
     private = re.compile(r"\btorch(\.\w+)*\._[a-z]|from torch\b.* import _|\bops\.mkldnn\b")
     found = {path.relative_to(PACKAGE).with_suffix("") for path in NAMES.values() if private.search(path.read_text())}
     assert {path.as_posix() for path in found} == set(PRIVATE)
+
+
+def test_walks_lead_through_files_that_are_there() -> None:
+    """Those in CONTRIBUTING.md: as many as it says, and each once."""
+    text = (PACKAGE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    walks = re.findall(r"^\| an? .* \| (\d+) \| \d+ \| (.*) \|$", text, re.MULTILINE)
+    assert len(walks) == 4
+    for count, walk in walks:
+        files = re.findall(r"`([a-z0-9_]+(?:/[a-z0-9_]+)*(?:\.html)?)`", walk)
+        assert len(files) == len(set(files)) == int(count)
+        for name in files:
+            assert (PACKAGE / (name if "." in name else f"{name}.py")).is_file(), name

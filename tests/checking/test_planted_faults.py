@@ -72,7 +72,7 @@ def test_a_sound_phantom_is_ready(images: Path) -> None:
     before = {path: path.read_bytes() for path in images.rglob("*.tif")}
     report = check(images)
     assert not serious(report)
-    estimate, command = report.verdict.split(" on this processor, with: ")
+    estimate, command = str(report.verdict).split(" on this processor, with: ")
     assert re.fullmatch(r"ready to train, about [0-9.]+ (s|min|h|days)", estimate)
     assert command == (
         f"txm2sem train --recipe translate --dataroot {images} --name images --patch_size 64 --num_test 4"
@@ -99,8 +99,8 @@ def test_a_shifted_slice_is_found_with_its_vector(images: Path) -> None:
     assert found is not None
     assert (found.rows, found.columns) == pytest.approx((3, 0), abs=0.5)
     assert "down" in finding.text
-    assert "3 warnings" not in report.verdict
-    assert "1 warning" in report.verdict
+    assert "3 warnings" not in report.verdict.words
+    assert "1 warning" in report.verdict.words
 
 
 def test_a_shift_of_all_slices_names_the_options_that_undo_it(images: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_blank_slice_is_a_problem(images: Path, folder: str, value: int) -> No
     blank = [finding for finding in report.findings if finding.kind == "blank"]
     assert [finding.where for finding in blank] == [where]
     assert ("black" if value == 0 else "blank") in blank[0].text
-    assert report.verdict.startswith("not ready to train")
+    assert report.verdict.words.startswith("not ready to train")
 
 
 def _exchange(images: Path, splits: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from browser import Page
 from jinja2 import UndefinedError
 from run_folders import SIDE, write_cube, write_png, write_run, write_trust
 
-from txm2sem.checking.findings import Finding
+from txm2sem.checking.findings import Finding, Verdict
 from txm2sem.checking.measures import Measures
 from txm2sem.checking.page import write_page as write_check
 from txm2sem.checking.scores import ExpectedScores
@@ -106,7 +106,7 @@ def check_page(folder: Path) -> Path:
     write_png(paths.figure("resolution"), np.zeros((8, 8), np.uint8))
     measures = Measures(folder / NAME, scores=ExpectedScores("val", 64, {NAME: PatchScores([1.0, 2.0], [0.1, 0.2])}))
     finding = Finding("problem", "named", NAME, NAME, NAME)
-    write_check(paths, measures, [finding], f"{NAME}: txm2sem train --name {NAME}", {"resolution": NAME})
+    write_check(paths, measures, [finding], Verdict(NAME, f"txm2sem train --name {NAME}"), {"resolution": NAME})
     return paths.page
 
 

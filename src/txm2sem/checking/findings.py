@@ -35,6 +35,22 @@ class Finding:
         return f"{self.level}: {place}{self.text}"
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What a check comes to, in one line to act on.
+
+    Attributes:
+        words: whether to train, and how long that takes.
+        command: that trains; empty where problems come first.
+    """
+
+    words: str
+    command: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.words}, with: {self.command}" if self.command else self.words
+
+
 def sorted_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings, the worst first, those of one level in their order."""
     return sorted(findings, key=lambda finding: LEVELS.index(finding.level))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from txm2sem.checking.content import SliceContent
-from txm2sem.checking.findings import LEVELS, Finding
+from txm2sem.checking.findings import LEVELS, Finding, Verdict
 from txm2sem.checking.measures import Measures
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.scores import ExpectedScores
@@ -18,7 +18,7 @@ from txm2sem.runs import CheckPaths
 
 
 def write_page(
-    paths: CheckPaths, measures: Measures, findings: Sequence[Finding], verdict: str, figures: Mapping[str, str]
+    paths: CheckPaths, measures: Measures, findings: Sequence[Finding], verdict: Verdict, figures: Mapping[str, str]
 ) -> None:
     """Write the page, whole or not at all.
 
@@ -26,14 +26,13 @@ def write_page(
         paths: the report; its pictures are there already.
         measures: what was measured.
         findings: the worst first.
-        verdict: one line.
+        verdict: what it comes to.
         figures: name of each picture with its text.
 
     Raises:
         UserError: the disk is full or the folder not writable.
     """
     root = measures.dataroot.resolve()
-    words, _, command = verdict.partition(": txm2sem ")
     pictures = {name: (file_data(paths.figure(name).read_bytes()), text) for name, text in figures.items()}
     text = page(
         "check.html",
@@ -42,8 +41,7 @@ def write_page(
         slices=len(measures.contents),
         counts=", ".join(f"{sum(finding.level == level for finding in findings)} {level}s" for level in LEVELS),
         now=datetime.now().astimezone(),
-        verdict=words[0].upper() + words[1:] + ("" if command else "."),
-        command=command,
+        verdict=verdict,
         findings=findings,
         scores=_scores(measures.scores),
         shifts=_shifts(measures),

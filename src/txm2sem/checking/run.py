@@ -17,7 +17,7 @@ from pathlib import Path
 from txm2sem.checking.content import SliceContent, blank_images, images_of, judge_content, measure_content
 from txm2sem.checking.duration import training_seconds
 from txm2sem.checking.figures import Preview, most_displaced, write_figures
-from txm2sem.checking.findings import Finding, sorted_findings
+from txm2sem.checking.findings import Finding, Verdict, sorted_findings
 from txm2sem.checking.judging import common_shift, judge_pairs
 from txm2sem.checking.leaks import ImageName, find_shared_areas, judge_shared_areas
 from txm2sem.checking.measures import Measures
@@ -59,14 +59,14 @@ class CheckReport:
     Attributes:
         findings: the worst first.
         measures: what they rest on.
-        verdict: one line to act on: whether, and with which command, to train.
+        verdict: whether, and with which command, to train.
         paths: the report.
         earlier: where an earlier report was moved to, or None.
     """
 
     findings: list[Finding]
     measures: Measures
-    verdict: str
+    verdict: Verdict
     paths: CheckPaths
     earlier: Path | None
 
@@ -242,11 +242,11 @@ def _score(
     return []
 
 
-def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings: list[Finding]) -> str:
+def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings: list[Finding]) -> Verdict:
     counts = {level: sum(finding.level == level for finding in findings) for level in ("problem", "warning")}
     if counts["problem"]:
         plural = "problems" if counts["problem"] > 1 else "problem"
-        return f"not ready to train: solve {counts['problem']} {plural} first"
+        return Verdict(f"not ready to train: solve {counts['problem']} {plural} first")
     name = re.sub(r"[^\w.-]+", "_", dataroot.resolve().name, flags=re.ASCII).strip("._-") or "rock"
     words = ["txm2sem", "train", "--recipe", RECIPE, "--dataroot", str(dataroot), "--name", name]
     patch_size = RECIPES[RECIPE]["patch_size"]
@@ -262,7 +262,7 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
             words += [f"--{option.name}"] if value is True else [f"--{option.name}", str(value)]
     warned = f" ({counts['warning']} warnings to look at)" if counts["warning"] else ""
     takes = format_seconds(training_seconds(RECIPE, patch_size))
-    return f"ready to train{warned}, about {takes} on this processor, with: {shlex.join(words)}"
+    return Verdict(f"ready to train{warned}, about {takes} on this processor", shlex.join(words))
 
 
 def _previews(sources: Sources, options: DataOptions, places: list[Place]) -> dict[Place, Preview]:
@@ -272,7 +272,7 @@ def _previews(sources: Sources, options: DataOptions, places: list[Place]) -> di
 
 
 def _write(
-    paths: CheckPaths, measures: Measures, previews: dict[Place, Preview], findings: list[Finding], verdict: str
+    paths: CheckPaths, measures: Measures, previews: dict[Place, Preview], findings: list[Finding], verdict: Verdict
 ) -> Path | None:
     draft = Draft(paths.output, "check", resumable=False)
     with draft.begin({}, replaced=True):

@@ -76,7 +76,7 @@ def check(words: Sequence[str], program: str) -> int:
     keep_freed_memory()
     with _progress() as show:
         report = check_data_root(Path(places[0]), command.data, command.check.output, show)
-    _print(*map(str, report.findings), report.verdict)
+    _print(*map(str, [*report.findings, report.verdict]))
     if report.earlier is not None:
         print(f"earlier:  {report.earlier}")
     print(f"report:   {report.paths.page}")

@@ -19,7 +19,7 @@ from txm2sem.options import MODEL_DEFAULTS, TestCommand, TrainCommand, override,
 from txm2sem.runs import RunPaths, write_options
 from txm2sem.scoring.card import scorecard
 from txm2sem.scoring.continuity import PREDICTION, TRUTH, TXM, continuity_values
-from txm2sem.scoring.document import scores_csv, scores_document
+from txm2sem.scoring.document import scores_document
 from txm2sem.scoring.phases import Phases
 
 PATCHES, SIDE = 14, 32
@@ -69,7 +69,6 @@ def write_test(paths: RunPaths, noise: float, options: dict[str, Any]) -> None:
     scores = scorecard(kinds, sem, slices=slices, phases=phases)
     about = {"model": paths.name, "epoch": "latest", "split": "test"}
     write_text(paths.scores(".json"), json_text(scores_document(scores, about, ["a note"]), options=options))
-    write_text(paths.scores(".csv"), scores_csv(scores))
     write_text(paths.evaluation, "(epoch: latest) PSNR=20.0±0.1, SSIM=0.5±0.01\n")
 
 

@@ -249,10 +249,42 @@ def test_measures_of_the_rock_count_where_they_differ(
 
 def test_with_one_slice_nobody_knows_how_sure(tmp_path: Path) -> None:
     paths = write_run(tmp_path)
-    table = paths.scores(".csv")
-    table.write_text(re.sub(r"^(\d+),\d+,", r"\1,8,", table.read_text(), flags=re.MULTILINE))
-    _, judged = judge(RunRecord.read(paths))
+    record = change_scores(paths, lambda scores: scores["by_image"].update(slice=[8] * scores["images"]))
+    _, judged = judge(record)
     assert {one.judgement for one in judged if one.measure == "PSNR"} == {"unclear"}
+
+
+def change_scores(paths: RunPaths, change: Callable[[dict[str, Any]], object]) -> RunRecord:
+    """Change the document of scores of a run, and read the run."""
+    scores = json.loads(paths.scores(".json").read_text())
+    change(scores)
+    paths.scores(".json").write_text(json.dumps(scores))
+    return RunRecord.read(paths)
+
+
+def test_scores_of_an_earlier_version_say_nothing_of_single_images(tmp_path: Path) -> None:
+    paths = write_run(tmp_path)
+    tested = change_scores(paths, lambda scores: scores.pop("by_image")).tested
+    assert tested is not None
+    assert tested.card
+    assert (tested.slices, tested.values(tested.model_kind, "psnr_all").size) == ([], 0)
+    assert report_run(paths).problems == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda single: single["slice"].pop(),
+        lambda single: single["values"].pop("model run"),
+        lambda single: single["values"]["model run"]["psnr_all"].pop(),
+        lambda single: single["values"]["model run"]["psnr_all"].__setitem__(0, "9"),
+    ],
+    ids=["slices", "kinds", "images", "text"],
+)
+def test_scores_of_single_images_are_of_all_images(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    record = change_scores(write_run(tmp_path), lambda scores: change(scores["by_image"]))
+    (problem,) = record.problems["Scores"]
+    assert "by_image" in problem
 
 
 REPAIR = means_document(
@@ -324,7 +356,6 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 PARTS = {
     "scores.json": "Scores",
-    "scores.csv": "Scores",
     "eval_metrics.txt": "Scores",
     "trust.json": "Trust",
     "continuity_test.json": "Volumes",

@@ -140,7 +140,7 @@ def test_json_csv_and_table_say_the_same(scores: Scores) -> None:
     assert (found["format"], found["model"], found["images"], found["slices"]) == (1, "m", 6, 3)
     assert found["notes"] == ["a note"]
     assert found["ms_ssim_scales"] == 3
-    rows = list(csv.DictReader(io.StringIO(scores_csv(scores))))
+    rows = list(csv.DictReader(io.StringIO(scores_csv(found))))
     assert len(rows) == 6 * 6
     assert [row["slice"] for row in rows[::6]] == ["0", "0", "1", "1", "2", "2"]
     blurred = [float(row["ssim_all"]) for row in rows if row["kind"] == "blurred"]

@@ -75,7 +75,7 @@ class Comparison:
 
     def judge(self) -> list[Judged]:
         """Say, measure by measure, which run is best, and whether the next one can be told from it."""
-        scored = {name: tested for name, tested in self.tested.items() if tested.rows}
+        scored = {name: tested for name, tested in self.tested.items() if tested.slices}
         judged = []
         for column, (name, unit, digits, sign) in MEASURES.items():
             values = {run: sign * tested.values(tested.model_kind, column) for run, tested in scored.items()}

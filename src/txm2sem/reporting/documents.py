@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,33 +29,6 @@ DEEPEST = 12
 
 Check = Callable[[Any, str], None]
 """Raises ValueError where a value, of which the place is told, is another than expected."""
-
-
-def read_rows(path: Path, scores: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the rows of a `scores.csv`, each by column: an image and a kind of prediction.
-
-    Args:
-        path: the file.
-        scores: the scorecard that it belongs to.
-
-    Raises:
-        UserError: the file is missing or damaged, or of another test.
-    """
-    with interpreting(path, "a table of the scores of each image", AGAIN):
-        try:
-            rows = list(csv.DictReader(io.StringIO(read_text(path, AGAIN))))
-        except csv.Error as error:
-            raise ValueError(str(error)) from error
-        for number, row in enumerate(rows, 2):
-            for column, text in row.items():
-                _expect(isinstance(text, str) and isinstance(column, str), f"line {number}", row, "as many cells")
-                if column != "kind" and text:
-                    _number(float(text), f"line {number}, {column}")
-            int(row["slice"])
-        for kind in scores["similarity"]:
-            found = sum(row["kind"] == kind for row in rows)
-            _expect(found == scores["images"], f"the number of rows of {kind}", found, f"{scores['images']}")
-    return rows
 
 
 def read_evaluation(path: Path) -> str:
@@ -231,7 +202,11 @@ _scores = _fields(
         ),
         "notes": _list_of(_text),
     },
-    {"means": _means_of_kinds, "options": _options},
+    {
+        "means": _means_of_kinds,
+        "options": _options,
+        "by_image": _fields({"slice": _list_of(_count), "values": _by_name(_by_name(_numbers))}),
+    },
 )
 
 
@@ -256,6 +231,14 @@ def _agrees(content: Any, where: str) -> None:
         for kind, values in group.items():
             wanted = len(curves[lengths[name]])
             _expect(len(values) == wanted > 0, f"{where}.curves.{name}.{kind}", f"of length {len(values)}", f"{wanted}")
+    if "by_image" in content:
+        single, count = content["by_image"], content["images"]
+        measures = {
+            f"{kind}.{name}": values for kind, found in single["values"].items() for name, values in found.items()
+        }
+        for name, values in {"slice": single["slice"], **measures}.items():
+            _expect(len(values) == count, f"{where}.by_image.{name}", f"of length {len(values)}", f"{count}")
+        _expect(set(kinds) <= set(single["values"]), f"{where}.by_image", list(single["values"]), f"{kinds}")
 
 
 _scorecard = _all_of(_scores, _agrees)

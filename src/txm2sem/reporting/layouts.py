@@ -19,7 +19,7 @@ from txm2sem.reporting.images import check_same_shape, read_classes, read_image
 from txm2sem.reporting.record import RunRecord
 
 ORDERS = {"psnr_all": "PSNR", "ssim_all": "SSIM"}
-"""Columns of `scores.csv` by which patches can be ordered."""
+"""Measures of single images by which patches can be ordered."""
 
 CLASS_KEY = {**dict(zip(CLASSES, CLASS_COLOURS, strict=True)), "not counted": IGNORED_COLOURS[0]}
 

@@ -20,13 +20,7 @@ from txm2sem.course import Course
 from txm2sem.errors import UserError, listed
 from txm2sem.files import check_name, own_file
 from txm2sem.options import TrainCommand, option_words
-from txm2sem.reporting.documents import (
-    read_continuity,
-    read_evaluation,
-    read_rows,
-    read_scores,
-    read_trust,
-)
+from txm2sem.reporting.documents import read_continuity, read_evaluation, read_scores, read_trust
 from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths, read_options
 
@@ -43,14 +37,12 @@ class TestRecord:
     Attributes:
         evaluation: `eval_metrics.txt`.
         scores: `scores.json`; empty where it is not there.
-        rows: `scores.csv`.
         suffix: of the folders of images.
         count: images.
     """
 
     evaluation: str
     scores: dict[str, Any]
-    rows: list[dict[str, str]]
     suffix: str
     count: int
 
@@ -71,13 +63,17 @@ class TestRecord:
 
     @property
     def slices(self) -> list[int]:
-        """The slice that each image is from, (N,)."""
-        return [int(row["slice"]) for row in self.rows if row["kind"] == self.model_kind]
+        """The slice that each image is from, (N,); none where the document says nothing of single images."""
+        return list(self._by_image["slice"])
 
     def values(self, kind: str, column: str) -> NDArray[np.float64]:
-        """Return a column of `scores.csv` for a kind of prediction, (N,), or (0,) where it has none."""
-        found = [row[column] for row in self.rows if row["kind"] == kind and column in row]
-        return np.array([float(text) if text else math.nan for text in found])
+        """Return a measure of each image for a kind of prediction, (N,), or (0,) where it has none."""
+        found = self._by_image["values"].get(kind, {}).get(column, [])
+        return np.array([math.nan if value is None else value for value in found], np.float64)
+
+    @property
+    def _by_image(self) -> dict[str, Any]:
+        return dict(self.scores.get("by_image", {"slice": [], "values": {}}))
 
 
 @dataclass(frozen=True)
@@ -186,17 +182,14 @@ class _Reading:
         whole = self.of(IMAGES, False, lambda: _check_whole(NewResults(paths), next_test(paths)))
         if not whole or not (suffix is not None or paths.evaluation.exists()):
             return None, {}
-        card, table = paths.scores(".json"), paths.scores(".csv")
+        card = paths.scores(".json")
         trust = scores = dict[str, Any]()
-        rows: list[dict[str, str]] = []
-        if _is_there(card) or _is_there(table):
+        if _is_there(card):
             scores = self.file(SCORES, scores, card, read_scores)
-        if "similarity" in scores:
-            rows = self.file(SCORES, rows, table, lambda path: read_rows(path, scores))
         if _is_there(paths.trust_report):
             trust = self.file(TRUST, trust, paths.trust_report, read_trust)
         evaluation = self.file(SCORES, "", paths.evaluation, read_evaluation)
-        return TestRecord(evaluation, scores, rows, suffix or "", _image_count(paths, suffix or "")), trust
+        return TestRecord(evaluation, scores, suffix or "", _image_count(paths, suffix or "")), trust
 
     def cubes(self) -> list[VolumeRecord]:
         """Return the tests on cubes, the latest first."""

@@ -26,7 +26,7 @@ MEASURES = {
     "pearson_all": ("correlation", "", 3, 1),
     "perceptual": ("perceptual distance", "", 3, -1),
 }
-"""Columns of `scores.csv`: name, unit, digits, and 1 where more is better, -1 where less is."""
+"""Measures of single images: name, unit, digits, and 1 where more is better, -1 where less is."""
 
 
 MISSED = 0.1
@@ -49,7 +49,7 @@ def judge(record: RunRecord) -> tuple[str, list[Judged]]:
     """Return the verdict on a run in one line, and what it rests on."""
     if record.tested is None:
         return "Not tested yet: how good the model is, is not known.", list(_continuity(record.volumes))
-    found = judge_scores(record.tested) if record.tested.rows else _judge_tables(record.tested.scores)
+    found = judge_scores(record.tested) if record.tested.slices else _judge_tables(record.tested.scores)
     tested = record.tested
     return _headline(found), [*found, *_few(tested), *_power(tested), *_rock(tested), *_continuity(record.volumes)]
 

@@ -13,7 +13,7 @@ from txm2sem.files import json_text
 from txm2sem.metrics import LEVEL, RESAMPLES, scales_of
 from txm2sem.scoring.card import Scores
 from txm2sem.scoring.means import Means
-from txm2sem.scoring.measuring import ROCK, TRUTH, longest_lag
+from txm2sem.scoring.measuring import ROCK, TRUTH, Measured, longest_lag
 from txm2sem.scoring.phases import PHASES
 
 FORMAT = 1
@@ -97,24 +97,29 @@ def scores_document(
             if phases
             else {},
         },
+        "by_image": {"slice": card.slices, "values": {kind: _by_image(card.measured, kind) for kind in kinds}},
         "notes": list(notes),
     }
     return plain(content)
 
 
-def scores_csv(scores: Scores) -> str:
-    """Return a table with a row per image and kind of prediction, and one of the truth; empty where not defined."""
-    kinds = [*scores.kinds, TRUTH]
-    columns: dict[str, None] = {}
-    for kind in kinds:
-        columns |= dict.fromkeys(scores.card.measured[0][kind].values)
+def scores_csv(document: Mapping[str, Any]) -> str:
+    """Return the scores of single images in a scorecard as a table; empty where not defined.
+
+    There is a row per image and kind of prediction, and one of the truth.
+
+    Args:
+        document: as `scores_document` returns it.
+    """
+    slices, values = document["by_image"]["slice"], document["by_image"]["values"]
+    columns = dict.fromkeys(column for found in values.values() for column in found)
     buffer = io.StringIO()
     table = csv.writer(buffer, lineterminator="\n")
     table.writerow(["image", "slice", "kind", *columns])
-    for index, (number, measured) in enumerate(zip(scores.card.slices, scores.card.measured, strict=True)):
-        for kind in kinds:
-            values = (measured[kind].values.get(column, math.nan) for column in columns)
-            table.writerow([index, number, kind, *(f"{value:.6g}" if math.isfinite(value) else "" for value in values)])
+    for index, number in enumerate(slices):
+        for kind, found in values.items():
+            row = (found[column][index] if column in found else None for column in columns)
+            table.writerow([index, number, kind, *("" if value is None else f"{value:.6g}" for value in row)])
     return buffer.getvalue()
 
 
@@ -122,6 +127,12 @@ def plain(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return values as they are read from JSON."""
     found: dict[str, Any] = json.loads(json_text(content))
     return found
+
+
+def _by_image(measured: Sequence[Mapping[str, Measured]], kind: str) -> dict[str, list[float]]:
+    """Return the measures of one kind in each image, NaN where one is not defined."""
+    columns = dict.fromkeys(column for image in measured for column in image[kind].values)
+    return {column: [image[kind].values.get(column, math.nan) for image in measured] for column in columns}
 
 
 def _rock(scores: Scores, kind: str) -> dict[str, Any]:

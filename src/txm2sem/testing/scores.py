@@ -46,8 +46,9 @@ def write_scores(
     lines = ["", headline(scores), "", *scores_table(scores).splitlines(), "", *(f"note: {note}" for note in notes)]
     title = f"{about['model']} (epoch {about['epoch']}) on split {about['split']}: {headline(scores)}"
     save_figure(draw_scores(scores, title), place(".png"), dpi=120)
-    write_text(place(".csv"), scores_csv(scores))
-    return lines, scores_document(scores, about, notes, means)
+    document = scores_document(scores, about, notes, means)
+    write_text(place(".csv"), scores_csv(document))
+    return lines, document
 
 
 def headline(scores: Scores) -> str:

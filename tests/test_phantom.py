@@ -19,8 +19,9 @@ from txm2sem.errors import UserError
 from txm2sem.options import PhantomOptions
 from txm2sem.phantoms import Material, Phantom, render_phantom, write_phantom
 from txm2sem.phantoms.fields import highest, smooth_noise
+from txm2sem.phantoms.levels import to_levels
 from txm2sem.phantoms.txm import ATTENUATION, BLACK_LEVEL, CONTRAST, RECONSTRUCTION_BLUR
-from txm2sem.phantoms.write import aligned_slices, to_levels
+from txm2sem.phantoms.write import aligned_slices
 
 OPTIONS = PhantomOptions(size=112, depth=24, train_slices=3, val_slices=1, test_slices=2, seed=5)
 CLEAN = replace(OPTIONS, photons=1e9, artefacts=0)
@@ -72,6 +73,7 @@ def test_another_seed_gives_another_rock(phantom: Phantom) -> None:
         "sem": False,
         "charge": False,
         "field_of_view": True,
+        "faces": True,
     }
 
 

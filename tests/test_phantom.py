@@ -158,8 +158,9 @@ def test_16_bits_use_a_part_of_the_range(tmp_path: Path, phantom: Phantom) -> No
     assert tifffile.imread(tmp_path / "images" / "train" / "charge" / "000.tif").dtype == np.uint8
 
 
-def test_an_empty_folder_is_filled_and_another_refused(tmp_path: Path) -> None:
-    small = replace(OPTIONS, size=40, depth=12)
+@pytest.mark.parametrize("unaligned", [False, True])
+def test_an_empty_folder_is_filled_and_another_refused(tmp_path: Path, unaligned: bool) -> None:
+    small = replace(OPTIONS, size=40, depth=12, unaligned=unaligned)
     folder = tmp_path / "new" / "images"
     folder.mkdir(parents=True)
     write_phantom(folder, small)
@@ -172,9 +173,14 @@ def test_an_empty_folder_is_filled_and_another_refused(tmp_path: Path) -> None:
         write_phantom(tmp_path / "file", small)
 
 
+@pytest.mark.parametrize("unaligned", [False, True])
 @pytest.mark.parametrize(("error", "raised"), [(KeyboardInterrupt, KeyboardInterrupt), (OSError, UserError)])
 def test_interrupted_writing_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], raised: type[BaseException]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+    raised: type[BaseException],
+    unaligned: bool,
 ) -> None:
     written: list[Path] = []
     write = tifffile.imwrite
@@ -187,7 +193,7 @@ def test_interrupted_writing_leaves_nothing(
 
     monkeypatch.setattr(tifffile, "imwrite", stop_at_the_tenth)
     with pytest.raises(raised):
-        write_phantom(tmp_path / "images", replace(OPTIONS, size=40, depth=12))
+        write_phantom(tmp_path / "images", replace(OPTIONS, size=40, depth=12, unaligned=unaligned))
     assert len(written) == 10
     assert not list(tmp_path.iterdir())
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 from txm2sem.errors import UserError
 from txm2sem.options import PhantomOptions
@@ -58,10 +57,12 @@ class Pose:
     @property
     def directions(self) -> NDArray[np.float64]:
         """Unit vectors, (z, y, x) each, along which row and column grow: (3, 2)."""
-        turn, towards = np.radians((self.turn, self.towards))
+        turn, tilt, towards = np.radians((self.turn, self.tilt, self.towards))
         flat = np.array([[0, 0], [np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-        axis = np.array([0, -np.sin(towards), np.cos(towards)])
-        return np.asarray(Rotation.from_rotvec(np.radians(self.tilt) * axis).as_matrix() @ flat)
+        leaning = np.array([0, np.cos(towards), np.sin(towards)])
+        # What is along the leaning turns towards -z, what is across it stays.
+        change = (np.cos(tilt) - 1) * leaning - np.array([np.sin(tilt), 0, 0])
+        return np.asarray(flat + np.outer(change, leaning @ flat))
 
     def to_txm(self, shape: tuple[int, int]) -> NDArray[np.float64]:
         """Return what maps (row, column, 1) of a face (rows, columns) to (z, y, x) of the volume: (3, 3)."""
@@ -86,11 +87,14 @@ class Field:
 
     def at(self, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float64]:
         """Return the displacements of points of any shape (...), (3, ...) [voxels]."""
-        nodes = [
-            np.interp(points, known, np.arange(len(known)))
-            for points, known in ((rows, self.rows), (columns, self.columns))
-        ]
-        return np.array([ndimage.map_coordinates(part, nodes, order=1, mode="nearest") for part in self.displacement])
+        nodes = np.array(
+            [
+                np.ravel(np.interp(points, known, np.arange(len(known))))
+                for points, known in ((rows, self.rows), (columns, self.columns))
+            ]
+        )
+        found = [ndimage.map_coordinates(part, nodes, order=1, mode="nearest") for part in self.displacement]
+        return np.reshape(found, (3, *np.shape(rows)))
 
 
 @dataclass(frozen=True)

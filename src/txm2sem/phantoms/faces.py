@@ -146,22 +146,23 @@ def draw_faces(options: PhantomOptions, rng: np.random.Generator) -> tuple[Face,
             `distortion` count here.
         rng: source of randomness.
     """
-    scale_rng, turn_rng, tilt_rng, shift_rng, spacing_rng, *field_rngs = rng.spawn(5 + _count(options))
+    count = _count(options)
+    scale_rng, turn_rng, tilt_rng, shift_rng, spacing_rng, *field_rngs = rng.spawn(5 + count)
     scale = options.scale ** scale_rng.uniform(-1, 1)
     rows, columns = (max(2, int(share * options.size / scale)) for share in COVERED)
-    turns = options.turn * _alike(turn_rng, len(field_rngs))
+    turns = options.turn * _alike(turn_rng, count)
     lean, bearing = (1 - ALIKE) * tilt_rng.random(), tilt_rng.uniform(0, 2 * np.pi)
     leans = options.tilt * (
         np.array([[lean * np.cos(bearing)], [lean * np.sin(bearing)]])
-        + ALIKE / np.sqrt(2) * tilt_rng.uniform(-1, 1, (2, len(field_rngs)))
+        + ALIKE / np.sqrt(2) * tilt_rng.uniform(-1, 1, (2, count))
     )
     cosines, sines = np.abs(np.cos(np.radians(turns))), np.abs(np.sin(np.radians(turns)))
     reach = scale / 2 * np.array([rows * cosines + columns * sines, rows * sines + columns * cosines])
     room = np.maximum((options.size - 1) / 2 - options.distortion - reach.max(axis=1, initial=0), 0)
-    shifts = [limit * _alike(shift_rng, len(field_rngs)) for limit in np.minimum(room, options.shift)]
+    shifts = [limit * _alike(shift_rng, count) for limit in np.minimum(room, options.shift)]
     margin = _margin(options)
-    numbers = np.arange(len(field_rngs)) + 0.5 + ALIKE * spacing_rng.uniform(-1, 1, len(field_rngs))
-    heights = margin + numbers / max(1, len(field_rngs)) * (options.depth - 1 - 2 * margin)
+    numbers = np.arange(count) + 0.5 + ALIKE * spacing_rng.uniform(-1, 1, count)
+    heights = margin + numbers / max(1, count) * (options.depth - 1 - 2 * margin)
     faces = []
     for z, y, x, turn, toward_y, toward_x, field_rng in zip(heights, *shifts, turns, *leans, field_rngs, strict=True):
         middle = (options.size - 1) / 2

@@ -25,7 +25,7 @@ import torch
 from txm2sem.networks import build_generator, initialise
 from txm2sem.options import ModelOptions, PhantomOptions
 from txm2sem.phantoms import render_phantom
-from txm2sem.phantoms.write import to_levels
+from txm2sem.phantoms.levels import to_levels
 
 MODEL = ModelOptions(model="srgan", netG="sr_resnet_9blocks", ngf=32, norm="batch", downsample_factor=4)
 BLOCK = 256

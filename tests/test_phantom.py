@@ -19,8 +19,9 @@ from txm2sem.errors import UserError
 from txm2sem.options import PhantomOptions
 from txm2sem.phantoms import Material, Phantom, render_phantom, write_phantom
 from txm2sem.phantoms.fields import highest, smooth_noise
+from txm2sem.phantoms.levels import to_levels
 from txm2sem.phantoms.txm import ATTENUATION, BLACK_LEVEL, CONTRAST, RECONSTRUCTION_BLUR
-from txm2sem.phantoms.write import aligned_slices, to_levels
+from txm2sem.phantoms.write import aligned_slices
 
 OPTIONS = PhantomOptions(size=112, depth=24, train_slices=3, val_slices=1, test_slices=2, seed=5)
 CLEAN = replace(OPTIONS, photons=1e9, artefacts=0)
@@ -72,6 +73,7 @@ def test_another_seed_gives_another_rock(phantom: Phantom) -> None:
         "sem": False,
         "charge": False,
         "field_of_view": True,
+        "faces": True,
     }
 
 
@@ -156,8 +158,9 @@ def test_16_bits_use_a_part_of_the_range(tmp_path: Path, phantom: Phantom) -> No
     assert tifffile.imread(tmp_path / "images" / "train" / "charge" / "000.tif").dtype == np.uint8
 
 
-def test_an_empty_folder_is_filled_and_another_refused(tmp_path: Path) -> None:
-    small = replace(OPTIONS, size=40, depth=12)
+@pytest.mark.parametrize("unaligned", [False, True])
+def test_an_empty_folder_is_filled_and_another_refused(tmp_path: Path, unaligned: bool) -> None:
+    small = replace(OPTIONS, size=40, depth=12, unaligned=unaligned)
     folder = tmp_path / "new" / "images"
     folder.mkdir(parents=True)
     write_phantom(folder, small)
@@ -170,9 +173,14 @@ def test_an_empty_folder_is_filled_and_another_refused(tmp_path: Path) -> None:
         write_phantom(tmp_path / "file", small)
 
 
+@pytest.mark.parametrize("unaligned", [False, True])
 @pytest.mark.parametrize(("error", "raised"), [(KeyboardInterrupt, KeyboardInterrupt), (OSError, UserError)])
 def test_interrupted_writing_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException], raised: type[BaseException]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+    raised: type[BaseException],
+    unaligned: bool,
 ) -> None:
     written: list[Path] = []
     write = tifffile.imwrite
@@ -185,7 +193,7 @@ def test_interrupted_writing_leaves_nothing(
 
     monkeypatch.setattr(tifffile, "imwrite", stop_at_the_tenth)
     with pytest.raises(raised):
-        write_phantom(tmp_path / "images", replace(OPTIONS, size=40, depth=12))
+        write_phantom(tmp_path / "images", replace(OPTIONS, size=40, depth=12, unaligned=unaligned))
     assert len(written) == 10
     assert not list(tmp_path.iterdir())
 

@@ -384,7 +384,9 @@ def phantom(size: int = 512, depth: int = 128, seed: int = 0, **options: Any) ->
         size: rows and columns [voxels].
         depth: slices.
         seed: of everything random.
-        options: further ones of `txm2sem phantom`, such as `porosity` or `blur`.
+        options: further ones of `txm2sem phantom`, such as `porosity` or `blur`. With `unaligned=True, train_slices=4`
+            it has four oblique `.faces`, too: `face.cut(rock.sem)` is the image of one, `face.places(row, column)` is
+            where a pixel of it lies.
 
     Raises:
         UserError: an option has no such value.

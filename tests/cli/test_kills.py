@@ -33,6 +33,10 @@ def _repair(place: Path) -> str:
     return "repair sem OUT --min_area 9"
 
 
+def _unaligned_phantom(place: Path) -> str:
+    return "phantom OUT --unaligned --size 40 --depth 12 --train_slices 1 --val_slices 0 --test_slices 1"
+
+
 def _grey(seed: int) -> NDArray[np.uint8]:
     image: NDArray[np.uint8] = np.random.default_rng(seed).integers(50, 200, (40, 40)).astype(np.uint8)
     image[5:10, 5:10] = 255
@@ -40,7 +44,7 @@ def _grey(seed: int) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("steps", ["first", "middle", "last"])
-@pytest.mark.parametrize("command", [_image, _folder, _repair])
+@pytest.mark.parametrize("command", [_image, _folder, _repair, _unaligned_phantom])
 def test_a_command_that_was_killed_ends_with_the_same_output(
     program: Program, command: Callable[[Path], str], steps: str
 ) -> None:

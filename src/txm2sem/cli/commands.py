@@ -209,11 +209,15 @@ def phantom(words: Sequence[str], program: str) -> int:
         raise UsageError(f"expected a folder to write, as in: {program} images --size 256")
 
     from txm2sem.phantoms import write_phantom
+    from txm2sem.phantoms.instruments import TXM_FILE
 
     folder = Path(places[0])
     with _progress() as show, _interruption("nothing was written; the same command begins anew"):
         facts = write_phantom(folder, command.phantom, show)
     print(f"{folder}: {facts['shape']} pixels (z, y, x), porosity {facts['porosity']:.3f}; all facts in phantom.json")
+    if command.phantom.unaligned:
+        print(f"TXM: {folder / TXM_FILE}; SEM slices: {folder / 'sem'}; phantom.json says where they lie in the TXM")
+        return 0
     print(f"next: {shlex.join(['txm2sem', 'train', '--recipe', 'translate', *option_words('dataroot', folder)])}")
     return 0
 

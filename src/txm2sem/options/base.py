@@ -42,6 +42,11 @@ def of_modes(default: Any, *modes: str, limits: tuple[float, float] | None = Non
     return field(default=default, metadata={"modes": modes, **_limits(limits)})
 
 
+def beside(switch: str, default: Any, *, limits: tuple[float, float] | None = None) -> Any:
+    """Return a field that does something beside a switch of the same command only; it is refused without."""
+    return field(default=default, metadata={"beside": switch, **_limits(limits)})
+
+
 def _limits(limits: tuple[float, float] | None) -> dict[str, float]:
     return {} if limits is None else {"at_least": limits[0], "at_most": limits[1]}
 

@@ -78,6 +78,9 @@ class Command:
         modes = option.metadata.get("modes", ())
         if modes and self.dataset_mode not in modes:
             return f"does nothing with --dataset_mode {self.dataset_mode}; it belongs to {', '.join(modes)}"
+        switch = option.metadata.get("beside")
+        if switch and not to_mapping(self)[switch]:
+            return f"does nothing without --{switch}; pass that, too, or leave it out"
         return ""
 
     def check_given(self, given: Iterable[str]) -> None:
@@ -242,7 +245,7 @@ class PhantomCommand(Command):
     """Write a synthetic shale data set, to try things with and to know the truth of."""
 
     places = "FOLDER"
-    first = ("size", "depth", "train_slices", "test_slices", "seed", "porosity")
+    first = ("size", "depth", "train_slices", "test_slices", "seed", "porosity", "unaligned")
 
     phantom: PhantomOptions = PhantomOptions()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from txm2sem.errors import UserError
-from txm2sem.options.base import Options, between, fixed, name_of_path, of_models, of_modes
+from txm2sem.options.base import Options, beside, between, fixed, name_of_path, of_models, of_modes
 
 ModelName = Literal["feedforward", "srcnn", "pix2pix", "srgan", "repair", "segmentation"]
 GeneratorName = Literal[
@@ -662,7 +662,7 @@ class PhantomOptions(Options):
     test_slices: int = between(0, 4096, 2)
     """aligned slices to test on"""
     bits: Literal[8, 16] = 8
-    """bits per pixel of the images, 8 or 16"""
+    """bits per pixel of the images, 8 or 16; with --unaligned those of the SEM, as the TXM has 16"""
     porosity: float = between(0, 0.3, 0.06)
     """share of the rock that is pores and cracks"""
     organic: float = between(0, 0.4, 0.12)
@@ -677,6 +677,23 @@ class PhantomOptions(Options):
     """strength of rings, streaks and shading in the TXM and of curtaining in the SEM; 0 for none"""
     charging: float = between(0, 0.3, 0.03)
     """share of the SEM that is charged: saturated, and marked in the masks"""
+    unaligned: bool = False
+    """write what the two instruments leave, instead of aligned slices: the TXM as one volume (OME-TIFF), the SEM as
+    slices of another pixel size, turned, tilted, shifted and distorted, with a data bar. Where they lie in the TXM is
+    in phantom.json"""
+    turn: float = beside("unaligned", 10.0, limits=(0, 180))
+    """largest angle by which SEM slices are turned in their plane [degrees]"""
+    tilt: float = beside("unaligned", 5.0, limits=(0, 30))
+    """largest angle between SEM slices and TXM slices [degrees]"""
+    scale: float = beside("unaligned", 1.25, limits=(1, 4))
+    """largest factor between the SEM's pixels and the TXM's voxels; the SEM's are larger or smaller"""
+    shift: float = beside("unaligned", 40.0, limits=(0, 8192))
+    """largest distance along y and x from the middle of a SEM slice to that of the TXM; less where the slice would
+    leave the rock [pixels]"""
+    distortion: float = beside("unaligned", 5.0, limits=(0, 100))
+    """how far the smooth distortion of a SEM slice displaces its pixels at most [pixels]"""
+    invert_contrast: bool = beside("unaligned", False)
+    """the SEM shows dense matter dark"""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from txm2sem.options import PhantomOptions
 from txm2sem.phantoms.fields import FloatVolume, highest, smooth_noise
 from txm2sem.phantoms.grains import pack_grains
 
+VOXEL_SIZE_NM = 32.0
+"""Side of a voxel, at which grains, pores and blur have their real sizes [nm]."""
+
 Value = TypeVar("Value", bound=np.generic)
 
 

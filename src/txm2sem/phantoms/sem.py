@@ -27,6 +27,9 @@ BLUR = 0.95
 NOISE = 33.0
 """Standard deviation of the detector's noise, before the blur [grey values]."""
 
+WHITE = 256.0
+"""A grey value and its inverse add up to this, which leaves 0 to what was not imaged."""
+
 CHARGED_GREY = 250.0
 """What charging drives the detector to."""
 
@@ -41,18 +44,19 @@ def render_sem(
 
     Args:
         rock: what is imaged.
-        options: `artefacts` and `charging` count here.
-        field_of_view: what the microscope sees (y, x).
+        options: `artefacts`, `charging`, `unaligned` and `invert_contrast` count here.
+        field_of_view: what the microscope sees (y, x), unless unaligned; where the charged region is counted.
         rng: source of randomness.
 
     Returns:
-        grey values (z, y, x), 0 outside the field of view and 1 to 255 inside;
-        the charged region (z, y, x), False outside the field of view.
+        grey values (z, y, x), 1 to 255 where the microscope sees, 0 elsewhere;
+        the charged region (z, y, x), False where it does not see.
     """
     charge_rng, curtain_rng, noise_rng = rng.spawn(3)
     volume = np.array([GREY[material] for material in Material], np.float32)[rock.materials]
     volume += 5 * rock.variation
     depth, size, _ = volume.shape
+    seen = np.ones_like(field_of_view) if options.unaligned else field_of_view
     charge = _charged(charge_rng, rock, options.charging, field_of_view)
     halo = ndimage.gaussian_filter(charge.astype(np.float32), (0.5, 1.2, 1.2))
     halo *= 1.6
@@ -63,8 +67,10 @@ def render_sem(
         image += NOISE * noise_rng.standard_normal(image.shape, dtype=np.float32)
         ndimage.gaussian_filter(image, BLUR, output=image)
         np.clip(image, 1, 255, out=image)
-        image[~field_of_view] = 0
-    return volume, charge & field_of_view
+        if options.invert_contrast:
+            np.subtract(WHITE, image, out=image)
+        image[~seen] = 0
+    return volume, charge & seen
 
 
 def _charged(rng: np.random.Generator, rock: Rock, share: float, field_of_view: NDArray[np.bool_]) -> NDArray[np.bool_]:

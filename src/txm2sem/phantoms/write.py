@@ -1,4 +1,4 @@
-"""A phantom as a data root."""
+"""A phantom as a data root, or as the files of two instruments."""
 
 from __future__ import annotations
 
@@ -17,26 +17,23 @@ from txm2sem.errors import UserError
 from txm2sem.files import read_json, write_text
 from txm2sem.options import PhantomOptions
 from txm2sem.phantoms import sem, txm
+from txm2sem.phantoms.instruments import TXM_BITS, facts_of_faces, write_instruments
+from txm2sem.phantoms.levels import to_levels
 from txm2sem.phantoms.render import Phantom, Progress, check_options, render_phantom
-from txm2sem.phantoms.rock import Material
-
-VOXEL_SIZE_NM = 32.0
-"""Side of a voxel, at which grains, pores and blur have their real sizes [nm]."""
+from txm2sem.phantoms.rock import VOXEL_SIZE_NM, Material
 
 FACTS = "phantom.json"
 """What is known of a phantom, in its folder."""
 
-SIXTEEN_BITS = {"txm": (20000.0, 80.0), "sem": (4000.0, 160.0)}
-"""Level of grey value 0 and levels per grey value in 16-bit files: detectors have an offset and leave room above."""
-
 
 def write_phantom(folder: Path | str, options: PhantomOptions, progress: Progress | None = None) -> dict[str, Any]:
-    """Make a phantom and write it as a data root; equal options give equal bytes.
+    """Make a phantom and write it as a data root, or unaligned; equal options give equal bytes.
 
     Aligned slices are `SPLIT/FOLDER/NUMBER.tif` for the splits train, val and test and the folders txm, sem, charge,
     lowdensity and highdensity, numbered through all splits in z order. `test/txm_full_stack` has the TXM at every z
     and `test/sem_full_stack` the SEM, numbered by z; `slice_positions.csv` has the z of each aligned slice. Masks are 0
-    and 255 and tell what the rock is, not what the SEM shows of it. `phantom.json` has what is returned.
+    and 255 and tell what the rock is, not what the SEM shows of it. `phantom.json` has what is returned. Unaligned,
+    there are a TXM volume and SEM slices instead, see `write_instruments`.
 
     Args:
         folder: where to write. May exist if empty. It appears whole or not at all, and the call that was killed after
@@ -46,7 +43,8 @@ def write_phantom(folder: Path | str, options: PhantomOptions, progress: Progres
 
     Returns:
         seed, options, shape (z, y, x) [pixels], voxel size [nm], shares of pores, materials and charging in the field
-        of view, split and z of each aligned slice, and the grey value of each material in the files.
+        of view, split and z of each aligned slice, or where each unaligned one lies, see `facts_of_faces`, and the
+        grey value of each material in the files.
 
     Raises:
         UserError: an option is out of its range, the folder is not empty, or the disk is full or not writable.
@@ -60,17 +58,14 @@ def write_phantom(folder: Path | str, options: PhantomOptions, progress: Progres
             return read_json(folder / FACTS, "write the phantom anew")
         phantom = render_phantom(options, lambda done, task: tell(0.8 * done, task))
         tell(0.8, "files")
-        aligned = aligned_slices(options)
-        facts = _facts(phantom, options, aligned)
+        facts = _facts(phantom, options)
         root = draft.folder / "root"
         try:
-            _write_images(root, phantom, options, aligned)
+            (write_instruments if options.unaligned else _write_data_root)(root, phantom, options)
         except OSError as error:
             raise UserError(
                 f"cannot write {folder}: {error.strerror or error}; make room, or name another place"
             ) from error
-        positions = [f"{number},{z}" for number, (_, z) in enumerate(aligned)]
-        write_text(root / "slice_positions.csv", "\n".join(["number,z", *positions]) + "\n")
         write_text(root / FACTS, json.dumps(facts, indent=2) + "\n")
         draft.finish(root)
     tell(1, "done")
@@ -84,7 +79,8 @@ def aligned_slices(options: PhantomOptions) -> list[tuple[str, int]]:
     return [(split, (2 * i + 1) * options.depth // (2 * len(dealt))) for i, (_, split) in enumerate(dealt)]
 
 
-def _write_images(root: Path, phantom: Phantom, options: PhantomOptions, aligned: list[tuple[str, int]]) -> None:
+def _write_data_root(root: Path, phantom: Phantom, options: PhantomOptions) -> None:
+    aligned = aligned_slices(options)
     images = {"txm": phantom.txm, "sem": phantom.sem}
     masks = {"charge": phantom.charge, "lowdensity": phantom.low_density(), "highdensity": phantom.high_density()}
     for split in ("train", "val", "test"):
@@ -101,25 +97,24 @@ def _write_images(root: Path, phantom: Phantom, options: PhantomOptions, aligned
         stack.mkdir()
         for z, image in enumerate(volume):
             _write(stack / f"{z:0{digits}d}.tif", to_levels(image, name, options.bits))
-
-
-def to_levels(grey: NDArray[np.float32], name: str, bits: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Return grey values of the `txm` or the `sem` as the files have them; 0, outside the field of view, stays 0."""
-    if bits == 8:
-        return np.asarray(np.rint(np.minimum(grey, 255)), np.uint8)
-    offset, slope = SIXTEEN_BITS[name]
-    levels = np.asarray(np.minimum(np.rint(offset + slope * grey), 65535), np.uint16)
-    levels[grey == 0] = 0
-    return levels
+    positions = [f"{number},{z}" for number, (_, z) in enumerate(aligned)]
+    write_text(root / "slice_positions.csv", "\n".join(["number,z", *positions]) + "\n")
 
 
 def _write(path: Path, image: NDArray[np.generic]) -> None:
     tifffile.imwrite(path, image, photometric="minisblack", compression="zlib")
 
 
-def _facts(phantom: Phantom, options: PhantomOptions, aligned: list[tuple[str, int]]) -> dict[str, Any]:
+def _facts(phantom: Phantom, options: PhantomOptions) -> dict[str, Any]:
     fractions = phantom.fractions()
     txm_grey = {material: txm.BLACK_LEVEL + txm.CONTRAST * value for material, value in txm.ATTENUATION.items()}
+    sem_grey = {m: sem.WHITE - grey if options.invert_contrast else grey for m, grey in sem.GREY.items()}
+    numbered = enumerate(aligned_slices(options))
+    slices = (
+        {"sem_slices": facts_of_faces(phantom)}
+        if options.unaligned
+        else {"aligned_slices": {f"{i:03d}": {"split": split, "z": z} for i, (split, z) in numbered}}
+    )
     return {
         "seed": options.seed,
         "options": asdict(options),
@@ -128,10 +123,10 @@ def _facts(phantom: Phantom, options: PhantomOptions, aligned: list[tuple[str, i
         "porosity": fractions[Material.PORE],
         "phase_fractions": {material.name.lower(): fraction for material, fraction in fractions.items()},
         "charged_fraction": float(phantom.charge[:, phantom.field_of_view].mean()),
-        "aligned_slices": {f"{i:03d}": {"split": split, "z": z} for i, (split, z) in enumerate(aligned)},
+        **slices,
         "grey_values": {
-            "txm": _levels_of(txm_grey, "txm", options.bits),
-            "sem": _levels_of(sem.GREY, "sem", options.bits),
+            "txm": _levels_of(txm_grey, "txm", TXM_BITS if options.unaligned else options.bits),
+            "sem": _levels_of(sem_grey, "sem", options.bits),
         },
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from run_folders import write_run
 
 from cli.flags.table import Bench, row
 from cli.volumes import IDENTITY, rock, write_identity
-from txm2sem.phantoms import Material, Phantom, render_phantom
+from txm2sem.phantoms import Face, Material, Phantom, render_phantom
 
 
 @row("check report compare", "output")
@@ -88,6 +89,46 @@ def _(bench: Bench, command: str) -> None:
         made = phantom(bench, f"--charging {share}")
         shares.append(made.charge[:, made.field_of_view].mean())
     assert shares == pytest.approx([0, 0.2], abs=0.05)
+
+
+@row("phantom", "unaligned")
+def _(bench: Bench, command: str) -> None:
+    said = bench.run(f"phantom out {SMALL} --unaligned").out
+    facts = json.loads(Path("out/phantom.json").read_text())
+    assert sorted(path.name for path in Path("out/sem").iterdir()) == [f"00{number}.tif" for number in range(4)]
+    assert tifffile.imread("out/txm.ome.tif").shape == tuple(facts["shape"])
+    # What comes next is not to train: these are no aligned slices.
+    assert "out/txm.ome.tif" in said
+    assert "txm2sem train" not in said
+
+
+@row("phantom", "turn", "tilt", "scale", "shift", "distortion")
+def _(bench: Bench, command: str) -> None:
+    off: dict[str, Callable[[Face], float]] = {
+        "turn": lambda face: abs(face.pose.turn),
+        "tilt": lambda face: face.pose.tilt,
+        "scale": lambda face: abs(face.pose.scale - 1),
+        "shift": lambda face: np.abs(np.array(face.pose.centre[1:]) - 23.5).max(),
+        "distortion": lambda face: np.abs(face.field.displacement).max(),
+    }
+    none = {"turn": 0, "tilt": 0, "scale": 1, "shift": 0, "distortion": 0}
+    for option, most in {"turn": 90, "tilt": 4, "scale": 2, "shift": 5, "distortion": 3}.items():
+        words = " ".join(f"--{name} {most if name == option else value}" for name, value in none.items())
+        for face in phantom(bench, f"--unaligned {words}").faces:
+            found = {name: of(face) for name, of in off.items()}
+            assert found.pop(option) > 0.02 * most, option
+            assert found == pytest.approx(dict.fromkeys(found, 0), abs=1e-9), option
+    outcome = bench.run("phantom out --tilt 3", status=1)
+    assert "--tilt does nothing without --unaligned" in outcome.err
+    assert not Path("out").exists()
+
+
+@row("phantom", "invert_contrast")
+def _(bench: Bench, command: str) -> None:
+    dark, light = (phantom(bench, f"--unaligned {words}") for words in ("", "--invert_contrast"))
+    high = dark.high_density()
+    assert dark.sem[high].mean() > dark.sem.mean()
+    assert light.sem[high].mean() < light.sem.mean()
 
 
 # -- pages ------------------------------------------------------------------------------------------------------------

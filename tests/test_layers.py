@@ -103,3 +103,12 @@ def test_walks_lead_through_files_that_are_there() -> None:
         assert len(files) == len(set(files)) == int(count)
         for name in files:
             assert (PACKAGE / (name if "." in name else f"{name}.py")).is_file(), name
+
+
+def test_public_classes_have_names_of_their_own() -> None:
+    found: dict[str, list[str]] = {}
+    for name, path in NAMES.items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(name)
+    assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}

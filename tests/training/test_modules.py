@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from txm2sem.data import to_uint8
 from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths
-from txm2sem.training.accumulation import Part
+from txm2sem.training.accumulation import BatchPart
 from txm2sem.training.fit import build_trainer
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import AdversarialModule, TranslationModule, total
@@ -327,7 +327,7 @@ def test_the_scale_of_the_error_is_seen_by_its_loss_alone() -> None:
         module.generator.weight.copy_(torch.tensor([0.5, 30.0]).reshape(2, 1, 1, 1))
     source = torch.rand(1, 1, SIZE, SIZE) * 2 - 1
     assert torch.equal(module(source), 0.5 * source)
-    part = Part(source, source, None, 1.0)
+    part = BatchPart(source, source, None, 1.0)
     losses = module.generator_losses(part, *module.translate(part))
     # Of a map that multiplies by a half, the Jacobian has a quarter of the number of pixels as its squared norm.
     assert losses["G_jacobian"].item() == pytest.approx(0.5 * 0.25 * SIZE**2, rel=1e-4)

@@ -15,7 +15,7 @@ from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD
 from txm2sem.scoring.card import Scores
 from txm2sem.scoring.measuring import TRUTH, longest_lag
 from txm2sem.scoring.phases import PHASES
-from txm2sem.scoring.table import REGION_NAMES, SIMILARITY
+from txm2sem.scoring.table import REGION_NAMES, SIMILARITY_COLUMNS
 
 COLOURS = ("#D55E00", "#0072B2", "#999999", "#009E73", "#CC79A7")
 """Of the model and the trivial predictions (Okabe & Ito 2008, for any colour vision); the truth is black."""
@@ -52,7 +52,7 @@ def draw_scores(scores: Scores, title: str) -> Figure:
 
 
 def _draw_similarity(figure: SubFigure, scores: Scores) -> None:
-    columns = {name: heading for name, (heading, _) in SIMILARITY.items()}
+    columns = {name: heading for name, (heading, _) in SIMILARITY_COLUMNS.items()}
     if scores.card.perceptual is not None:
         columns["perceptual"] = "perceptual distance"
     cells = figure.subplots(1, len(columns), sharey=True)

@@ -35,7 +35,7 @@ from txm2sem.reporting.scorecard import evaluation_tables, means_table, similari
 from txm2sem.reporting.verdict import judge
 from txm2sem.runs import RunPaths
 from txm2sem.scoring.phases import PHASES
-from txm2sem.scoring.table import REGION_NAMES, ROCK, number_text
+from txm2sem.scoring.table import REGION_NAMES, ROCK_COLUMNS, number_text
 
 MOST_OVERLAYS = 4
 """With more runs than this their errors are not in the page, which would grow too large."""
@@ -259,7 +259,7 @@ def _means(tested: Mapping[str, TestRecord]) -> list[Table]:
 def _rock(scored: Mapping[str, TestRecord], phase: str) -> Table:
     rows = []
     scored = {name: tested for name, tested in scored.items() if tested.card["rock"]}
-    for name, (heading, factor, digits) in ROCK.items():
+    for name, (heading, factor, digits) in ROCK_COLUMNS.items():
         found = [tested.card["rock"][tested.model_kind][phase][name] for tested in scored.values()]
         true = number_text(factor * number_of(found[0]["true"], "value"), digits)
         errors = (number_text(factor * number_of(one["error"], "value"), digits, signed=True) for one in found)

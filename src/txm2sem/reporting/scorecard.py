@@ -14,9 +14,9 @@ from txm2sem.pages import Cell, Html, Line, Mark, Plot, Table, fragment, interva
 from txm2sem.reporting.record import TestRecord, number_of
 from txm2sem.scoring.measuring import TRUTH
 from txm2sem.scoring.phases import PHASES
-from txm2sem.scoring.table import REGION_NAMES, ROCK, SIMILARITY, interval_text, number_text
+from txm2sem.scoring.table import REGION_NAMES, ROCK_COLUMNS, SIMILARITY_COLUMNS, interval_text, number_text
 
-COLUMNS = {**SIMILARITY, "perceptual": ("perceptual distance", 3)}
+COLUMNS = {**SIMILARITY_COLUMNS, "perceptual": ("perceptual distance", 3)}
 """Heading and digits of each measure of similarity."""
 
 
@@ -149,7 +149,7 @@ def _rock(scores: Mapping[str, Any], phase: str) -> Table:
     model = kinds[0]
     others = [kind for kind in kinds[1:] if kind.startswith(("linear fit", "raw"))]
     rows = []
-    for name, (heading, factor, digits) in ROCK.items():
+    for name, (heading, factor, digits) in ROCK_COLUMNS.items():
         found = scores["rock"][model][phase][name]
         true, predicted = (
             number_text(factor * number_of(found[key], "value"), digits) for key in ("true", "predicted")
@@ -171,7 +171,7 @@ def _regions(scores: Mapping[str, Any]) -> list[Table]:
     if not regions:
         return []
     columns = [(name, region) for name in ("psnr", "pearson") for region in regions]
-    head = ["", *(f"{SIMILARITY[name][0]} {REGION_NAMES[region]}" for name, region in columns)]
+    head = ["", *(f"{SIMILARITY_COLUMNS[name][0]} {REGION_NAMES[region]}" for name, region in columns)]
     rows = [
         [kind, *(number_text(number_of(found[region][name], "value"), 2) for name, region in columns)]
         for kind, found in scores["similarity"].items()

@@ -25,7 +25,7 @@ MOST_VOXELS = 24_000_000
 MOST_CUBES = 3
 """Cubes that are shown, the latest first; the others are named."""
 
-SHOWN_LAGS = (1, 4, 16)
+PAGE_LAGS = (1, 4, 16)
 
 COLOURS = {"uncertainty": "viridis", "contradiction": "cividis", "novelty": "inferno"}
 UNITS = {"uncertainty": "grey values of the prediction", "contradiction": "σ", "novelty": "× threshold"}
@@ -91,7 +91,7 @@ def continuity_tables(volumes: Mapping[str, Any]) -> list[Table]:
     found = {name: volumes[key] for name, key in KEYS.items() if key in volumes}
     if not found:
         return []
-    lags = [lag for lag in SHOWN_LAGS if lag <= len(next(iter(found.values()))["autocorrelation_along_z"])]
+    lags = [lag for lag in PAGE_LAGS if lag <= len(next(iter(found.values()))["autocorrelation_along_z"])]
     head = ["", "adjacent slices: |difference| [grey levels]", "ratio to the TXM"]
     head += [f"{words}, lag {lag}" for words in ("along z", "in-plane") for lag in lags]
     rows = []

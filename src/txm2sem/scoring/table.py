@@ -10,9 +10,14 @@ from txm2sem.scoring.card import RockMeasure, Scores
 from txm2sem.scoring.measuring import TRUTH
 from txm2sem.scoring.phases import PHASES
 
-SIMILARITY = {"psnr": ("PSNR [dB]", 2), "ssim": ("SSIM", 3), "ms_ssim": ("MS-SSIM", 3), "pearson": ("correlation", 3)}
+SIMILARITY_COLUMNS = {
+    "psnr": ("PSNR [dB]", 2),
+    "ssim": ("SSIM", 3),
+    "ms_ssim": ("MS-SSIM", 3),
+    "pearson": ("correlation", 3),
+}
 REGION_NAMES = {"all": "all", "low_density": "low density", "high_density": "high density", "rest": "rest"}
-ROCK = {
+ROCK_COLUMNS = {
     "fraction": ("fraction [%]", 100, 2),
     "chord_rows_px": ("mean chord in rows [pixels]", 1, 2),
     "chord_columns_px": ("mean chord in columns [pixels]", 1, 2),
@@ -34,7 +39,7 @@ def scores_table(scores: Scores) -> str:
 
 def _similarity(scores: Scores) -> str:
     found = {kind: scores.similarity(kind)["all"] for kind in scores.kinds}
-    columns = dict(SIMILARITY)
+    columns = dict(SIMILARITY_COLUMNS)
     if scores.card.perceptual is not None:
         columns["perceptual"] = ("perceptual", 3)
     rows = [["", *(heading for heading, _ in columns.values())]]
@@ -85,7 +90,7 @@ def _phase(scores: Scores, phase: str) -> str:
     others = [kind for kind in scores.kinds[1:] if kind.startswith(("linear fit", "raw"))]
     rows: list[Row] = [[REGION_NAMES[phase], "true", "predicted", "error", *(f"error of {kind}" for kind in others)]]
     measures = {kind: scores.rock(kind)[phase] for kind in (model, *others)}
-    for name, (heading, factor, digits) in ROCK.items():
+    for name, (heading, factor, digits) in ROCK_COLUMNS.items():
         found = measures[model][name]
         cells = [number_text(factor * value.value, digits) for value in (found.true, found.predicted)]
         cells.append(interval_text(_scaled(found, factor), digits, signed=True))

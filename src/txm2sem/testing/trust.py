@@ -30,7 +30,7 @@ from txm2sem.trust.novelty import FALSE_FLAGS
 
 
 @dataclass
-class Found:
+class TrustCounts:
     """What is found on the tested images.
 
     Attributes:
@@ -96,7 +96,7 @@ def write_trust(
     """
     if trust is None:
         return [], []
-    found, suffix = Found(), "_fullslice" if command.test.full_slice else ""
+    found, suffix = TrustCounts(), "_fullslice" if command.test.full_slice else ""
     for index in tqdm(range(len(patches)), desc="judging", unit="patch", disable=None):
         patch = patches[index]
         prediction, variance = (
@@ -133,7 +133,7 @@ def _entropy(command: TestCommand, index: int) -> tuple[int, int]:
     return command.run.seed, index
 
 
-def _content(trust: Trust, found: Found, tested: Reliability, flagged: list[int]) -> dict[str, Any]:
+def _content(trust: Trust, found: TrustCounts, tested: Reliability, flagged: list[int]) -> dict[str, Any]:
     model, sampler = trust.model, trust.sampler
     guard = model.guard
     return {
@@ -183,7 +183,7 @@ def _row(
     )
 
 
-def _lines(trust: Trust, found: Found, tested: Reliability, flagged: list[int]) -> list[str]:
+def _lines(trust: Trust, found: TrustCounts, tested: Reliability, flagged: list[int]) -> list[str]:
     model, values = trust.model, found.guard_values(tested.pixels)
     coverage, order = tested.coverage["calibrated"], tested.sparsification
     use = 1 - order.area / order.area_of_constant if order.area_of_constant else 0.0

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from txm2sem.model.predictor import batch_statistics
 
 
-class Part(NamedTuple):
+class BatchPart(NamedTuple):
     """Some patches of a batch.
 
     Attributes:
@@ -28,14 +28,14 @@ class Part(NamedTuple):
     share: float
 
 
-def split(source: Tensor, target: Tensor, valid: Tensor | None, count: int) -> list[Part]:
+def split(source: Tensor, target: Tensor, valid: Tensor | None, count: int) -> list[BatchPart]:
     """Return a batch in `count` parts of its patches, in order.
 
     The last batch of an epoch may have fewer patches: then the last parts are smaller, or missing.
     """
     sources, targets = source.chunk(count), target.chunk(count)
     valids = [None] * len(sources) if valid is None else valid.chunk(count)
-    return [Part(*items, len(items[0]) / len(source)) for items in zip(sources, targets, valids, strict=True)]
+    return [BatchPart(*items, len(items[0]) / len(source)) for items in zip(sources, targets, valids, strict=True)]
 
 
 class GeneratorPass:

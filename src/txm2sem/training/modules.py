@@ -44,7 +44,7 @@ from txm2sem.objectives import (
     ssim_loss,
 )
 from txm2sem.options import TrainCommand
-from txm2sem.training.accumulation import GeneratorPass, Part, split
+from txm2sem.training.accumulation import BatchPart, GeneratorPass, split
 from txm2sem.training.resuming import SavedOptimizer
 from txm2sem.training.stopwatch import CLOCK, Clock, Stopwatch
 
@@ -224,11 +224,11 @@ class TranslationModule(pl.LightningModule):
         parts = self.parts(source, target, valid)
         return self.update("G", ((part.share, self.generator_losses(part, *self.translate(part))) for part in parts))
 
-    def parts(self, source: Tensor, target: Tensor, valid: Tensor | None) -> list[Part]:
+    def parts(self, source: Tensor, target: Tensor, valid: Tensor | None) -> list[BatchPart]:
         """Return a batch in the parts that it is taken through the networks in."""
         return split(source, target, valid, self.command.sampling.accumulate)
 
-    def translate(self, part: Part) -> tuple[Tensor, Tensor]:
+    def translate(self, part: BatchPart) -> tuple[Tensor, Tensor]:
         """Return what the generator sees of a part, and its prediction; both (N, C, H, W).
 
         The prediction is mid-grey in the pixels that do not count.
@@ -237,7 +237,7 @@ class TranslationModule(pl.LightningModule):
         return image, blank(self.finish(self.generator(image), part.source), part.valid)
 
     @abstractmethod
-    def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+    def generator_losses(self, part: BatchPart, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
         """Return the weighted losses of the generator on a part by name, means over its patches.
 
         Args:
@@ -334,7 +334,7 @@ class TranslationModule(pl.LightningModule):
         weight = objective.lambda_img_grad * objective.jacobian_interval
         return {JACOBIAN: weight * jacobian_penalty(prediction, image)}
 
-    def grain_losses(self, prediction: Tensor, part: Part) -> dict[str, Tensor]:
+    def grain_losses(self, prediction: Tensor, part: BatchPart) -> dict[str, Tensor]:
         """Return the weighted distance of the power spectra by its name; nothing where it has no weight."""
         weight = self.command.objective.lambda_spectrum
         return {"G_spectrum": weight * spectrum_loss(prediction, blank(part.target, part.valid))} if weight > 0 else {}
@@ -561,7 +561,7 @@ class RegressionModule(TranslationModule):
         """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range."""
         return super().forward(source)[:, :1]
 
-    def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+    def generator_losses(self, part: BatchPart, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
         """Return the weighted regression loss, 1 - SSIM and Jacobian penalty of a part, by name."""
         objective = self.command.objective
         if objective.regression_loss == "laplace":
@@ -629,7 +629,7 @@ class AdversarialModule(TranslationModule):
         self.discriminator.requires_grad_(True)
         return losses | judged
 
-    def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+    def generator_losses(self, part: BatchPart, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
         """Return L_GAN, lambda_L1 * |G(T) - S| and lambda_img_grad * R of a part, by name."""
         objective = self.command.objective
         logits = self.discriminator(self.seen_by_discriminator(part.source, prediction))
@@ -639,7 +639,7 @@ class AdversarialModule(TranslationModule):
         }
         return losses | self.grain_losses(prediction, part) | self.continuity_losses(prediction, image)
 
-    def discriminator_losses(self, part: Part, prediction: Tensor) -> dict[str, Tensor]:
+    def discriminator_losses(self, part: BatchPart, prediction: Tensor) -> dict[str, Tensor]:
         """Return the discriminator's losses on real and predicted images and its weighted gradient penalty, by name."""
         objective = self.command.objective
         real = self.seen_by_discriminator(part.source, part.target)

@@ -22,7 +22,7 @@ from txm2sem.metrics import Summary, class_summaries, confusion_matrix, dice
 from txm2sem.model.first_stage import load_first_stage, read_source_options
 from txm2sem.objectives import segmentation_loss
 from txm2sem.options import TrainCommand, override, run_name
-from txm2sem.training.accumulation import Part
+from txm2sem.training.accumulation import BatchPart
 from txm2sem.training.modules import TranslationModule
 from txm2sem.training.stopwatch import CLOCK, Clock
 
@@ -87,7 +87,7 @@ class SegmentationModule(TranslationModule):
         # A copy, as what was computed for inference alone takes no part in a backward pass.
         return self.first_stage.to(source.device)(source).to(source.device).clone()
 
-    def generator_losses(self, part: Part, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
+    def generator_losses(self, part: BatchPart, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
         """Return the weighted cross entropy and lambda_img_grad * R of a part, by name; the target is int64.
 
         The prediction are logits. R is the penalty on the Jacobian of the class probabilities, since logits have no

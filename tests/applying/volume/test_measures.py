@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txm2sem.applying.volume.measures import Measures, TrustSums, measure_slices
+from txm2sem.applying.volume.measures import TrustSums, VolumeMeasures, measure_slices
 from txm2sem.metrics import SeamSums
 
 VOLUME = np.random.default_rng(0).integers(0, 256, (3, 40, 50), np.uint8)
-MEASURES = Measures(6000, 5000, 1.5, {"z": SeamSums(3.0, 2.0)}, trust=TrustSums(5000, 1e6, 7, 0)) + measure_slices(
-    {"txm": VOLUME, "prediction": VOLUME, "truth": VOLUME}, VOLUME > 9
-)
+MEASURES = VolumeMeasures(
+    6000, 5000, 1.5, {"z": SeamSums(3.0, 2.0)}, trust=TrustSums(5000, 1e6, 7, 0)
+) + measure_slices({"txm": VOLUME, "prediction": VOLUME, "truth": VOLUME}, VOLUME > 9)
 
 PLAIN: dict[str, Any] = json.loads(json.dumps(MEASURES.to_plain()))
 
 
 def test_measures_survive_being_written_down() -> None:
     """Also the infinite PSNR of equal slices."""
-    again = Measures.from_plain(PLAIN)
+    again = VolumeMeasures.from_plain(PLAIN)
     assert again.to_plain() == MEASURES.to_plain()
     assert again.psnr == [np.inf] * 3
 
@@ -53,7 +53,7 @@ def test_what_are_no_measures_is_an_error(place: tuple[Any, ...], value: object)
         inner = inner[key]
     inner[last] = value
     try:
-        measures = Measures.from_plain(content)
+        measures = VolumeMeasures.from_plain(content)
     except (AttributeError, ArithmeticError, KeyError, TypeError, ValueError):
         return
     # What is taken can be added up and counted.
@@ -67,4 +67,4 @@ def test_what_are_no_measures_is_an_error(place: tuple[Any, ...], value: object)
 )
 def test_counts_and_scores_are_numbers(name: str, value: object) -> None:
     with pytest.raises(ValueError, match="expected"):
-        Measures.from_plain(PLAIN | {name: value})
+        VolumeMeasures.from_plain(PLAIN | {name: value})

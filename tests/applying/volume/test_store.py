@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from txm2sem.applying.volume.measures import Measures
+from txm2sem.applying.volume.measures import VolumeMeasures
 from txm2sem.applying.volume.passes import Block, Pass
 from txm2sem.applying.volume.store import VolumeStore
 from txm2sem.drafts import Draft
@@ -52,7 +52,7 @@ def work(store: VolumeStore) -> int:
     blocks = [block for item in PASSES for block in store.missing(item.axis)]
     for block in blocks:
         store.arrays()[block.axis][block.window()] = VOXELS[block.window()]
-        store.record(block, Measures(voxels=VOXELS[block.window()].size), str(block))
+        store.record(block, VolumeMeasures(voxels=VOXELS[block.window()].size), str(block))
         store.add(block)
     return len(blocks)
 

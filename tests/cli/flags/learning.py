@@ -17,7 +17,7 @@ from txm2sem.data.sampling import evaluation_locations
 from txm2sem.objectives import gan_loss
 from txm2sem.options import RECIPES, DisplayOptions, to_mapping
 from txm2sem.training import displays
-from txm2sem.training.accumulation import Part
+from txm2sem.training.accumulation import BatchPart
 from txm2sem.training.modules import AdversarialModule
 
 FEEDFORWARD = f"--model feedforward --netG resnet_6blocks {TINY_TRAINING}"
@@ -112,7 +112,7 @@ def losses(bench: Bench, words: str, base: str) -> dict[str, float]:
     """Return the weighted losses of the generator, by name, on `IMAGES`."""
     module = bench.training(words, base).module
     source, target, _ = IMAGES
-    part = Part(source, target, None, 1.0)
+    part = BatchPart(source, target, None, 1.0)
     torch.manual_seed(0)
     module.eval()
     image, prediction = module.translate(part)
@@ -124,7 +124,7 @@ def _(bench: Bench, command: str) -> None:
     for kind, norm in (("L1", torch.abs), ("L2", torch.square)):
         module = bench.training(f"--regression_loss {kind}", FEEDFORWARD).module
         source, target, prediction = IMAGES
-        found = module.generator_losses(Part(source, target, None, 1.0), source, prediction)
+        found = module.generator_losses(BatchPart(source, target, None, 1.0), source, prediction)
         assert torch.isclose(found[f"G_{kind}"], norm(prediction - target).mean())
     assert bench.training("--regression_loss laplace", FEEDFORWARD).module.generator(IMAGES[0]).shape[1] == 2
 
@@ -165,7 +165,7 @@ def _(bench: Bench, command: str) -> None:
     for mode in ("vanilla", "lsgan", "wgangp"):
         module = bench.training(f"--gan_mode {mode}").module.eval()
         source, target, prediction = IMAGES
-        found = module.generator_losses(Part(source, target, None, 1.0), source, prediction)
+        found = module.generator_losses(BatchPart(source, target, None, 1.0), source, prediction)
         assert torch.equal(found["G_GAN"], gan_loss(module.networks["D"](prediction), True, mode))
 
 
@@ -177,7 +177,7 @@ def _(bench: Bench, command: str) -> None:
         assert isinstance(module, AdversarialModule)
         torch.manual_seed(0)
         source, target, prediction = IMAGES
-        found.append(module.discriminator_losses(Part(source, target, None, 1.0), prediction).get("D_gp"))
+        found.append(module.discriminator_losses(BatchPart(source, target, None, 1.0), prediction).get("D_gp"))
     nothing, one, five = found
     assert nothing is None
     assert one is not None
@@ -210,7 +210,7 @@ def _(bench: Bench, command: str) -> None:
     logits, target = torch.zeros(1, 3, 2, 2), torch.tensor([[[[0, 1], [2, 2]]]])
     # Every class is as likely, and the mean is over the four pixels.
     weighted = torch.tensor((1 + 2 + 3 + 3) * np.log(3) / 4, dtype=torch.float32)
-    part = Part(IMAGES[0], target, None, 1.0)
+    part = BatchPart(IMAGES[0], target, None, 1.0)
     assert torch.isclose(module.generator_losses(part, IMAGES[0], logits)["G_CE"], weighted)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.applying.volume.measures import Measures, TrustSums, measure_slices
+from txm2sem.applying.volume.measures import TrustSums, VolumeMeasures, measure_slices
 from txm2sem.applying.volume.passes import AXES, Block, Pass
 from txm2sem.data import OutputGrey, context_indices, to_uint8
 from txm2sem.data.readers import VolumeReader
@@ -208,13 +208,13 @@ class BlockTranslator:
         else:
             self.arrays[block.axis][block.window()] = _planes_back(result.voxels, block.axis)
 
-    def measure(self, block: Block, result: BlockResult) -> Measures:
+    def measure(self, block: Block, result: BlockResult) -> VolumeMeasures:
         """Measure a block: seams, and in the last pass continuity and, where the truth is known, fidelity."""
         voxels = self.passes[block.axis].voxels(block)
-        measures = Measures(voxels, 0, result.network_seconds, {block.axis: result.seams}, trust=result.trust)
+        measures = VolumeMeasures(voxels, 0, result.network_seconds, {block.axis: result.seams}, trust=result.trust)
         return measures + self._scores(block, result) if block.axis == self.last else measures
 
-    def _scores(self, block: Block, result: BlockResult) -> Measures:
+    def _scores(self, block: Block, result: BlockResult) -> VolumeMeasures:
         source = result.source
         first = block.start - source.first
         txm = source.txm[first : first + len(result.levels)]

@@ -50,7 +50,7 @@ class TrustSums:
 
 
 @dataclass(frozen=True)
-class Measures:
+class VolumeMeasures:
     """Sums that are scores once all blocks are added up.
 
     Attributes:
@@ -72,8 +72,8 @@ class Measures:
     ssim: list[float] = field(default_factory=list)
     trust: TrustSums = TrustSums()
 
-    def __add__(self, other: Measures) -> Measures:
-        return Measures(
+    def __add__(self, other: VolumeMeasures) -> VolumeMeasures:
+        return VolumeMeasures(
             self.voxels + other.voxels,
             self.inside + other.inside,
             self.network_seconds + other.network_seconds,
@@ -93,7 +93,7 @@ class Measures:
         }
 
     @classmethod
-    def from_plain(cls, values: dict[str, Any]) -> Measures:
+    def from_plain(cls, values: dict[str, Any]) -> VolumeMeasures:
         """Return the measures that `to_plain` was called for.
 
         Raises:
@@ -113,7 +113,7 @@ class Measures:
         return measures
 
 
-def measure_slices(volumes: dict[str, NDArray[np.uint8]], inside: NDArray[np.bool_]) -> Measures:
+def measure_slices(volumes: dict[str, NDArray[np.uint8]], inside: NDArray[np.bool_]) -> VolumeMeasures:
     """Measure continuity and, where there is a `truth`, fidelity.
 
     Args:
@@ -122,7 +122,7 @@ def measure_slices(volumes: dict[str, NDArray[np.uint8]], inside: NDArray[np.boo
     """
     every = max(min(inside.shape[1:]) // SAMPLED_LINES, 1)
     continuity = {name: ContinuitySums.of(volume, LAGS, inside, every=every) for name, volume in volumes.items()}
-    measures = Measures(inside=int(np.count_nonzero(inside)), continuity=continuity)
+    measures = VolumeMeasures(inside=int(np.count_nonzero(inside)), continuity=continuity)
     if "truth" in volumes:
         for prediction, truth, valid in zip(volumes["prediction"], volumes["truth"], inside, strict=True):
             if valid.any():

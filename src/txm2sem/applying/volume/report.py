@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from txm2sem.applying.volume import Measures, VolumeRun
+from txm2sem.applying.volume import VolumeMeasures, VolumeRun
 from txm2sem.applying.volume.driver import translate_missing
 from txm2sem.applying.volume.measures import TrustSums
 from txm2sem.data import to_uint8
@@ -88,7 +88,7 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
     return VolumeReport(lines, paths.output, paths.report(".png"))
 
 
-def _seam_lines(measures: Measures) -> list[str]:
+def _seam_lines(measures: VolumeMeasures) -> list[str]:
     scores = {axis: sums.score for axis, sums in measures.seams.items() if math.isfinite(sums.score)}
     if not scores:
         return ["seams:      none, as every plane was one tile"]
@@ -96,11 +96,11 @@ def _seam_lines(measures: Measures) -> list[str]:
     return [f"seams:      {shown} (steps across the borders of tiles, to those with borders elsewhere; 1: invisible)"]
 
 
-def _fidelity(measures: Measures) -> dict[str, list[float]]:
+def _fidelity(measures: VolumeMeasures) -> dict[str, list[float]]:
     return {"psnr": measures.psnr, "ssim": measures.ssim} if measures.psnr else {}
 
 
-def _fidelity_lines(measures: Measures) -> list[str]:
+def _fidelity_lines(measures: VolumeMeasures) -> list[str]:
     if not measures.psnr:
         return []
     psnr, ssim = Summary.of(measures.psnr), Summary.of(measures.ssim)

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from txm2sem import checkpoints
-from txm2sem.applying.volume.measures import Measures
+from txm2sem.applying.volume.measures import VolumeMeasures
 from txm2sem.applying.volume.passes import Block, Pass
 from txm2sem.data.writers import VoxelArray, create_image, create_scratch, open_array, stored_files
 from txm2sem.drafts import Draft
@@ -168,7 +168,7 @@ class VolumeStore:
                 return
         raise UserError(f"{self.paths.work} has become that of another translation; nothing more is written there")
 
-    def record(self, block: Block, measures: Measures, fingerprint: str) -> None:
+    def record(self, block: Block, measures: VolumeMeasures, fingerprint: str) -> None:
         """Bring the voxels of a block to the disk, and then say that it is done.
 
         Raises:
@@ -192,16 +192,16 @@ class VolumeStore:
         """Count a block as done, of which `record` has said so here or in another process."""
         self._done[block.axis].add(block.index)
 
-    def measures(self) -> Measures:
+    def measures(self) -> VolumeMeasures:
         """Return what was measured in all blocks that are done.
 
         Raises:
             UserError: what says so has been damaged since.
         """
-        total = Measures()
+        total = VolumeMeasures()
         for block in self.done():
             with interpreting(self._file(block), "a block", "run the same command again: it does the block again"):
-                total += Measures.from_plain((self._said(block) or {})["measures"])
+                total += VolumeMeasures.from_plain((self._said(block) or {})["measures"])
         return total
 
     def _place(self, axis: str) -> tuple[Path, int | None]:

@@ -32,7 +32,7 @@ _IMARIS = re.compile(r"/?DataSet/ResolutionLevel (\d+)/TimePoint \d+/Channel \d+
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArrayLayout:
     """What is said of a data set.
 
     Attributes:
@@ -48,7 +48,7 @@ class Layout:
     unsigned: bool
 
 
-def layout_of(files: Hdf5Files, dataset: h5py.Dataset) -> Layout:
+def layout_of(files: Hdf5Files, dataset: h5py.Dataset) -> ArrayLayout:
     """Return what NeXus, netCDF, ilastik, Fiji, BigDataViewer and Imaris say of a data set that they wrote."""
     shape: tuple[int, ...] = dataset.shape or ()
     scales = [next(iter(axis.items()), ("", None)) for axis in dataset.dims]
@@ -72,7 +72,7 @@ def layout_of(files: Hdf5Files, dataset: h5py.Dataset) -> Layout:
     if imaris:
         shape = _imaris_shape(dataset)
         said.append(_imaris(files, dataset, shape))
-    return Layout(shape, axes, agreed([one for one in said if len(one) == len(shape)], len(shape)), unsigned)
+    return ArrayLayout(shape, axes, agreed([one for one in said if len(one) == len(shape)], len(shape)), unsigned)
 
 
 def is_coarser(name: str) -> bool:

@@ -57,8 +57,10 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 
 # Folders and files of tests that `quick` leaves out; a new one belongs to it until it is named here.
-LONG := cli training parity applying reporting checking data/readers/test_contract.py test_footprint.py \
-  test_receptive_field.py test_checkpoints.py test_phantom.py test_devices.py test_shipped_model.py test_wheel.py
+LONG := cli training parity applying reporting checking pages model data/readers/test_contract.py \
+  data/readers/test_zarr.py data/readers/test_absent.py test_api.py test_convolutions.py test_footprint.py \
+  test_receptive_field.py test_checkpoints.py test_phantom.py test_unaligned_phantom.py test_devices.py \
+  test_shipped_model.py test_textured_unet.py test_wheel.py
 
 quick: check
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadgroup -m 'not openvino' $(LONG:%=--ignore tests/%)

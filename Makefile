@@ -63,11 +63,11 @@ LONG := cli training parity applying reporting checking pages model data/readers
   test_shipped_model.py test_textured_unet.py test_wheel.py
 
 quick: check
-	$(BIN)/pytest --quiet --numprocesses 2 --dist loadgroup -m 'not openvino' $(LONG:%=--ignore tests/%)
+	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile -m 'not openvino' $(LONG:%=--ignore tests/%)
 
 # A process that has computed with OpenVINO may crash when it trains with loader processes later, which fork it.
 test: check
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup -m 'not openvino'
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -m 'not openvino'
 	$(BIN)/pytest -m openvino
 
 bench: .venv/installed

@@ -17,6 +17,8 @@ from cli.volumes import rock, write_network
 from txm2sem.options import TestCommand, to_mapping
 from txm2sem.testing import TESTS
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 WITH_DROPOUT = f"--name network --netG resnet_6blocks --norm batch --no_dropout False {TINY}"
 KINDS = {
     "txm2sem": "--model feedforward",

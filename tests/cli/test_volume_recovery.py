@@ -49,10 +49,6 @@ def scan(program: Program) -> Path:
     return write_scan(rock((DEPTH, 72, 72)))
 
 
-in_one_process = pytest.mark.xdist_group("killed")
-"""Of tests that share a translation that was killed, so that only one is."""
-
-
 @pytest.fixture(scope="module")
 def killed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with `scan`, `checkpoints`, and what is left of the translation of one by the other."""
@@ -74,7 +70,6 @@ def killed(program: Program, killed_folder: Path, tmp_path: Path) -> Program:
     return program
 
 
-@in_one_process
 def test_a_killed_translation_goes_on_and_ends_with_the_same_voxels(killed: Program) -> None:
     assert not Path("out.ome.zarr").exists()
     done = {path: path.stat().st_mtime_ns for path in (WORK / "blocks").glob("*.json")}
@@ -167,7 +162,6 @@ def test_a_bad_slice_stops_with_its_name_and_can_be_replaced(program: Program, s
     np.testing.assert_allclose(voxels("out.ome.zarr") / 255, good, atol=0.01)
 
 
-@in_one_process
 def test_a_part_of_another_translation_is_refused(killed: Program) -> None:
     kept = blocks_done()
     for words, message in (
@@ -188,7 +182,6 @@ def test_a_part_of_another_translation_is_refused(killed: Program) -> None:
     assert blocks_done() == kept
 
 
-@in_one_process
 def test_changed_slices_of_finished_blocks_are_refused(killed: Program) -> None:
     write_scan(rock((1, 72, 72)))
     done = killed(f"volume {COMMAND}")

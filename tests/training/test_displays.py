@@ -219,7 +219,6 @@ def test_pictures_leave_modes_statistics_and_random_numbers_alone(tmp_path: Path
 # -- visdom ---------------------------------------------------------------------------------------------------------
 
 needs_visdom = pytest.mark.skipif(find_spec("visdom") is None, reason="visdom is not installed (make visdom)")
-with_one_server = pytest.mark.xdist_group("visdom")
 
 
 class Server:
@@ -269,7 +268,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @needs_visdom
-@with_one_server
 def test_a_visdom_server_shows_losses_and_a_panel_of_images(tmp_path: Path, server: Server) -> None:
     paths, lines = train(tmp_path, **server.options, display_env="shale")
     assert not [line for line in lines if "visdom" in line]
@@ -291,7 +289,6 @@ def test_a_visdom_server_shows_losses_and_a_panel_of_images(tmp_path: Path, serv
 
 
 @needs_visdom
-@with_one_server
 def test_without_columns_each_image_has_a_window(tmp_path: Path, server: Server) -> None:
     train(tmp_path, **server.options, display_ncols=0, niter=1)
     windows = server.windows("main")
@@ -304,7 +301,6 @@ def test_without_columns_each_image_has_a_window(tmp_path: Path, server: Server)
 
 
 @needs_visdom
-@with_one_server
 def test_a_server_that_dies_costs_one_line_and_not_the_run(tmp_path: Path, server: Server) -> None:
     lines: list[str] = []
 

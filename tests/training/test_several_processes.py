@@ -18,9 +18,6 @@ from data_roots import write_data_root
 
 from training import processes
 
-# The processes are started once for all of these.
-pytestmark = pytest.mark.xdist_group("two processes")
-
 Ending = dict[str, Any]
 
 

@@ -7,7 +7,7 @@ A line of JSON each is written to the run's `course.jsonl`, from which everythin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,19 +129,20 @@ def cut_course(paths: RunPaths, epoch: int, patch: int, validated: int) -> None:
     Raises:
         UserError: the disk is full or the folder not writable.
     """
-    kept, gone = [], set()
-    for line in _lines(paths.course):
+    gone = set()
+
+    def is_kept(line: str) -> bool:
         entry = _Entry.read(line)
-        if entry is None or not line.endswith("\n"):
-            continue
+        if entry is None:
+            return False
         if entry.epoch < validated if entry.patch is None else (entry.epoch, entry.patch) <= (epoch, patch):
-            kept.append(line)
-        else:
-            gone.add(entry.head)
-    _rewrite(paths.course, kept)
+            return True
+        gone.add(entry.head)
+        return False
+
+    _keep(paths.course, is_kept)
     for path in (paths.loss_log, paths.metrics_log):
-        lines = _lines(path)
-        _rewrite(path, [line for line in lines if line.endswith("\n") and line.partition(") ")[0] not in gone])
+        _keep(path, lambda line: line.partition(") ")[0] not in gone)
 
 
 @dataclass(frozen=True)
@@ -216,9 +217,12 @@ def _curves(rows: Mapping[float, Mapping[str, Summary]]) -> list[Curve]:
     return curves
 
 
-def _rewrite(path: Path, lines: list[str]) -> None:
-    if list(_lines(path)) != lines:
-        write_text(path, "".join(lines))
+def _keep(path: Path, is_kept: Callable[[str], bool]) -> None:
+    """Leave the lines of a file that are whole and to be kept."""
+    lines = list(_lines(path))
+    kept = [line for line in lines if line.endswith("\n") and is_kept(line)]
+    if kept != lines:
+        write_text(path, "".join(kept))
 
 
 def condense(curve: Curve, most: int = 100) -> Curve:

@@ -58,12 +58,16 @@ check: .venv/installed-dev
 
 # Folders and files of tests that `quick` leaves out; a new one belongs to it until it is named here.
 LONG := cli training parity applying reporting checking pages model data/readers/test_contract.py \
-  data/readers/test_zarr.py data/readers/test_absent.py test_api.py test_convolutions.py test_footprint.py \
-  test_receptive_field.py test_checkpoints.py test_phantom.py test_unaligned_phantom.py test_devices.py \
-  test_shipped_model.py test_textured_unet.py test_wheel.py
+  data/readers/test_zarr.py data/readers/test_absent.py data/test_damaged_files.py data/writers filling \
+  metrics/test_continuity.py test_api.py test_convolutions.py test_footprint.py test_receptive_field.py \
+  test_checkpoints.py test_phantom.py test_unaligned_phantom.py test_devices.py test_shipped_model.py \
+  test_textured_unet.py test_wheel.py
 
 quick: check
-	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile -m 'not openvino' $(LONG:%=--ignore tests/%)
+	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --hypothesis-profile quick -m 'not openvino' $(LONG:%=--ignore tests/%)
+
+# What is compiled is kept, whatever the shell says: processes of tests would compile the package anew.
+test quick: export PYTHONDONTWRITEBYTECODE :=
 
 # A process that has computed with OpenVINO may crash when it trains with loader processes later, which fork it.
 test: check

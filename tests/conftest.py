@@ -14,6 +14,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 # The machine may be busy with other things.
 settings.register_profile("untimed", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=15)
 settings.load_profile("untimed")
 
 SHARED = Path(os.environ.get("TXM2SEM_SHARED", Path(__file__).resolve().parents[2] / "shared"))

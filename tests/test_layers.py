@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -22,17 +23,24 @@ LAYERS = [
 PURE, VERBS = LAYERS[1], LAYERS[4]
 
 
-def _imports(path: Path) -> set[str]:
+@cache
+def _nodes(path: Path) -> list[ast.AST]:
+    """Return what a file says, outermost first."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
     """Return the modules of the package that a file imports, wherever in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    found: set[str] = set()
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom) and node.module:
             # What is imported may be a name in a module, or a module in a package.
             named = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= (named & NAMES.keys()) or {node.module}
-    return found & NAMES.keys()
+    return frozenset(found & NAMES.keys())
 
 
 def _name(path: Path) -> str:
@@ -75,14 +83,11 @@ def test_rooms_and_modules_import_in_no_circle() -> None:
 
 def test_only_training_knows_lightning_and_only_the_command_line_prints() -> None:
     for name, path in NAMES.items():
-        tree = ast.parse(path.read_text())
         if _room(name) != "training":
             assert "pytorch_lightning" not in path.read_text(), path
         if _room(name) != "cli":
             calls = {
-                node.func.id
-                for node in ast.walk(tree)
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+                node.func.id for node in _nodes(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
             }
             assert not calls & {"print", "exit"}, path
 
@@ -108,7 +113,7 @@ def test_walks_lead_through_files_that_are_there() -> None:
 def test_public_classes_have_names_of_their_own() -> None:
     found: dict[str, list[str]] = {}
     for name, path in NAMES.items():
-        for node in ast.parse(path.read_text()).body:
+        for node in _nodes(path):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found.setdefault(node.name, []).append(name)
     assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}

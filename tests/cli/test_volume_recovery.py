@@ -208,8 +208,9 @@ def test_two_workers_one_of_them_killed(program: Program, scan: Path) -> None:
 def test_a_scheduler_elsewhere_shares_the_work(program: Program, scan: Path) -> None:
     from distributed import LocalCluster
 
+    # Its worker is a thread, as a process would import torch anew for seconds.
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None, memory_limit=0
     ) as cluster:
         done = program(f"volume {COMMAND} --scheduler {cluster.scheduler_address}")
         assert done.status == 0, done.err

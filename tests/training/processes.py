@@ -1,21 +1,17 @@
-"""Training runs as a program of its own, which Lightning starts once more for each further process.
-
-    python processes.py IMAGES FOLDER PROCESSES RUNS
-
-RUNS is a JSON object of options by the run's name. Each process leaves what it ends with in FOLDER/NAME.
-"""
+"""Training as one of several processes, which are copies of the test's: each would import torch anew for seconds."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import os
-import sys
+import socket
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from forks import Fork
 
 from txm2sem.data import AlignedSlices
 from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
@@ -45,7 +41,28 @@ def train(images: Path, folder: Path, processes: int, options: Mapping[str, Any]
     torch.save(ending, folder / f"rank{trainer.global_rank}.pth")
 
 
-if __name__ == "__main__":
-    source, target, count, runs = sys.argv[1:]
-    for run, chosen in json.loads(runs).items():
-        train(Path(source), Path(target) / run, int(count), chosen)
+def train_together(images: Path, folder: Path, runs: Mapping[str, Mapping[str, Any]]) -> None:
+    """Train runs in two processes, as a launcher would start them; each leaves what it ends with in `folder/NAME`.
+
+    Args:
+        images: data root.
+        folder: of all runs.
+        runs: options by the run's name.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def train_as(rank: int) -> int:
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_RANK": str(rank)}
+        for name, options in runs.items():
+            train(images, folder / name, 2, options)
+        return 0
+
+    started = []
+    for rank in range(2):
+        (folder / f"printed{rank}").mkdir()
+        started.append(Fork(partial(train_as, rank), folder / f"printed{rank}"))
+    for process in started:
+        status, err = process.end()
+        assert status == 0, err

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,7 @@ def test_slices_that_are_emptied_end_the_training_with_what_to_go_on_from(tmp_pa
 
     with pytest.raises(UserError, match=r"train/sem/\d+\.tif has been changed.*--continue_train goes on from"):
         fit(command(tmp_path, num_threads=loaders, num_train=60), empty_all)
+    assert not active_children()  # they would be waited for later, seconds each
 
 
 def test_a_loader_that_does_not_end_is_ended(tmp_path: Path) -> None:

@@ -5,10 +5,6 @@ Both copies stay equal, and they learn what one process learns from the same bat
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +38,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with all runs, each trained by the same two processes."""
     folder = tmp_path_factory.mktemp("two")
-    words = [sys.executable, processes.__file__, str(images), str(folder), "2", json.dumps(RUNS)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr
+    processes.train_together(images, folder, RUNS)
     return folder
 
 

@@ -30,7 +30,7 @@ from txm2sem.options import ModelOptions, TrainCommand, to_mapping
 from txm2sem.runs import RunPaths, options_text, paths_of, write_options
 from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog
 from txm2sem.training.displays import displays
-from txm2sem.training.loading import LoadingError, PatchLoader, ignore_signals
+from txm2sem.training.loading import LoadingError, PatchLoader, end_loading, ignore_signals
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import AdversarialModule, TranslationModule
 from txm2sem.training.stopwatch import CLOCK, Clock
@@ -110,6 +110,8 @@ def train(trainer: pl.Trainer, module: TranslationModule, patches: PatchData) ->
         ) from error
     except LoadingError as error:
         raise UserError(f"{error}. {checkpoints.remedy}") from error
+    finally:
+        end_loading()
     if not module.finished:
         raise UserError(f"training has ended before its end. {checkpoints.remedy}")
 

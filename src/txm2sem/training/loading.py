@@ -69,7 +69,10 @@ def ignore_signals(number: int) -> None:
 
 
 @atexit.register
-def _end_processes() -> None:
-    """End what still loads at the end of the program, which would wait for it: it ignores what asks it to end."""
+def end_loading() -> None:
+    """End what still loads at the end of a training, or of the program: it ignores what asks it to end, and to wait
+    for it takes seconds a process.
+    """
     for process in list(_PROCESSES):
         process.kill()
+        process.join()

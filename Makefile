@@ -64,14 +64,14 @@ LONG := cli training parity applying reporting checking pages model data/readers
   test_textured_unet.py test_wheel.py
 
 quick: check
-	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile --hypothesis-profile quick -m 'not openvino' $(LONG:%=--ignore tests/%)
+	$(BIN)/pytest --quiet --numprocesses 2 --dist worksteal --hypothesis-profile quick -m 'not openvino' $(LONG:%=--ignore tests/%)
 
 # What is compiled is kept, whatever the shell says: processes of tests would compile the package anew.
 test quick: export PYTHONDONTWRITEBYTECODE :=
 
 # A process that has computed with OpenVINO may crash when it trains with loader processes later, which fork it.
 test: check
-	$(BIN)/pytest --numprocesses 2 --dist loadfile -m 'not openvino'
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -m 'not openvino'
 	$(BIN)/pytest -m openvino
 
 bench: .venv/installed

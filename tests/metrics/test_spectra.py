@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from txm2sem.metrics import (
     Spectrum,
     deviation_db,
+    finest_period,
     fourier_ring_correlation,
     grid_power,
     power_spectrum,
@@ -76,6 +77,13 @@ def test_independent_images_are_not_resolved() -> None:
 
 def test_resolution_is_interpolated() -> None:
     assert resolution(Spectrum(np.array([0.1, 0.2]), np.array([0.9, 0.1])), 0.5) == pytest.approx(1 / 0.15)
+
+
+def test_many_resolutions_are_those_of_one_after_the_other() -> None:
+    frequencies = np.linspace(0.05, 0.5, 12)
+    correlations = np.random.default_rng(0).random((2, 30, 12)) + np.linspace(0.6, -0.4, 12)
+    expected = [[resolution(Spectrum(frequencies, one), 0.5) for one in many] for many in correlations]
+    np.testing.assert_array_equal(finest_period(frequencies, correlations, 0.5), expected)
 
 
 def test_images_that_do_not_fit() -> None:

@@ -116,17 +116,24 @@ def resolution(correlation: Spectrum, threshold: float = RESOLUTION_THRESHOLD) -
         correlation: as `fourier_ring_correlation` returns it.
         threshold: the correlation that counts as resolved.
     """
-    below = np.flatnonzero(correlation.values < threshold)
-    if below.size == 0:
-        return 1 / NYQUIST
-    first = int(below[0])
-    if first == 0:
-        return float("inf")
-    (low, high), (above, under) = (
-        correlation.frequencies[first - 1 : first + 1],
-        correlation.values[first - 1 : first + 1],
-    )
-    return float(1 / (low + (high - low) * (above - threshold) / (above - under)))
+    return float(finest_period(correlation.frequencies, correlation.values, threshold))
+
+
+def finest_period(
+    frequencies: NDArray[np.float64], correlations: NDArray[np.float64], threshold: float
+) -> NDArray[np.float64]:
+    """Return the `resolution` of many Fourier ring correlations (..., K) at the same frequencies (K,): (...) [pixels].
+
+    Where they are not numbers, they are not below the threshold.
+    """
+    below = correlations < threshold
+    first = below.argmax(axis=-1)
+    after, before = first, np.maximum(first - 1, 0)
+    above, under = (np.take_along_axis(correlations, at[..., None], axis=-1)[..., 0] for at in (before, after))
+    rise = (frequencies[after] - frequencies[before]) * (above - threshold)
+    crossing = frequencies[before] + np.divide(rise, above - under, out=np.zeros_like(above), where=first > 0)
+    period: NDArray[np.float64] = np.where(first > 0, 1 / crossing, np.inf)
+    return np.where(below.any(axis=-1), period, 1 / NYQUIST)
 
 
 def noise_floor_frequency(power: Spectrum) -> float:

@@ -183,8 +183,7 @@ class Scores:
             return spectrum_values(weighted_mean(power, weights), weighted_mean(truth, weights))[name]
 
         def resolved(name: str, weights: Values) -> Values:
-            means = weighted_mean(frc, weights)
-            return np.array([resolutions(self.frequencies, correlation)[name] for correlation in means])
+            return resolutions(self.frequencies, weighted_mean(frc, weights))[name]
 
         names = dict.fromkeys(("spectrum_mean_db", "spectrum_largest_db"), deviation) | dict.fromkeys(
             RESOLUTIONS, resolved

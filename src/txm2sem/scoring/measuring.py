@@ -13,17 +13,16 @@ from txm2sem.metrics import (
     GRID_FREQUENCIES,
     REFERENCE_THRESHOLD,
     RESOLUTION_THRESHOLD,
-    Spectrum,
     chord_lengths,
     deviation_db,
     euler_density,
+    finest_period,
     fourier_ring_correlation,
     grid_power,
     mean_chord_length,
     phase_fraction,
     power_spectrum,
     quads,
-    resolution,
     similarity,
     specific_perimeter,
     two_point_correlation,
@@ -95,7 +94,8 @@ def measure(
             found.values["perceptual"] = float(distances[number])
         correlation = fourier_ring_correlation(centred[name], centred[TRUTH])
         found.curves["frc"] = correlation.values
-        found.values.update(resolutions(correlation.frequencies, correlation.values))
+        resolved = resolutions(correlation.frequencies, correlation.values)
+        found.values.update({name: float(value) for name, value in resolved.items()})
         deviations = spectrum_values(found.curves["power"], truth.curves["power"])
         found.values.update({name: float(value) for name, value in deviations.items()})
         for phase in PHASES if phases is not None else ():
@@ -114,10 +114,9 @@ def longest_lag(shape: tuple[int, ...]) -> int:
     return min(shape) // 4
 
 
-def resolutions(frequencies: Values, correlation: Values) -> dict[str, float]:
-    """Return the resolution at both thresholds of a Fourier ring correlation [pixels]."""
-    spectrum = Spectrum(frequencies, correlation)
-    return {name: resolution(spectrum, threshold) for name, threshold in RESOLUTIONS.items()}
+def resolutions(frequencies: Values, correlations: Values) -> dict[str, Values]:
+    """Return the resolutions at both thresholds of Fourier ring correlations (..., K): (...) [pixels]."""
+    return {name: finest_period(frequencies, correlations, threshold) for name, threshold in RESOLUTIONS.items()}
 
 
 def spectrum_values(power: Values, truth: Values) -> dict[str, Values]:

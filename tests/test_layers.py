@@ -16,7 +16,7 @@ LAYERS = [
     {"errors", "options", "arrays", "files", "drafts", "quantities"},
     {"networks", "objectives", "metrics", "phantoms", "devices", "tiling"},
     {"data", "runs", "resolving", "checkpoints", "details", "commands", "course", "results", "pages"},
-    {"model", "scoring", "trust", "filling", "figures"},
+    {"model", "scoring", "trust", "filling", "figures", "aligning"},
     {"training", "testing", "applying", "repairing", "checking", "reporting"},
     {"cli", "api"},
 ]

@@ -1,0 +1,86 @@
+"""Whether tiles that took no part in fitting confirm a map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.aligning.tiles import Tiles
+
+MIN_TILES = 6
+"""Tiles that judge, at least."""
+
+MIN_CERTAINTY = 5.0
+"""The mean correlation of these is as many times its standard error, at least.
+
+Of 100 pairs that do not belong together none came near it: `benchmarks/aligning.py`.
+"""
+
+MIN_CORRELATION = 0.05
+"""The mean correlation, at least: rocks of one kind, and distant slices of one rock, have a little in common
+everywhere."""
+
+MAX_AWAY = 2.0
+"""All together agree best within this of where the map puts them [pixels]."""
+
+MIN_GAIN = 2.0
+"""A map is better than another if the mean gain of the tiles is as many times its standard error."""
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Mean correlation of tiles, smoothed, within [-1, 1], before and after; positive also where contrast is inverted.
+
+    Attributes:
+        before: by the start.
+        after: by the map that was fitted.
+        certainty: of the gain: mean of the differences of the tiles : its standard error.
+    """
+
+    before: float
+    after: float
+    certainty: float
+
+    def gained(self) -> bool:
+        """Whether the map that was fitted is better by more than chance."""
+        return self.certainty >= MIN_GAIN
+
+
+def compared(before: Tiles, after: Tiles) -> Correlation:
+    """Compare tiles at the same places; what is there in one of them only is 0 in the other."""
+    places = {tuple(centre): value for centre, value in zip(before.centres.tolist(), before.here, strict=True)}
+    ours = {tuple(centre): value for centre, value in zip(after.centres.tolist(), after.here, strict=True)}
+    gains = np.array([ours.get(place, 0.0) - places.get(place, 0.0) for place in {**places, **ours}])
+    return Correlation(_mean(before), _mean(after), certainty(gains))
+
+
+def certainty(values: NDArray[np.float64]) -> float:
+    """Return mean : standard error of it; 0 for fewer than two values."""
+    if len(values) < 2:
+        return 0.0
+    return float(values.mean() / max(values.std(ddof=1) / np.sqrt(len(values)), 1e-9))
+
+
+def _mean(tiles: Tiles) -> float:
+    return float(tiles.here.mean()) if len(tiles.here) else 0.0
+
+
+def confirms(tiles: Tiles) -> str:
+    """Return why tiles do not confirm the map by which they were measured; nothing where they do."""
+    if len(tiles.here) < MIN_TILES or tiles.together is None:
+        return f"only {len(tiles.here)} tiles of the two images overlap; {MIN_TILES} are needed to judge"
+    sure, mean = certainty(tiles.here), _mean(tiles)
+    if sure < MIN_CERTAINTY or mean < MIN_CORRELATION:
+        return (
+            f"tiles that took no part in fitting correlate by {mean:.2f}, {sure:.1f} times its standard error; "
+            f"{MIN_CORRELATION} and {MIN_CERTAINTY:g} are needed"
+        )
+    peak = tiles.together.displacement()
+    if not peak.inside or peak.length > MAX_AWAY:
+        return (
+            f"tiles that took no part in fitting agree best {peak.length:.1f} pixels from where the map puts them; "
+            f"{MAX_AWAY:g} are allowed"
+        )
+    return ""

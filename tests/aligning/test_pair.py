@@ -49,8 +49,8 @@ def test_known_motions_are_recovered(
 def test_quarter_turns_are_found_where_they_are_searched_and_not_confirmed_where_not(quarter: int) -> None:
     txm, sem = two_images(quarter, SIZE)
     truth = moved(sem, turned(90 * quarter + 4, 1.0, False, MIDDLE, MIDDLE))
-    assert _off(align_pair(txm, truth.image, quarter_turns=True, mirror="no"), truth) < 1.5
-    assert not align_pair(txm, truth.image, mirror="no").confident
+    assert _off(align_pair(txm, truth.image, quarter_turns=True, mirror="no", transform="rigid"), truth) < 1.5
+    assert not align_pair(txm, truth.image, mirror="no", transform="rigid").confident
 
 
 def test_a_smooth_field_is_followed() -> None:
@@ -79,12 +79,13 @@ def test_what_is_mapped_is_what_is_resampled() -> None:
 def test_pairs_that_do_not_belong_together_are_left_and_not_confirmed(sem: str) -> None:
     for seed in range(2):
         txm, own = two_images(seed, SIZE)
-        found = align_pair(txm, two_images(seed + 100, SIZE)[1] if sem == "other rock" else np.rot90(own))
+        image = two_images(seed + 100, SIZE)[1] if sem == "other rock" else np.rot90(own)
+        found = align_pair(txm, image, mirror="no")
         assert not found.confident
         assert found.reason
         assert not found.improved
         assert found.to_txm == pytest.approx(np.eye(3))
-        assert found.held_out.after < 0.1
+        assert found.held_out.after < found.fitted.after
 
 
 def test_an_aligned_pair_is_confirmed_as_it_is() -> None:

@@ -53,7 +53,7 @@ def compared(before: Tiles, after: Tiles) -> Correlation:
     places = {tuple(centre): value for centre, value in zip(before.centres.tolist(), before.here, strict=True)}
     ours = {tuple(centre): value for centre, value in zip(after.centres.tolist(), after.here, strict=True)}
     gains = np.array([ours.get(place, 0.0) - places.get(place, 0.0) for place in {**places, **ours}])
-    return Correlation(_mean(before), _mean(after), certainty(gains))
+    return Correlation(before.mean, after.mean, certainty(gains))
 
 
 def certainty(values: NDArray[np.float64]) -> float:
@@ -63,18 +63,14 @@ def certainty(values: NDArray[np.float64]) -> float:
     return float(values.mean() / max(values.std(ddof=1) / np.sqrt(len(values)), 1e-9))
 
 
-def _mean(tiles: Tiles) -> float:
-    return float(tiles.here.mean()) if len(tiles.here) else 0.0
-
-
 def confirms(tiles: Tiles) -> str:
     """Return why tiles do not confirm the map by which they were measured; nothing where they do."""
     if len(tiles.here) < MIN_TILES or tiles.together is None:
         return f"only {len(tiles.here)} tiles of the two images overlap; {MIN_TILES} are needed to judge"
-    sure, mean = certainty(tiles.here), _mean(tiles)
-    if sure < MIN_CERTAINTY or mean < MIN_CORRELATION:
+    sure = certainty(tiles.here)
+    if sure < MIN_CERTAINTY or tiles.mean < MIN_CORRELATION:
         return (
-            f"tiles that took no part in fitting correlate by {mean:.2f}, {sure:.1f} times its standard error; "
+            f"tiles that took no part in fitting correlate by {tiles.mean:.2f}, {sure:.1f} times its standard error; "
             f"{MIN_CORRELATION} and {MIN_CERTAINTY:g} are needed"
         )
     peak = tiles.together.displacement()

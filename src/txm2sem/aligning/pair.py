@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.aligning.evidence import Correlation, compared, confirms
-from txm2sem.aligning.features import Level, comparable
+from txm2sem.aligning.features import comparable
 from txm2sem.aligning.given import Given, Mask, Scale, Transform, given
 from txm2sem.aligning.search import search
-from txm2sem.aligning.tiles import Tiles, explain, measured, smooth
-from txm2sem.aligning.transforms import Field, Matrix, Model, Points, mapped, reduction, resampled, scale_of
+from txm2sem.aligning.tiles import Tiles
+from txm2sem.aligning.transforms import Field, Matrix, Model, Points, mapped, resampled, scale_of
+from txm2sem.aligning.view import View
 
 COARSE = 160
 """Rows or columns of the images that are searched, at most; larger ones are halved until they fit [pixels]."""
@@ -24,22 +24,13 @@ BLOCK = 16
 """Side of the squares of the checkerboard, of which one colour is fitted and the other judges [pixels of the images
 that are searched]."""
 
-TILE = 64
-"""Side of the tiles that are compared, or that of a square where it is less [pixels of a level]."""
-
-SEARCHED, FINE = (0.7, 0.7, 4.0), (1.0, 1.5, 7.0)
+SMOOTHINGS = (((0.7, 0.7, 4.0), (1.0, 1.5, 7.0)), ((1.0, 2.0, 8.0), (2.0, 4.0, 16.0)))
 """Standard deviations by which TXM and SEM are smoothed, and of what each pixel is seen relative to, in the search and
-after it [pixels of a level]. Sharper is surer: bedding makes all that is coarse alike."""
+after it [pixels of a level].
 
-LARGEST = 8
-"""Displacements of tiles are looked for up to this [pixels of a level]."""
-
-STIFFNESS = 0.3
-"""Weight of the second differences of a smooth field, where a tile of usual clarity has 1."""
-
-FIELD_TILES = (1.5, 1.0, 1.0)
-"""Sides of the tiles that a smooth field is found by, one after the other, beside those of other tiles: large ones are
-not mistaken for others."""
+Sharp is surer and finer where the TXM shows as much, as bedding makes all that is coarse alike; what a TXM of little
+contrast has in common with the SEM is coarse. The second is tried where the first finds nothing.
+"""
 
 SWEEPS = 2
 """Times that tiles are compared and explained anew on each level."""
@@ -149,7 +140,7 @@ class _Work:
             self.factor *= 2
         self.block = BLOCK * max(self.factor, 2)
 
-    def level(self, factor: int, to_txm: Matrix, smoothing: tuple[float, float, float]) -> _View:
+    def level(self, factor: int, to_txm: Matrix, smoothing: tuple[float, float, float]) -> View:
         """Return both images reduced to a level, the SEM to pixels of about the same size."""
         known = self.known
         scale = scale_of(to_txm)
@@ -157,152 +148,145 @@ class _Work:
         # The SEM is smoothed on its own grid.
         size = factor / (scale * sem_factor)
         ours, theirs, surroundings = smoothing
-        return _View(
+        return View(
             comparable(known.txm, known.txm_valid, factor, ours, surroundings),
             comparable(known.sem, known.sem_valid, sem_factor, theirs * size, surroundings * size),
             self.block // factor,
         )
 
     def registered(self, model: Model, smoothly: bool) -> PairAlignment:
-        """Search, refine, judge, and refine by all."""
-        known = self.known
-        view = self.level(self.factor, known.start, SEARCHED)
-        found = search(view.fitted_only(), view.sem, view.reduce(known.start), known.space)
-        matrix, sign = view.enlarge(found.matrix), found.sign
-        factor = self.factor
-        while factor >= 1:
-            view = self.level(factor, matrix, FINE)
-            matrix = view.refined(matrix, sign, model, 0)
+        """Search, refine, judge, and refine by all; where nothing is confirmed, judge the start."""
+        best: _Attempt | None = None
+        for searched, fine in SMOOTHINGS:
+            start = self.level(1, self.known.start, fine)
+            before = start.tiles(self.known.start, None, 1, 0), start.tiles(self.known.start, None, 1, 1)
+            for matrix, sign in self.beginnings(searched, before[0]):
+                attempt = self.attempt(matrix, sign, fine, model, smoothly, before)
+                if attempt.counts:
+                    return self.finished(attempt, fine, model)
+                # By what was fitted: chosen by what was held out, that would no longer be held out.
+                if best is None or attempt.fitted.after > best.fitted.after:
+                    best = attempt
+        return self.judged(best)
+
+    def beginnings(self, smoothing: tuple[float, float, float], before: Tiles) -> Iterator[tuple[Matrix, int]]:
+        """Yield where to begin to refine, with the sign of the contrast: the best of the search, and the start."""
+        start = self.known.start
+        view = self.level(self.factor, start, smoothing)
+        found = search(view.fitted_only(), view.sem, view.reduce(start), self.known.space)
+        yield view.enlarge(found.matrix), found.sign
+        if before.together is not None and False in self.known.space.mirrors:
+            surface = before.together.correlation()
+            yield start, 1 if surface.max() >= -surface.min() else -1
+
+    def attempt(
+        self,
+        matrix: Matrix,
+        sign: int,
+        smoothing: tuple[float, float, float],
+        model: Model,
+        smoothly: bool,
+        before: tuple[Tiles, Tiles],
+    ) -> _Attempt:
+        """Refine by the squares of one colour, and judge by those of the other.
+
+        Args:
+            matrix: where to begin.
+            sign: -1 where bright and dark are exchanged.
+            smoothing: one of `SMOOTHINGS`, after the search.
+            model: that is fitted.
+            smoothly: with a field on top.
+            before: the tiles of both colours by the start.
+        """
+        factor = max(self.factor // 2, 1)
+        view = self.level(factor, matrix, smoothing)
+        while factor > 1:
+            matrix = view.refined(matrix, sign, model, 0, 1)
             factor //= 2
-        field = view.field(matrix, sign, None, 0) if smoothly else None
-        tiles = view.tiles(matrix, field, sign, 1)
-        without = view.tiles(matrix, None, sign, 1) if smoothly else tiles
-        if field is not None and tiles.here.mean() <= without.here.mean():
-            field, tiles, smoothly = None, without, False
-        doubt = confirms(tiles)
-        before = [self.level(1, known.start, FINE).tiles(known.start, None, sign, parity) for parity in (0, 1)]
-        fitted = compared(before[0], view.tiles(matrix, field, sign, 0))
-        held_out = compared(before[1], tiles)
-        stays = not held_out.gained()
-        if doubt or (stays and not confirms(before[1])):
-            return self.judged(doubt, fitted, held_out)
-        matrix = view.refined(matrix, sign, model, None)
-        field = view.field(matrix, sign, field, None) if smoothly else None
-        return PairAlignment(
-            known.shape, known.whole(matrix), known.whole_field(field), sign < 0, fitted, held_out, True, True, ""
+            view = self.level(factor, matrix, smoothing)
+        matrix = view.refined(matrix, sign, model, 0, SWEEPS)
+        field, tiles = None, view.tiles(matrix, None, sign, 1)
+        if smoothly and not confirms(tiles):
+            tried = view.field(matrix, sign, None, 0)
+            with_field = view.tiles(matrix, tried, sign, 1)
+            if with_field.mean > tiles.mean:
+                field, tiles = tried, with_field
+        began, stays = (part.signed(sign) for part in before)
+        held_out, doubt = compared(stays, tiles), confirms(tiles)
+        return _Attempt(
+            matrix,
+            field,
+            sign,
+            compared(began, view.tiles(matrix, field, sign, 0)),
+            held_out,
+            doubt,
+            counts=not doubt and (held_out.gained() or bool(confirms(stays))),
         )
 
-    def judged(
-        self, doubt: str = "", fitted: Correlation | None = None, held_out: Correlation | None = None
-    ) -> PairAlignment:
-        """Judge the start itself, which was fitted to nothing: all tiles took no part."""
-        known = self.known
-        view = self.level(1, known.start, FINE)
-        plain = view.tiles(known.start, None, 1, None)
-        sign = -1 if len(plain.here) and plain.here.mean() < 0 else 1
-        start_doubt = confirms(view.tiles(known.start, None, sign, None))
-        reason = doubt if start_doubt and doubt else start_doubt
-        nothing = compared(plain, plain)
+    def finished(self, attempt: _Attempt, smoothing: tuple[float, float, float], model: Model) -> PairAlignment:
+        """Refine what was confirmed by all tiles."""
+        view = self.level(1, attempt.matrix, smoothing)
+        sign, known = attempt.sign, self.known
+        matrix = view.refined(attempt.matrix, sign, model, None, 1)
+        field = view.field(matrix, sign, attempt.field, None) if attempt.field is not None else None
         return PairAlignment(
-            known.shape,
-            known.whole(known.start),
-            None,
-            sign < 0,
-            fitted or nothing,
-            held_out or nothing,
-            False,
-            not start_doubt,
-            reason if start_doubt else LEFT if held_out else "",
+            shape=known.shape,
+            to_txm=known.whole(matrix),
+            field=known.whole_field(field),
+            inverted=sign < 0,
+            fitted=attempt.fitted,
+            held_out=attempt.held_out,
+            improved=True,
+            confident=True,
+            reason="",
+        )
+
+    def judged(self, attempt: _Attempt | None = None) -> PairAlignment:
+        """Judge the start itself, which was fitted to nothing: all tiles took no part.
+
+        Args:
+            attempt: the best fit, which does not count.
+        """
+        known, doubts = self.known, []
+        for _, fine in SMOOTHINGS:
+            tiles = self.level(1, known.start, fine).tiles(known.start, None, 1, None)
+            inverted = tiles.mean < 0
+            tiles = tiles.signed(-1 if inverted else 1)
+            doubts.append(confirms(tiles))
+            if not doubts[-1]:
+                break
+        stands = not doubts[-1]
+        reason = (attempt.doubt if attempt else "") or doubts[0]
+        nothing = compared(tiles, tiles)
+        return PairAlignment(
+            shape=known.shape,
+            to_txm=known.whole(known.start),
+            field=None,
+            inverted=inverted,
+            fitted=attempt.fitted if attempt else nothing,
+            held_out=attempt.held_out if attempt else nothing,
+            improved=False,
+            confident=stands,
+            reason=reason if not stands else LEFT if attempt else "",
         )
 
 
 @dataclass(frozen=True)
-class _View:
-    """Both images on a level.
+class _Attempt:
+    """A map that was fitted by the squares of one colour.
 
     Attributes:
-        txm, sem: comparable.
-        block: side of the squares of the checkerboard [pixels of the level].
+        matrix, field: between what is left of the images.
+        sign: -1 where bright and dark are exchanged.
+        fitted, held_out: correlations of both colours.
+        doubt: why the other colour does not confirm it; nothing where it does.
+        counts: it is confirmed, and better than the start where that is confirmed, too.
     """
 
-    txm: Level
-    sem: Level
-    block: int
-
-    def reduce(self, to_txm: Matrix) -> Matrix:
-        """Return a map between whole images as one between those of the level."""
-        return reduction(self.txm.factor) @ to_txm @ np.linalg.inv(reduction(self.sem.factor))
-
-    def enlarge(self, to_txm: Matrix) -> Matrix:
-        """Return a map between images of the level as one between whole images."""
-        return np.linalg.inv(reduction(self.txm.factor)) @ to_txm @ reduction(self.sem.factor)
-
-    def fitted_only(self) -> Level:
-        """Return the TXM with nothing in the squares that are held out."""
-        rows, columns = (np.arange(side) // self.block for side in self.txm.values.shape)
-        fitted = np.add.outer(rows, columns) % 2 == 0
-        return Level(self.txm.values * fitted, self.txm.counts * fitted, self.txm.factor)
-
-    def tiles(self, to_txm: Matrix, field: Field | None, sign: int, parity: int | None, side: int = TILE) -> Tiles:
-        """Compare tiles by a map between whole images.
-
-        Args:
-            to_txm: the map.
-            field: on top of it, on the level of whole images.
-            sign: -1 where bright and dark are exchanged.
-            parity: colour of the squares within which tiles lie side by side; None: tiles lie all over, and overlap by
-                half.
-            side: of the tiles, or that of a square where it is less [pixels of the level].
-        """
-        height, width = self.txm.values.shape
-        if parity is None:
-            windows = list(itertools.product(starts(height, side), starts(width, side)))
-        else:
-            side = min(side, self.block)
-            windows = [
-                (row, column)
-                for row in _within(height, self.block, side)
-                for column in _within(width, self.block, side)
-                if (row // self.block + column // self.block) % 2 == parity
-            ]
-        return measured(self.txm, self.sem, sign, self.reduce(to_txm), field, windows, side, LARGEST)
-
-    def refined(self, to_txm: Matrix, sign: int, model: Model, parity: int | None) -> Matrix:
-        """Return a map between whole images that explains the displacement of tiles better."""
-        best = to_txm
-        tiles = self.tiles(best, None, sign, parity)
-        for _ in range(SWEEPS):
-            if len(tiles.centres) < 4:
-                break
-            tried = self.enlarge(explain(tiles, model) @ self.reduce(best))
-            after = self.tiles(tried, None, sign, parity)
-            if len(after.here) < 4 or after.here.mean() <= tiles.here.mean():
-                break
-            best, tiles = tried, after
-        return best
-
-    def field(self, to_txm: Matrix, sign: int, field: Field | None, parity: int | None) -> Field:
-        """Return a smooth field that explains what displacement of tiles remains; on the level of whole images."""
-        for times in FIELD_TILES:
-            side = round(times * min(self.block, TILE))
-            rows, columns = (
-                np.array(starts(length, side), np.float64) + (side - 1) / 2 for length in self.txm.values.shape
-            )
-            field = smooth(self.tiles(to_txm, field, sign, parity, side), rows, columns, field, STIFFNESS)
-        assert field is not None
-        return field
-
-
-def starts(length: int, side: int) -> Sequence[int]:
-    """Return first rows, or columns, of half overlapping tiles."""
-    return range(0, max(length - side, 0) + 1, side // 2)
-
-
-def _within(length: int, block: int, side: int) -> list[int]:
-    """Return first rows, or columns, of tiles side by side within squares."""
-    return [
-        first + step
-        for first in range(0, length, block)
-        for step in range(0, block - side + 1, side)
-        if first + step + side <= length
-    ]
+    matrix: Matrix
+    field: Field | None
+    sign: int
+    fitted: Correlation
+    held_out: Correlation
+    doubt: str
+    counts: bool

@@ -53,6 +53,18 @@ class Tiles:
         """Correlation of each tile without displacement (K,)."""
         return self.surfaces[:, self.largest, self.largest]
 
+    @property
+    def mean(self) -> float:
+        """Mean of these, 0 where there are no tiles."""
+        return float(self.here.mean()) if len(self.here) else 0.0
+
+    def signed(self, sign: int) -> Tiles:
+        """Return them as with bright and dark of one image exchanged, where the sign is -1."""
+        if self.together is None:
+            return self
+        together = Agreement(sign * self.together.product, self.together.first, self.together.second)
+        return Tiles(self.centres, sign * self.surfaces, together)
+
 
 def measured(
     txm: Level,

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from txm2sem.aligning.tiles import Tiles
 
 MIN_TILES = 6
 """Tiles that judge, at least."""
 
-MIN_CERTAINTY = 5.0
-"""The mean correlation of these is as many times its standard error, at least.
-
-Of 100 pairs that do not belong together none came near it: `benchmarks/aligning.py`.
-"""
+MAX_CHANCE = 1e-5
+"""The mean correlation of these is so far above 0 that chance is less than this, by Student's t: few tiles have to be
+clearer."""
 
 MIN_CORRELATION = 0.05
 """The mean correlation, at least: rocks of one kind, and distant slices of one rock, have a little in common
@@ -67,11 +66,11 @@ def confirms(tiles: Tiles) -> str:
     """Return why tiles do not confirm the map by which they were measured; nothing where they do."""
     if len(tiles.here) < MIN_TILES or tiles.together is None:
         return f"only {len(tiles.here)} tiles of the two images overlap; {MIN_TILES} are needed to judge"
-    sure = certainty(tiles.here)
-    if sure < MIN_CERTAINTY or tiles.mean < MIN_CORRELATION:
+    sure, needed = certainty(tiles.here), float(stdtrit(len(tiles.here) - 1, 1 - MAX_CHANCE))
+    if sure < needed or tiles.mean < MIN_CORRELATION:
         return (
             f"tiles that took no part in fitting correlate by {tiles.mean:.2f}, {sure:.1f} times its standard error; "
-            f"{MIN_CORRELATION} and {MIN_CERTAINTY:g} are needed"
+            f"{MIN_CORRELATION} and {needed:.1f} are needed"
         )
     peak = tiles.together.displacement()
     if not peak.inside or peak.length > MAX_AWAY:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.aligning.evidence import Correlation, compared, confirms
-from txm2sem.aligning.features import comparable
+from txm2sem.aligning.features import comparable, reduced
 from txm2sem.aligning.given import Given, Mask, Scale, Transform, given
 from txm2sem.aligning.search import search
 from txm2sem.aligning.tiles import Tiles
-from txm2sem.aligning.transforms import Field, Matrix, Model, Points, mapped, resampled, scale_of
+from txm2sem.aligning.transforms import Field, Matrix, Model, Points, mapped, reduction, resampled, scale_of
 from txm2sem.aligning.view import View
 
 COARSE = 160
@@ -48,6 +48,7 @@ class PairAlignment:
         shape: rows and columns of the TXM.
         to_txm: 3 x 3, maps (row, column, 1) of pixels of the SEM to those of the TXM, but for the field.
         field: what `to_txm` maps to x + field(x) belongs at x [pixels of the TXM]; None: there is none.
+        start: 3 x 3, like `to_txm`: what the search began with, by centres and sizes, or as it was given.
         inverted: what is bright in one image is dark in the other.
         fitted: correlation of the tiles that were fitted, before (by the start) and after.
         held_out: the same of tiles that took no part.
@@ -59,6 +60,7 @@ class PairAlignment:
     shape: tuple[int, int]
     to_txm: Matrix
     field: Field | None
+    start: Matrix
     inverted: bool
     fitted: Correlation
     held_out: Correlation
@@ -81,9 +83,15 @@ class PairAlignment:
 
         Args:
             image: (H, W), of the SEM, or a mask of it.
-            order: 0 nearest neighbour, for masks; 1 linear, 3 cubic.
+            order: 0 nearest neighbour, for masks; 1 linear, 3 cubic: of means over as many pixels as lie in one of the
+                TXM.
         """
-        return resampled(image, self.to_txm, self.shape, self.field, order)
+        factor = int(1 / scale_of(self.to_txm)) if order else 1
+        if factor < 2:
+            return resampled(image, self.to_txm, self.shape, self.field, order)
+        means, _ = reduced(image, np.ones(image.shape, np.bool_), factor)
+        to_txm = np.asarray(self.to_txm @ np.linalg.inv(reduction(factor)), np.float64)
+        return resampled(means, to_txm, self.shape, self.field, order)
 
 
 def align_pair(
@@ -233,6 +241,7 @@ class _Work:
             shape=known.shape,
             to_txm=known.whole(matrix),
             field=known.whole_field(field),
+            start=known.whole(known.start),
             inverted=sign < 0,
             fitted=attempt.fitted,
             held_out=attempt.held_out,
@@ -262,6 +271,7 @@ class _Work:
             shape=known.shape,
             to_txm=known.whole(known.start),
             field=None,
+            start=known.whole(known.start),
             inverted=inverted,
             fitted=attempt.fitted if attempt else nothing,
             held_out=attempt.held_out if attempt else nothing,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from txm2sem.cli.parsing import UsageError, parse
 from txm2sem.options import (
+    AlignCommand,
     CheckCommand,
     CompareCommand,
     PhantomCommand,
@@ -61,6 +62,31 @@ def translate(words: Sequence[str], program: str) -> int:
         translate_images(run)
     print(f"output:  {run.paths.output}{', which was whole already' if run.stage == 'whole' else ''}")
     print(f"picture: {run.paths.picture}")
+    return 0
+
+
+def align(words: Sequence[str], program: str) -> int:
+    """Lay SEM slices upon those of a TXM, say which are confirmed and what comes next."""
+    places, command = parse(AlignCommand(), words, program)
+    if len(places) not in (2, 3):
+        raise UsageError(
+            f"expected the TXM, the SEM and a new folder, as in: {program} txm sem images; or a data root and a new "
+            f"folder, as in: {program} images images_aligned"
+        )
+
+    from txm2sem.aligning.run import AlignRun
+    from txm2sem.devices import keep_freed_memory
+
+    keep_freed_memory()
+    run = AlignRun(command, [Path(place) for place in places[:-1]], Path(places[-1]))
+    _print(*run.lines)
+    with _interruption("the same command goes on with the slices that are missing"), _progress() as show:
+        report = run.align(show)
+    _print(*report.lines, f"images:  {run.output}", f"page:    {run.page}")
+    if not report.trains:
+        print("note:    not every split has slices, so this is nothing to train on yet")
+        return PROBLEMS
+    print(f"next:    {shlex.join(['txm2sem', 'check', str(run.output)])}")
     return 0
 
 

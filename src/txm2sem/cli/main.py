@@ -21,6 +21,7 @@ from txm2sem.errors import Interrupted, UserError, nearest, printable
 
 COMMANDS = {
     "translate": "predict the SEM of your own TXM images, with the model that comes along or a trained one",
+    "align": "lay SEM slices upon the TXM of the same rock, and get slices to train on",
     "check": "look at your slices before any training, and know what to trust",
     "train": "train a model on aligned TXM and FIB-SEM slices",
     "test": "predict and score a split with a trained model",

@@ -16,6 +16,7 @@ from tifffile import COMPRESSION, RESUNIT, TiffFile, TiffPage, imwrite
 from tifffile import TIFF as FORMAT
 
 from txm2sem.data.files import check_is_file, readable
+from txm2sem.data.microscopes import microscope_pixel_size
 from txm2sem.data.pixels import check_finite
 from txm2sem.data.png import open_png
 from txm2sem.data.readers.tiff_steps import resolution, voxel_steps
@@ -62,6 +63,23 @@ class PixelSize:
     resolution: tuple[float, float] = (1.0, 1.0)
     unit: RESUNIT = RESUNIT.NONE
     note: str = ""
+
+    @property
+    def nanometres(self) -> tuple[float, float] | None:
+        """Size of a pixel (y, x) [nm]; None where the unit of length is not known, or no pixel is so large."""
+        unit = {RESUNIT.INCH: 2.54e7, RESUNIT.CENTIMETER: _NANOMETRES_PER_CENTIMETRE}.get(self.unit)
+        if unit is None:
+            return None
+        y, x = (unit / number for number in reversed(self.resolution))
+        return (y, x) if is_plausible(y) and is_plausible(x) else None
+
+    @classmethod
+    def of(cls, size: tuple[float, float] | None) -> PixelSize:
+        """Return what a file says of pixels of a size (y, x) [nm], where that is known."""
+        if size is None:
+            return cls()
+        y, x = (_NANOMETRES_PER_CENTIMETRE / side for side in size)
+        return cls((x, y), RESUNIT.CENTIMETER)
 
 
 @dataclass(frozen=True)
@@ -229,10 +247,13 @@ def _open_png(path: Path) -> GreyImage:
 
 
 def _said_size(path: Path, file: TiffFile, *, turned: bool) -> PixelSize:
-    """Return the size of upright pixels that a file says: ImageJ and OME write the unit elsewhere than TIFF."""
+    """Return the size of upright pixels that a file says: ImageJ, OME and microscopes write it elsewhere than TIFF."""
     _, y, x = voxel_steps(file)
     if y is None or x is None:
-        return _tag_size(file.pages.first, turned=turned)
+        said = microscope_pixel_size(file)
+        if said is None:
+            return _tag_size(file.pages.first, turned=turned)
+        y, x = said
     if not (is_plausible(y) and is_plausible(x)):
         return PixelSize(note=f"{path} says that its pixels are {y:g} x {x:g} nm, which cannot be; that is left out")
     per_centimetre = (_NANOMETRES_PER_CENTIMETRE / x, _NANOMETRES_PER_CENTIMETRE / y)

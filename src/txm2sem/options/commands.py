@@ -17,6 +17,7 @@ from txm2sem.errors import UserError, nearest
 from txm2sem.files import check_name
 from txm2sem.options.base import fields_of, to_mapping
 from txm2sem.options.groups import (
+    AlignOptions,
     CheckDataOptions,
     CheckOptions,
     CompareOptions,
@@ -221,6 +222,19 @@ class CheckCommand(Command):
 
 
 @dataclass(frozen=True)
+class AlignCommand(Command):
+    """Lay the slices of a SEM upon those of a TXM, and write a data root; or refine one that exists."""
+
+    places = "TXM SEM OUTPUT, or DATA OUTPUT"
+    first = (
+        *("transform", "charge", "lowdensity", "highdensity", "txm_voxel_size", "sem_pixel_size", "search_angle"),
+        *("mirror", "val", "test"),
+    )
+
+    align: AlignOptions = AlignOptions()
+
+
+@dataclass(frozen=True)
 class ReportCommand(Command):
     """Write a page about a run: what it is, its scores and images, how to do it again."""
 
@@ -252,6 +266,7 @@ class PhantomCommand(Command):
 
 COMMANDS: Mapping[str, Command] = {
     "translate": TranslateCommand(),
+    "align": AlignCommand(),
     "check": CheckCommand(),
     "train": TrainCommand(),
     "test": TestCommand(),

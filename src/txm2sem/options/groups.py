@@ -38,6 +38,7 @@ BackendName = Literal["torch", "openvino"]
 SpreadName = Literal["auto", "dropout", "checkpoints", "scale"]
 RecipeName = Literal["none", "translate", "texture"]
 GreyMatching = Literal["auto", "match", "as_is"]
+TransformName = Literal["none", "shift", "rigid", "similarity", "affine", "smooth"]
 MissingVoxels = Literal["refuse", "black"]
 
 TRANSLATION_MODELS = ("feedforward", "srcnn", "pix2pix", "srgan")
@@ -620,6 +621,37 @@ class CheckOptions(Options):
     output: str = ""
     """folder of the report; NAME_check in the current folder where absent, with NAME that of the checked one. An
     earlier report there is kept in a dated folder beside it"""
+
+
+@dataclass(frozen=True)
+class AlignOptions(Options):
+    """Which slices of two instruments belong together, and how one is laid upon the other."""
+
+    charge: Path | None = None
+    """folder of masks of the SEM's charged regions, above 0; they take no part, and are aligned like the SEM"""
+    lowdensity: Path | None = None
+    """folder of masks of the SEM's low density regions, which are aligned like the SEM"""
+    highdensity: Path | None = None
+    """folder of masks of the SEM's high density regions, which are aligned like the SEM"""
+    transform: TransformName = "smooth"
+    """what may differ between the images: none; shift; rigid: a turn, too; similarity: and a scale; affine: and two
+    shears; smooth: and a smooth displacement"""
+    txm_voxel_size: str = ""
+    """size of the TXM's voxels, one number or Z,Y,X; what the files say where absent [nm]"""
+    sem_pixel_size: float = between(0, 1e7, 0.0)
+    """size of the SEM's pixels; 0: what the files say [nm]"""
+    search_angle: float = between(0, 180, 10.0)
+    """turns up to this to either side are tried [degrees]"""
+    quarter_turns: bool = False
+    """try turns by 90, 180 and 270 degrees, too"""
+    mirror: Literal["auto", "yes", "no"] = "auto"
+    """whether the SEM is seen from behind; auto tries both"""
+    keep_bar: bool = False
+    """take the rows of a data bar for a part of the image; otherwise they are found and left out"""
+    val: int = between(-1, MOST, -1)
+    """slices to validate on, a block along z; -1: a sixth, at least one"""
+    test: int = between(-1, MOST, -1)
+    """slices to test on, a block along z; -1: a sixth, at least one"""
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ A page is one file that needs no network. What it shows is in it without scripts
 what can be moved. The elements are in `templates`, the styles and scripts in `static`.
 """
 
+from txm2sem.pages.cards import Card
 from txm2sem.pages.cuts import Layer, volume_viewer
 from txm2sem.pages.frame import Html, fragment, page
-from txm2sem.pages.pictures import COLOUR_MAPS, ColourMap, Scale, file_data, jpeg, png
+from txm2sem.pages.pictures import COLOUR_MAPS, ColourMap, Scale, file_data, jpeg, png, with_scale_bar
 from txm2sem.pages.plots import Line, Mark, Plot, curve_plots, how_condensed, plot
 from txm2sem.pages.tables import Cell, Table, changed_options, interval_cell
 
 __all__ = [
     "COLOUR_MAPS",
+    "Card",
     "Cell",
     "ColourMap",
     "Html",
@@ -32,4 +34,5 @@ __all__ = [
     "plot",
     "png",
     "volume_viewer",
+    "with_scale_bar",
 ]

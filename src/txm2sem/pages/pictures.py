@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,8 +11,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.font_manager import findfont
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 Bytes = NDArray[np.uint8]
 
@@ -76,6 +78,38 @@ def jpeg(pixels: Bytes, quality: int = 88) -> str:
 def file_data(content: bytes, kind: str = "png") -> str:
     """Return a picture's file as data."""
     return f"data:image/{kind};base64,{b64encode(content).decode()}"
+
+
+def with_scale_bar(pixels: Bytes, pixel_size: float | None) -> Bytes:
+    """Return a grey image (H, W) with a scale bar in its lower left corner, of about a fifth of its width.
+
+    Args:
+        pixels: the image.
+        pixel_size: of them [nm]; None: not known, and the bar counts pixels.
+    """
+    height, width = pixels.shape
+    length = _round_length(width / 5 * (pixel_size or 1.0))
+    label = (
+        f"{length:g} pixels" if pixel_size is None else f"{length / 1e3:g} µm" if length >= 1e3 else f"{length:g} nm"
+    )
+    image = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.truetype(findfont("DejaVu Sans"), max(height / 24, 12))
+    thick, margin = max(height // 100, 2), height // 40 + 2
+    end, bottom = margin + round(length / (pixel_size or 1.0)), height - margin
+    top = bottom - thick
+    words = draw.textbbox((margin, top - thick), label, font=font, anchor="lb")
+    box = (0, int(words[1]) - margin // 2, max(end, int(words[2])) + margin, height)
+    draw.rectangle(box, fill=0)
+    draw.rectangle((margin, top, end, bottom), fill=255)
+    draw.text((margin, top - thick), label, fill=255, font=font, anchor="lb")
+    return np.asarray(image)
+
+
+def _round_length(longest: float) -> float:
+    """Return the largest of 1, 2, 5, 10, 20, ... that is not longer."""
+    power = 10.0 ** math.floor(math.log10(longest))
+    return next(digit * power for digit in (5, 2, 1) if digit * power <= longest)
 
 
 def _encoded(image: Image.Image, kind: str, **options: Any) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.pages import Html, Scale, fragment
+from txm2sem.pages import Card, Html, Scale, fragment
 from txm2sem.reporting.images import Pixels, check_same_shape, encoding_of, read_image
 from txm2sem.reporting.layouts import ORDERS, Layout, Overlay, ShownScores, layout_of, overlays_of, scores_of
 from txm2sem.reporting.record import RunRecord
@@ -21,31 +19,6 @@ EACH = 4
 """Patches of each group."""
 
 GROUPS = {"worst": "The worst", "middle": "In the middle", "best": "The best"}
-
-
-@dataclass(frozen=True)
-class Card:
-    """Pictures of one patch.
-
-    Attributes:
-        title, note: which one it is, and its scores.
-        pictures: by layer, all of one shape, as titles and data.
-        height, width: of the pictures [pixels].
-        places: for each order of the gallery, the group that the patch is in, and its place there; none where the order
-            leaves it out.
-    """
-
-    title: str
-    note: str
-    pictures: Mapping[str, tuple[str, str]]
-    height: int
-    width: int
-    places: Mapping[str, tuple[str, int]]
-
-    @property
-    def places_json(self) -> str:
-        """Its places, for scripts."""
-        return json.dumps(self.places)
 
 
 def patches_html(record: RunRecord) -> Html:

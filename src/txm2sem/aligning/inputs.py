@@ -1,0 +1,282 @@
+"""What is to be aligned: the slices of both instruments, which belong together, and how large their pixels are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.data.bars import MOST_LOOKED_AT, DataBar, find_bar, without_bar
+from txm2sem.data.images import GreyImage, PixelSize, open_image
+from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume, parse_voxel_size
+from txm2sem.data.slices import MASK_NAMES, SPLIT_FOLDERS, MaskName, has_split, split_folder
+from txm2sem.data.stacks import TiffSlices, find_slices
+from txm2sem.errors import UserError, listed
+from txm2sem.options import AlignOptions, Phase
+
+LARGEST_PIXEL = 20_000
+"""Pixels of a TXM or SEM are no larger [nm]; what programs write without knowing (72 to 600 dots per inch) is."""
+
+Size = tuple[float, float]
+"""Of a pixel (y, x) [nm]."""
+
+
+@dataclass(frozen=True)
+class SemSlice:
+    """A slice of the SEM.
+
+    Attributes:
+        key: names it: its number as three digits or more, after its split where it is in one, such as `train/004`.
+        number: the last digits of its file's name.
+        split: it belongs to already; None: to none.
+        image: its file.
+        masks: files of the masks there are.
+        pixel_size: (y, x) [nm]; None: not known.
+        bar: data bar that slices of its folder have in common; None: it may have one of its own.
+        keep_bar: the rows of a data bar count, too.
+    """
+
+    key: str
+    number: int
+    split: Phase | None
+    image: GreyImage
+    masks: Mapping[MaskName, Path]
+    pixel_size: Size | None
+    bar: DataBar | None
+    keep_bar: bool
+
+    def read(self) -> tuple[NDArray[Any], NDArray[np.bool_], DataBar | None]:
+        """Return grey values (rows, columns), which of them show rock and are not charged, and the data bar.
+
+        Raises:
+            UserError: a file is damaged, or a mask is not of the slice's size.
+        """
+        image = self.image.read()
+        bar = None if self.keep_bar else self.bar or find_bar(image)
+        image = without_bar(image, bar)
+        valid: NDArray[np.bool_] = image != 0
+        return image, valid & ~self.mask("charge") if "charge" in self.masks else valid, bar
+
+    def mask(self, name: MaskName) -> NDArray[np.bool_]:
+        """Return a mask (rows, columns), True where its file is above 0.
+
+        Raises:
+            UserError: the file is damaged, or not of the slice's size.
+        """
+        file = TiffSlices({self.number: self.masks[name]}, mask=True)
+        if file.shape != self.image.shape:
+            raise UserError(
+                f"{self.masks[name]} is {file.shape[0]} x {file.shape[1]} pixels, but {self.image.path}, whose mask it "
+                f"is, {self.image.shape[0]} x {self.image.shape[1]}; make them one size"
+            )
+        return file.read(0, *map(slice, file.shape)) > 0
+
+
+@dataclass(frozen=True)
+class TxmSlice:
+    """A slice of the TXM.
+
+    Attributes:
+        name: of its file, or of its place in one, for people.
+        path: its own file; None: it is a part of `whole`.
+        whole: the file or folder that it is in.
+        z: its place in the TXM, from 0.
+        shape: (rows, columns).
+        pixel_size: (y, x) [nm]; None: not known.
+        read: reads the grey values (rows, columns).
+    """
+
+    name: str
+    path: Path | None
+    whole: Path
+    z: int
+    shape: tuple[int, int]
+    pixel_size: Size | None
+    read: Callable[[], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Slices of both instruments that show the same place."""
+
+    txm: TxmSlice
+    sem: SemSlice
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that is to be aligned.
+
+    Attributes:
+        pairs: in the order of z.
+        dataroot: the data root that is refined; None: a new one is made.
+        notes: what the user should know before.
+    """
+
+    pairs: tuple[Pair, ...]
+    dataroot: Path | None
+    notes: tuple[str, ...]
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that are read."""
+        found = [
+            path
+            for pair in self.pairs
+            for path in (pair.txm.path or pair.txm.whole, pair.sem.image.path, *pair.sem.masks.values())
+        ]
+        return list(dict.fromkeys(found))
+
+
+def open_pairs(txm: Path, sem: Path, options: AlignOptions) -> Inputs:
+    """Open the slices of a TXM and of a SEM, one for one by their numbers; where the TXM is one file, in their order.
+
+    Raises:
+        UserError: something is missing or damaged, or their numbers differ.
+    """
+    places: dict[MaskName, Path] = {name: place for name in MASK_NAMES if (place := getattr(options, name)) is not None}
+    slices = _sem_slices(sem, places, options, None)
+    if txm.is_dir() and not (txm / "zarr.json").exists() and not (txm / ".zarray").exists():
+        files = find_slices(txm)
+        _check_same(txm, list(files), sem, [one.number for one in slices])
+        matching = [_txm_file(path, z, options) for z, path in enumerate(files.values())]
+    else:
+        matching = _txm_parts(open_volume(VolumeInput(txm, voxel_size=parse_voxel_size(options.txm_voxel_size))))
+        if len(matching) != len(slices):
+            raise UserError(
+                f"{txm} has {len(matching)} slices and {sem} {len(slices)}; expected one for each: leave out the others"
+            )
+    pairs = tuple(Pair(ours, theirs) for ours, theirs in zip(matching, slices, strict=True))
+    return Inputs(pairs, None, _notes(pairs))
+
+
+def open_data_root(dataroot: Path, options: AlignOptions) -> Inputs:
+    """Open the pairs of a data root that exists.
+
+    Raises:
+        UserError: something is missing or damaged; or masks are given, which it has in folders of their own.
+    """
+    given = [name for name in MASK_NAMES if getattr(options, name) is not None]
+    if given:
+        raise UserError(
+            f"--{given[0]} does nothing beside a data root, whose masks are in its own folders; leave it out"
+        )
+    pairs: list[Pair] = []
+    for phase in SPLIT_FOLDERS:
+        if not has_split(dataroot, phase):
+            continue
+        folder = split_folder(dataroot, phase)
+        masks = {name: folder / name for name in MASK_NAMES if (folder / name).is_dir()}
+        slices = _sem_slices(folder / "sem", masks, options, phase)
+        files = find_slices(folder / "txm")
+        _check_same(folder / "txm", list(files), folder / "sem", [one.number for one in slices])
+        matching = [_txm_file(path, number, options) for number, path in files.items()]
+        pairs += [Pair(ours, theirs) for ours, theirs in zip(matching, slices, strict=True)]
+    return Inputs(tuple(pairs), dataroot, _notes(pairs))
+
+
+def is_data_root(place: Path) -> bool:
+    """Say whether a folder has a split with slices of both instruments."""
+    return any(
+        (place / name / kind).is_dir() for names in SPLIT_FOLDERS.values() for name in names for kind in ("txm", "sem")
+    )
+
+
+def _sem_slices(
+    folder: Path, masks: Mapping[MaskName, Path], options: AlignOptions, split: Phase | None
+) -> list[SemSlice]:
+    files = find_slices(folder)
+    of_masks = {name: find_slices(place) for name, place in masks.items()}
+    for name, place in masks.items():
+        _check_same(place, list(of_masks[name]), folder, list(files))
+    asked = (options.sem_pixel_size, options.sem_pixel_size) if options.sem_pixel_size else None
+    images = {number: open_image(path) for number, path in files.items()}
+    common = None if options.keep_bar else common_bar(list(images.values()))
+    slices = []
+    for number, image in images.items():
+        slices.append(
+            SemSlice(
+                key=f"{split}/{number:03d}" if split else f"{number:03d}",
+                number=number,
+                split=split,
+                image=image,
+                masks={name: found[number] for name, found in of_masks.items()},
+                pixel_size=asked or _said(image.pixel_size),
+                bar=common if image.shape == next(iter(images.values())).shape else None,
+                keep_bar=options.keep_bar,
+            )
+        )
+    return slices
+
+
+def common_bar(images: list[GreyImage]) -> DataBar | None:
+    """Return the data bar that half or more have of some images of a folder; those of the first one's size count.
+
+    In some of them text is hard to tell from what is above it.
+    """
+    alike = [image for image in images if image.shape == images[0].shape]
+    looked_at = alike[:: max(len(alike) // MOST_LOOKED_AT, 1)]
+    found = Counter(find_bar(image.read()) for image in looked_at)
+    bar, count = found.most_common(1)[0]
+    if bar is None and len(found) > 1:
+        bar, count = found.most_common(2)[1]
+    return bar if bar is not None and 2 * count >= len(looked_at) else None
+
+
+def _txm_file(path: Path, z: int, options: AlignOptions) -> TxmSlice:
+    image = open_image(path)
+    asked = parse_voxel_size(options.txm_voxel_size)
+    return TxmSlice(
+        path.name, path, path.parent, z, image.shape, asked[1:] if asked else _said(image.pixel_size), image.read
+    )
+
+
+def _txm_parts(volume: VolumeReader) -> list[TxmSlice]:
+    whole = slice(None), slice(None)
+
+    def read(z: int) -> NDArray[Any]:
+        image: NDArray[Any] = volume.read(slice(z, z + 1), *whole)[0]
+        return image
+
+    size = volume.voxel_size[1:] if volume.voxel_size else None
+    return [
+        TxmSlice(f"slice {z}", None, Path(volume.name), z, volume.shape[1:], size, partial(read, z))
+        for z in range(volume.shape[0])
+    ]
+
+
+def _said(pixel_size: PixelSize) -> Size | None:
+    size = pixel_size.nanometres
+    return size if size is not None and max(size) <= LARGEST_PIXEL else None
+
+
+def _check_same(one: Path, numbers: list[int], other: Path, others: list[int]) -> None:
+    """Check that two folders have the same slices.
+
+    Raises:
+        UserError: they have not; which are missing is said.
+    """
+    for folder, missing in ((other, set(numbers) - set(others)), (one, set(others) - set(numbers))):
+        if missing:
+            raise UserError(
+                f"{one} has {len(numbers)} slices and {other} {len(others)}; expected the same numbers, but {folder} "
+                f"has no {listed(sorted(missing))}: add what is missing, or remove the others"
+            )
+
+
+def _notes(pairs: tuple[Pair, ...] | list[Pair]) -> tuple[str, ...]:
+    unknown = [
+        f"the size of the {name}'s pixels is not known: scales from 0.78 to 1.28 are tried; pass --{option} where it is"
+        for name, option, sizes in (
+            ("TXM", "txm_voxel_size", [pair.txm.pixel_size for pair in pairs]),
+            ("SEM", "sem_pixel_size", [pair.sem.pixel_size for pair in pairs]),
+        )
+        if None in sizes
+    ]
+    return tuple(unknown[:1])

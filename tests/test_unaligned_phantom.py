@@ -23,7 +23,7 @@ from txm2sem.data.images import open_image
 from txm2sem.data.readers import VolumeInput, open_volume
 from txm2sem.errors import UserError
 from txm2sem.options import PhantomOptions
-from txm2sem.phantoms import Face, Field, Phantom, Pose, render_phantom, write_phantom
+from txm2sem.phantoms import Distortion, Face, Phantom, Pose, render_phantom, write_phantom
 from txm2sem.phantoms.faces import ALIKE, draw_faces, draw_field
 from txm2sem.phantoms.levels import to_levels
 
@@ -51,7 +51,7 @@ def _slices(folder: Path) -> list[dict[str, Any]]:
 
 # Faces
 
-NO_FIELD = Field(np.zeros(1), np.zeros(1), np.zeros((3, 1, 1)))
+NO_FIELD = Distortion(np.zeros(1), np.zeros(1), np.zeros((3, 1, 1)))
 
 poses = st.builds(
     Pose,
@@ -109,7 +109,7 @@ def test_a_field_lies_in_the_face_and_has_its_size(
 
 def test_a_field_is_linear_between_nodes_and_goes_on_beyond() -> None:
     displacement = np.arange(3 * 2 * 3, dtype=float).reshape(3, 2, 3)
-    field = Field(np.array([0.0, 10.0]), np.array([0.0, 4.0, 20.0]), displacement)
+    field = Distortion(np.array([0.0, 10.0]), np.array([0.0, 4.0, 20.0]), displacement)
     found = field.at(np.array([0, 10, 5, 0, -3, 99]), np.array([0, 20, 4, 12, -9, 99]))
     np.testing.assert_allclose(found[0], [0, 5, 2.5, 1.5, 0, 5])
     np.testing.assert_allclose(found[2] - found[0], 12)

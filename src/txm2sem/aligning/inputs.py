@@ -102,7 +102,7 @@ class TxmSlice:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SlicePair:
     """Slices of both instruments that show the same place."""
 
     txm: TxmSlice
@@ -119,7 +119,7 @@ class Inputs:
         notes: what the user should know before.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[SlicePair, ...]
     dataroot: Path | None
     notes: tuple[str, ...]
 
@@ -152,7 +152,7 @@ def open_pairs(txm: Path, sem: Path, options: AlignOptions) -> Inputs:
             raise UserError(
                 f"{txm} has {len(matching)} slices and {sem} {len(slices)}; expected one for each: leave out the others"
             )
-    pairs = tuple(Pair(ours, theirs) for ours, theirs in zip(matching, slices, strict=True))
+    pairs = tuple(SlicePair(ours, theirs) for ours, theirs in zip(matching, slices, strict=True))
     return Inputs(pairs, None, _notes(pairs))
 
 
@@ -167,7 +167,7 @@ def open_data_root(dataroot: Path, options: AlignOptions) -> Inputs:
         raise UserError(
             f"--{given[0]} does nothing beside a data root, whose masks are in its own folders; leave it out"
         )
-    pairs: list[Pair] = []
+    pairs: list[SlicePair] = []
     for phase in SPLIT_FOLDERS:
         if not has_split(dataroot, phase):
             continue
@@ -177,7 +177,7 @@ def open_data_root(dataroot: Path, options: AlignOptions) -> Inputs:
         files = find_slices(folder / "txm")
         _check_same(folder / "txm", list(files), folder / "sem", [one.number for one in slices])
         matching = [_txm_file(path, number, options) for number, path in files.items()]
-        pairs += [Pair(ours, theirs) for ours, theirs in zip(matching, slices, strict=True)]
+        pairs += [SlicePair(ours, theirs) for ours, theirs in zip(matching, slices, strict=True)]
     return Inputs(tuple(pairs), dataroot, _notes(pairs))
 
 
@@ -270,7 +270,7 @@ def _check_same(one: Path, numbers: list[int], other: Path, others: list[int]) -
             )
 
 
-def _notes(pairs: tuple[Pair, ...] | list[Pair]) -> tuple[str, ...]:
+def _notes(pairs: tuple[SlicePair, ...] | list[SlicePair]) -> tuple[str, ...]:
     unknown = [
         f"the size of the {name}'s pixels is not known: scales from 0.78 to 1.28 are tried; pass --{option} where it is"
         for name, option, sizes in (

@@ -26,7 +26,7 @@ from txm2sem.aligning.document import (
     write_slice,
 )
 from txm2sem.aligning.given import SCALES
-from txm2sem.aligning.inputs import Pair, Size, is_data_root, open_data_root, open_pairs
+from txm2sem.aligning.inputs import Size, SlicePair, is_data_root, open_data_root, open_pairs
 from txm2sem.aligning.page import PAGE, write_page
 from txm2sem.aligning.pair import PairAlignment, align_pair
 from txm2sem.aligning.pictures import LAYERS, pictures_of
@@ -128,7 +128,7 @@ class AlignRun:
         return self.output / PAGE
 
     @property
-    def missing(self) -> list[Pair]:
+    def missing(self) -> list[SlicePair]:
         """The pairs that are not aligned yet."""
         return [] if self.stage == "whole" else [pair for pair in self.inputs.pairs if not self._done(pair).exists()]
 
@@ -162,14 +162,14 @@ class AlignRun:
     def _result(self) -> Path:
         return self.draft.folder / "images"
 
-    def _folder(self, pair: Pair) -> Path:
+    def _folder(self, pair: SlicePair) -> Path:
         return self.draft.folder / "slices" / pair.sem.key
 
-    def _done(self, pair: Pair) -> Path:
+    def _done(self, pair: SlicePair) -> Path:
         """Return the file that is written last of a pair."""
         return self._folder(pair) / "found.json"
 
-    def _align(self, pair: Pair) -> None:
+    def _align(self, pair: SlicePair) -> None:
         txm = pair.txm.read()
         sem, valid, bar = pair.sem.read()
         try:
@@ -200,7 +200,9 @@ class AlignRun:
         )
         write_slice(self._done(pair), document)
 
-    def _registered(self, pair: Pair, txm: NDArray[Any], sem: NDArray[Any], valid: NDArray[np.bool_]) -> PairAlignment:
+    def _registered(
+        self, pair: SlicePair, txm: NDArray[Any], sem: NDArray[Any], valid: NDArray[np.bool_]
+    ) -> PairAlignment:
         """Return the best alignment; where the scale is not known, of the scales at which both could lie."""
         best: PairAlignment | None = None
         # A data root has one grid.
@@ -223,7 +225,7 @@ class AlignRun:
         return best
 
     def _write_images(
-        self, folder: Path, pair: Pair, found: PairAlignment, txm: NDArray[Any], sem: NDArray[Any]
+        self, folder: Path, pair: SlicePair, found: PairAlignment, txm: NDArray[Any], sem: NDArray[Any]
     ) -> None:
         """Write both slices and the masks on the grid of the TXM; what is of that grid already is copied."""
         kept = Kept(PixelSize.of(pair.txm.pixel_size))
@@ -308,6 +310,7 @@ def blocks(count: int, val: int, test: int) -> list[Phase]:
     """Return the split of each of so many slices in z order: first those to train on, then to validate, then to test.
 
     Neighbours along z are alike, so splits are blocks: at each border only one slice has a neighbour in another split.
+    Where slices are few, the first is trained on.
 
     Args:
         count: slices.
@@ -316,12 +319,12 @@ def blocks(count: int, val: int, test: int) -> list[Phase]:
     """
     share = max(1, round(count / SHARE_HELD_OUT))
     held = [share if asked < 0 else asked for asked in (val, test)]
-    train = max(count - sum(held), 0)
+    train = max(count - sum(held), 1)
     splits: list[Phase] = [*["train"] * train, *["val"] * held[0], *["test"] * held[1]]  # type: ignore[list-item]
     return splits[:count]
 
 
-def _scales(pair: Pair, transform: str) -> list[float | tuple[float, float] | None]:
+def _scales(pair: SlicePair, transform: str) -> list[float | tuple[float, float] | None]:
     """Return the scales to try, one after the other: pixels of the TXM in one of the SEM."""
     ours, theirs = pair.txm.pixel_size, pair.sem.pixel_size
     fixed = transform in ("none", "shift", "rigid")

@@ -6,9 +6,9 @@ copies a real sample; grey values, noise, blur and the size of structures follow
 voxel.
 """
 
-from txm2sem.phantoms.faces import Face, Field, Pose
+from txm2sem.phantoms.faces import Distortion, Face, Pose
 from txm2sem.phantoms.render import Phantom, render_phantom
 from txm2sem.phantoms.rock import Material
 from txm2sem.phantoms.write import write_phantom
 
-__all__ = ["Face", "Field", "Material", "Phantom", "Pose", "render_phantom", "write_phantom"]
+__all__ = ["Distortion", "Face", "Material", "Phantom", "Pose", "render_phantom", "write_phantom"]

@@ -72,7 +72,7 @@ class Pose:
 
 
 @dataclass(frozen=True)
-class Field:
+class Distortion:
     """A smooth distortion: displacements at nodes, linear between them, and beyond them those of the nearest place.
 
     Args:
@@ -109,7 +109,7 @@ class Face:
 
     shape: tuple[int, int]
     pose: Pose
-    field: Field
+    field: Distortion
 
     @cached_property
     def to_txm(self) -> NDArray[np.float64]:
@@ -178,7 +178,7 @@ def draw_faces(options: PhantomOptions, rng: np.random.Generator) -> tuple[Face,
     return tuple(faces)
 
 
-def draw_field(shape: tuple[int, int], pose: Pose, largest: float, rng: np.random.Generator) -> Field:
+def draw_field(shape: tuple[int, int], pose: Pose, largest: float, rng: np.random.Generator) -> Distortion:
     """Return a smooth distortion of a face within its plane.
 
     Args:
@@ -193,7 +193,7 @@ def draw_field(shape: tuple[int, int], pose: Pose, largest: float, rng: np.rando
         [smooth_noise(rng, (len(rows), 1, len(columns)), (sigma, 1.0, sigma))[:, 0] for _ in range(2)], np.float64
     )
     within *= largest / np.hypot(*within).max()
-    return Field(rows, columns, np.tensordot(pose.directions, within, 1))
+    return Distortion(rows, columns, np.tensordot(pose.directions, within, 1))
 
 
 def check_faces(options: PhantomOptions) -> None:

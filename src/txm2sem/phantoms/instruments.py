@@ -35,7 +35,7 @@ def write_instruments(root: Path, phantom: Phantom, options: PhantomOptions) -> 
     """Write the TXM as one OME-TIFF, and each face as `FOLDER/NUMBER.tif`, for the SEM and its masks.
 
     The SEM's files say the size of their pixels in the tags of TIFF and in those of FEI. They have a data bar below,
-    where masks are 0. `fields/NUMBER.npz` has the distortion of a face, as `Field` names its parts.
+    where masks are 0. `fields/NUMBER.npz` has the distortion of a face, as `Distortion` names its parts.
 
     Raises:
         OSError: the disk is full or not writable.

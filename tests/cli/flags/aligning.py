@@ -1,0 +1,91 @@
+"""How slices of two instruments are laid upon each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from two_instruments import BAR, SIZE, motion, write_instruments
+
+from cli.flags.table import Bench, row
+from txm2sem.aligning.document import Alignment, SliceAlignment, read_alignment
+
+
+def aligned(bench: Bench, words: str, name: str = "images") -> Alignment:
+    """Align what is in the current folder."""
+    bench.run(f"align txm sem {name} {words}", status=3)  # one slice is too few for all splits
+    return read_alignment(Path(name) / "alignment.json")
+
+
+def only(found: Alignment) -> SliceAlignment:
+    """Return the only slice."""
+    (one,) = found.slices.values()
+    return one
+
+
+@row("align", "charge", "lowdensity", "highdensity")
+def _(bench: Bench, command: str) -> None:
+    written = write_instruments(Path(), [motion(right=6)])
+    for name in ("lowdensity", "highdensity"):
+        written.charge.rename(name) if name == "highdensity" else Path(name).mkdir()
+    mask = np.zeros((SIZE + BAR, SIZE), np.uint8)
+    mask[100:110, 40:60] = 1
+    tifffile.imwrite("lowdensity/003.tif", mask)
+    Path("charge").mkdir()
+    tifffile.imwrite("charge/003.tif", mask * 7)
+    aligned(bench, "--charge charge --lowdensity lowdensity --highdensity highdensity --transform shift --mirror no")
+    for name, middle in {"charge": (104.5, 55.5), "lowdensity": (104.5, 55.5), "highdensity": (69.5, 110.5)}.items():
+        image = tifffile.imread(f"images/train/{name}/003.tif")
+        assert np.argwhere(image == 255).mean(axis=0) == pytest.approx(middle, abs=1)
+
+
+@row("align", "transform", "search_angle")
+def _(bench: Bench, command: str) -> None:
+    write_instruments(Path(), [motion(25, 1.0, 3, 3)])
+    words = "--mirror no --transform"
+    shifted, far, turned = (
+        only(aligned(bench, f"{words} {asked}", name))
+        for name, asked in {"one": "shift", "two": "rigid --search_angle 2", "three": "rigid --search_angle 30"}.items()
+    )
+    assert (shifted.turn, far.confident) == (0, False)
+    assert turned.turn == pytest.approx(25, abs=0.3)
+    assert turned.scale == pytest.approx(1)
+
+
+@row("align", "quarter_turns", "mirror")
+def _(bench: Bench, command: str) -> None:
+    write_instruments(Path(), [motion(90)])
+    words = "--transform rigid --mirror"
+    assert not only(aligned(bench, f"{words} no", "one")).confident
+    assert only(aligned(bench, f"{words} no --quarter_turns", "two")).turn == pytest.approx(90, abs=0.3)
+    mirrored = only(aligned(bench, f"{words} yes --quarter_turns", "three"))
+    assert not mirrored.confident
+
+
+@row("align", "txm_voxel_size", "sem_pixel_size")
+def _(bench: Bench, command: str) -> None:
+    write_instruments(Path(), [motion()], nm=None)
+    found = aligned(bench, "--txm_voxel_size 99,40,40 --sem_pixel_size 40 --transform rigid --mirror no")
+    assert list(found.txm_pixel_size) == [40, 40]
+    assert only(found).confident
+    refused = bench.run("align txm sem other --txm_voxel_size 40 --sem_pixel_size 4000", status=1)
+    assert "sizes contradict" in refused.err
+
+
+@row("align", "keep_bar")
+def _(bench: Bench, command: str) -> None:
+    write_instruments(Path(), [motion()])
+    without, kept = (
+        aligned(bench, f"--transform none {words}", name) for name, words in {"one": "", "two": "--keep_bar"}.items()
+    )
+    assert (only(without).bar, only(kept).bar) == (f"the last {BAR} rows", "")
+
+
+@row("align", "val", "test")
+def _(bench: Bench, command: str) -> None:
+    write_instruments(Path(), [motion(right=step) for step in range(1, 6)])
+    bench.run("align txm sem images --val 1 --test 2 --transform shift --mirror no")
+    splits = [one.split for one in read_alignment(Path("images/alignment.json")).slices.values()]
+    assert splits == ["train", "train", "val", "test", "test"]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from txm2sem.aligning import align_pair
 from txm2sem.arrays import grey_array, mask_array, plain_array
 from txm2sem.checking import CheckReport, check_data_root
 from txm2sem.checkpoints import label_of
@@ -40,6 +41,9 @@ from txm2sem.resolving import of_shipped_model, resolve
 from txm2sem.runs import RunPaths
 
 Array = NDArray[Any]
+
+align = align_pair
+"""Lays a SEM image upon a TXM image of the same place."""
 
 
 @dataclass(frozen=True)

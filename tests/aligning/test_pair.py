@@ -37,7 +37,7 @@ def test_known_motions_are_recovered(
     txm, sem = two_images(seed, SIZE)
     truth = moved(sem, turned(angle, scale, mirror, MIDDLE, MIDDLE + shift))
     image = np.where(truth.image > 0, 256 - truth.image, 0) if inverted else truth.image
-    found = align_pair(txm, image)
+    found = align_pair(txm, image, transform="similarity")
     assert found.confident
     assert found.improved
     assert found.inverted == inverted
@@ -80,7 +80,7 @@ def test_pairs_that_do_not_belong_together_are_left_and_not_confirmed(sem: str) 
     for seed in range(2):
         txm, own = two_images(seed, SIZE)
         image = two_images(seed + 100, SIZE)[1] if sem == "other rock" else np.rot90(own)
-        found = align_pair(txm, image, mirror="no")
+        found = align_pair(txm, image, mirror="no", transform="similarity")
         assert not found.confident
         assert found.reason
         assert not found.improved

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from txm2sem.aligning.search import Space
 from txm2sem.aligning.transforms import Field, Matrix, scale_of
-from txm2sem.arrays import grey_array, mask_array
+from txm2sem.arrays import grey_array, mask_array, plain_array
 from txm2sem.errors import UserError
+from txm2sem.options import TransformName
 
 Mask = NDArray[np.bool_]
 Scale = float | tuple[float, float] | None
-Transform = Literal["none", "shift", "rigid", "similarity", "affine", "smooth"]
 Mirror = Literal["auto", "yes", "no"]
 
 MIN_SIDE = 96
@@ -78,18 +78,18 @@ def given(
     txm_valid: object,
     sem_valid: object,
     scale: Scale,
-    transform: Transform,
+    transform: TransformName,
     search_angle: float,
     mirror: Mirror,
     quarter_turns: bool,
-    start: Matrix | None,
+    start: object,
 ) -> Given:
     """Check what `align_pair` is given, which says what it is.
 
     Raises:
         UserError: as there.
     """
-    for name, word, words in (("transform", transform, get_args(Transform)), ("mirror", mirror, get_args(Mirror))):
+    for name, word, words in (("transform", transform, get_args(TransformName)), ("mirror", mirror, get_args(Mirror))):
         if word not in words:
             raise UserError(f"{name} is {word!r}; expected one of {', '.join(words)}")
     if not 0 <= search_angle <= 180:
@@ -118,7 +118,7 @@ def given(
 
 
 def _start(
-    start: Matrix | None, scale: Scale, transform: Transform, shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    start: object, scale: Scale, transform: TransformName, shapes: tuple[tuple[int, ...], tuple[int, ...]]
 ) -> tuple[Matrix, tuple[float, float]]:
     """Return where to begin, and the scales to try relative to it."""
     ends = scale if isinstance(scale, tuple) else (scale, scale) if scale is not None else None
@@ -131,7 +131,7 @@ def _start(
         middles = [(np.array(shape) - 1) / 2 for shape in shapes]
         begin[:2, 2] = middles[0] - begin[:2, :2] @ middles[1]
     else:
-        begin = np.array(start, np.float64)
+        begin = plain_array(start, "start").astype(np.float64)
         if begin.shape != (3, 3) or not np.isfinite(begin).all() or np.any(begin[2] != (0, 0, 1)):
             raise UserError("start is no map; expected 3 x 3 finite numbers, the last row of which is 0, 0, 1")
         if scale_of(begin) < 1e-6:

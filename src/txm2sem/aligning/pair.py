@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from txm2sem.aligning.evidence import Correlation, compared, confirms
 from txm2sem.aligning.features import comparable, reduced
-from txm2sem.aligning.given import Given, Mask, Scale, Transform, given
+from txm2sem.aligning.given import Given, Scale, given
 from txm2sem.aligning.search import search
 from txm2sem.aligning.tiles import Tiles
 from txm2sem.aligning.transforms import Field, Matrix, Model, Points, mapped, reduction, resampled, scale_of
 from txm2sem.aligning.view import View
+from txm2sem.options import TransformName
 
 COARSE = 160
 """Rows or columns of the images that are searched, at most; larger ones are halved until they fit [pixels]."""
@@ -95,17 +96,17 @@ class PairAlignment:
 
 
 def align_pair(
-    txm: NDArray[Any],
-    sem: NDArray[Any],
+    txm: ArrayLike,
+    sem: ArrayLike,
     *,
-    txm_valid: Mask | None = None,
-    sem_valid: Mask | None = None,
+    txm_valid: ArrayLike | None = None,
+    sem_valid: ArrayLike | None = None,
     scale: Scale = None,
-    transform: Transform = "similarity",
+    transform: TransformName = "smooth",
     search_angle: float = 10.0,
     mirror: Literal["auto", "yes", "no"] = "auto",
     quarter_turns: bool = False,
-    start: Matrix | None = None,
+    start: ArrayLike | None = None,
 ) -> PairAlignment:
     """Register a SEM image to a TXM image of the same place.
 

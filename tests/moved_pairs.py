@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from txm2sem.aligning.transforms import Matrix, mapped, resampled
+from txm2sem.registration.transforms import Matrix, mapped, resampled
 
 
 def rock(seed: int, size: int = 256, sigma: float = 2.0) -> NDArray[np.float64]:

@@ -16,8 +16,8 @@ LAYERS = [
     {"errors", "options", "arrays", "files", "drafts", "quantities"},
     {"networks", "objectives", "metrics", "phantoms", "devices", "tiling"},
     {"data", "runs", "resolving", "checkpoints", "details", "commands", "course", "results", "pages"},
-    {"model", "scoring", "trust", "filling", "figures", "aligning"},
-    {"training", "testing", "applying", "repairing", "checking", "reporting"},
+    {"model", "scoring", "trust", "filling", "figures", "registration"},
+    {"training", "testing", "applying", "repairing", "aligning", "checking", "reporting"},
     {"cli", "api"},
 ]
 PURE, VERBS = LAYERS[1], LAYERS[4]

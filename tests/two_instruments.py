@@ -10,7 +10,7 @@ import tifffile
 from moved_pairs import Moved, moved, two_images
 from numpy.typing import NDArray
 
-from txm2sem.aligning.transforms import Matrix, turned
+from txm2sem.registration.transforms import Matrix, turned
 
 SIZE, BAR = 192, 20
 

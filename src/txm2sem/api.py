@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from txm2sem.aligning import align_pair
 from txm2sem.arrays import grey_array, mask_array, plain_array
 from txm2sem.checking import CheckReport, check_data_root
 from txm2sem.checkpoints import label_of
@@ -37,6 +36,7 @@ from txm2sem.options import (
     VolumeCommand,
 )
 from txm2sem.phantoms import Phantom, render_phantom
+from txm2sem.registration import align_pair
 from txm2sem.resolving import of_shipped_model, resolve
 from txm2sem.runs import RunPaths
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from txm2sem.aligning.document import itk_transform, read_field, write_field
-from txm2sem.aligning.transforms import Field, mapped, turned
 from txm2sem.errors import UserError
+from txm2sem.registration.transforms import Field, mapped, turned
 
 TO_TXM = turned(7, 1.2, True, np.array([40.0, 60.0]), np.array([50.0, 44.0]))
 FIELD = Field(

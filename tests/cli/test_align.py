@@ -15,8 +15,8 @@ from two_instruments import BAR, SIZE, Instruments, motion, write_instruments
 
 from cli.calls import Program
 from txm2sem.aligning.document import Alignment, read_alignment
-from txm2sem.aligning.pair import align_pair
 from txm2sem.metrics import pearson
+from txm2sem.registration.pair import align_pair
 
 MOTIONS = [motion(4, 1.03, 6, -9), motion(-3, 0.98, -5, 4), None, motion(1, 1, 10, 12), motion(-6, 1.02, 0, 7)]
 """The third slice of the SEM does not belong to its TXM."""

@@ -1,5 +1,1 @@
-"""Register a SEM image to a TXM image of the same rock, and say whether to believe it."""
-
-from txm2sem.aligning.pair import PairAlignment, align_pair
-
-__all__ = ["PairAlignment", "align_pair"]
+"""Lay the slices of a SEM upon those of a TXM, and write what a training begins with."""

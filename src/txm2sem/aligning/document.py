@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.aligning.evidence import Correlation
-from txm2sem.aligning.pair import PairAlignment
-from txm2sem.aligning.transforms import Field, Matrix, scale_of
 from txm2sem.data.files import readable
 from txm2sem.files import interpreting, json_text, read_json, typed, write_text, write_whole
+from txm2sem.registration.evidence import Correlation
+from txm2sem.registration.pair import PairAlignment
+from txm2sem.registration.transforms import Field, Matrix, scale_of
 
 NAME = "alignment.json"
 

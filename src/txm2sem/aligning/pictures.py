@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from txm2sem.aligning.features import reduced
-from txm2sem.aligning.pair import PairAlignment
-from txm2sem.aligning.transforms import Field
 from txm2sem.pages import with_scale_bar
+from txm2sem.registration.features import reduced
+from txm2sem.registration.pair import PairAlignment
+from txm2sem.registration.transforms import Field
 
 LARGEST = 640
 """Rows or columns of a picture, at most [pixels]."""

@@ -25,10 +25,8 @@ from txm2sem.aligning.document import (
     write_field,
     write_slice,
 )
-from txm2sem.aligning.given import SCALES
 from txm2sem.aligning.inputs import Size, SlicePair, is_data_root, open_data_root, open_pairs
 from txm2sem.aligning.page import PAGE, write_page
-from txm2sem.aligning.pair import PairAlignment, align_pair
 from txm2sem.aligning.pictures import LAYERS, pictures_of
 from txm2sem.data.images import Kept, PixelSize, write_image
 from txm2sem.data.pixels import to_dtype
@@ -38,6 +36,8 @@ from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import make_folder, write_text
 from txm2sem.options import AlignCommand, Phase, to_mapping
+from txm2sem.registration.given import SCALES
+from txm2sem.registration.pair import PairAlignment, align_pair
 
 KNOWN_WITHIN = 1.05
 """Sizes of pixels that both instruments say fit each other within this factor."""

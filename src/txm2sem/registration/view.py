@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from txm2sem.aligning.features import Level
-from txm2sem.aligning.tiles import Tiles, explain, measured, smooth
-from txm2sem.aligning.transforms import Field, Matrix, Model, reduction
+from txm2sem.registration.features import Level
+from txm2sem.registration.tiles import Tiles, explain, measured, smooth
+from txm2sem.registration.transforms import Field, Matrix, Model, reduction
 
 TILE = 64
 """Side of the tiles that are compared, or that of a square where it is less [pixels of a level]."""

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moved_pairs import moved, rock, two_images, wobble
 
-from txm2sem.aligning import align_pair
-from txm2sem.aligning.transforms import turned
 from txm2sem.errors import UserError
+from txm2sem.registration import align_pair
+from txm2sem.registration.transforms import turned
 
 SIZE = 256
 MIDDLE = np.full(2, (SIZE - 1) / 2)

@@ -9,11 +9,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.aligning.search import Space
-from txm2sem.aligning.transforms import Field, Matrix, scale_of
 from txm2sem.arrays import grey_array, mask_array, plain_array
 from txm2sem.errors import UserError
 from txm2sem.options import TransformName
+from txm2sem.registration.search import Space
+from txm2sem.registration.transforms import Field, Matrix, scale_of
 
 Mask = NDArray[np.bool_]
 Scale = float | tuple[float, float] | None

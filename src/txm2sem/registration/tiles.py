@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, identity, kron
 from scipy.sparse.linalg import spsolve
 
-from txm2sem.aligning.features import Level
-from txm2sem.aligning.transforms import Field, Matrix, Model, Points, fitted, mapped, resampled
 from txm2sem.metrics import Agreement, Edges
+from txm2sem.registration.features import Level
+from txm2sem.registration.transforms import Field, Matrix, Model, Points, fitted, mapped, resampled
 
 AT_ONCE = 32
 """Tiles that are compared at a time: one by one, calls would take longer than what they compute; all at once, memory.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txm2sem.aligning.transforms import Field, Model, fitted, mapped, reduction, resampled, scale_of, turned
+from txm2sem.registration.transforms import Field, Model, fitted, mapped, reduction, resampled, scale_of, turned
 
 POINTS = np.random.default_rng(0).uniform(0, 100, (12, 2))
 MATRICES: dict[Model, np.ndarray] = {

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from txm2sem.aligning.tiles import Tiles
+from txm2sem.registration.tiles import Tiles
 
 MIN_TILES = 6
 """Tiles that judge, at least."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft2, next_fast_len, rfft2
 
-from txm2sem.aligning.features import Level
-from txm2sem.aligning.transforms import Matrix, mapped, resampled, scale_of, turned
+from txm2sem.registration.features import Level
+from txm2sem.registration.transforms import Matrix, mapped, resampled, scale_of, turned
 
 STEP = 0.045
 """Turns [radians] and logarithms of scales are tried at this distance on 128 pixels: those between move structure by

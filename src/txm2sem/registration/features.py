@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.aligning.transforms import reduction
 from txm2sem.metrics import gaussian_over
+from txm2sem.registration.transforms import reduction
 
 CLIP = 3.0
 """Largest value that remains: a grain of pyrite must not outweigh all else."""

@@ -9,14 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from txm2sem.aligning.evidence import Correlation, compared, confirms
-from txm2sem.aligning.features import comparable, reduced
-from txm2sem.aligning.given import Given, Scale, given
-from txm2sem.aligning.search import search
-from txm2sem.aligning.tiles import Tiles
-from txm2sem.aligning.transforms import Field, Matrix, Model, Points, mapped, reduction, resampled, scale_of
-from txm2sem.aligning.view import View
 from txm2sem.options import TransformName
+from txm2sem.registration.evidence import Correlation, compared, confirms
+from txm2sem.registration.features import comparable, reduced
+from txm2sem.registration.given import Given, Scale, given
+from txm2sem.registration.search import search
+from txm2sem.registration.tiles import Tiles
+from txm2sem.registration.transforms import Field, Matrix, Model, Points, mapped, reduction, resampled, scale_of
+from txm2sem.registration.view import View
 
 COARSE = 160
 """Rows or columns of the images that are searched, at most; larger ones are halved until they fit [pixels]."""

@@ -103,12 +103,14 @@ def test_a_shifted_slice_is_found_with_its_vector(images: Path) -> None:
     assert "1 warning" in report.verdict.words
 
 
-def test_a_shift_of_all_slices_names_the_options_that_undo_it(images: Path) -> None:
+def test_a_shift_of_all_slices_is_one_finding_with_the_command_that_mends_it(images: Path) -> None:
     for path in slices(images, "txm"):
         change(path, lambda txm: np.roll(txm, (3, -2), (0, 1)))
-    finding = only(check(images), "warning", "shifted")
+    report = check(images)
+    finding = only(report, "warning", "shifted")
     assert not finding.where
-    assert "--y_misalign 3 --x_misalign -2" in finding.advice
+    assert [pair.off for pair in report.measures.pairs.values()] == pytest.approx([np.hypot(3, 2)] * 5, abs=0.5)
+    assert report.verdict.command == f"txm2sem align {images} images_aligned"
     assert not serious(check(images, DataOptions(patch_size=64, num_test=4, y_misalign=3, x_misalign=-2)))
 
 
@@ -241,10 +243,16 @@ def test_a_slice_that_is_missing_or_of_another_size_is_a_problem(images: Path) -
     assert [finding.where for finding in serious(report) if finding.kind == "size"] == [where]
 
 
-def test_turned_and_shifted_slices_show_no_areas_in_common(images: Path) -> None:
+def test_turned_and_shifted_slices_are_one_finding_with_how_far_they_are_off(images: Path) -> None:
     for path in slices(images, "txm"):
         change(path, lambda txm: shift(rotate(txm, 1.5, reshape=False, order=1), (6, -9), order=1))
-    assert "shared" not in {finding.kind for finding in serious(check(images))}
+    report = check(images)
+    kinds = [finding.kind for finding in serious(report)]
+    assert (kinds.count("shifted"), kinds.count("shared")) == (1, 0)
+    found = [pair.alignment.away for pair in report.measures.pairs.values() if pair.alignment and pair.alignment.away]
+    assert found
+    assert found == pytest.approx([np.hypot(6, 9)] * len(found), abs=1.5)
+    assert "align" in report.verdict.command
 
 
 def test_a_data_bar_is_a_problem_that_names_its_rows(images: Path) -> None:

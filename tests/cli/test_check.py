@@ -31,7 +31,8 @@ def test_it_prints_a_verdict_and_writes_a_report(program: Program, images: Path)
     assert numbers["scores"]["split"] == "val"
     page = Path("images_check/report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
-    assert len(re.findall("<img ", page)) == len(re.findall(r'<img src="data:[^"]+" alt="[^"]+"', page)) == 7
+    # A figure of each slice and one of spectra; TXM and SEM of each, to be wiped.
+    assert len(re.findall("<img ", page)) == len(re.findall(r'<img src="data:[^"]+" [^>]*alt="[^"]+"', page)) == 7 + 12
     assert page.count("<section") == page.count("<h2")
     assert len(list(Path("images_check/figures").iterdir())) == 7
 

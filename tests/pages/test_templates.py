@@ -6,14 +6,19 @@ import ast
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from browser import Page
 from jinja2 import UndefinedError
+from moved_pairs import two_images
+from PIL import Image
 from run_folders import SIDE, write_cube, write_png, write_run, write_trust
 
+from txm2sem.aligning.document import Alignment, described
+from txm2sem.aligning.page import write_page as write_alignment_page
 from txm2sem.checking.findings import Finding, Verdict
 from txm2sem.checking.measures import Measures
 from txm2sem.checking.page import write_page as write_check
@@ -22,6 +27,7 @@ from txm2sem.course import append_losses, append_scores
 from txm2sem.files import write_text
 from txm2sem.metrics import Summary
 from txm2sem.pages import fragment
+from txm2sem.registration import align_pair
 from txm2sem.reporting import compare_runs, report_run
 from txm2sem.runs import CheckPaths, RunPaths
 from txm2sem.scoring.evaluation import PatchScores
@@ -106,12 +112,22 @@ def check_page(folder: Path) -> Path:
     write_png(paths.figure("resolution"), np.zeros((8, 8), np.uint8))
     measures = Measures(folder / NAME, scores=ExpectedScores("val", 64, {NAME: PatchScores([1.0, 2.0], [0.1, 0.2])}))
     finding = Finding("problem", "named", NAME, NAME, NAME)
-    write_check(paths, measures, [finding], Verdict(NAME, f"txm2sem train --name {NAME}"), {"resolution": NAME})
+    write_check(paths, measures, [finding], Verdict(NAME, f"txm2sem train --name {NAME}"), {"resolution": NAME}, {})
     return paths.page
 
 
+def alignment_page(folder: Path) -> Path:
+    pair = align_pair(*two_images(0, 128), transform="none")
+    named = dict.fromkeys(("sem", "txm", "bar", "field", "split"), NAME)
+    found = {NAME: replace(described(pair, 0, shape=(128, 128), **named), reason=NAME)}
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / f"{NAME}.jpg")
+    alignment = Alignment(NAME, NAME, NAME, (), found)
+    write_alignment_page(folder / "page.html", NAME, alignment, {NAME: {"txm": folder / f"{NAME}.jpg"}})
+    return folder / "page.html"
+
+
 @pytest.mark.parametrize(
-    "write", [run_page, page_with_problems, page_of_means, compare_page, training_page, check_page]
+    "write", [run_page, page_with_problems, page_of_means, compare_page, training_page, check_page, alignment_page]
 )
 def test_names_are_shown_as_they_are(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     page = Page(write(tmp_path).read_text(encoding="utf-8"))

@@ -45,10 +45,14 @@ class Preview:
         return cls(np.where(small != 0, scaled, 0).astype(np.uint8), (rows, columns))
 
 
+Previews = Mapping[Place, Mapping[str, Preview]]
+"""Of the images of slices."""
+
+
 def write_figures(
     paths: CheckPaths,
     pairs: Mapping[Place, PairMeasures],
-    previews: Mapping[Place, Preview],
+    previews: Previews,
     resolution: Resolution | None,
 ) -> dict[str, str]:
     """Draw all pictures and return the name of each with the text that says what it shows.
@@ -62,7 +66,7 @@ def write_figures(
     texts: dict[str, str] = {}
     for place, preview in previews.items():
         name = f"registration_{place.split}_{place.number:03d}"
-        save_figure(draw_registration(preview, pairs[place], str(place)), paths.figure(name), dpi=110)
+        save_figure(draw_registration(preview["txm"], pairs[place], str(place)), paths.figure(name), dpi=110)
         texts[name] = registration_text(place, pairs[place])
     if resolution is not None:
         save_figure(draw_resolution(resolution, list(pairs.values())), paths.figure("resolution"), dpi=110)

@@ -10,7 +10,6 @@ from txm2sem.checking.findings import Finding
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.sources import MOST_NAMED, TITLES, Place
 from txm2sem.errors import listed
-from txm2sem.options import DataOptions
 
 Pairs = Mapping[Place, PairMeasures]
 
@@ -32,11 +31,16 @@ WEAK = 0.1
 """A correlation of TXM and SEM below this is hardly one."""
 
 
-def judge_pairs(pairs: Pairs, options: DataOptions) -> list[Finding]:
-    """Return what is wrong with pairs, none of whose images is blank, measured with these options."""
+def judge_pairs(pairs: Pairs, command: str) -> list[Finding]:
+    """Return what is wrong with pairs, none of whose images is blank.
+
+    Args:
+        pairs: by slice.
+        command: that aligns them.
+    """
     if not pairs:
         return []
-    return [*_judge_folders(pairs), *_judge_contrast(pairs), *_judge_registration(pairs, options)]
+    return [*_judge_folders(pairs), *_judge_contrast(pairs), *_judge_registration(pairs, command)]
 
 
 # -- which is which ---------------------------------------------------------------------------------------------------
@@ -196,72 +200,56 @@ def _judge_strangers(values: Mapping[Place, float], certain: Mapping[Place, floa
 # -- registration -----------------------------------------------------------------------------------------------------
 
 
-def common_shift(pairs: Pairs, options: DataOptions) -> tuple[int, int] | None:
-    """Return `--y_misalign` and `--x_misalign` that undo a shift of all TXM slices, measured with options; or None."""
-    found = [pair.whole for pair in pairs.values() if pair.whole is not None and pair.whole.confident]
-    vectors = np.array([(shift.rows, shift.columns) for shift in found])
-    shifted = [shift for shift in found if shift.length > LONGEST_SHIFT]
-    if len(shifted) < 2 or len(shifted) < len(found) or np.hypot(*np.ptp(vectors, axis=0)) >= LONGEST_SHIFT:
-        return None
-    rows, columns = np.median(vectors, axis=0).tolist()
-    return options.y_misalign + round(rows), options.x_misalign + round(columns)
+def are_off(pairs: Pairs) -> dict[Place, float]:
+    """Return the slices whose images lie beside each other, and how far [pixels]."""
+    return {place: pair.off for place, pair in pairs.items() if pair.off > LONGEST_SHIFT}
 
 
-def _judge_registration(pairs: Pairs, options: DataOptions) -> list[Finding]:
-    found = {place: pair.whole for place, pair in pairs.items() if pair.whole is not None and pair.whole.confident}
-    shifted = {place: shift for place, shift in found.items() if shift.length > LONGEST_SHIFT}
-    findings: list[Finding] = []
-    vectors = np.array([(shift.rows, shift.columns) for shift in shifted.values()])
-    undone = common_shift(pairs, options)
-    if undone is not None:
-        rows, columns = np.median(vectors, axis=0)
+def unconfirmed(pairs: Pairs) -> list[Place]:
+    """Return the slices of which nothing tells whether they are aligned."""
+    return [place for place, pair in pairs.items() if not pair.confirmed]
+
+
+def _judge_registration(pairs: Pairs, command: str) -> list[Finding]:
+    findings, off, unknown = [], are_off(pairs), unconfirmed(pairs)
+    if off:
+        where = list(off)
         findings.append(
             Finding(
                 "warning",
                 "shifted",
-                "",
-                f"the TXM lies {_vector(rows, columns)} beside the SEM in all slices",
-                f"Register the slices, or train and test with --y_misalign {undone[0]} --x_misalign {undone[1]}.",
+                str(where[0]) if len(off) == 1 else "",
+                f"{_how_far(pairs, off)}; expected at most {LONGEST_SHIFT:g} pixel",
+                f"Align them with: {command}",
             )
         )
-    else:
-        findings += [
-            Finding(
-                "warning",
-                "shifted",
-                str(place),
-                f"the TXM lies {_vector(shift.rows, shift.columns)} beside the SEM; expected at most "
-                f"{LONGEST_SHIFT:g} pixel",
-                "Register this slice again: move the TXM by the opposite of this.",
-            )
-            for place, shift in shifted.items()
-        ]
-    for place, pair in pairs.items():
-        length = pair.median_length()
-        if place in found and place not in shifted and length is not None and length > LONGEST_SHIFT:
-            findings.append(
-                Finding(
-                    "warning",
-                    "distorted",
-                    str(place),
-                    f"half of the tiles lie more than {length:.1f} pixels beside the SEM, each in its own "
-                    "direction: stretched, rotated or bent",
-                    "Register this slice again, with an affine or elastic transform.",
-                )
-            )
-    unknown = [place for place in pairs if place not in found]
     if unknown:
         findings.append(
             Finding(
                 "warning" if len(unknown) > len(pairs) / 2 else "note",
                 "registration",
                 "",
-                f"edges of TXM and SEM coincide nowhere clearly within the search, in {len(unknown)} of {len(pairs)} "
-                f"slices ({listed(unknown, MOST_NAMED)}): whether these are aligned cannot be confirmed",
-                "Look at these slices on top of each other: they may lie further apart, or share no fine structure.",
+                f"neither edges of TXM and SEM nor tiles of them agree clearly within the search, in {len(unknown)} of "
+                f"{len(pairs)} slices ({listed(unknown, MOST_NAMED)}): whether these are aligned cannot be confirmed",
+                "Look at these slices on top of each other, in the report: they may lie further apart, or share no "
+                f"fine structure. Where they lie apart: {command}",
             )
         )
     return findings
+
+
+def _how_far(pairs: Pairs, off: Mapping[Place, float]) -> str:
+    if len(off) == 1:
+        (place,) = off
+        whole = pairs[place].whole
+        if whole is not None and whole.confident and whole.length > LONGEST_SHIFT:
+            return f"the TXM lies {_vector(whole.rows, whole.columns)} beside the SEM"
+        return f"TXM and SEM lie {off[place]:.1f} pixels beside each other (median of its points)"
+    far = np.array(list(off.values()))
+    return (
+        f"TXM and SEM lie {np.median(far):.1f} pixels beside each other, at most {far.max():.1f}, in {len(off)} of "
+        f"{len(pairs)} slices ({listed(list(off), MOST_NAMED)})"
+    )
 
 
 def _vector(rows: float, columns: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from txm2sem.checking.content import SliceContent
+from txm2sem.checking.figures import Previews, registration_text
 from txm2sem.checking.findings import LEVELS, Finding, Verdict
 from txm2sem.checking.measures import Measures
 from txm2sem.checking.pairs import PairMeasures
@@ -13,12 +14,17 @@ from txm2sem.checking.scores import ExpectedScores
 from txm2sem.checking.sources import TITLES
 from txm2sem.files import write_text
 from txm2sem.metrics import Summary
-from txm2sem.pages import Table, file_data, page
+from txm2sem.pages import Card, Table, file_data, jpeg, page
 from txm2sem.runs import CheckPaths
 
 
 def write_page(
-    paths: CheckPaths, measures: Measures, findings: Sequence[Finding], verdict: Verdict, figures: Mapping[str, str]
+    paths: CheckPaths,
+    measures: Measures,
+    findings: Sequence[Finding],
+    verdict: Verdict,
+    figures: Mapping[str, str],
+    previews: Previews,
 ) -> None:
     """Write the page, whole or not at all.
 
@@ -28,6 +34,7 @@ def write_page(
         findings: the worst first.
         verdict: what it comes to.
         figures: name of each picture with its text.
+        previews: of the slices that are shown one image over the other.
 
     Raises:
         UserError: the disk is full or the folder not writable.
@@ -46,6 +53,7 @@ def write_page(
         scores=_scores(measures.scores),
         shifts=_shifts(measures),
         registration=[picture for name, picture in pictures.items() if name.startswith("registration_")],
+        overlaid=_overlaid(measures, previews),
         resolution=[picture for name, picture in pictures.items() if name == "resolution"],
         grey_values=_grey_values(measures),
         phases=_phases(measures),
@@ -71,6 +79,21 @@ def _scores(expected: ExpectedScores | None) -> Mapping[str, object] | None:
         "split": expected.phase,
         "table": Table("Scores", ("prediction", "PSNR [dB]", "SSIM"), rows),
     }
+
+
+def _overlaid(measures: Measures, previews: Previews) -> list[Card]:
+    """Return both images of slices, to be wiped."""
+    return [
+        Card(
+            title=str(place),
+            note=registration_text(place, measures.pairs[place]),
+            pictures={name: (TITLES[name], jpeg(preview.grey)) for name, preview in images.items()},
+            height=images["txm"].grey.shape[0],
+            width=images["txm"].grey.shape[1],
+            places={"place": ("all", index)},
+        )
+        for index, (place, images) in enumerate(previews.items())
+    ]
 
 
 def _shifts(measures: Measures) -> Table | None:

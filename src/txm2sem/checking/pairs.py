@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.checking.alignment import Alignment, measure_alignment
 from txm2sem.checking.sources import SlicePixels
 from txm2sem.metrics import Agreement, Displacement, Spectrum, compare_spectra, correlations, edges, gaussian_over
 
@@ -67,6 +68,7 @@ class PairMeasures:
         charge_contrast: by how much charged regions are brighter than the rest, in standard deviations of the rest, in
             TXM and SEM; None without charge.
         phase_contrast: the same of high density over low density.
+        alignment: what tiles that took no part in fitting say; None where it was not looked at.
     """
 
     tiles: tuple[TileShift, ...]
@@ -79,6 +81,21 @@ class PairMeasures:
     spectral_tiles: int
     charge_contrast: tuple[float, float] | None
     phase_contrast: tuple[float, float] | None
+    alignment: Alignment | None = None
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether anything tells that both images show the same place: their edges, or tiles that were held out."""
+        return (self.whole is not None and self.whole.confident) or (
+            self.alignment is not None and not self.alignment.reason
+        )
+
+    @property
+    def off(self) -> float:
+        """How far the images lie beside each other, by what is clear of them [pixels]; 0 where nothing is."""
+        whole = self.whole.length if self.whole is not None and self.whole.confident else 0.0
+        tiles = self.median_length() or 0.0
+        return max(whole, tiles if whole else 0.0, self.alignment.away if self.alignment is not None else 0.0)
 
     @property
     def confident(self) -> list[TileShift]:
@@ -102,12 +119,13 @@ def tile_side(shape: tuple[int, ...]) -> int:
     return next((side for side in TILE_SIDES if 2 * side <= min(shape)), max(min(shape) // 2, 8))
 
 
-def measure_pair(pixels: SlicePixels, side: int) -> PairMeasures:
+def measure_pair(pixels: SlicePixels, side: int, *, align: bool = False) -> PairMeasures:
     """Measure a pair of which both images are there; charged and empty pixels take no part.
 
     Args:
         pixels: of a slice with TXM and SEM.
         side: of the tiles, see `tile_side`.
+        align: whether to look at its alignment, which takes seconds.
     """
     txm, sem = pixels.images["txm"], pixels.images["sem"]
     valid = pixels.valid()
@@ -143,6 +161,7 @@ def measure_pair(pixels: SlicePixels, side: int) -> PairMeasures:
         spectral_tiles=len(spectra),
         charge_contrast=_charge_contrast(pixels),
         phase_contrast=_phase_contrast(pixels, valid),
+        alignment=measure_alignment(pixels) if align else None,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import re
@@ -14,11 +13,12 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 
+from txm2sem.checking.alignment import align_command, places_to_align
 from txm2sem.checking.content import SliceContent, blank_images, images_of, judge_content, measure_content
 from txm2sem.checking.duration import training_seconds
-from txm2sem.checking.figures import Preview, most_displaced, write_figures
+from txm2sem.checking.figures import Preview, Previews, most_displaced, write_figures
 from txm2sem.checking.findings import Finding, Verdict, sorted_findings
-from txm2sem.checking.judging import common_shift, judge_pairs
+from txm2sem.checking.judging import are_off, judge_pairs, unconfirmed
 from txm2sem.checking.leaks import ImageName, find_shared_areas, judge_shared_areas
 from txm2sem.checking.measures import Measures
 from txm2sem.checking.page import write_page
@@ -147,6 +147,8 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
     spacing = landmark_spacing(sum(map(math.prod, shapes)))
     workers = min(os.cpu_count() or 1, max(1, WORKING_BYTES // (BYTES_PER_PIXEL * math.prod(largest))))
 
+    aligned = places_to_align(list(sources.files))
+
     def look(place: Place) -> _Look:
         unshifted, faults = read_slice(sources, place)
         pixels = shifted(unshifted, options)
@@ -159,7 +161,9 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
         return _Look(
             faults,
             content,
-            pair=measure_pair(pixels, side) if len(pixels.images) == len(IMAGES) and min(valid.shape) >= side else None,
+            pair=measure_pair(pixels, side, align=place in aligned)
+            if len(pixels.images) == len(IMAGES) and min(valid.shape) >= side
+            else None,
             marks={name: Landmarks.of(image, counts, spacing) for name, image in pixels.images.items()},
         )
 
@@ -195,7 +199,7 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
     findings += [
         *judge_shared_areas(measures.shared),
         *judge_content(measures.contents),
-        *judge_pairs(judged, options),
+        *judge_pairs(judged, align_command(dataroot)),
         *judge_resolution(measures.resolution),
     ]
     return measures, findings
@@ -247,37 +251,47 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
     if counts["problem"]:
         plural = "problems" if counts["problem"] > 1 else "problem"
         return Verdict(f"not ready to train: solve {counts['problem']} {plural} first")
+    warned = f" ({counts['warning']} warnings to look at)" if counts["warning"] else ""
+    if are_off(measures.pairs):
+        return Verdict(f"align the slices first{warned}", align_command(dataroot))
     name = re.sub(r"[^\w.-]+", "_", dataroot.resolve().name, flags=re.ASCII).strip("._-") or "rock"
     words = ["txm2sem", "train", "--recipe", RECIPE, "--dataroot", str(dataroot), "--name", name]
     patch_size = RECIPES[RECIPE]["patch_size"]
     if measures.scores is not None and measures.scores.patch_size < patch_size:
         patch_size = measures.scores.patch_size
         words += ["--patch_size", str(patch_size)]
-    shift = common_shift(measures.pairs, options)
-    if shift is not None:
-        options = dataclasses.replace(options, y_misalign=shift[0], x_misalign=shift[1])
     for option in fields(options):
         value = getattr(options, option.name)
         if option.name != "patch_size" and value != option.default:
             words += [f"--{option.name}"] if value is True else [f"--{option.name}", str(value)]
-    warned = f" ({counts['warning']} warnings to look at)" if counts["warning"] else ""
     takes = format_seconds(training_seconds(RECIPE, patch_size))
-    return Verdict(f"ready to train{warned}, about {takes} on this processor", shlex.join(words))
+    unknown = unconfirmed(measures.pairs)
+    ready = (
+        f"ready to train if you know that TXM and SEM are aligned, which cannot be confirmed in {len(unknown)} of "
+        f"{len(measures.pairs)} slices"
+        if unknown
+        else "ready to train"
+    )
+    return Verdict(f"{ready}{warned}, about {takes} on this processor", shlex.join(words))
 
 
-def _previews(sources: Sources, options: DataOptions, places: list[Place]) -> dict[Place, Preview]:
-    """Return small versions of TXM slices, which are read again; those that cannot be are left out."""
+def _previews(sources: Sources, options: DataOptions, places: list[Place]) -> Previews:
+    """Return small versions of slices, which are read again; those that cannot be are left out."""
     slices = ((place, shifted(read_slice(sources, place)[0], options)) for place in places)
-    return {place: Preview.of(pixels.images["txm"]) for place, pixels in slices if "txm" in pixels.images}
+    return {
+        place: {name: Preview.of(image) for name, image in pixels.images.items()}
+        for place, pixels in slices
+        if len(pixels.images) == len(IMAGES)
+    }
 
 
 def _write(
-    paths: CheckPaths, measures: Measures, previews: dict[Place, Preview], findings: list[Finding], verdict: Verdict
+    paths: CheckPaths, measures: Measures, previews: Previews, findings: list[Finding], verdict: Verdict
 ) -> Path | None:
     draft = Draft(paths.output, "check", resumable=False)
     with draft.begin({}, replaced=True):
         new = CheckPaths(draft.folder / "report")
         figures = write_figures(new, measures.pairs, previews, measures.resolution)
         write_text(new.numbers, numbers_of(measures, findings, verdict))
-        write_page(new, measures, findings, verdict, figures)
+        write_page(new, measures, findings, verdict, figures, previews)
         return draft.finish(new.output)

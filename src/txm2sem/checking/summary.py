@@ -48,6 +48,7 @@ def _pair(pair: PairMeasures | None) -> dict[str, Any] | None:
         "tiles": len(pair.tiles),
         "confident_tiles": len(pair.confident),
         "median_length": pair.median_length(),
+        "alignment": None if pair.alignment is None else asdict(pair.alignment),
         "mean_frequency": pair.sharpness(),
         "charge_contrast": pair.charge_contrast,
         "phase_contrast": pair.phase_contrast,

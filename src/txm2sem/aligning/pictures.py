@@ -44,7 +44,7 @@ Grey = NDArray[np.uint8]
 def pictures_of(
     txm: NDArray[Any], sem: NDArray[Any], before: PairAlignment, after: PairAlignment, pixel_size: float | None
 ) -> Mapping[str, bytes]:
-    """Return the pictures of a pair by layer, as files: grey ones of one shape, on the grid of the TXM.
+    """Return the pictures of a pair by layer, as files of one shape: the part of the TXM's grid that it shows.
 
     Args:
         txm: (H, W), 0 where nothing was imaged.
@@ -53,9 +53,10 @@ def pictures_of(
         after: where it was found; its contrast is turned around where it is inverted.
         pixel_size: of the TXM [nm]; None: not known.
     """
-    factor = -(-max(txm.shape) // LARGEST)
+    box = _imaged(txm)
+    factor = -(-max(part.stop - part.start for part in box) // LARGEST)
     ours, moved, still = (
-        _levels(image, factor, inverted)
+        _levels(image[box], factor, inverted)
         for image, inverted in (
             (txm, False),
             (after.resample(sem), after.inverted),
@@ -68,8 +69,14 @@ def pictures_of(
     barred = {name: with_scale_bar(image, pixel_size and pixel_size * factor) for name, image in grey.items()}
     pictures = {name: _file(image) for name, image in barred.items()}
     if after.field is not None:
-        pictures["field"] = _drawn(barred["txm"], after.field, factor)
+        pictures["field"] = _drawn(barred["txm"], after.field, factor, box)
     return {name: pictures[name] for name in LAYERS if name in pictures}
+
+
+def _imaged(image: NDArray[Any]) -> tuple[slice, slice]:
+    """Return the rows and columns that hold all that was imaged."""
+    rows, columns = (np.flatnonzero((image != 0).any(axis=1 - axis)) for axis in (0, 1))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _levels(image: NDArray[Any], factor: int, inverted: bool) -> Grey:
@@ -83,14 +90,15 @@ def _levels(image: NDArray[Any], factor: int, inverted: bool) -> Grey:
     return shown
 
 
-def _drawn(grey: Grey, field: Field, factor: int) -> bytes:
+def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice]) -> bytes:
     """Return the TXM with arrows from where the map alone puts the SEM to where the field does, enlarged."""
     height, width = grey.shape
     step = max(height, width) / ARROWS
     rows, columns = (np.arange(step / 2, side, step) for side in (height, width))
     places = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
     places = places[grey[places[:, 0].astype(int), places[:, 1].astype(int)] > 0]
-    away = -field.at(places * factor + (factor - 1) / 2) / factor
+    first = np.array([part.start for part in box])
+    away = -field.at(first + places * factor + (factor - 1) / 2) / factor
     longest = float(np.linalg.norm(away, axis=1).max(initial=0))
     times = next((times for times in (20, 10, 5, 2) if times * longest <= step), 1)
     figure = Figure(figsize=(width / 100, height / 100), dpi=100)

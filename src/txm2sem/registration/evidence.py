@@ -62,11 +62,22 @@ def certainty(values: NDArray[np.float64]) -> float:
     return float(values.mean() / max(values.std(ddof=1) / np.sqrt(len(values)), 1e-9))
 
 
+def strength(tiles: Tiles) -> float:
+    """Return how clear the mean correlation of tiles is, in units of what is needed; 0 for fewer than are needed."""
+    count = len(tiles.here)
+    return certainty(tiles.here) / _needed(count) if count >= MIN_TILES else 0.0
+
+
+def _needed(count: int) -> float:
+    """Return how many times its standard error the mean correlation of so many tiles has to be."""
+    return float(stdtrit(count - 1, 1 - MAX_CHANCE))
+
+
 def confirms(tiles: Tiles) -> str:
     """Return why tiles do not confirm the map by which they were measured; nothing where they do."""
     if len(tiles.here) < MIN_TILES or tiles.together is None:
         return f"only {len(tiles.here)} tiles of the two images overlap; {MIN_TILES} are needed to judge"
-    sure, needed = certainty(tiles.here), float(stdtrit(len(tiles.here) - 1, 1 - MAX_CHANCE))
+    sure, needed = certainty(tiles.here), _needed(len(tiles.here))
     if sure < needed or tiles.mean < MIN_CORRELATION:
         return (
             f"tiles that took no part in fitting correlate by {tiles.mean:.2f}, {sure:.1f} times its standard error; "

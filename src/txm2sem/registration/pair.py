@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from txm2sem.options import TransformName
-from txm2sem.registration.evidence import Correlation, compared, confirms
+from txm2sem.registration.evidence import Correlation, compared, confirms, strength
 from txm2sem.registration.features import comparable, reduced
 from txm2sem.registration.given import Given, Scale, given
 from txm2sem.registration.search import search
@@ -35,6 +35,13 @@ contrast has in common with the SEM is coarse. The second is tried where the fir
 
 SWEEPS = 2
 """Times that tiles are compared and explained anew on each level."""
+
+CLEAR = 1.6
+"""From this strength on, tiles that were held out are believed at once. Below it the squares that judge are searched
+alone, too: many places were tried, and one may agree with both colours by chance, but hardly each of them by itself."""
+
+MAX_APART = 3.0
+"""Both places lie upon each other within this [pixels of the images that are searched]."""
 
 LEFT = (
     "no map of this kind explains tiles that took no part in fitting better than the start does; it is left as it was"
@@ -171,7 +178,7 @@ class _Work:
             before = start.tiles(self.known.start, None, 1, 0), start.tiles(self.known.start, None, 1, 1)
             for matrix, sign in self.beginnings(searched, before[0]):
                 attempt = self.attempt(matrix, sign, fine, model, smoothly, before)
-                if attempt.counts:
+                if attempt.counts and (attempt.strength >= CLEAR or self.seconded(attempt, searched, model)):
                     return self.finished(attempt, fine, model)
                 # By what was fitted: chosen by what was held out, that would no longer be held out.
                 if best is None or attempt.fitted.after > best.fitted.after:
@@ -182,11 +189,20 @@ class _Work:
         """Yield where to begin to refine, with the sign of the contrast: the best of the search, and the start."""
         start = self.known.start
         view = self.level(self.factor, start, smoothing)
-        found = search(view.fitted_only(), view.sem, view.reduce(start), self.known.space)
+        found = search(view.only(0), view.sem, view.reduce(start), self.known.space)
         yield view.enlarge(found.matrix), found.sign
         if before.together is not None and False in self.known.space.mirrors:
             surface = before.together.correlation()
             yield start, 1 if surface.max() >= -surface.min() else -1
+
+    def seconded(self, attempt: _Attempt, smoothing: tuple[float, float, float], model: Model) -> bool:
+        """Say whether the squares that judge lead to the same place where they alone are searched."""
+        view = self.level(self.factor, self.known.start, smoothing)
+        found = search(view.only(1), view.sem, view.reduce(self.known.start), self.known.space)
+        alone = view.refined(view.enlarge(found.matrix), found.sign, model, 1, SWEEPS)
+        points = np.stack(np.meshgrid(*(np.linspace(0, side - 1, 5) for side in self.known.sem.shape)), axis=-1)
+        places = [mapped(matrix, points.reshape(-1, 2)) for matrix in (alone, attempt.matrix)]
+        return float(np.median(np.linalg.norm(places[1] - places[0], axis=1))) <= MAX_APART * self.factor
 
     def attempt(
         self,
@@ -229,6 +245,7 @@ class _Work:
             compared(began, view.tiles(matrix, field, sign, 0)),
             held_out,
             doubt,
+            strength=strength(tiles),
             counts=not doubt and (held_out.gained() or bool(confirms(stays))),
         )
 
@@ -291,6 +308,7 @@ class _Attempt:
         sign: -1 where bright and dark are exchanged.
         fitted, held_out: correlations of both colours.
         doubt: why the other colour does not confirm it; nothing where it does.
+        strength: how clear that is, see `strength`.
         counts: it is confirmed, and better than the start where that is confirmed, too.
     """
 
@@ -300,4 +318,5 @@ class _Attempt:
     fitted: Correlation
     held_out: Correlation
     doubt: str
+    strength: float
     counts: bool

@@ -47,10 +47,10 @@ class View:
         """Return a map between images of the level as one between whole images."""
         return np.linalg.inv(reduction(self.txm.factor)) @ to_txm @ reduction(self.sem.factor)
 
-    def fitted_only(self) -> Level:
-        """Return the TXM with nothing in the squares that are held out."""
+    def only(self, parity: int) -> Level:
+        """Return the TXM with nothing in the squares of the other colour."""
         rows, columns = (np.arange(side) // self.block for side in self.txm.values.shape)
-        fitted = np.add.outer(rows, columns) % 2 == 0
+        fitted = np.add.outer(rows, columns) % 2 == parity
         return Level(self.txm.values * fitted, self.txm.counts * fitted, self.txm.factor)
 
     @property

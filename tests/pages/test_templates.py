@@ -119,7 +119,7 @@ def check_page(folder: Path) -> Path:
 def alignment_page(folder: Path) -> Path:
     pair = align_pair(*two_images(0, 128), transform="none")
     named = dict.fromkeys(("sem", "txm", "bar", "field", "split"), NAME)
-    found = {NAME: replace(described(pair, 0, shape=(128, 128), **named), reason=NAME)}
+    found = {NAME: replace(described(pair, 0, shape=(128, 128), landmarks=(), **named), reason=NAME)}
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / f"{NAME}.jpg")
     alignment = Alignment(NAME, NAME, NAME, (), found)
     write_alignment_page(folder / "page.html", NAME, alignment, {NAME: {"txm": folder / f"{NAME}.jpg"}})

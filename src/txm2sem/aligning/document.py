@@ -46,6 +46,7 @@ class SliceAlignment:
         improved: it was moved from where the start, by sizes and centres, puts it.
         confident: tiles that took no part confirm it.
         reason: why it is not confident, or was not moved; else empty.
+        landmarks: how far each pair of points that were marked lies apart [pixels of the TXM]; empty: there are none.
         split: where its images are written; empty: nowhere.
     """
 
@@ -64,6 +65,7 @@ class SliceAlignment:
     improved: bool
     confident: bool
     reason: str
+    landmarks: tuple[float, ...]
     split: str
 
     @property

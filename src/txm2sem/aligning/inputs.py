@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.aligning.landmarks import Landmarks, read_landmarks
 from txm2sem.data.bars import MOST_LOOKED_AT, DataBar, find_bar, without_bar
 from txm2sem.data.images import GreyImage, PixelSize, open_image
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume, parse_voxel_size
@@ -103,10 +104,16 @@ class TxmSlice:
 
 @dataclass(frozen=True)
 class SlicePair:
-    """Slices of both instruments that show the same place."""
+    """Slices of both instruments that show the same place.
+
+    Attributes:
+        txm, sem: the slices.
+        landmarks: points that were marked in both; None: there are none.
+    """
 
     txm: TxmSlice
     sem: SemSlice
+    landmarks: Landmarks | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,7 @@ class Inputs:
             for pair in self.pairs
             for path in (pair.txm.path or pair.txm.whole, pair.sem.image.path, *pair.sem.masks.values())
         ]
+        found += [pair.landmarks.path for pair in self.pairs if pair.landmarks is not None]
         return list(dict.fromkeys(found))
 
 
@@ -152,7 +160,13 @@ def open_pairs(txm: Path, sem: Path, options: AlignOptions) -> Inputs:
             raise UserError(
                 f"{txm} has {len(matching)} slices and {sem} {len(slices)}; expected one for each: leave out the others"
             )
-    pairs = tuple(SlicePair(ours, theirs) for ours, theirs in zip(matching, slices, strict=True))
+    marked = read_landmarks(options.landmarks, [one.number for one in slices]) if options.landmarks else {}
+    pairs = tuple(
+        SlicePair(ours, theirs, marked.get(theirs.number)) for ours, theirs in zip(matching, slices, strict=True)
+    )
+    for pair in pairs:
+        if pair.landmarks is not None:
+            pair.landmarks.check(pair.sem.image.shape, pair.txm.shape)
     return Inputs(pairs, None, _notes(pairs))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from txm2sem.aligning.document import Alignment, SliceAlignment
@@ -79,12 +80,16 @@ def _table(alignment: Alignment) -> Table:
             "yes" if found.mirrored else "no",
             "yes" if found.inverted else "no",
             ", ".join(f"{value:.1f}" for value in _middle(found)),
+            f"{float(np.median(found.landmarks)):.1f} ({max(found.landmarks):.1f})" if found.landmarks else "–",
             found.split or "not written",
         )
         for key, found in alignment.slices.items()
     ]
-    head = ("slice", "confirmed", "place", "held-out correlation", "fitted correlation", "turn [°]",
-            "TXM pixels in one of the SEM", "mirrored", "inverted", "middle at y, x [TXM pixels]", "split")  # fmt: skip
+    head = (
+        *("slice", "confirmed", "place", "held-out correlation", "fitted correlation", "turn [°]"),
+        *("TXM pixels in one of the SEM", "mirrored", "inverted", "middle at y, x [TXM pixels]"),
+        *("landmarks off by (at most) [TXM pixels]", "split"),
+    )
     return Table("Slices, and where they lie", head, rows)
 
 

@@ -38,9 +38,13 @@ from txm2sem.files import make_folder, write_text
 from txm2sem.options import AlignCommand, Phase, to_mapping
 from txm2sem.registration.given import SCALES
 from txm2sem.registration.pair import PairAlignment, align_pair
+from txm2sem.registration.transforms import Matrix, scale_of
 
 KNOWN_WITHIN = 1.05
 """Sizes of pixels that both instruments say fit each other within this factor."""
+
+NEAR_ANGLE = 3.0
+"""Turns that are tried around what landmarks say [degrees]."""
 
 SHARE_HELD_OUT = 6
 """One of so many slices is validated on, and one tested on."""
@@ -196,6 +200,7 @@ class AlignRun:
             shape=sem.shape,
             bar=str(bar or ""),
             field=f"alignment/{pair.sem.key}.npz" if found.field is not None else "",
+            landmarks=_distances(pair, found),
             split=(pair.sem.split or "train") if written else "",  # blocks are known when all are done
         )
         write_slice(self._done(pair), document)
@@ -205,24 +210,42 @@ class AlignRun:
     ) -> PairAlignment:
         """Return the best alignment; where the scale is not known, of the scales at which both could lie."""
         best: PairAlignment | None = None
-        # A data root has one grid.
-        known = [1.0] if self.inputs.dataroot else None
-        for scale in known or _scales(pair, self.options.transform):
+        start = None if pair.landmarks is None else pair.landmarks.start()
+        for scale in self._scales(pair, start):
             found = align_pair(
                 txm,
                 sem,
                 sem_valid=valid,
                 scale=scale,
                 transform=self.options.transform,
-                search_angle=self.options.search_angle,
-                mirror=self.options.mirror,
-                quarter_turns=self.options.quarter_turns,
+                search_angle=self.options.search_angle if start is None else min(self.options.search_angle, NEAR_ANGLE),
+                mirror=self.options.mirror if start is None else "no",
+                quarter_turns=self.options.quarter_turns and start is None,
+                start=start,
             )
             if found.confident:
                 return found
             best = best or found
         assert best is not None
         return best
+
+    def _scales(self, pair: SlicePair, start: Matrix | None) -> list[float | tuple[float, float] | None]:
+        """Return the scales to try, one after the other: pixels of the TXM in one of the SEM."""
+        fixed = self.options.transform in ("none", "shift", "rigid")
+        if start is not None:
+            marked = scale_of(start)
+            return [None if fixed else (marked / KNOWN_WITHIN, marked * KNOWN_WITHIN)]
+        if self.inputs.dataroot is not None:  # it has one grid
+            return [1.0]
+        ours, theirs = pair.txm.pixel_size, pair.sem.pixel_size
+        if ours is not None and theirs is not None:
+            said = _mean(theirs) / _mean(ours)
+            return [said if fixed else (said / KNOWN_WITHIN, said * KNOWN_WITHIN)]
+        if fixed:
+            return [None]
+        fills = min(a / b for a, b in zip(pair.txm.shape, pair.sem.image.shape, strict=True))
+        centres = [1.0] if SCALES[0] < fills < SCALES[1] else [1.0, fills]
+        return [(SCALES[0] * centre, SCALES[1] * centre) for centre in centres]
 
     def _write_images(
         self, folder: Path, pair: SlicePair, found: PairAlignment, txm: NDArray[Any], sem: NDArray[Any]
@@ -290,6 +313,12 @@ def _reported(alignment: Alignment) -> AlignReport:
         before, after = np.mean(gains, axis=0)
         lines.append(f"correlation of these tiles: {before:.2f} before, {after:.2f} after (mean of these slices)")
     for key, found in slices.items():
+        if found.landmarks:
+            lines.append(
+                f"{key}: {len(found.landmarks)} landmarks are {np.median(found.landmarks):.1f} pixels off (median), at "
+                f"most {max(found.landmarks):.1f}"
+            )
+    for key, found in slices.items():
         if not found.confident:
             lines.append(f"{key}: not confirmed, and {'left as it was' if found.split else 'left out'}: {found.reason}")
     return AlignReport(alignment, lines, {found.split for found in slices.values()} >= set(SPLIT_FOLDERS))
@@ -324,18 +353,12 @@ def blocks(count: int, val: int, test: int) -> list[Phase]:
     return splits[:count]
 
 
-def _scales(pair: SlicePair, transform: str) -> list[float | tuple[float, float] | None]:
-    """Return the scales to try, one after the other: pixels of the TXM in one of the SEM."""
-    ours, theirs = pair.txm.pixel_size, pair.sem.pixel_size
-    fixed = transform in ("none", "shift", "rigid")
-    if ours is not None and theirs is not None:
-        said = _mean(theirs) / _mean(ours)
-        return [said if fixed else (said / KNOWN_WITHIN, said * KNOWN_WITHIN)]
-    if fixed:
-        return [None]
-    fills = min(a / b for a, b in zip(pair.txm.shape, pair.sem.image.shape, strict=True))
-    centres = [1.0] if SCALES[0] < fills < SCALES[1] else [1.0, fills]
-    return [(SCALES[0] * centre, SCALES[1] * centre) for centre in centres]
+def _distances(pair: SlicePair, found: PairAlignment) -> tuple[float, ...]:
+    """Return how far landmarks of the SEM lie from those of the TXM [pixels of the TXM]."""
+    if pair.landmarks is None:
+        return ()
+    away = np.linalg.norm(found.map(pair.landmarks.sem) - pair.landmarks.txm, axis=1)
+    return tuple(away.tolist())
 
 
 def _mean(size: Size) -> float:

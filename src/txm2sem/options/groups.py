@@ -640,6 +640,9 @@ class AlignOptions(Options):
     """size of the TXM's voxels, one number or Z,Y,X; what the files say where absent [nm]"""
     sem_pixel_size: float = between(0, 1e7, 0.0)
     """size of the SEM's pixels; 0: what the files say [nm]"""
+    landmarks: Path | None = None
+    """pairs of points to begin with: a file of BigWarp (moving: SEM), or a folder of such files by the slices' numbers,
+    or a folder with sem.csv and txm.csv of napari; in pixels. With --transform none they replace the search"""
     search_angle: float = between(0, 180, 10.0)
     """turns up to this to either side are tried [degrees]"""
     quarter_turns: bool = False

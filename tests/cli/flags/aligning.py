@@ -74,6 +74,24 @@ def _(bench: Bench, command: str) -> None:
     assert "sizes contradict" in refused.err
 
 
+@row("align", "landmarks")
+def _(bench: Bench, command: str) -> None:
+    written = write_instruments(Path(), [motion(60, 1, 9, 5)])
+    true = written.truth[0]
+    places = np.hstack([true.points[::300, ::-1], true.truth[::300, ::-1]])
+    lines = [f"Pt-{index},true,{','.join(map(str, row))}" for index, row in enumerate(places)]
+    Path("marks.csv").write_text("\n".join(lines))
+    without = only(aligned(bench, "--transform rigid --mirror no", "one"))
+    begun = only(aligned(bench, "--transform rigid --mirror no --landmarks marks.csv", "two"))
+    instead = only(aligned(bench, "--transform none --landmarks marks.csv", "three"))
+    assert (without.confident, without.landmarks) == (False, ())
+    for found in (begun, instead):
+        assert found.confident
+        assert found.turn == pytest.approx(60, abs=0.3)
+        assert len(found.landmarks) == len(lines)
+        assert max(found.landmarks) < 1.5
+
+
 @row("align", "keep_bar")
 def _(bench: Bench, command: str) -> None:
     write_instruments(Path(), [motion()])

@@ -1,6 +1,7 @@
 """Measure how well pairs of images are registered: phantoms moved in known ways, false pairs, and real slices.
 
     python benchmarks/aligning.py [--quick] [--shale DATA] [--pictures DIR]
+    python benchmarks/aligning.py --volumes [--quick]
 
 - Phantoms: slices of 512 x 512, two from each rock, 30 apart. The SEM is moved by up to 40 pixels, turned by up to 10
   degrees, enlarged by 0.8 to 1.25, and distorted by a smooth field of up to 5 pixels; then mirrored, with contrast
@@ -8,6 +9,9 @@
 - Pairs that do not belong together: another rock, the same rock 30 slices away, an image turned by 90 degrees. The
   number that were called confident must be 0.
 - The time that a pair of 1024 x 1024 takes.
+- With --volumes, instead: slices found in volumes, tilted by up to 5 degrees; the error along z is the largest on a
+  slice. The scale is known in every other volume. False ones are slices of another rock, and of a part of the rock that
+  is not in the volume, at least 15 slices away. The time and the memory that a slice takes in 512 x 1024 x 1024 voxels.
 - With DATA, a data root of real slices that are aligned already: whether an affine map explains tiles that took no part
   better than leaving them as they are; and whether known motions on top of that are found again. A motion counts from
   where the slice was found without it.
@@ -16,8 +20,13 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import resource
 import sys
+import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -29,8 +38,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from moved_pairs import Moved, moved, wobble
 
 import txm2sem
+from txm2sem.options import PhantomOptions
+from txm2sem.phantoms.faces import Face
+from txm2sem.phantoms.render import render_phantom
 from txm2sem.registration import PairAlignment, align_pair
+from txm2sem.registration.geometry import geometry_of
+from txm2sem.registration.planes import Pyramid
 from txm2sem.registration.transforms import turned
+from txm2sem.registration.volume import PlaneAlignment, find_slice
 
 SIZE, APART = 512, 30
 
@@ -44,9 +59,14 @@ Image = NDArray[np.float32]
 def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a fifth of all")
+    parser.add_argument("--volumes", action="store_true", help="slices in volumes, instead of pairs")
     parser.add_argument("--shale", type=Path, metavar="DATA")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="where checkerboards of some pairs are drawn")
     given = parser.parse_args(words)
+    if given.volumes:
+        volumes(2 if given.quick else 6)
+        clock_volume()
+        return
     rocks = phantoms(2 if given.quick else 10)
     pairs = [pair for rock in rocks for pair in rock]
     measure("moved", pairs, 0, given.pictures)
@@ -179,6 +199,114 @@ def shale(paths: list[Path], pictures: Path | None) -> None:
         if pictures:
             draw(pictures / f"shale_{path.stem}.png", txm, sem, still)
     print(f"moved: {tried}; confident both moved and not: {found_again}, of these within 2 pixels {agree}")
+
+
+Slices = list[tuple[Face, Image]]
+
+
+def specimen(seed: int, size: int, depth: int, count: int) -> tuple[Image, Slices]:
+    """Return a TXM volume and SEM slices with the places they were cut at."""
+    options = PhantomOptions(
+        seed=seed,
+        size=size,
+        depth=depth,
+        unaligned=True,
+        train_slices=count,
+        val_slices=0,
+        test_slices=0,
+        invert_contrast=seed % 2 == 1,
+    )
+    rock = render_phantom(options)
+    return rock.txm, [(face, np.maximum(face.cut(rock.sem), 1).astype(np.float32)) for face in rock.faces]
+
+
+def off_plane(face: Face, found: PlaneAlignment) -> tuple[float, float]:
+    """Return by how much a plane is off along z at most [voxels], and the angle between normals [degrees]."""
+    grid = np.meshgrid(*(np.linspace(0, side - 1, 9) for side in face.shape), indexing="ij")
+    truth = face.places(*grid).reshape(3, -1).T
+    ours, theirs = (
+        normal / np.linalg.norm(normal) * np.sign(normal[0])
+        for normal in (np.cross(*found.to_txm[:, :2].T), np.cross(*face.pose.directions.T))
+    )
+    away = np.abs(found.plane.at(truth[:, 1:]) - truth[:, 0]).max()
+    return float(away), float(np.degrees(np.arccos(min(ours @ theirs, 1.0))))
+
+
+def volumes(number: int) -> None:
+    rows, seconds, tries, false, total, elsewhere, agreed = [], [], 0, 0, 0, [], 0
+    before: Slices = []
+    for seed in range(number):
+        txm, slices = specimen(seed, SIZE, 128, 8)
+        volume, results = Pyramid(txm), {}
+        for index, (face, sem) in enumerate(slices):
+            began = time.process_time()
+            results[index] = find_slice(volume, sem, scale=face.pose.scale if seed % 2 else None)
+            seconds.append(time.process_time() - began)
+            total += 1
+            if results[index].confident:
+                rows.append((*off_plane(face, results[index]), face.shape[0]))
+        geometry = geometry_of(results, slices[0][0].shape)
+        agreed += geometry is not None and not geometry.outliers
+        # The first slices are not in the upper half, the last not in the lower one.
+        wrong = [(volume, sem) for _, sem in before[:4]]
+        wrong += [(Pyramid(txm[64:]), sem) for face, sem in slices if face.places(*corners(face))[0].max() < 64 - 15]
+        wrong += [(Pyramid(txm[:64]), sem) for face, sem in slices if face.places(*corners(face))[0].min() > 64 + 15]
+        for other, sem in wrong:
+            found = find_slice(other, sem)
+            tries += 1
+            false += found.confident
+            elsewhere.append(found.held_out.after)
+        before = slices
+        print(f"  volume {seed}: {sum(one.confident for one in results.values())} of {len(slices)} found", flush=True)
+    away, leaning, _ = np.array(rows).T
+    print(
+        f"slices in volumes: {total}, confident {len(rows)}; along z within 1 voxel everywhere {np.sum(away <= 1)}, "
+        f"median of the largest {np.median(away):.2f}, 95 % {np.percentile(away, 95):.2f}, largest {away.max():.2f}; "
+        f"normal within 0.2 degrees {np.sum(leaning <= 0.2)}, median {np.median(leaning):.2f}, 95 % "
+        f"{np.percentile(leaning, 95):.2f}; one geometry explains all in {agreed} of {number} volumes; "
+        f"{np.median(seconds):.1f} s of one core\n"
+        f"slices that are not in the volume: {tries}, confident {false}; correlation held out "
+        f"{np.mean(elsewhere):.3f}, largest {max(elsewhere):.3f}",
+        flush=True,
+    )
+
+
+def corners(face: Face) -> list[NDArray[np.float64]]:
+    """Return rows and columns of the corners of a face."""
+    return np.meshgrid(*([0.0, side - 1.0] for side in face.shape), indexing="ij")
+
+
+def clock_volume() -> None:
+    """Find slices in a large volume: a rock, and the same turned in ways that are not searched, above each other."""
+    txm, slices = specimen(98, 1024, 96, 5)
+    other = txm[:, ::-1]
+    parts = [np.rot90(part, turns, (1, 2)) for part, turns in ((other, 1), (txm, 1), (txm, 0), (txm, 2), (other, 3))]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "txm.npy"
+        large = np.lib.format.open_memmap(path, "w+", np.uint16, (512, 1024, 1024))
+        for z in range(512):
+            large[z] = 64 * parts[z // 96 % 5][z % 96] if z < 480 else 64 * parts[0][z - 480]
+        large.flush()
+        # In a process of its own, which has seen no phantom.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            pool.submit(clocked, path, slices, 2 * 96).result()
+
+
+def clocked(path: Path, slices: Slices, first: int) -> None:
+    volume = Pyramid(np.load(path, mmap_mode="r"))
+    for known in (True, False):
+        for face, sem in slices[:2] if known else slices[2:3]:
+            clocks = time.perf_counter(), time.process_time()
+            found = find_slice(volume, sem, scale=face.pose.scale if known else None)
+            clocks = time.perf_counter() - clocks[0], time.process_time() - clocks[1]
+            there = replace(face, pose=replace(face.pose, centre=(face.pose.centre[0] + first, *face.pose.centre[1:])))
+            away, leaning = off_plane(there, found)
+            print(
+                f"512 x 1024 x 1024, scale {'known' if known else 'searched'}, SEM {sem.shape}: {clocks[0]:.0f} s, "
+                f"{clocks[1]:.0f} s of a core, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB at "
+                f"most; confident {found.confident}, along z {away:.2f} at most, normal {leaning:.2f} degrees",
+                flush=True,
+            )
 
 
 def draw(path: Path, txm: Image, sem: Image, found: PairAlignment) -> None:

@@ -22,6 +22,9 @@ Mirror = Literal["auto", "yes", "no"]
 MIN_SIDE = 96
 """Rows and columns of what counts in an image, at least, and of the SEM where it lies on the TXM [pixels]."""
 
+COARSE = 160
+"""Rows or columns of the images that are searched, at most; larger ones are halved until they fit [pixels]."""
+
 SCALES = 0.78, 1.28
 """Scales that are tried where none is known, relative to the start's."""
 
@@ -37,6 +40,8 @@ class Given:
         start: from pixels of the SEM to those of the TXM, both cut.
         space: what is searched around the start.
         txm_first, sem_first: first row and column that remain (2,).
+        factor: by which the images that are searched are reduced.
+        untouched: colour of the squares of the checkerboard that took no part in finding the start; None: both.
     """
 
     shape: tuple[int, int]
@@ -48,11 +53,8 @@ class Given:
     space: Space
     txm_first: NDArray[np.int64]
     sem_first: NDArray[np.int64]
-
-    def extent(self) -> float:
-        """Return the side of the square that has as many pixels as count in the smaller image [pixels of the TXM]."""
-        ours, theirs = (np.sqrt(np.count_nonzero(valid)) for valid in (self.txm_valid, self.sem_valid))
-        return float(min(ours, theirs * scale_of(self.start)))
+    factor: int
+    untouched: int | None = None
 
     def whole(self, to_txm: Matrix) -> Matrix:
         """Return a map between images that are cut as one between whole images."""
@@ -63,6 +65,11 @@ class Given:
         if field is None:
             return None
         return Field(field.rows + self.txm_first[0], field.columns + self.txm_first[1], field.displacement)
+
+
+def halved(side: float, most: int) -> int:
+    """Return the power of two by which an image has to be reduced, so that its side is at most so long [pixels]."""
+    return int(2 ** np.ceil(np.log2(max(side / most, 1))))
 
 
 def moved(by: NDArray[np.int64]) -> Matrix:
@@ -114,7 +121,10 @@ def given(
         quarters=(0, 1, 2, 3) if quarter_turns else (0,),
     )
     cut = moved(-our_first) @ begin @ moved(their_first)
-    return Given(shapes[0], ours, theirs, our_valid, their_valid, cut, space, our_first, their_first)
+    # The side of the square that has as many pixels as count in the smaller image.
+    ours_wide, theirs_wide = (float(np.sqrt(np.count_nonzero(valid))) for valid in (our_valid, their_valid))
+    factor = halved(min(ours_wide, theirs_wide * scale_of(begin)), COARSE)
+    return Given(shapes[0], ours, theirs, our_valid, their_valid, cut, space, our_first, their_first, factor)
 
 
 def _start(

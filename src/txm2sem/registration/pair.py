@@ -11,21 +11,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from txm2sem.options import TransformName
 from txm2sem.registration.evidence import Correlation, compared, confirms, strength
-from txm2sem.registration.features import comparable, reduced
+from txm2sem.registration.features import Level, comparable, reduced
 from txm2sem.registration.given import Given, Scale, given
 from txm2sem.registration.search import search
 from txm2sem.registration.tiles import Tiles
 from txm2sem.registration.transforms import Field, Matrix, Model, Points, mapped, reduction, resampled, scale_of
 from txm2sem.registration.view import View
 
-COARSE = 160
-"""Rows or columns of the images that are searched, at most; larger ones are halved until they fit [pixels]."""
-
 BLOCK = 16
 """Side of the squares of the checkerboard, of which one colour is fitted and the other judges [pixels of the images
 that are searched]."""
 
-SMOOTHINGS = (((0.7, 0.7, 4.0), (1.0, 1.5, 7.0)), ((1.0, 2.0, 8.0), (2.0, 4.0, 16.0)))
+Smoothing = tuple[float, float, float]
+
+SMOOTHINGS: tuple[tuple[Smoothing, Smoothing], ...] = (
+    ((0.7, 0.7, 4.0), (1.0, 1.5, 7.0)),
+    ((1.0, 2.0, 8.0), (2.0, 4.0, 16.0)),
+)
 """Standard deviations by which TXM and SEM are smoothed, and of what each pixel is seen relative to, in the search and
 after it [pixels of a level].
 
@@ -140,10 +142,35 @@ def align_pair(
         UserError: an image is no such array, blank or too small; sizes contradict; a word or number is none of these.
     """
     known = given(txm, sem, txm_valid, sem_valid, scale, transform, search_angle, mirror, quarter_turns, start)
+    return registered(known, transform)
+
+
+def registered(known: Given, transform: TransformName) -> PairAlignment:
+    """Register a pair that was checked."""
     work = _Work(known)
     if transform == "none":
         return work.judged()
-    return work.registered("affine" if transform == "smooth" else transform, transform == "smooth")
+    return work.registered(model_of(transform), transform == "smooth")
+
+
+def model_of(transform: TransformName) -> Model:
+    """Return the map that is fitted, but for a field."""
+    return "affine" if transform == "smooth" else "shift" if transform == "none" else transform
+
+
+def block_of(known: Given) -> int:
+    """Return the side of the squares of the checkerboard [pixels of the TXM]."""
+    return BLOCK * max(known.factor, 2)
+
+
+def sem_level(known: Given, factor: int, to_txm: Matrix, smoothing: Smoothing) -> Level:
+    """Return the SEM reduced to pixels of about the size that those of the TXM have on a level."""
+    scale = scale_of(to_txm)
+    sem_factor = max(round(factor / scale), 1)
+    # The SEM is smoothed on its own grid.
+    size = factor / (scale * sem_factor)
+    _, theirs, surroundings = smoothing
+    return comparable(known.sem, known.sem_valid, sem_factor, theirs * size, surroundings * size)
 
 
 class _Work:
@@ -151,23 +178,15 @@ class _Work:
 
     def __init__(self, known: Given) -> None:
         self.known = known
-        self.factor = 1
-        while known.extent() > COARSE * self.factor:
-            self.factor *= 2
-        self.block = BLOCK * max(self.factor, 2)
 
-    def level(self, factor: int, to_txm: Matrix, smoothing: tuple[float, float, float]) -> View:
-        """Return both images reduced to a level, the SEM to pixels of about the same size."""
+    def level(self, factor: int, to_txm: Matrix, smoothing: Smoothing) -> View:
+        """Return both images reduced to a level."""
         known = self.known
-        scale = scale_of(to_txm)
-        sem_factor = max(round(factor / scale), 1)
-        # The SEM is smoothed on its own grid.
-        size = factor / (scale * sem_factor)
-        ours, theirs, surroundings = smoothing
+        ours, _, surroundings = smoothing
         return View(
             comparable(known.txm, known.txm_valid, factor, ours, surroundings),
-            comparable(known.sem, known.sem_valid, sem_factor, theirs * size, surroundings * size),
-            self.block // factor,
+            sem_level(known, factor, to_txm, smoothing),
+            block_of(known) // factor,
         )
 
     def registered(self, model: Model, smoothly: bool) -> PairAlignment:
@@ -185,10 +204,10 @@ class _Work:
                     best = attempt
         return self.judged(best)
 
-    def beginnings(self, smoothing: tuple[float, float, float], before: Tiles) -> Iterator[tuple[Matrix, int]]:
+    def beginnings(self, smoothing: Smoothing, before: Tiles) -> Iterator[tuple[Matrix, int]]:
         """Yield where to begin to refine, with the sign of the contrast: the best of the search, and the start."""
         start = self.known.start
-        view = self.level(self.factor, start, smoothing)
+        view = self.level(self.known.factor, start, smoothing)
         found = search(view.only(0), view.sem, view.reduce(start), self.known.space)
         yield view.enlarge(found.matrix), found.sign
         if before.together is not None and False in self.known.space.mirrors:
@@ -197,18 +216,18 @@ class _Work:
 
     def seconded(self, attempt: _Attempt, smoothing: tuple[float, float, float], model: Model) -> bool:
         """Say whether the squares that judge lead to the same place where they alone are searched."""
-        view = self.level(self.factor, self.known.start, smoothing)
+        view = self.level(self.known.factor, self.known.start, smoothing)
         found = search(view.only(1), view.sem, view.reduce(self.known.start), self.known.space)
         alone = view.refined(view.enlarge(found.matrix), found.sign, model, 1, SWEEPS)
         points = np.stack(np.meshgrid(*(np.linspace(0, side - 1, 5) for side in self.known.sem.shape)), axis=-1)
         places = [mapped(matrix, points.reshape(-1, 2)) for matrix in (alone, attempt.matrix)]
-        return float(np.median(np.linalg.norm(places[1] - places[0], axis=1))) <= MAX_APART * self.factor
+        return float(np.median(np.linalg.norm(places[1] - places[0], axis=1))) <= MAX_APART * self.known.factor
 
     def attempt(
         self,
         matrix: Matrix,
         sign: int,
-        smoothing: tuple[float, float, float],
+        smoothing: Smoothing,
         model: Model,
         smoothly: bool,
         before: tuple[Tiles, Tiles],
@@ -223,7 +242,7 @@ class _Work:
             smoothly: with a field on top.
             before: the tiles of both colours by the start.
         """
-        factor = max(self.factor // 2, 1)
+        factor = max(self.known.factor // 2, 1)
         view = self.level(factor, matrix, smoothing)
         while factor > 1:
             matrix = view.refined(matrix, sign, model, 0, 1)
@@ -249,7 +268,7 @@ class _Work:
             counts=not doubt and (held_out.gained() or bool(confirms(stays))),
         )
 
-    def finished(self, attempt: _Attempt, smoothing: tuple[float, float, float], model: Model) -> PairAlignment:
+    def finished(self, attempt: _Attempt, smoothing: Smoothing, model: Model) -> PairAlignment:
         """Refine what was confirmed by all tiles."""
         view = self.level(1, attempt.matrix, smoothing)
         sign, known = attempt.sign, self.known
@@ -269,14 +288,14 @@ class _Work:
         )
 
     def judged(self, attempt: _Attempt | None = None) -> PairAlignment:
-        """Judge the start itself, which was fitted to nothing: all tiles took no part.
+        """Judge the start itself, by all tiles that took no part in finding it.
 
         Args:
             attempt: the best fit, which does not count.
         """
         known, doubts = self.known, []
         for _, fine in SMOOTHINGS:
-            tiles = self.level(1, known.start, fine).tiles(known.start, None, 1, None)
+            tiles = self.level(1, known.start, fine).tiles(known.start, None, 1, known.untouched)
             inverted = tiles.mean < 0
             tiles = tiles.signed(-1 if inverted else 1)
             doubts.append(confirms(tiles))

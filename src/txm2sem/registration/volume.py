@@ -1,0 +1,468 @@
+"""Find one SEM slice in a TXM volume: the plane that it was cut along, and its place there."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from txm2sem.errors import UserError
+from txm2sem.options import TransformName
+from txm2sem.registration.evidence import Correlation
+from txm2sem.registration.features import Level, comparable
+from txm2sem.registration.given import Given, Mask, Mirror, Scale, given, halved, moved
+from txm2sem.registration.pair import SMOOTHINGS, PairAlignment, Smoothing, block_of, model_of, registered, sem_level
+from txm2sem.registration.planes import Plane, Pyramid
+from txm2sem.registration.search import Space, best, correlated, distinct, finer_turns, step_of, turns
+from txm2sem.registration.tiles import SPREADS, Tiles, explain
+from txm2sem.registration.transforms import Field, Matrix, Model, Points, mapped, reduction, scale_of
+from txm2sem.registration.view import View
+
+BESIDE = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)
+"""Planes that tiles are compared with, beside one [voxels of a level]."""
+
+FAR = tuple(np.arange(-9.0, 9.1, 1.5))
+"""The same where a tilt is not known yet."""
+
+DEEP = 2.0
+"""Standard deviation of the Gaussian through which correlation along z is seen [voxels of a level]."""
+
+ROUGH = 128
+"""Rows or columns of the images that are searched at all heights, at most; larger ones are halved until they fit
+[pixels]."""
+
+SURE = Space(2.0, (0.98, 1.02))
+"""What is searched again on a plane that was found."""
+
+WIDE = 1.5
+"""Side of the tiles that a plane is found by when all take part, beside those of other tiles."""
+
+SWEEPS = 2
+"""Times that a plane is fitted anew on each level."""
+
+
+@dataclass(frozen=True)
+class PlaneAlignment:
+    """Where a SEM slice lies in a TXM volume.
+
+    Attributes:
+        plane: on which it lies.
+        pair: where it lies on the image of the plane, which has the rows and columns of the TXM.
+        depth: voxels are so many times as deep as wide.
+    """
+
+    plane: Plane
+    pair: PairAlignment
+    depth: float
+
+    @property
+    def to_txm(self) -> Matrix:
+        """What maps (row, column, 1) of the SEM's pixels to (z, y, x) of the TXM's voxels, but for the field (3, 3)."""
+        flat = self.pair.to_txm
+        return np.vstack([np.array([self.plane.down, self.plane.right, self.plane.z]) @ flat, flat[:2]])
+
+    def map(self, points: Points) -> NDArray[np.float64]:
+        """Return where points of the SEM (N, 2), (row, column), lie in the TXM (N, 3), (z, y, x) [voxels]."""
+        flat = self.pair.map(points)
+        return np.column_stack([self.plane.at(flat), flat])
+
+    @property
+    def turn(self) -> float:
+        """Angle from y to the direction of the SEM's rows, from there towards x, before it is tilted [degrees]."""
+        down = (np.linalg.inv(self.plane.foreshortening(self.depth)) @ self.pair.to_txm)[:2, 0]
+        return float(np.degrees(np.arctan2(down[1], down[0])))
+
+    @property
+    def tilt(self) -> float:
+        """Angle between its normal and z [degrees]."""
+        return self.plane.tilt(self.depth)
+
+    @property
+    def confident(self) -> bool:
+        """Whether tiles that took no part confirm it."""
+        return self.pair.confident
+
+    @property
+    def reason(self) -> str:
+        """Why not; else empty."""
+        return "" if self.pair.confident else self.pair.reason
+
+    @property
+    def held_out(self) -> Correlation:
+        """Correlation of the tiles that took no part, on the plane as it was found, and after the pair was refined."""
+        return self.pair.held_out
+
+
+def find_slice(
+    txm: Pyramid,
+    sem: NDArray[np.generic],
+    *,
+    sem_valid: Mask | None = None,
+    scale: Scale = None,
+    transform: TransformName = "similarity",
+    search_angle: float = 10.0,
+    mirror: Mirror = "auto",
+    quarter_turns: bool = False,
+    tilt: float = 5.0,
+    z: tuple[float, float] | None = None,
+    start: Matrix | None = None,
+) -> PlaneAlignment:
+    """Find a SEM slice in a TXM volume.
+
+    Planes at all heights, then at all tilts around the best, are searched on small images as `align_pair` searches one.
+    From coarse to fine, tiles are compared with several planes side by side: a plane and a map are fitted to where they
+    agree best. All this by the squares of one colour of a checkerboard; those of the other judge, as there.
+
+    Args:
+        txm: the volume.
+        sem: (h, w), any grey values.
+        sem_valid: pixels that count, of the same shape; None: those that are not 0.
+        scale, transform, search_angle, mirror, quarter_turns: as of `align_pair`; the scale is that on the plane.
+        tilt: planes are searched whose normal leans by up to this away from that of the start [degrees].
+        z: lowest and highest z of the middle of the SEM; None: all of the volume [voxels].
+        start: where to begin, 3 x 3, maps (row, column, 1) of the SEM to (z, y, x); its z counts for nothing but the
+            tilt, unless the transform is none; None: the centres lie upon each other, without a tilt.
+
+    Raises:
+        UserError: as of `align_pair`; z or tilt is out of range.
+    """
+    low, high = z if z is not None else (0.0, txm.shape[0] - 1.0)
+    if not (low <= high and low < txm.shape[0] and high >= 0):
+        raise UserError(f"z is {z}; expected lowest, highest within 0 and {txm.shape[0] - 1}, the slices of the TXM")
+    if not 0 <= tilt <= 30:
+        raise UserError(f"tilt is {tilt}; expected 0 to 30 degrees")
+    flat, plane = None, Plane((low + high) / 2)
+    if start is not None:
+        begin = np.asarray(start, np.float64)
+        if begin.shape != (3, 3):
+            raise UserError("start is no map; expected 3 x 3 numbers, from (row, column, 1) to (z, y, x)")
+        flat = np.vstack([begin[1:], [0, 0, 1]])
+    middle = txm.image(Plane(float(np.clip(round((low + high) / 2), 0, txm.shape[0] - 1))))
+    known = given(middle, sem, None, sem_valid, scale, transform, search_angle, mirror, quarter_turns, flat)
+    if flat is not None:
+        down, right, first = begin[0] @ np.linalg.inv(flat)
+        plane = Plane(float(first), float(down), float(right))
+    return _Finder(txm, known, transform, plane, tilt, (low, high)).found()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the SEM may lie.
+
+    Attributes:
+        plane: in voxels of the TXM.
+        matrix: from pixels of the SEM, cut, to rows and columns of the TXM.
+        sign: -1 where bright and dark are exchanged.
+    """
+
+    plane: Plane
+    matrix: Matrix
+    sign: int
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Tiles compared with planes side by side.
+
+    Attributes:
+        offsets: of the planes, beside one of them [voxels of the level].
+        tiles: with all planes together, those in the middle counting most.
+        surfaces: of the tiles with each plane (K, planes, 2 M + 1, 2 M + 1); not a number beyond the TXM.
+    """
+
+    offsets: NDArray[np.float64]
+    tiles: Tiles
+    surfaces: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, offsets: NDArray[np.float64], planes: Sequence[Tiles]) -> _Stack:
+        """Return the tiles of the plane in the middle."""
+        centres = planes[len(planes) // 2].centres
+        surfaces = np.full((len(centres), len(planes), *planes[0].surfaces.shape[1:]), np.nan)
+        index = {tuple(centre): number for number, centre in enumerate(centres.tolist())}
+        for number, one in enumerate(planes):
+            for centre, surface in zip(one.centres.tolist(), one.surfaces, strict=True):
+                if tuple(centre) in index:
+                    surfaces[index[tuple(centre)], number] = surface
+        weights = _seen(offsets)
+        blended = np.tensordot(np.nan_to_num(surfaces), weights / weights.sum(), axes=(1, 0))
+        together = [one.together for one in planes if one.together is not None]
+        return cls(
+            offsets,
+            Tiles(centres, blended, reduce(add, together) if together else None),
+            surfaces,
+        )
+
+    def plane(self, matrix: Matrix, steepest: float = 0.0) -> tuple[float, Plane]:
+        """Return the plane that most agrees with the tiles, as z beside the one in the middle, at pixels of the level.
+
+        On each plane, a tile is followed to where it agrees best beside where the map expects it: structure that dips
+        moves from plane to plane. The correlation there, along z, is seen through a Gaussian, whose place is the
+        plane's: by tiles one by one, z would be lost in noise.
+
+        Args:
+            matrix: from pixels of the SEM as it lies to where it belongs.
+            steepest: planes that lean by up to this are tried first; 0: it is near [voxels].
+
+        Returns:
+            how well it agrees, and the plane.
+        """
+        reached = mapped(matrix, self.tiles.centres)
+        expected = reached - self.tiles.centres
+        lags = np.arange(-self.tiles.largest, self.tiles.largest + 1)
+        away = ((lags - expected[:, :1]) ** 2)[:, :, None] + ((lags - expected[:, 1:]) ** 2)[:, None, :]
+        spread = np.nanstd(self.surfaces, axis=(1, 2, 3), keepdims=True) + 1e-9
+        profiles = (self.surfaces / spread - away[:, None] / (2 * SPREADS[0] ** 2)).max(axis=(2, 3))
+        # What is not known says nothing.
+        profiles = np.nan_to_num(profiles - np.nanmean(profiles, axis=1, keepdims=True))
+        middle = reached.mean(axis=0)
+        size = np.abs(reached - middle).max() + 1
+        design = np.column_stack([np.ones(len(reached)), (reached - middle) / size])
+
+        def missed(numbers: NDArray[np.float64]) -> float:
+            return -float(np.sum(profiles * _seen(self.offsets - (design @ numbers)[:, None])))
+
+        begin = np.zeros(3)
+        if steepest > 0:
+            slopes = np.linspace(-steepest, steepest, 2 * int(np.ceil(steepest * size / DEEP)) + 1) * size
+            leaning = [(a, b) for a, b in itertools.product(slopes, slopes) if np.hypot(a, b) <= 1.1 * steepest * size]
+            begin = min((np.array([z, *lean]) for z in self.offsets for lean in leaning), key=missed)
+        found = minimize(missed, begin, method="BFGS")
+        down, right = found.x[1:] / size
+        z = float(found.x[0] - middle @ [down, right])
+        return -float(found.fun) / np.sqrt(len(reached)), Plane(z, float(down), float(right))
+
+
+def _seen(away: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return with which weight a plane counts for another [voxels of a level]."""
+    weights: NDArray[np.float64] = np.exp(-0.5 * (away / DEEP) ** 2)
+    return weights
+
+
+@dataclass(frozen=True)
+class _Box:
+    """Rows and columns of the TXM that are looked at."""
+
+    rows: slice
+    columns: slice
+
+    @property
+    def first(self) -> NDArray[np.int64]:
+        return np.array([self.rows.start, self.columns.start])
+
+
+class _Finder:
+    """A SEM slice and a volume on one level after the other."""
+
+    def __init__(
+        self, txm: Pyramid, known: Given, transform: TransformName, plane: Plane, tilt: float, z: tuple[float, float]
+    ) -> None:
+        self.txm = txm
+        wide = scale_of(known.start) * float(np.sqrt(np.count_nonzero(known.sem_valid)))
+        self.rough = halved(wide, ROUGH)
+        self.known = replace(known, factor=max(self.rough // 2, 1))
+        self.transform: TransformName = transform
+        self.model: Model = model_of(transform)
+        self.plane = plane
+        self.tilt = tilt
+        self.z = z
+        self.start: Matrix = moved(known.txm_first) @ known.start
+        self.middle: Points = (np.array(known.sem.shape) - 1) / 2
+
+    def found(self) -> PlaneAlignment:
+        """Search, refine and judge; the first that is confirmed counts, else what fits best."""
+        if self.transform == "none":
+            place = _Place(self.plane, self.start, 1)
+            return self.alignment(place, self.pair(place, self.whole(), None))
+        tried = []
+        for smoothing, _ in SMOOTHINGS:
+            place = self.beginning(smoothing)
+            box = self.around(place)
+            factor = max(self.known.factor // 2, 1)
+            while True:
+                place = self.refined(place, box, factor, smoothing, 0, SWEEPS)
+                if factor == 1:
+                    break
+                factor //= 2
+            pair = self.pair(place, box, 0)
+            if pair.confident:
+                return self.finished(place, pair, box, smoothing)
+            tried.append(self.alignment(place, pair))
+        return max(tried, key=lambda one: one.pair.fitted.after)
+
+    def beginning(self, smoothing: Smoothing) -> _Place:
+        """Return the best place of the search, with a tilt."""
+        known = self.known
+        factor = self.rough
+        deep, _ = self.txm.factors(factor)
+        sem = sem_level(known, factor, self.start, smoothing)
+        box = self.whole()
+        base = self.at_height(self.plane, self.start, 0.0)
+        heights = np.arange(self.z[0] / deep, self.z[1] / deep + 0.5)
+        views = [
+            View(level, sem, block_of(known) // factor) for level in self.levels(base, heights, box, factor, smoothing)
+        ]
+        planes = [view.only(0) for view in views]
+        start = views[0].reduce(self.start)
+        step = step_of(planes[0], sem, start)
+        found = distinct(correlated(planes, sem, turns(sem, start, known.space, step)), sem)
+        tried = []
+        for one in found:
+            finest = best(correlated([planes[one.number]], sem, finer_turns(sem, one.matrix, known.space, step)))
+            whole = views[0].enlarge(finest.matrix)
+            place = _Place(self.at_height(base, whole, float(heights[one.number] * deep)), whole, finest.sign)
+            tried.append(self.leaning(place, known.factor, smoothing))
+        return max(tried, key=lambda one: one[0])[1]
+
+    def leaning(self, place: _Place, factor: int, smoothing: Smoothing) -> tuple[float, _Place]:
+        """Return the best tilt of a place that was found without, and how well it agrees there."""
+        box = self.around(place)
+        stack = self.stack(place, FAR, box, factor, smoothing, 0)
+        if len(stack.tiles.centres) < 4:
+            return 0.0, place
+        deep, wide = self.txm.factors(factor)
+        steepest = np.tan(np.radians(self.tilt)) / self.txm.depth * wide / deep
+        agreement, plane = stack.plane(np.eye(3), steepest)
+        return agreement, self.placed(place, np.eye(3), plane, box, factor)
+
+    def at_height(self, plane: Plane, matrix: Matrix, z: float) -> Plane:
+        """Return the parallel plane that has this z at the middle of the SEM."""
+        return plane.plus(Plane(z - float(plane.at(mapped(matrix, self.middle[None]))[0])))
+
+    def foreshortened(self, matrix: Matrix, before: Plane, after: Plane) -> Matrix:
+        """Return a map to the image of a plane as one to that of another; the middle of the SEM stays."""
+        depth = self.txm.depth
+        result = after.foreshortening(depth) @ np.linalg.inv(before.foreshortening(depth)) @ matrix
+        result[:2, 2] += (mapped(matrix, self.middle[None]) - mapped(result, self.middle[None]))[0]
+        return result
+
+    def whole(self) -> _Box:
+        """Return all rows and columns of the TXM."""
+        return _Box(slice(0, self.txm.shape[1]), slice(0, self.txm.shape[2]))
+
+    def around(self, place: _Place) -> _Box:
+        """Return what the SEM lies on, and a little more; squares of the checkerboard stay where they are."""
+        corners = np.array(list(itertools.product((0, 1), (0, 1)))) * 2 * self.middle
+        reached = mapped(place.matrix, corners)
+        each = 2 * block_of(self.known)
+        low, high = reached.min(axis=0) - each / 2, reached.max(axis=0) + each / 2
+        rows, columns = (
+            slice(
+                int(np.clip(first // each * each, 0, max(side - each, 0) // each * each)),
+                int(np.clip(-(-last // each) * each, min(each, side), side)),
+            )
+            for first, last, side in zip(low, high, self.txm.shape[1:], strict=True)
+        )
+        return _Box(rows, columns)
+
+    def levels(
+        self,
+        plane: Plane,
+        offsets: Sequence[float] | NDArray[np.float64],
+        box: _Box,
+        factor: int,
+        smoothing: Smoothing,
+    ) -> list[Level]:
+        """Return images of planes side by side, comparable."""
+        ours, _, surroundings = smoothing
+        images = self.txm.images(plane, list(offsets), factor, box.rows, box.columns)
+        return [replace(comparable(image, image != 0, 1, ours, surroundings), factor=factor) for image in images]
+
+    def refined(
+        self,
+        place: _Place,
+        box: _Box,
+        factor: int,
+        smoothing: Smoothing,
+        parity: int | None,
+        sweeps: int,
+        field: Field | None = None,
+    ) -> _Place:
+        """Return a plane and a map that explain where tiles agree best with planes side by side."""
+        for _ in range(sweeps):
+            stack = self.stack(place, BESIDE, box, factor, smoothing, parity, field)
+            if len(stack.tiles.centres) < 4:
+                break
+            matrix = explain(stack.tiles, self.model) if field is None else np.eye(3)
+            place = self.placed(place, matrix, stack.plane(matrix)[1], box, factor)
+        return place
+
+    def stack(
+        self,
+        place: _Place,
+        offsets: Sequence[float],
+        box: _Box,
+        factor: int,
+        smoothing: Smoothing,
+        parity: int | None,
+        field: Field | None = None,
+    ) -> _Stack:
+        """Compare tiles with planes side by side."""
+        sem = sem_level(self.known, factor, place.matrix, smoothing)
+        matrix = moved(-box.first) @ place.matrix
+        views = [
+            View(level, sem, block_of(self.known) // factor)
+            for level in self.levels(place.plane, offsets, box, factor, smoothing)
+        ]
+        return _Stack.of(
+            np.array(offsets),
+            [view.tiles(matrix, field, place.sign, parity, round(WIDE * view.side)) for view in views],
+        )
+
+    def placed(self, place: _Place, matrix: Matrix, plane: Plane, box: _Box, factor: int) -> _Place:
+        """Return a place changed by what was found on a level.
+
+        Args:
+            place: as it was.
+            matrix: from pixels of the SEM as it lay to where it belongs.
+            plane: z beside the plane as it was.
+            box: that was looked at.
+            factor: of the level.
+        """
+        deep, wide = self.txm.factors(factor)
+        # Of the whole TXM: z of the level times its depth, at pixels of the level.
+        down, right = plane.down * deep / wide, plane.right * deep / wide
+        corner = box.first + (wide - 1) / 2
+        after = place.plane.plus(Plane(plane.z * deep - float(corner @ [down, right]), down, right))
+        to_level = reduction(factor) @ moved(-box.first)
+        change = np.linalg.inv(to_level) @ matrix @ to_level @ place.matrix
+        return replace(
+            place,
+            plane=after,
+            matrix=change if self.model == "affine" else self.foreshortened(change, place.plane, after),
+        )
+
+    def pair(self, place: _Place, box: _Box, fitted_colour: int | None) -> PairAlignment:
+        """Register the SEM on the image of a plane that was found by the squares of a colour, or was given."""
+        image = self.txm.images(place.plane, (0.0,), 1, box.rows, box.columns)[0]
+        space = self.known.space
+        known = replace(
+            self.known,
+            txm=image,
+            txm_valid=image != 0,
+            start=moved(-box.first) @ place.matrix,
+            space=Space(min(SURE.angle, space.angle), SURE.scales if space.scales[0] < space.scales[1] else (1.0, 1.0)),
+            txm_first=box.first,
+            untouched=None if fitted_colour is None else 1 - fitted_colour,
+        )
+        return registered(known, self.transform)
+
+    def finished(self, place: _Place, pair: PairAlignment, box: _Box, smoothing: Smoothing) -> PlaneAlignment:
+        """Refine what was confirmed by all tiles."""
+        cut = moved(self.known.sem_first)
+        sign = -1 if pair.inverted else 1
+        place = replace(place, matrix=pair.to_txm @ cut, sign=sign)
+        field = pair.field
+        if field is not None:
+            field = Field(field.rows - box.first[0], field.columns - box.first[1], field.displacement)
+        place = self.refined(place, box, 1, smoothing, None, SWEEPS, field)
+        return self.alignment(place, replace(pair, to_txm=place.matrix @ moved(-self.known.sem_first)))
+
+    def alignment(self, place: _Place, pair: PairAlignment) -> PlaneAlignment:
+        return PlaneAlignment(place.plane, pair, self.txm.depth)

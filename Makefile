@@ -1,4 +1,5 @@
 # make demo   install, write a phantom, train a small model, test it, report on it   (DATA=folder: your own slices)
+# make demo-align  install, write what two instruments leave of a phantom, align it, train, test, report
 # make demo-untrained  install, translate a phantom's TXM with the model that comes along, and repair its charged SEM
 # make test   install the test tools too; lint, types, tests
 # make quick  lint, types, and the tests that train nothing and are quick; a minute
@@ -13,7 +14,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 DATA ?= demo/images
 
-.PHONY: demo demo-untrained test quick check bench visdom models clean
+.PHONY: demo demo-align demo-untrained test quick check bench visdom models clean
 
 # torch comes first and alone, so that no other package chooses a build of it.
 .venv/installed: pyproject.toml constraints.txt
@@ -44,6 +45,20 @@ demo: .venv/installed | $(DATA)
 	  --lambda_img_grad 1e-4 --num_train 300 --niter 2 --niter_decay 2
 	$(BIN)/txm2sem test --name demo --checkpoints_dir demo/checkpoints --results_dir demo/results --eval
 	$(BIN)/txm2sem report demo --checkpoints_dir demo/checkpoints --results_dir demo/results
+
+demo/scans: | .venv/installed
+	$(BIN)/txm2sem phantom $@ --unaligned
+
+ALIGNED := --name aligned --checkpoints_dir demo/checkpoints --results_dir demo/results
+
+demo-align: .venv/installed | demo/scans
+	rm -rf demo/aligned
+	$(BIN)/txm2sem align demo/scans/txm.ome.tif demo/scans/sem demo/aligned \
+	  $(foreach mask,charge lowdensity highdensity,--$(mask) demo/scans/$(mask))
+	$(BIN)/txm2sem check demo/aligned --output demo/aligned_check
+	$(BIN)/txm2sem train --recipe translate --time_budget 3 --dataroot demo/aligned $(ALIGNED)
+	$(BIN)/txm2sem test $(ALIGNED) --eval
+	$(BIN)/txm2sem report aligned --checkpoints_dir demo/checkpoints --results_dir demo/results
 
 demo-untrained: .venv/installed | demo/images
 	rm -rf demo/predicted demo/predicted_report.png demo/repaired

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from txm2sem.aligning.landmarks import Landmarks, read_landmarks
+from txm2sem.aligning.landmarks import MarkedPoints, read_landmarks
 from txm2sem.errors import UserError
 from txm2sem.registration.transforms import mapped, turned
 
@@ -51,9 +51,9 @@ def test_layers_of_napari_are_paired_and_told_apart_by_slice(tmp_path: Path) -> 
 
 def test_a_mirrored_start_is_found_where_points_tell_it() -> None:
     flipped = turned(12, 0.8, True, np.array([50.0, 60.0]), np.array([70.0, 40.0]))
-    marks = Landmarks(Path("marks.csv"), SEM, mapped(flipped, SEM))
+    marks = MarkedPoints(Path("marks.csv"), SEM, mapped(flipped, SEM))
     assert marks.start() == pytest.approx(flipped)
-    two = Landmarks(Path("marks.csv"), SEM[:2], mapped(flipped, SEM[:2])).start()
+    two = MarkedPoints(Path("marks.csv"), SEM[:2], mapped(flipped, SEM[:2])).start()
     assert np.linalg.det(two[:2, :2]) > 0
 
 
@@ -76,10 +76,10 @@ def test_what_is_no_pair_of_points_is_refused(tmp_path: Path, name: str, text: s
 
 
 def test_points_outside_of_their_images_are_refused() -> None:
-    marks = Landmarks(Path("marks.csv"), SEM, mapped(TO_TXM, SEM))
+    marks = MarkedPoints(Path("marks.csv"), SEM, mapped(TO_TXM, SEM))
     marks.check((100, 100), (120, 120))
     for sem, txm, words in (((100, 50), (120, 120), "of the SEM"), ((100, 100), (40, 120), "of the TXM")):
         with pytest.raises(UserError, match=words):
             marks.check(sem, txm)
     with pytest.raises(UserError, match="1 pairs"):
-        Landmarks(Path("marks.csv"), SEM[:1], SEM[:1]).check((100, 100), (100, 100))
+        MarkedPoints(Path("marks.csv"), SEM[:1], SEM[:1]).check((100, 100), (100, 100))

@@ -28,6 +28,7 @@ from txm2sem.files import write_text
 from txm2sem.metrics import Summary
 from txm2sem.pages import fragment
 from txm2sem.registration import align_pair
+from txm2sem.registration.planes import Plane
 from txm2sem.reporting import compare_runs, report_run
 from txm2sem.runs import CheckPaths, RunPaths
 from txm2sem.scoring.evaluation import PatchScores
@@ -119,9 +120,9 @@ def check_page(folder: Path) -> Path:
 def alignment_page(folder: Path) -> Path:
     pair = align_pair(*two_images(0, 128), transform="none")
     named = dict.fromkeys(("sem", "txm", "bar", "field", "split"), NAME)
-    found = {NAME: replace(described(pair, 0, shape=(128, 128), landmarks=(), **named), reason=NAME)}
+    found = {NAME: replace(described(pair, Plane(0.0), 1.0, shape=(128, 128), landmarks=(), **named), reason=NAME)}
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / f"{NAME}.jpg")
-    alignment = Alignment(NAME, NAME, NAME, (), found)
+    alignment = Alignment(NAME, NAME, NAME, (), {}, found)
     write_alignment_page(folder / "page.html", NAME, alignment, {NAME: {"txm": folder / f"{NAME}.jpg"}})
     return folder / "page.html"
 

@@ -14,7 +14,9 @@ from txm2sem.data.files import readable
 from txm2sem.files import interpreting, json_text, read_json, typed, write_text, write_whole
 from txm2sem.registration.evidence import Correlation
 from txm2sem.registration.pair import PairAlignment
+from txm2sem.registration.planes import Plane
 from txm2sem.registration.transforms import Field, Matrix, scale_of
+from txm2sem.registration.volume import PlaneAlignment
 
 NAME = "alignment.json"
 
@@ -37,6 +39,7 @@ class SliceAlignment:
         bar: rows of it that are a data bar, for people; empty: there is none.
         to_txm: 3 x 3, maps (row, column, 1) of the file's pixels to (z, y, x) of the TXM's voxels, but for the field.
         field: file of the smooth displacement on top, see `write_field`; empty: there is none.
+        tilt: angle between the slice and those of the TXM [degrees].
         turn: angle by which the SEM is turned, from the row axis towards the column axis [degrees].
         scale: pixels of the TXM in one of the SEM.
         mirrored: the columns of the SEM are turned around first.
@@ -56,6 +59,7 @@ class SliceAlignment:
     bar: str
     to_txm: tuple[tuple[float, float, float], ...]
     field: str
+    tilt: float
     turn: float
     scale: float
     mirrored: bool
@@ -67,6 +71,13 @@ class SliceAlignment:
     reason: str
     landmarks: tuple[float, ...]
     split: str
+
+    @property
+    def middle(self) -> tuple[float, float, float]:
+        """Place of its middle (z, y, x), but for the field."""
+        row, column = ((side - 1) / 2 for side in self.shape)
+        z, y, x = (float(a * row + b * column + c) for a, b, c in self.to_txm)
+        return z, y, x
 
     @property
     def in_plane(self) -> Matrix:
@@ -83,6 +94,8 @@ class Alignment:
         sem: place of the SEM; empty for a data root.
         transform: what was fitted.
         txm_pixel_size: (y, x) [nm]; empty: not known.
+        outliers: slices that lie further from where the others of the specimen let expect them than these scatter, and
+            how far [voxels].
         slices: by their keys.
     """
 
@@ -90,26 +103,27 @@ class Alignment:
     sem: str
     transform: str
     txm_pixel_size: tuple[float, ...]
+    outliers: dict[str, float]
     slices: dict[str, SliceAlignment]
 
 
-def described(pair: PairAlignment, z: float, **facts: Any) -> SliceAlignment:
-    """Return what was found of a pair as a plain document.
+def described(pair: PairAlignment, plane: Plane, depth: float, **facts: Any) -> SliceAlignment:
+    """Return what was found of a slice as a plain document.
 
     Args:
-        pair: what was found.
-        z: place of the TXM slice in the TXM [voxels].
+        pair: where it lies on a plane of the TXM, on rows and columns of this.
+        plane: which one.
+        depth: voxels of the TXM are so many times as deep as wide.
         facts: the rest, see `SliceAlignment`.
     """
+    placed = PlaneAlignment(plane, pair, depth)
     linear = pair.to_txm[:2, :2]
-    mirrored = bool(np.linalg.det(linear) < 0)
-    column = linear[:, 0]
-    down, right = ((float(a), float(b), float(c)) for a, b, c in pair.to_txm[:2])
     return SliceAlignment(
-        to_txm=((0.0, 0.0, float(z)), down, right),
-        turn=float(np.degrees(np.arctan2(column[1], column[0]))),
-        scale=scale_of(pair.to_txm),
-        mirrored=mirrored,
+        to_txm=tuple((float(a), float(b), float(c)) for a, b, c in placed.to_txm),
+        tilt=placed.tilt,
+        turn=placed.turn,
+        scale=scale_of(np.asarray(np.linalg.inv(plane.foreshortening(depth)) @ pair.to_txm, np.float64)),
+        mirrored=bool(np.linalg.det(linear) < 0),
         inverted=pair.inverted,
         fitted=pair.fitted,
         held_out=pair.held_out,

@@ -12,17 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.aligning.landmarks import Landmarks, read_landmarks
+from txm2sem.aligning.landmarks import MarkedPoints, read_landmarks
 from txm2sem.data.bars import MOST_LOOKED_AT, DataBar, find_bar, without_bar
 from txm2sem.data.images import GreyImage, PixelSize, open_image
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume, parse_voxel_size
+from txm2sem.data.readers.ome_zarr import is_zarr
 from txm2sem.data.slices import MASK_NAMES, SPLIT_FOLDERS, MaskName, has_split, split_folder
 from txm2sem.data.stacks import TiffSlices, find_slices
 from txm2sem.errors import UserError, listed
 from txm2sem.options import AlignOptions, Phase
+from txm2sem.registration.given import MIN_SIDE
 
 LARGEST_PIXEL = 20_000
 """Pixels of a TXM or SEM are no larger [nm]; what programs write without knowing (72 to 600 dots per inch) is."""
+
+FEWEST_SLICES = 8
+"""Slices of a volume in which others are looked for, at least."""
 
 Size = tuple[float, float]
 """Of a pixel (y, x) [nm]."""
@@ -107,13 +112,14 @@ class SlicePair:
     """Slices of both instruments that show the same place.
 
     Attributes:
-        txm, sem: the slices.
+        txm: the slice of the TXM; None: it is to be found in a volume.
+        sem: the slice of the SEM.
         landmarks: points that were marked in both; None: there are none.
     """
 
-    txm: TxmSlice
+    txm: TxmSlice | None
     sem: SemSlice
-    landmarks: Landmarks | None = None
+    landmarks: MarkedPoints | None = None
 
 
 @dataclass(frozen=True)
@@ -122,52 +128,101 @@ class Inputs:
 
     Attributes:
         pairs: in the order of z.
+        volume: in which all slices of the SEM are to be found; None: each has its own slice of the TXM.
         dataroot: the data root that is refined; None: a new one is made.
         notes: what the user should know before.
     """
 
     pairs: tuple[SlicePair, ...]
+    volume: VolumeReader | None
     dataroot: Path | None
     notes: tuple[str, ...]
 
     @property
     def files(self) -> list[Path]:
-        """All files that are read."""
-        found = [
-            path
-            for pair in self.pairs
-            for path in (pair.txm.path or pair.txm.whole, pair.sem.image.path, *pair.sem.masks.values())
-        ]
-        found += [pair.landmarks.path for pair in self.pairs if pair.landmarks is not None]
+        """All files that are read, but for a volume."""
+        found: list[Path] = []
+        for pair in self.pairs:
+            found += [pair.txm.path or pair.txm.whole] if pair.txm is not None else []
+            found += [pair.sem.image.path, *pair.sem.masks.values()]
+            found += [pair.landmarks.path] if pair.landmarks is not None else []
         return list(dict.fromkeys(found))
 
+    @property
+    def txm_pixel_size(self) -> Size | None:
+        """Size of a pixel of the TXM (y, x) [nm]; None: not known."""
+        if self.volume is not None:
+            return self.volume.voxel_size and self.volume.voxel_size[1:]
+        first = self.pairs[0].txm
+        return None if first is None else first.pixel_size
 
-def open_pairs(txm: Path, sem: Path, options: AlignOptions) -> Inputs:
-    """Open the slices of a TXM and of a SEM, one for one by their numbers; where the TXM is one file, in their order.
+    @property
+    def txm_shape(self) -> tuple[int, ...]:
+        """Shape of the volume (z, y, x), or of the first slice of the TXM."""
+        first = self.pairs[0].txm
+        return self.volume.shape if self.volume is not None else first.shape if first is not None else ()
+
+
+def open_instruments(txm: Path, sem: Path, options: AlignOptions) -> Inputs:
+    """Open the TXM and the slices of the SEM: one for one by their numbers, or all in a volume.
 
     Raises:
-        UserError: something is missing or damaged, or their numbers differ.
+        UserError: something is missing or damaged, or numbers differ where each SEM slice has its own of the TXM.
     """
     places: dict[MaskName, Path] = {name: place for name in MASK_NAMES if (place := getattr(options, name)) is not None}
     slices = _sem_slices(sem, places, options, None)
-    if txm.is_dir() and not (txm / "zarr.json").exists() and not (txm / ".zarray").exists():
-        files = find_slices(txm)
+    files = find_slices(txm) if is_folder_of_slices(txm) else None
+    if files is not None and _are_pairs(len(files), len(slices), options):
         _check_same(txm, list(files), sem, [one.number for one in slices])
-        matching = [_txm_file(path, z, options) for z, path in enumerate(files.values())]
-    else:
-        matching = _txm_parts(open_volume(VolumeInput(txm, voxel_size=parse_voxel_size(options.txm_voxel_size))))
-        if len(matching) != len(slices):
-            raise UserError(
-                f"{txm} has {len(matching)} slices and {sem} {len(slices)}; expected one for each: leave out the others"
-            )
+        return _in_pairs([_txm_file(path, z, options) for z, path in enumerate(files.values())], slices, options)
+    asked = parse_voxel_size(options.txm_voxel_size)
+    volume = open_volume(VolumeInput(txm, dataset=options.dataset, axes=options.axes, voxel_size=asked))
+    if not _are_pairs(volume.shape[0], len(slices), options):
+        return _in_volume(volume, slices, options)
+    if volume.shape[0] != len(slices):
+        raise UserError(
+            f"{txm} has {volume.shape[0]} slices and {sem} {len(slices)}; expected one for each: leave out the others, "
+            "or pass --txm_is volume"
+        )
+    return _in_pairs(_txm_parts(volume), slices, options)
+
+
+def is_folder_of_slices(txm: Path) -> bool:
+    """Say whether a place is a folder of files, not one that is a volume in the format of Zarr."""
+    return txm.is_dir() and not is_zarr(txm)
+
+
+def _are_pairs(ours: int, theirs: int, options: AlignOptions) -> bool:
+    return options.txm_is == "pairs" or (options.txm_is == "auto" and ours == theirs)
+
+
+def _in_pairs(matching: list[TxmSlice], slices: list[SemSlice], options: AlignOptions) -> Inputs:
     marked = read_landmarks(options.landmarks, [one.number for one in slices]) if options.landmarks else {}
     pairs = tuple(
         SlicePair(ours, theirs, marked.get(theirs.number)) for ours, theirs in zip(matching, slices, strict=True)
     )
-    for pair in pairs:
+    for ours, pair in zip(matching, pairs, strict=True):
         if pair.landmarks is not None:
-            pair.landmarks.check(pair.sem.image.shape, pair.txm.shape)
-    return Inputs(pairs, None, _notes(pairs))
+            pair.landmarks.check(pair.sem.image.shape, ours.shape)
+    return Inputs(pairs, None, None, _notes([ours.pixel_size for ours in matching], slices))
+
+
+def _in_volume(volume: VolumeReader, slices: list[SemSlice], options: AlignOptions) -> Inputs:
+    if options.landmarks is not None:
+        raise UserError("--landmarks does nothing in a volume, as points of two slices do not tell z; leave it out")
+    size = volume.voxel_size and volume.voxel_size[1:]
+    smallest = min(volume.shape[1:])
+    if volume.shape[0] < FEWEST_SLICES:
+        raise UserError(
+            f"{volume.name} has {volume.shape[0]} slices and the SEM {len(slices)}; expected as many, or a volume of "
+            f"{FEWEST_SLICES} slices at least to find them in"
+        )
+    if smallest < MIN_SIDE:
+        raise UserError(
+            f"{volume.name} has slices of {volume.shape[1]} x {volume.shape[2]} voxels; expected {MIN_SIDE} at least"
+        )
+    pairs = tuple(SlicePair(None, one) for one in slices)
+    return Inputs(pairs, volume, None, _notes([size], slices))
 
 
 def open_data_root(dataroot: Path, options: AlignOptions) -> Inputs:
@@ -192,7 +247,7 @@ def open_data_root(dataroot: Path, options: AlignOptions) -> Inputs:
         _check_same(folder / "txm", list(files), folder / "sem", [one.number for one in slices])
         matching = [_txm_file(path, number, options) for number, path in files.items()]
         pairs += [SlicePair(ours, theirs) for ours, theirs in zip(matching, slices, strict=True)]
-    return Inputs(tuple(pairs), dataroot, _notes(pairs))
+    return Inputs(tuple(pairs), None, dataroot, ())
 
 
 def is_data_root(place: Path) -> bool:
@@ -284,12 +339,12 @@ def _check_same(one: Path, numbers: list[int], other: Path, others: list[int]) -
             )
 
 
-def _notes(pairs: tuple[SlicePair, ...] | list[SlicePair]) -> tuple[str, ...]:
+def _notes(ours: list[Size | None], slices: list[SemSlice]) -> tuple[str, ...]:
     unknown = [
         f"the size of the {name}'s pixels is not known: scales from 0.78 to 1.28 are tried; pass --{option} where it is"
         for name, option, sizes in (
-            ("TXM", "txm_voxel_size", [pair.txm.pixel_size for pair in pairs]),
-            ("SEM", "sem_pixel_size", [pair.sem.pixel_size for pair in pairs]),
+            ("TXM", "txm_voxel_size", ours),
+            ("SEM", "sem_pixel_size", [one.pixel_size for one in slices]),
         )
         if None in sizes
     ]

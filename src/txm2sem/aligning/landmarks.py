@@ -26,7 +26,7 @@ REMEDY = "save it again from BigWarp (moving: SEM, fixed: TXM) or napari"
 
 
 @dataclass(frozen=True)
-class Landmarks:
+class MarkedPoints:
     """Pairs of points.
 
     Attributes:
@@ -68,7 +68,7 @@ class Landmarks:
                 )
 
 
-def read_landmarks(place: Path, numbers: list[int]) -> Mapping[int, Landmarks]:
+def read_landmarks(place: Path, numbers: list[int]) -> Mapping[int, MarkedPoints]:
     """Return pairs of points by the number of their slice.
 
     A file of BigWarp is of the slice whose number its name ends with, or of the only one; a folder has several. Or it
@@ -101,7 +101,7 @@ def read_landmarks(place: Path, numbers: list[int]) -> Mapping[int, Landmarks]:
     return found
 
 
-def _of_bigwarp(path: Path) -> Landmarks:
+def _of_bigwarp(path: Path) -> MarkedPoints:
     rows = [row for row in _rows(path) if row[1:2] != ["false"]]
     if any(len(row) != BIGWARP_COLUMNS for row in rows):
         raise UserError(
@@ -109,10 +109,10 @@ def _of_bigwarp(path: Path) -> Landmarks:
             f"both images; {REMEDY}"
         )
     points = _numbers(path, [row[2:] for row in rows]).reshape(-1, 2, 2)[..., ::-1]
-    return Landmarks(path, points[:, 0], points[:, 1])
+    return MarkedPoints(path, points[:, 0], points[:, 1])
 
 
-def _of_napari(folder: Path, numbers: list[int]) -> Mapping[int, Landmarks]:
+def _of_napari(folder: Path, numbers: list[int]) -> Mapping[int, MarkedPoints]:
     sem, txm = (_of_layer(folder / f"{name}.csv") for name in ("sem", "txm"))
     if len(sem) != len(txm):
         raise UserError(
@@ -124,7 +124,7 @@ def _of_napari(folder: Path, numbers: list[int]) -> Mapping[int, Landmarks]:
     if slices.min(initial=0) < 0 or slices.max(initial=0) >= len(numbers):
         raise UserError(f"{folder / 'sem.csv'} has a slice {slices.max()}; expected 0 to {len(numbers) - 1}")
     return {
-        numbers[index]: Landmarks(folder / "sem.csv", sem[slices == index, -2:], txm[slices == index, -2:])
+        numbers[index]: MarkedPoints(folder / "sem.csv", sem[slices == index, -2:], txm[slices == index, -2:])
         for index in np.unique(slices).tolist()
     }
 

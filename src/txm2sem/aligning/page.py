@@ -79,7 +79,8 @@ def _table(alignment: Alignment) -> Table:
             f"{found.scale:.4f}",
             "yes" if found.mirrored else "no",
             "yes" if found.inverted else "no",
-            ", ".join(f"{value:.1f}" for value in _middle(found)),
+            ", ".join(f"{value:.1f}" for value in found.middle),
+            f"{found.tilt:.2f}",
             f"{float(np.median(found.landmarks)):.1f} ({max(found.landmarks):.1f})" if found.landmarks else "–",
             found.split or "not written",
         )
@@ -87,13 +88,7 @@ def _table(alignment: Alignment) -> Table:
     ]
     head = (
         *("slice", "confirmed", "place", "held-out correlation", "fitted correlation", "turn [°]"),
-        *("TXM pixels in one of the SEM", "mirrored", "inverted", "middle at y, x [TXM pixels]"),
+        *("TXM pixels in one of the SEM", "mirrored", "inverted", "middle at z, y, x [TXM pixels]", "tilt [°]"),
         *("landmarks off by (at most) [TXM pixels]", "split"),
     )
     return Table("Slices, and where they lie", head, rows)
-
-
-def _middle(found: SliceAlignment) -> tuple[float, float]:
-    row, column = ((side - 1) / 2 for side in found.shape)
-    y, x = (float(a * row + b * column + c) for a, b, c in found.to_txm[1:])
-    return y, x

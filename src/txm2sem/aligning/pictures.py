@@ -42,30 +42,26 @@ Grey = NDArray[np.uint8]
 
 
 def pictures_of(
-    txm: NDArray[Any], sem: NDArray[Any], before: PairAlignment, after: PairAlignment, pixel_size: float | None
+    txm: NDArray[Any], sem: NDArray[Any], before: PairAlignment | None, after: PairAlignment, pixel_size: float | None
 ) -> Mapping[str, bytes]:
     """Return the pictures of a pair by layer, as files of one shape: the part of the TXM's grid that it shows.
 
     Args:
         txm: (H, W), 0 where nothing was imaged.
         sem: (h, w), 0 where nothing was imaged.
-        before: where the SEM would lie by sizes and centres.
+        before: where the SEM would lie by sizes and centres; None: that is not shown.
         after: where it was found; its contrast is turned around where it is inverted.
         pixel_size: of the TXM [nm]; None: not known.
     """
     box = _imaged(txm)
     factor = -(-max(part.stop - part.start for part in box) // LARGEST)
-    ours, moved, still = (
-        _levels(image[box], factor, inverted)
-        for image, inverted in (
-            (txm, False),
-            (after.resample(sem), after.inverted),
-            (before.resample(sem), after.inverted),
-        )
-    )
+    ours = _levels(txm[box], factor, False)
+    moved = _levels(after.resample(sem)[box], factor, after.inverted)
     rows, columns = (np.arange(side) // max(min(ours.shape) // SQUARES, 1) for side in ours.shape)
     board = np.where(np.add.outer(rows, columns) % 2 == 0, ours, moved)
-    grey = {"txm": ours, "after": moved, "board": board} | ({"before": still} if after.improved else {})
+    grey = {"txm": ours, "after": moved, "board": board}
+    if before is not None:
+        grey["before"] = _levels(before.resample(sem)[box], factor, after.inverted)
     barred = {name: with_scale_bar(image, pixel_size and pixel_size * factor) for name, image in grey.items()}
     pictures = {name: _file(image) for name, image in barred.items()}
     if after.field is not None:

@@ -25,10 +25,12 @@ from txm2sem.aligning.document import (
     write_field,
     write_slice,
 )
-from txm2sem.aligning.inputs import Size, SlicePair, is_data_root, open_data_root, open_pairs
+from txm2sem.aligning.inputs import Size, SlicePair, is_data_root, is_folder_of_slices, open_data_root, open_instruments
 from txm2sem.aligning.page import PAGE, write_page
 from txm2sem.aligning.pictures import LAYERS, pictures_of
+from txm2sem.aligning.placing import Placed, Placing
 from txm2sem.data.images import Kept, PixelSize, write_image
+from txm2sem.data.neighbours import HEADER
 from txm2sem.data.pixels import to_dtype
 from txm2sem.data.readers.base import stamp
 from txm2sem.data.slices import SPLIT_FOLDERS
@@ -36,15 +38,8 @@ from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import make_folder, write_text
 from txm2sem.options import AlignCommand, Phase, to_mapping
-from txm2sem.registration.given import SCALES
-from txm2sem.registration.pair import PairAlignment, align_pair
-from txm2sem.registration.transforms import Matrix, scale_of
-
-KNOWN_WITHIN = 1.05
-"""Sizes of pixels that both instruments say fit each other within this factor."""
-
-NEAR_ANGLE = 3.0
-"""Turns that are tried around what landmarks say [degrees]."""
+from txm2sem.registration.geometry import Geometry
+from txm2sem.registration.pair import PairAlignment
 
 SHARE_HELD_OUT = 6
 """One of so many slices is validated on, and one tested on."""
@@ -98,7 +93,8 @@ class AlignRun:
                 )
             self.inputs = open_data_root(self.places[0], self.options)
         else:
-            self.inputs = open_pairs(self.places[0], self.places[1], self.options)
+            self.inputs = open_instruments(self.places[0], self.places[1], self.options)
+        self.placing = Placing(self.inputs, self.options)
         self.draft = Draft(output, "align")
         self.stage = self.draft.look(self.identity)
 
@@ -106,23 +102,21 @@ class AlignRun:
     def identity(self) -> dict[str, Any]:
         """What the result depends on: plain values by name."""
         options = {name: str(value) for name, value in to_mapping(self.command).items()}
-        return {"files": [stamp(path) for path in self.inputs.files], "version": __version__, **options}
+        volume = "" if self.inputs.volume is None else self.inputs.volume.fingerprint()
+        files = [stamp(path) for path in self.inputs.files]
+        return {"files": files, "volume": volume, "version": __version__, **options}
 
     @property
     def lines(self) -> list[str]:
         """What is aligned and how, for people."""
-        pairs = self.inputs.pairs
-        first = pairs[0]
+        pairs, volume = self.inputs.pairs, self.inputs.volume
         done = len(pairs) - len(self.missing)
-        sizes = ", ".join(
-            f"{name} {shape[0]} x {shape[1]} pixels{_in_words(size)}"
-            for name, shape, size in (
-                ("TXM", first.txm.shape, first.txm.pixel_size),
-                ("SEM", first.sem.image.shape, first.sem.pixel_size),
-            )
-        )
+        shapes = " x ".join(map(str, self.inputs.txm_shape)), " x ".join(map(str, pairs[0].sem.image.shape))
+        sizes = _in_words(self.inputs.txm_pixel_size), _in_words(pairs[0].sem.pixel_size)
+        what = "pairs" if volume is None else "slices of the SEM, to be found in the volume"
         return [
-            f"pairs:   {len(pairs)}{f', {done} of them are done' if done else ''}; the first: {sizes}",
+            f"slices:  {len(pairs)} {what}{f', {done} of them are done' if done else ''}",
+            f"sizes:   TXM {shapes[0]}{sizes[0]}, SEM {shapes[1]}{sizes[1]}",
             *(f"note:    {note}" for note in self.inputs.notes),
         ]
 
@@ -152,12 +146,16 @@ class AlignRun:
             missing = self.missing
             for index, pair in enumerate(missing):
                 show(index / len(missing), pair.sem.key)
-                self._align(pair)
-            show(1.0, "")
-            slices = self._in_splits({pair.sem.key: read_slice(self._done(pair)) for pair in self.inputs.pairs})
+                self._align(pair, None)
+            slices, geometry = self._look_again(show)
+            slices = self._in_splits(slices)
             txm, sem = (str(place) for place in (*self.places, "")[:2])
-            size = self.inputs.pairs[0].txm.pixel_size
-            alignment = Alignment(txm, sem, self.options.transform, size or (), slices)
+            size = self.inputs.txm_pixel_size
+            outliers = {} if geometry is None else {number: geometry.away[number] for number in geometry.outliers}
+            away = {
+                pair.sem.key: outliers[pair.sem.number] for pair in self.inputs.pairs if pair.sem.number in outliers
+            }
+            alignment = Alignment(txm, sem, self.options.transform, size or (), away, slices)
             self._gather(alignment)
             self.draft.finish(self._result)
             return _reported(alignment)
@@ -173,90 +171,72 @@ class AlignRun:
         """Return the file that is written last of a pair."""
         return self._folder(pair) / "found.json"
 
-    def _align(self, pair: SlicePair) -> None:
-        txm = pair.txm.read()
+    def _look_again(self, show: Show) -> tuple[dict[str, SliceAlignment], Geometry | None]:
+        """Return all slices, those that were not found in a volume after a look where the others let expect them."""
+        slices = {pair.sem.key: read_slice(self._done(pair)) for pair in self.inputs.pairs}
+        geometry = self.placing.geometry(slices)
+        lost = [pair for pair in self.inputs.pairs if not slices[pair.sem.key].confident] if geometry else []
+        for index, pair in enumerate(lost):
+            again = self._folder(pair) / "again.json"
+            show(index / len(lost), f"{pair.sem.key} again")
+            if not again.exists():
+                self._align(pair, geometry)
+            slices[pair.sem.key] = read_slice(again)
+        show(1.0, "")
+        return slices, geometry
+
+    def _align(self, pair: SlicePair, geometry: Geometry | None) -> None:
+        """Align a slice, anywhere or where a geometry lets expect it, and write what belongs to it."""
         sem, valid, bar = pair.sem.read()
         try:
-            found = self._registered(pair, txm, sem, valid)
+            if geometry is None:
+                placed = self.placing.place(pair, sem, valid)
+            else:
+                placed = self.placing.place_again(pair, sem, valid, geometry)
         except UserError as error:
-            raise UserError(f"{pair.sem.image.path} on {pair.txm.path or pair.txm.whole}: {error}") from error
-        folder = self._folder(pair)
+            raise UserError(f"{pair.sem.image.path} on {self._txm_of(pair)}: {error}") from error
+        found, folder = placed.pair, self._folder(pair)
         make_folder(folder)
-        written = found.confident or _is_as_it_was(found, sem.shape)
+        written = found.confident or (pair.txm is not None and _is_as_it_was(found, sem.shape))
         if written:
-            self._write_images(folder, pair, found, txm, sem)
+            self._write_images(folder, pair, placed, sem)
         if found.field is not None:
             write_field(folder / "field.npz", found.field)
-        size = _mean(pair.txm.pixel_size) if pair.txm.pixel_size else None
-        pictures = pictures_of(txm, sem, replace(found, to_txm=found.start, field=None), found, size)
+        size = self._size_of(pair)
+        began = pair.txm is not None and found.improved
+        before = replace(found, to_txm=found.start, field=None) if began else None
+        pictures = pictures_of(placed.txm, sem, before, found, size and math.sqrt(size[0] * size[1]))
         for layer, picture in pictures.items():
             (folder / f"{layer}.jpg").write_bytes(picture)
         write_text(folder / "to_sem.tfm", itk_transform(found.to_txm, found.field, found.shape))
         document = described(
             found,
-            pair.txm.z,
+            placed.plane,
+            self.placing.depth,
             sem=str(pair.sem.image.path),
-            txm=str(pair.txm.path or pair.txm.whole),
+            txm=str(self._txm_of(pair)),
             shape=sem.shape,
             bar=str(bar or ""),
             field=f"alignment/{pair.sem.key}.npz" if found.field is not None else "",
             landmarks=_distances(pair, found),
             split=(pair.sem.split or "train") if written else "",  # blocks are known when all are done
         )
-        write_slice(self._done(pair), document)
+        write_slice(self._done(pair) if geometry is None else folder / "again.json", document)
 
-    def _registered(
-        self, pair: SlicePair, txm: NDArray[Any], sem: NDArray[Any], valid: NDArray[np.bool_]
-    ) -> PairAlignment:
-        """Return the best alignment; where the scale is not known, of the scales at which both could lie."""
-        best: PairAlignment | None = None
-        start = None if pair.landmarks is None else pair.landmarks.start()
-        for scale in self._scales(pair, start):
-            found = align_pair(
-                txm,
-                sem,
-                sem_valid=valid,
-                scale=scale,
-                transform=self.options.transform,
-                search_angle=self.options.search_angle if start is None else min(self.options.search_angle, NEAR_ANGLE),
-                mirror=self.options.mirror if start is None else "no",
-                quarter_turns=self.options.quarter_turns and start is None,
-                start=start,
-            )
-            if found.confident:
-                return found
-            best = best or found
-        assert best is not None
-        return best
+    def _txm_of(self, pair: SlicePair) -> Path:
+        return self.places[0] if pair.txm is None else pair.txm.path or pair.txm.whole
 
-    def _scales(self, pair: SlicePair, start: Matrix | None) -> list[float | tuple[float, float] | None]:
-        """Return the scales to try, one after the other: pixels of the TXM in one of the SEM."""
-        fixed = self.options.transform in ("none", "shift", "rigid")
-        if start is not None:
-            marked = scale_of(start)
-            return [None if fixed else (marked / KNOWN_WITHIN, marked * KNOWN_WITHIN)]
-        if self.inputs.dataroot is not None:  # it has one grid
-            return [1.0]
-        ours, theirs = pair.txm.pixel_size, pair.sem.pixel_size
-        if ours is not None and theirs is not None:
-            said = _mean(theirs) / _mean(ours)
-            return [said if fixed else (said / KNOWN_WITHIN, said * KNOWN_WITHIN)]
-        if fixed:
-            return [None]
-        fills = min(a / b for a, b in zip(pair.txm.shape, pair.sem.image.shape, strict=True))
-        centres = [1.0] if SCALES[0] < fills < SCALES[1] else [1.0, fills]
-        return [(SCALES[0] * centre, SCALES[1] * centre) for centre in centres]
+    def _size_of(self, pair: SlicePair) -> Size | None:
+        return self.inputs.txm_pixel_size if pair.txm is None else pair.txm.pixel_size
 
-    def _write_images(
-        self, folder: Path, pair: SlicePair, found: PairAlignment, txm: NDArray[Any], sem: NDArray[Any]
-    ) -> None:
+    def _write_images(self, folder: Path, pair: SlicePair, placed: Placed, sem: NDArray[Any]) -> None:
         """Write both slices and the masks on the grid of the TXM; what is of that grid already is copied."""
-        kept = Kept(PixelSize.of(pair.txm.pixel_size))
-        if pair.txm.path is None:
-            write_image(folder / "txm.tif", txm, kept)
+        kept, found = Kept(PixelSize.of(self._size_of(pair))), placed.pair
+        if pair.txm is None or pair.txm.path is None:
+            write_image(folder / "txm.tif", placed.txm, kept)
         else:
             shutil.copyfile(pair.txm.path, folder / "txm.tif")
-        if _is_as_it_was(found, sem.shape):
+        if pair.txm is not None and _is_as_it_was(found, sem.shape):
             shutil.copyfile(pair.sem.image.path, folder / "sem.tif")
             for mask, path in pair.sem.masks.items():
                 shutil.copyfile(path, folder / f"{mask}.tif")
@@ -270,7 +250,7 @@ class AlignRun:
         """Return them with the split of each that has images: what it had, or blocks along z."""
         if self.inputs.dataroot is not None:
             return slices
-        written = [key for key, found in slices.items() if found.split]
+        written = sorted((key for key, found in slices.items() if found.split), key=lambda key: slices[key].middle[0])
         splits = dict(zip(written, blocks(len(written), self.options.val, self.options.test), strict=True))
         return {key: replace(found, split=splits.get(key, "")) for key, found in slices.items()}
 
@@ -296,7 +276,19 @@ class AlignRun:
         write_page(self._result / PAGE, self.output.name, alignment, pictures)
         if self.inputs.dataroot is not None:
             _keep_volume(self.inputs.dataroot, self._result)
+        elif self.inputs.volume is not None:
+            self._refer_to_volume(alignment)
         write_alignment(self._result / NAME, alignment)
+
+    def _refer_to_volume(self, alignment: Alignment) -> None:
+        """Say where slices lie in the volume, and link it where it is a folder of slices, as data roots have them."""
+        written = [pair for pair in self.inputs.pairs if alignment.slices[pair.sem.key].split]
+        heights = [round(alignment.slices[pair.sem.key].middle[0]) for pair in written]
+        rows = [f"{pair.sem.number},{height}" for pair, height in zip(written, heights, strict=True)]
+        write_text(self._result / "slice_positions.csv", "\n".join([",".join(HEADER), *rows]) + "\n")
+        stack = self._result / "test" / "txm_full_stack"
+        if is_folder_of_slices(self.places[0]) and stack.parent.is_dir() and not stack.is_symlink():
+            stack.symlink_to(self.places[0].resolve(), target_is_directory=True)
 
 
 def _reported(alignment: Alignment) -> AlignReport:
@@ -318,6 +310,8 @@ def _reported(alignment: Alignment) -> AlignReport:
                 f"{key}: {len(found.landmarks)} landmarks are {np.median(found.landmarks):.1f} pixels off (median), at "
                 f"most {max(found.landmarks):.1f}"
             )
+    for key, away in alignment.outliers.items():
+        lines.append(f"{key}: lies {away:.1f} voxels from where the other slices of the specimen let expect it")
     for key, found in slices.items():
         if not found.confident:
             lines.append(f"{key}: not confirmed, and {'left as it was' if found.split else 'left out'}: {found.reason}")
@@ -359,10 +353,6 @@ def _distances(pair: SlicePair, found: PairAlignment) -> tuple[float, ...]:
         return ()
     away = np.linalg.norm(found.map(pair.landmarks.sem) - pair.landmarks.txm, axis=1)
     return tuple(away.tolist())
-
-
-def _mean(size: Size) -> float:
-    return math.sqrt(size[0] * size[1])
 
 
 def _is_as_it_was(found: PairAlignment, shape: tuple[int, ...]) -> bool:

@@ -28,7 +28,7 @@ POINTS = 9
 
 
 @dataclass(frozen=True)
-class Alignment:
+class AlignmentMeasure:
     """How a pair lies.
 
     Attributes:
@@ -48,7 +48,7 @@ def places_to_align(places: Sequence[Place]) -> set[Place]:
     return {places[index] for index in spread.tolist()}
 
 
-def measure_alignment(pixels: SlicePixels) -> Alignment:
+def measure_alignment(pixels: SlicePixels) -> AlignmentMeasure:
     """Look how a pair lies: as it is, then, where that is not confirmed, turned, enlarged and shifted a little.
 
     Args:
@@ -61,7 +61,7 @@ def measure_alignment(pixels: SlicePixels) -> Alignment:
     try:
         as_it_is = align_pair(txm, sem, txm_valid=counts, sem_valid=counts, transform="none")
         if as_it_is.confident:
-            return Alignment(confirmed=True, away=0.0, reason="")
+            return AlignmentMeasure(confirmed=True, away=0.0, reason="")
         found = align_pair(
             txm,
             sem,
@@ -73,8 +73,8 @@ def measure_alignment(pixels: SlicePixels) -> Alignment:
             mirror="no",
         )
     except UserError as error:  # too small, or blank where it counts
-        return Alignment(confirmed=False, away=0.0, reason=str(error))
-    return Alignment(found.confident and not found.improved, _away(found) * factor, found.reason)
+        return AlignmentMeasure(confirmed=False, away=0.0, reason=str(error))
+    return AlignmentMeasure(found.confident and not found.improved, _away(found) * factor, found.reason)
 
 
 def align_command(dataroot: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.checking.alignment import Alignment, measure_alignment
+from txm2sem.checking.alignment import AlignmentMeasure, measure_alignment
 from txm2sem.checking.sources import SlicePixels
 from txm2sem.metrics import Agreement, Displacement, Spectrum, compare_spectra, correlations, edges, gaussian_over
 
@@ -81,7 +81,7 @@ class PairMeasures:
     spectral_tiles: int
     charge_contrast: tuple[float, float] | None
     phase_contrast: tuple[float, float] | None
-    alignment: Alignment | None = None
+    alignment: AlignmentMeasure | None = None
 
     @property
     def confirmed(self) -> bool:

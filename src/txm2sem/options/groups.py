@@ -636,6 +636,17 @@ class AlignOptions(Options):
     transform: TransformName = "smooth"
     """what may differ between the images: none; shift; rigid: a turn, too; similarity: and a scale; affine: and two
     shears; smooth: and a smooth displacement"""
+    txm_is: Literal["auto", "pairs", "volume"] = "auto"
+    """pairs: a slice of the TXM for each of the SEM; volume: each slice of the SEM is looked for in all of it; auto:
+    pairs where both have as many"""
+    tilt: float = between(0, 30, 5.0)
+    """in a volume: largest angle between a slice of the SEM and those of the TXM [degrees]"""
+    spacing: float = between(0, 1e7, 0.0)
+    """in a volume: distance from a slice of the SEM to the next; 0: constant, but not known [nm]"""
+    dataset: str = ""
+    """in a volume: path of the TXM inside of HDF5 or Zarr; the largest three-dimensional one where absent"""
+    axes: str = ""
+    """in a volume: axes of the stored array in its order, such as zyx; what the file says where absent"""
     txm_voxel_size: str = ""
     """size of the TXM's voxels, one number or Z,Y,X; what the files say where absent [nm]"""
     sem_pixel_size: float = between(0, 1e7, 0.0)

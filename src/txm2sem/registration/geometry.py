@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,22 @@ MAX_ALLOWED = 0.1
 
 AGAIN_ANGLE, AGAIN_TILT, AGAIN_SCALE = 2.0, 1.0, 1.03
 """What is searched around where a slice is expected: turns and tilts [degrees], and a factor of the scale."""
+
+
+class Lying(Protocol):
+    """Where a slice lies, such as a `PlaneAlignment`."""
+
+    @property
+    def to_txm(self) -> Matrix:
+        """What maps (row, column, 1) to (z, y, x) of the TXM's voxels (3, 3)."""
+
+    @property
+    def depth(self) -> float:
+        """Voxels are so many times as deep as wide."""
+
+    @property
+    def confident(self) -> bool:
+        """Whether it is confirmed."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +83,7 @@ class Geometry:
         return z - self.allowed, z + self.allowed
 
 
-def geometry_of(
-    slices: Mapping[int, PlaneAlignment], shape: tuple[int, int], spacing: float | None = None
-) -> Geometry | None:
+def geometry_of(slices: Mapping[int, Lying], shape: tuple[int, int], spacing: float | None = None) -> Geometry | None:
     """Return the geometry that explains most slices of a specimen; None: they are too few, or nothing does.
 
     Turn, tilt and scale are medians; places are explained by a line, by the median of the slopes of all pairs (Theil

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -11,6 +14,12 @@ from two_instruments import BAR, SIZE, motion, write_instruments
 
 from cli.flags.table import Bench, row
 from txm2sem.aligning.document import Alignment, SliceAlignment, read_alignment
+from txm2sem.aligning.inputs import FEWEST_SLICES, Inputs, open_instruments
+from txm2sem.aligning.placing import Placing
+from txm2sem.errors import UserError
+from txm2sem.registration.evidence import Correlation
+
+NONE = Correlation(0.0, 0.0, 0.0)
 
 
 def aligned(bench: Bench, words: str, name: str = "images") -> Alignment:
@@ -107,3 +116,66 @@ def _(bench: Bench, command: str) -> None:
     bench.run("align txm sem images --val 1 --test 2 --transform shift --mirror no")
     splits = [one.split for one in read_alignment(Path("images/alignment.json")).slices.values()]
     assert splits == ["train", "train", "val", "test", "test"]
+
+
+# -- a volume ---------------------------------------------------------------------------------------------------------
+
+
+def opened(bench: Bench, words: str, place: str = "txm") -> Inputs:
+    """Return what would be aligned."""
+    return open_instruments(Path(place), Path("sem"), bench.command("align", words).align)
+
+
+@row("align", "txm_is")
+def _(bench: Bench, command: str) -> None:
+    write_instruments(Path(), [motion(right=step) for step in range(FEWEST_SLICES)])
+    assert opened(bench, "").volume is None
+    whole = opened(bench, "--txm_is volume").volume
+    assert whole is not None
+    assert whole.shape == (FEWEST_SLICES, SIZE, SIZE)
+    next(Path("sem").iterdir()).unlink()
+    assert opened(bench, "").volume is not None
+    with pytest.raises(UserError, match="same numbers"):
+        opened(bench, "--txm_is pairs")
+
+
+@row("align", "dataset", "axes")
+def _(bench: Bench, command: str) -> None:
+    write_instruments(Path(), [motion()])
+    with h5py.File("scan.h5", "w") as file:
+        file["small"] = np.ones((9, 100, 100), np.uint8)
+        file["turned"] = np.ones((100, 120, 9), np.uint8)
+    volume = opened(bench, "--dataset turned --axes xyz", "scan.h5").volume
+    assert volume is not None
+    assert volume.shape == (9, 120, 100)
+
+
+@row("align", "spacing")
+def _(bench: Bench, command: str) -> None:
+    write_instruments(Path(), [motion(right=step) for step in range(FEWEST_SLICES)])
+    words = "--txm_is volume --txm_voxel_size 40 --spacing"
+    found = SliceAlignment("", "", (SIZE, SIZE), "", (), "", 0, 0, 1, False, False, NONE, NONE, True, True, "", (), "")
+    slices = {
+        f"{number:03d}": replace(found, to_txm=((0.0, 0.0, 2.0 * number), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)))
+        for number in range(3, 3 + FEWEST_SLICES)
+    }
+    steps = []
+    for spacing in (0, 100):
+        options = bench.command("align", f"{words} {spacing}").align
+        geometry = Placing(open_instruments(Path("txm"), Path("sem"), options), options).geometry(slices)
+        assert geometry is not None
+        steps.append(geometry.step[0])
+    assert steps == pytest.approx([2, 2.5])
+
+
+@row("align", "tilt")
+def _(bench: Bench, command: str) -> None:
+    bench.run(
+        "phantom scans --unaligned --size 256 --depth 72 --train_slices 1 --val_slices 0 --test_slices 0 --distortion 0"
+    )
+    words = "align scans/txm.ome.tif scans/sem images --transform similarity --mirror no --tilt"
+    true = json.loads(Path("scans/phantom.json").read_text())["sem_slices"]["000"]["tilt"]
+    bench.run(f"{words} 6", status=3)
+    found = only(read_alignment(Path("images/alignment.json")))
+    assert found.confident
+    assert found.tilt == pytest.approx(true, abs=0.5)

@@ -1,0 +1,187 @@
+"""Where slices of the SEM lie: each on its own slice of the TXM, or on a plane of a volume."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.aligning.document import SliceAlignment
+from txm2sem.aligning.inputs import Inputs, Size, SlicePair
+from txm2sem.data.pixels import to_dtype
+from txm2sem.options import AlignOptions
+from txm2sem.registration.geometry import Geometry, find_again, geometry_of
+from txm2sem.registration.given import SCALES
+from txm2sem.registration.pair import PairAlignment, align_pair
+from txm2sem.registration.planes import Plane, Pyramid
+from txm2sem.registration.transforms import Matrix, scale_of
+from txm2sem.registration.volume import PlaneAlignment, find_slice
+
+KNOWN_WITHIN = 1.05
+"""Sizes of pixels that both instruments say fit each other within this factor."""
+
+NEAR_ANGLE = 3.0
+"""Turns that are tried around what landmarks say [degrees]."""
+
+Found = TypeVar("Found", PairAlignment, PlaneAlignment)
+
+Scales = float | tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a slice of the SEM was found.
+
+    Attributes:
+        txm: what the TXM shows there (H, W), in its type.
+        pair: where the SEM lies on that.
+        plane: on which of the TXM.
+    """
+
+    txm: NDArray[Any]
+    pair: PairAlignment
+    plane: Plane
+
+
+@dataclass(frozen=True)
+class _Lying:
+    """What a geometry is fitted to."""
+
+    to_txm: Matrix
+    depth: float
+    confident: bool
+
+
+class Placing:
+    """Finds the slices of the SEM.
+
+    Args:
+        inputs: what is aligned.
+        options: how.
+
+    Attributes:
+        depth: voxels of the TXM are so many times as deep as wide.
+    """
+
+    def __init__(self, inputs: Inputs, options: AlignOptions) -> None:
+        self.inputs, self.options = inputs, options
+        volume = inputs.volume
+        size = volume.voxel_size if volume is not None else None
+        self.depth = 1.0 if size is None else size[0] / _mean(size[1:])
+        self._pyramid = None if volume is None else Pyramid(volume, self.depth)
+
+    def place(self, pair: SlicePair, sem: NDArray[Any], valid: NDArray[np.bool_]) -> Placed:
+        """Return where a slice lies.
+
+        Args:
+            pair: which one.
+            sem: its grey values (h, w).
+            valid: pixels that count (h, w).
+
+        Raises:
+            UserError: an image is blank or too small, or sizes contradict.
+        """
+        if pair.txm is not None:
+            txm = pair.txm.read()
+            start = None if pair.landmarks is None else pair.landmarks.start()
+            near = start is not None
+            found = first_confident(
+                self._scales(pair, start),
+                lambda scale: align_pair(
+                    txm,
+                    sem,
+                    sem_valid=valid,
+                    scale=scale,
+                    transform=self.options.transform,
+                    search_angle=min(self.options.search_angle, NEAR_ANGLE) if near else self.options.search_angle,
+                    mirror="no" if near else self.options.mirror,
+                    quarter_turns=self.options.quarter_turns and not near,
+                    start=start,
+                ),
+            )
+            return Placed(txm, found, Plane(float(pair.txm.z)))
+        pyramid = self._pyramid
+        assert pyramid is not None
+        return self._on_plane(
+            first_confident(
+                self._scales(pair, None),
+                lambda scale: find_slice(
+                    pyramid,
+                    sem,
+                    sem_valid=valid,
+                    scale=scale,
+                    transform=self.options.transform,
+                    search_angle=self.options.search_angle,
+                    mirror=self.options.mirror,
+                    quarter_turns=self.options.quarter_turns,
+                    tilt=self.options.tilt,
+                ),
+            )
+        )
+
+    def geometry(self, slices: Mapping[str, SliceAlignment]) -> Geometry | None:
+        """Return what all slices in a volume have in common; None: too little, or they are no slices of a volume."""
+        if self._pyramid is None:
+            return None
+        lying = {
+            pair.sem.number: _Lying(np.array(found.to_txm), self.depth, found.confident)
+            for pair in self.inputs.pairs
+            for found in [slices[pair.sem.key]]
+        }
+        size = self.inputs.txm_pixel_size
+        spacing = self.options.spacing / _mean(size) if self.options.spacing and size else None
+        rows, columns = self.inputs.pairs[0].sem.image.shape
+        return geometry_of(lying, (rows, columns), spacing)
+
+    def place_again(self, pair: SlicePair, sem: NDArray[Any], valid: NDArray[np.bool_], geometry: Geometry) -> Placed:
+        """Return where a slice lies that was not found, close to where the others let expect it."""
+        assert self._pyramid is not None
+        return self._on_plane(
+            find_again(self._pyramid, sem, geometry, pair.sem.number, sem_valid=valid, transform=self.options.transform)
+        )
+
+    def _on_plane(self, found: PlaneAlignment) -> Placed:
+        assert self._pyramid is not None
+        assert self.inputs.volume is not None
+        txm = to_dtype(self._pyramid.image(found.plane), self.inputs.volume.dtype)
+        # It was found on the plane, whether or not tiles of that moved it further.
+        pair = replace(found.pair, improved=True, reason="") if found.confident else found.pair
+        return Placed(txm, pair, found.plane)
+
+    def _scales(self, pair: SlicePair, start: Matrix | None) -> list[Scales]:
+        """Return the scales to try, one after the other: pixels of the TXM in one of the SEM."""
+        fixed = self.options.transform in ("none", "shift", "rigid")
+        if start is not None:
+            marked = scale_of(start)
+            return [None if fixed else (marked / KNOWN_WITHIN, marked * KNOWN_WITHIN)]
+        if self.inputs.dataroot is not None:  # it has one grid
+            return [1.0]
+        ours = self.inputs.txm_pixel_size if pair.txm is None else pair.txm.pixel_size
+        theirs = pair.sem.pixel_size
+        if ours is not None and theirs is not None:
+            said = _mean(theirs) / _mean(ours)
+            return [said if fixed else (said / KNOWN_WITHIN, said * KNOWN_WITHIN)]
+        if fixed:
+            return [None]
+        shape = self.inputs.txm_shape[-2:] if pair.txm is None else pair.txm.shape
+        fills = min(a / b for a, b in zip(shape, pair.sem.image.shape, strict=True))
+        centres = [1.0] if SCALES[0] < fills < SCALES[1] else [1.0, fills]
+        return [(SCALES[0] * centre, SCALES[1] * centre) for centre in centres]
+
+
+def first_confident(scales: list[Scales], find: Callable[[Scales], Found]) -> Found:
+    """Return what is found with the first scale that is confirmed, else with the first one."""
+    found = [find(scales[0])]
+    for scale in scales[1:]:
+        if found[-1].confident:
+            break
+        found.append(find(scale))
+    return found[-1] if found[-1].confident else found[0]
+
+
+def _mean(size: Size | tuple[float, ...]) -> float:
+    return math.sqrt(size[0] * size[1])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -32,6 +32,7 @@ class Reader:
         return np.asarray(RAMP[z, y, x])
 
 
+@settings(max_examples=20)
 @given(z=st.floats(4, 12), down=st.floats(-0.08, 0.08), right=st.floats(-0.08, 0.08), factor=st.sampled_from([1, 2, 4]))
 def test_an_image_shows_what_lies_on_the_plane(z: float, down: float, right: float, factor: int) -> None:
     plane = Plane(z, down, right)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
+from unittest.mock import patch
 
 import h5py
 import numpy as np
@@ -170,12 +171,13 @@ def _(bench: Bench, command: str) -> None:
 
 @row("align", "tilt")
 def _(bench: Bench, command: str) -> None:
-    bench.run(
-        "phantom scans --unaligned --size 256 --depth 72 --train_slices 1 --val_slices 0 --test_slices 0 --distortion 0"
-    )
-    words = "align scans/txm.ome.tif scans/sem images --transform similarity --mirror no --tilt"
-    true = json.loads(Path("scans/phantom.json").read_text())["sem_slices"]["000"]["tilt"]
-    bench.run(f"{words} 6", status=3)
-    found = only(read_alignment(Path("images/alignment.json")))
-    assert found.confident
-    assert found.tilt == pytest.approx(true, abs=0.5)
+    write_instruments(Path(), [motion(right=step) for step in range(FEWEST_SLICES)])
+    asked = []
+
+    def stop(*arguments: object, tilt: float, **named: object) -> NoReturn:
+        asked.append(tilt)
+        raise UserError("enough")
+
+    with patch("txm2sem.aligning.placing.find_slice", stop):
+        bench.run("align txm sem images --txm_is volume --tilt 7", status=1)
+    assert asked == [7]

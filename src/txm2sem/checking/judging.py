@@ -16,6 +16,9 @@ Pairs = Mapping[Place, PairMeasures]
 LONGEST_SHIFT = 1.0
 """Length of a displacement that is warned of [pixels]."""
 
+MUCH_OFF = 2.0
+"""Slices that lie further apart are to be aligned before anything else; what `align` confirms lies closer [pixels]."""
+
 SHARPER = 1.1
 """The TXM passes for the sharper image if its mean frequency is so many times the SEM's. In phantoms, and in published
 slices of a shale, it is 0.3 to 0.9 times as much."""

@@ -18,7 +18,7 @@ from txm2sem.checking.content import SliceContent, blank_images, images_of, judg
 from txm2sem.checking.duration import training_seconds
 from txm2sem.checking.figures import Preview, Previews, most_displaced, write_figures
 from txm2sem.checking.findings import Finding, Verdict, sorted_findings
-from txm2sem.checking.judging import are_off, judge_pairs, unconfirmed
+from txm2sem.checking.judging import MUCH_OFF, are_off, judge_pairs, unconfirmed
 from txm2sem.checking.leaks import ImageName, find_shared_areas, judge_shared_areas
 from txm2sem.checking.measures import Measures
 from txm2sem.checking.page import write_page
@@ -251,8 +251,9 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
     if counts["problem"]:
         plural = "problems" if counts["problem"] > 1 else "problem"
         return Verdict(f"not ready to train: solve {counts['problem']} {plural} first")
-    warned = f" ({counts['warning']} warnings to look at)" if counts["warning"] else ""
-    if are_off(measures.pairs):
+    plural = "warnings" if counts["warning"] > 1 else "warning"
+    warned = f" ({counts['warning']} {plural} to look at)" if counts["warning"] else ""
+    if max(are_off(measures.pairs).values(), default=0) > MUCH_OFF:
         return Verdict(f"align the slices first{warned}", align_command(dataroot))
     name = re.sub(r"[^\w.-]+", "_", dataroot.resolve().name, flags=re.ASCII).strip("._-") or "rock"
     words = ["txm2sem", "train", "--recipe", RECIPE, "--dataroot", str(dataroot), "--name", name]

@@ -47,10 +47,6 @@ class Plane:
         heights: NDArray[np.float64] = self.z + points @ [self.down, self.right]
         return heights
 
-    def leaning(self, down: float, right: float, point: Points) -> Plane:
-        """Return the plane that leans by so much more around a point (2,), where z stays."""
-        return Plane(self.z - float(point @ [down, right]), self.down + down, self.right + right)
-
     def plus(self, other: Plane) -> Plane:
         """Return the plane whose z is the sum of both."""
         return Plane(self.z + other.z, self.down + other.down, self.right + other.right)

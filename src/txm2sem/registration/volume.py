@@ -24,7 +24,7 @@ from txm2sem.registration.tiles import SPREADS, Tiles, explain
 from txm2sem.registration.transforms import Field, Matrix, Model, Points, mapped, reduction, scale_of
 from txm2sem.registration.view import View
 
-BESIDE = (-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0)
+BESIDE = tuple(np.arange(-5.0, 6.0))
 """Planes that tiles are compared with, beside one [voxels of a level]."""
 
 FAR = tuple(np.arange(-9.0, 9.1, 1.5))
@@ -254,6 +254,7 @@ class _Box:
 
     @property
     def first(self) -> NDArray[np.int64]:
+        """First row and column (2,)."""
         return np.array([self.rows.start, self.columns.start])
 
 

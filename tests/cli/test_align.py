@@ -150,7 +150,10 @@ def test_where_nothing_is_confirmed_the_status_says_so(program: Program, tmp_pat
         ("align txm sem images --sem_pixel_size 3000", 1, "sizes contradict"),
         ("align txm sem images --txm_voxel_size thick", 1, "--voxel_size thick"),
         ("align txm blank images", 1, "is blank"),
-        ("align root images --charge charge", 1, "masks are in its own folders"),
+        ("align root images --charge charge", 1, "--charge does nothing with a data root"),
+        ("align root images --val 2", 1, "--val does nothing with a data root"),
+        ("align txm sem images --tilt 3", 1, "--tilt does nothing with a slice of the TXM for each"),
+        ("align txm sem images --txm_is volume --landmarks charge", 1, "--landmarks does nothing with a volume"),
         ("align http://host/txm sem images", 1, "address in a network"),
     ],
 )
@@ -174,7 +177,9 @@ def test_two_instruments_lead_to_a_trained_model_and_its_report(program: Program
     """From a volume and oblique slices, as the phantom leaves them, to a page about a model."""
     shape = "--size 256 --depth 64 --train_slices 1 --val_slices 1 --test_slices 1"
     assert program(f"phantom scans --unaligned {shape} --tilt 2 --turn 3 --distortion 1 --scale 1.05").status == 0
-    done = program("align scans/txm.ome.tif scans/sem images --charge scans/charge --transform similarity --mirror no")
+    done = program(
+        "align scans/txm.ome.tif scans/sem images --charge scans/charge --transform rigid --search_angle 4 --mirror no"
+    )
     assert done.status == 0, done.err
     truth = json.loads(Path("scans/phantom.json").read_text())["sem_slices"]
     found = found_in("images").slices

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,10 @@ from txm2sem.registration.given import MIN_SIDE
 
 LARGEST_PIXEL = 20_000
 """Pixels of a TXM or SEM are no larger [nm]; what programs write without knowing (72 to 600 dots per inch) is."""
+
+OF_INSTRUMENTS = (*MASK_NAMES, "landmarks", "dataset", "axes", "val", "test")
+OF_VOLUMES = ("tilt", "spacing")
+"""Options that do something with the files of two instruments alone, and with a volume alone."""
 
 FEWEST_SLICES = 8
 """Slices of a volume in which others are looked for, at least."""
@@ -196,7 +200,19 @@ def _are_pairs(ours: int, theirs: int, options: AlignOptions) -> bool:
     return options.txm_is == "pairs" or (options.txm_is == "auto" and ours == theirs)
 
 
+def _refuse(options: AlignOptions, names: Sequence[str], where: str) -> None:
+    """Check that options that do nothing are not given.
+
+    Raises:
+        UserError: one is.
+    """
+    for name in names:
+        if getattr(options, name) != getattr(AlignOptions(), name):
+            raise UserError(f"--{name} does nothing with {where}; leave it out")
+
+
 def _in_pairs(matching: list[TxmSlice], slices: list[SemSlice], options: AlignOptions) -> Inputs:
+    _refuse(options, OF_VOLUMES, "a slice of the TXM for each of the SEM")
     marked = read_landmarks(options.landmarks, [one.number for one in slices]) if options.landmarks else {}
     pairs = tuple(
         SlicePair(ours, theirs, marked.get(theirs.number)) for ours, theirs in zip(matching, slices, strict=True)
@@ -208,8 +224,7 @@ def _in_pairs(matching: list[TxmSlice], slices: list[SemSlice], options: AlignOp
 
 
 def _in_volume(volume: VolumeReader, slices: list[SemSlice], options: AlignOptions) -> Inputs:
-    if options.landmarks is not None:
-        raise UserError("--landmarks does nothing in a volume, as points of two slices do not tell z; leave it out")
+    _refuse(options, ("landmarks",), "a volume, as points in two slices do not tell the height")
     size = volume.voxel_size and volume.voxel_size[1:]
     smallest = min(volume.shape[1:])
     if volume.shape[0] < FEWEST_SLICES:
@@ -229,13 +244,9 @@ def open_data_root(dataroot: Path, options: AlignOptions) -> Inputs:
     """Open the pairs of a data root that exists.
 
     Raises:
-        UserError: something is missing or damaged; or masks are given, which it has in folders of their own.
+        UserError: something is missing or damaged; or an option is given that does nothing there.
     """
-    given = [name for name in MASK_NAMES if getattr(options, name) is not None]
-    if given:
-        raise UserError(
-            f"--{given[0]} does nothing beside a data root, whose masks are in its own folders; leave it out"
-        )
+    _refuse(options, ("txm_is", *OF_INSTRUMENTS, *OF_VOLUMES), "a data root, whose slices are paired, masked and split")
     pairs: list[SlicePair] = []
     for phase in SPLIT_FOLDERS:
         if not has_split(dataroot, phase):

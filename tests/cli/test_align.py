@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from data_roots import write_data_root
+from kills import killed_at
 from moved_pairs import two_images
 from two_instruments import BAR, SIZE, Instruments, motion, write_instruments
 
@@ -198,3 +199,26 @@ def test_two_instruments_lead_to_a_trained_model_and_its_report(program: Program
     assert program("train --dataroot images --name run --no_html", SRGAN, TINY_TRAINING).status == 0
     assert program("test --name run --eval").status == 0
     assert program("report run").status == 0
+
+
+def test_a_call_that_was_killed_ends_with_the_same_files(program: Program) -> None:
+    write_instruments(Path(), [motion(), motion(right=1), motion()])
+    words = "align txm sem OUT --charge charge --transform none"
+    with killed_at(10**9) as kill:
+        assert program(words.replace("OUT", "whole")).status == 0
+    whole = files_of(Path("whole"))
+    assert {"test/charge/005.tif", "alignment/004.tfm"} <= set(whole)
+    for step in (4, kill.steps // 2, *range(kill.steps - 24, kill.steps - 1, 6)):
+        out = f"out{step}"
+        with killed_at(step):
+            program(words.replace("OUT", out))
+        done = program(words.replace("OUT", out))
+        assert done.status == 0, (step, done.err)
+        assert files_of(Path(out)) == whole, step
+        assert not Path(f"{out}.partial").exists()
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Return the content of all files but the page, which says when it was written."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".html"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from txm2sem.aligning.document import SliceAlignment
 from txm2sem.aligning.inputs import Inputs, Size, SlicePair
+from txm2sem.data.bars import DataBar
 from txm2sem.data.pixels import to_dtype
 from txm2sem.options import AlignOptions
 from txm2sem.registration.geometry import Geometry, find_again, geometry_of
 from txm2sem.registration.given import SCALES
 from txm2sem.registration.pair import PairAlignment, align_pair
 from txm2sem.registration.planes import Plane, Pyramid
-from txm2sem.registration.transforms import Matrix, scale_of
+from txm2sem.registration.transforms import Matrix, scale_of, turned
 from txm2sem.registration.volume import PlaneAlignment, find_slice
 
 KNOWN_WITHIN = 1.05
@@ -74,13 +75,14 @@ class Placing:
         self.depth = 1.0 if size is None else size[0] / _mean(size[1:])
         self._pyramid = None if volume is None else Pyramid(volume, self.depth)
 
-    def place(self, pair: SlicePair, sem: NDArray[Any], valid: NDArray[np.bool_]) -> Placed:
+    def place(self, pair: SlicePair, sem: NDArray[Any], valid: NDArray[np.bool_], bar: DataBar | None = None) -> Placed:
         """Return where a slice lies.
 
         Args:
             pair: which one.
             sem: its grey values (h, w).
             valid: pixels that count (h, w).
+            bar: rows of it that are no image.
 
         Raises:
             UserError: an image is blank or too small, or sizes contradict.
@@ -100,7 +102,7 @@ class Placing:
                     search_angle=min(self.options.search_angle, NEAR_ANGLE) if near else self.options.search_angle,
                     mirror="no" if near else self.options.mirror,
                     quarter_turns=self.options.quarter_turns and not near,
-                    start=start,
+                    start=start if near or bar is None else _centred(txm.shape, sem.shape, bar, scale),
                 ),
             )
             return Placed(txm, found, Plane(float(pair.txm.z)))
@@ -171,6 +173,14 @@ class Placing:
         fills = min(a / b for a, b in zip(shape, pair.sem.image.shape, strict=True))
         centres = [1.0] if SCALES[0] < fills < SCALES[1] else [1.0, fills]
         return [(SCALES[0] * centre, SCALES[1] * centre) for centre in centres]
+
+
+def _centred(txm: tuple[int, ...], sem: tuple[int, ...], bar: DataBar, scale: Scales) -> Matrix:
+    """Return the map that lays the centre of what is left of a SEM without its data bar upon that of the TXM."""
+    size = math.sqrt(math.prod(scale)) if isinstance(scale, tuple) else scale or 1.0
+    first = bar.rows if bar.edge == "top" else 0
+    middle = np.array([first + (sem[0] - bar.rows - 1) / 2, (sem[1] - 1) / 2])
+    return turned(0.0, size, False, middle, (np.array(txm) - 1) / 2)
 
 
 def first_confident(scales: list[Scales], find: Callable[[Scales], Found]) -> Found:

@@ -190,7 +190,7 @@ class AlignRun:
         sem, valid, bar = pair.sem.read()
         try:
             if geometry is None:
-                placed = self.placing.place(pair, sem, valid)
+                placed = self.placing.place(pair, sem, valid, bar)
             else:
                 placed = self.placing.place_again(pair, sem, valid, geometry)
         except UserError as error:

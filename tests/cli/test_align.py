@@ -149,7 +149,7 @@ def test_where_nothing_is_confirmed_the_status_says_so(program: Program, tmp_pat
         ("align few sem images --txm_is pairs", 1, "few has no 7"),
         ("align txm sem taken", 1, "taken exists"),
         ("align txm sem images --sem_pixel_size 3000", 1, "sizes contradict"),
-        ("align txm sem images --txm_voxel_size thick", 1, "--voxel_size thick"),
+        ("align txm sem images --txm_voxel_size thick", 1, "--txm_voxel_size thick"),
         ("align txm blank images", 1, "is blank"),
         ("align root images --charge charge", 1, "--charge does nothing with a data root"),
         ("align root images --val 2", 1, "--val does nothing with a data root"),

@@ -179,7 +179,7 @@ def open_instruments(txm: Path, sem: Path, options: AlignOptions) -> Inputs:
     if files is not None and _are_pairs(len(files), len(slices), options):
         _check_same(txm, list(files), sem, [one.number for one in slices])
         return _in_pairs([_txm_file(path, z, options) for z, path in enumerate(files.values())], slices, options)
-    asked = parse_voxel_size(options.txm_voxel_size)
+    asked = parse_voxel_size(options.txm_voxel_size, "txm_voxel_size")
     volume = open_volume(VolumeInput(txm, dataset=options.dataset, axes=options.axes, voxel_size=asked))
     if not _are_pairs(volume.shape[0], len(slices), options):
         return _in_volume(volume, slices, options)
@@ -311,7 +311,7 @@ def common_bar(images: list[GreyImage]) -> DataBar | None:
 
 def _txm_file(path: Path, z: int, options: AlignOptions) -> TxmSlice:
     image = open_image(path)
-    asked = parse_voxel_size(options.txm_voxel_size)
+    asked = parse_voxel_size(options.txm_voxel_size, "txm_voxel_size")
     return TxmSlice(
         path.name, path, path.parent, z, image.shape, asked[1:] if asked else _said(image.pixel_size), image.read
     )

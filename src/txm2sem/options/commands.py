@@ -227,8 +227,8 @@ class AlignCommand(Command):
 
     places = "TXM SEM OUTPUT, or DATA OUTPUT"
     first = (
-        *("transform", "charge", "lowdensity", "highdensity", "txm_voxel_size", "sem_pixel_size", "search_angle"),
-        *("mirror", "val", "test"),
+        *("transform", "charge", "lowdensity", "highdensity", "txm_voxel_size", "sem_pixel_size", "landmarks"),
+        *("search_angle", "tilt", "val", "test"),
     )
 
     align: AlignOptions = AlignOptions()

@@ -17,8 +17,8 @@ def is_plausible(size: float) -> bool:
     return SMALLEST <= size <= LARGEST
 
 
-def parse_voxel_size(text: str) -> VoxelSize | None:
-    """Read `--voxel_size`: `Z,Y,X` [nm], or one number for all three; None where it is left out ("").
+def parse_voxel_size(text: str, option: str = "voxel_size") -> VoxelSize | None:
+    """Read an option such as `--voxel_size`: `Z,Y,X` [nm], or one number for all three; None where it is left out ("").
 
     Raises:
         UserError: the text is not one or three numbers, or no voxel has such a size.
@@ -29,18 +29,18 @@ def parse_voxel_size(text: str) -> VoxelSize | None:
         sizes = tuple(map(float, text.split(",")))
     except ValueError:
         sizes = ()
-    return check_voxel_size(sizes * 3 if len(sizes) == 1 else sizes, text)
+    return check_voxel_size(sizes * 3 if len(sizes) == 1 else sizes, text, option)
 
 
-def check_voxel_size(sizes: tuple[float, ...], text: str) -> VoxelSize:
-    """Return the sizes where they are three that a voxel can have; `text` is what the user wrote.
+def check_voxel_size(sizes: tuple[float, ...], text: str, option: str = "voxel_size") -> VoxelSize:
+    """Return the sizes where they are three that a voxel can have; `text` is what the user wrote for an option.
 
     Raises:
         UserError: they are not.
     """
     if len(sizes) != 3 or not all(map(is_plausible, sizes)):
         raise UserError(
-            f"--voxel_size {text}: expected one number from {SMALLEST:g} to {LARGEST:g}, or three, Z,Y,X, in nm, such "
+            f"--{option} {text}: expected one number from {SMALLEST:g} to {LARGEST:g}, or three, Z,Y,X, in nm, such "
             "as 64 or 100,64,64"
         )
     z, y, x = sizes

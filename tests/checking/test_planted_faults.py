@@ -5,19 +5,24 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from moved_pairs import two_images
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, rotate, shift
 
 from txm2sem.checking import CheckReport, Finding, check_data_root
+from txm2sem.checking.alignment import measure_alignment
+from txm2sem.checking.sources import SlicePixels
 from txm2sem.errors import UserError
 from txm2sem.options import DataOptions, PhantomOptions
 from txm2sem.phantoms import write_phantom
+from txm2sem.registration import align_pair
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")  # tests/cli/test_check.py looks at them
 
@@ -112,6 +117,16 @@ def test_a_shift_of_all_slices_is_one_finding_with_the_command_that_mends_it(ima
     assert [pair.off for pair in report.measures.pairs.values()] == pytest.approx([np.hypot(3, 2)] * 5, abs=0.5)
     assert report.verdict.command == f"txm2sem align {images} images_aligned"
     assert not serious(check(images, DataOptions(patch_size=64, num_test=4, y_misalign=3, x_misalign=-2)))
+
+
+def test_a_pair_that_is_confirmed_where_it_lies_counts_as_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a search was made, which says why it has kept the start."""
+    txm, sem = two_images(5, 192)
+    as_it_is = align_pair(txm, sem, transform="none")
+    answers = iter([replace(as_it_is, confident=False), replace(as_it_is, reason="kept")])
+    monkeypatch.setattr("txm2sem.checking.alignment.align_pair", lambda *_, **__: next(answers))
+    measured = measure_alignment(SlicePixels({"txm": txm, "sem": sem}, {}, {}))
+    assert (measured.confirmed, measured.away, measured.reason) == (True, 0, "")
 
 
 @pytest.mark.parametrize("offset", [(0, 0), (21, -35)])

@@ -32,8 +32,8 @@ class AlignmentMeasure:
     """How a pair lies.
 
     Attributes:
-        confirmed: as it is.
-        away: median distance of the SEM's points from where they belong, where that was found [pixels]; 0: it was not.
+        confirmed: tiles that took no part say where it lies: as it is, or `away` from there.
+        away: median distance of the SEM's points from where they belong [pixels]; 0: as it is, or not known.
         reason: why it is not confirmed; empty where it is.
     """
 
@@ -74,7 +74,8 @@ def measure_alignment(pixels: SlicePixels) -> AlignmentMeasure:
         )
     except UserError as error:  # too small, or blank where it counts
         return AlignmentMeasure(confirmed=False, away=0.0, reason=str(error))
-    return AlignmentMeasure(found.confident and not found.improved, _away(found) * factor, found.reason)
+    # One that was kept has a reason for that, too.
+    return AlignmentMeasure(found.confident, _away(found) * factor, "" if found.confident else found.reason)
 
 
 def align_command(dataroot: Path) -> str:

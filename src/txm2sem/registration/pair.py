@@ -214,7 +214,7 @@ class _Work:
             surface = before.together.correlation()
             yield start, 1 if surface.max() >= -surface.min() else -1
 
-    def seconded(self, attempt: _Attempt, smoothing: tuple[float, float, float], model: Model) -> bool:
+    def seconded(self, attempt: _Attempt, smoothing: Smoothing, model: Model) -> bool:
         """Say whether the squares that judge lead to the same place where they alone are searched."""
         view = self.level(self.known.factor, self.known.start, smoothing)
         found = search(view.only(1), view.sem, view.reduce(self.known.start), self.known.space)

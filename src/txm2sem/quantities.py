@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def format_bytes(count: float) -> str:
     """Return a number of bytes for people."""
@@ -17,3 +19,9 @@ def format_seconds(seconds: float) -> str:
         if seconds >= 1.5 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def round_length(longest: float) -> float:
+    """Return the largest of 1, 2, 5, 10, 20, ... that is not longer, for a scale bar."""
+    power = 10.0 ** math.floor(math.log10(longest))
+    return max(digit for digit in (1, 2, 5) if digit * power <= longest) * power

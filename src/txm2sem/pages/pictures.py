@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,8 @@ import numpy as np
 from matplotlib.font_manager import findfont
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from txm2sem.quantities import round_length
 
 Bytes = NDArray[np.uint8]
 
@@ -88,7 +89,7 @@ def with_scale_bar(pixels: Bytes, pixel_size: float | None) -> Bytes:
         pixel_size: of them [nm]; None: not known, and the bar counts pixels.
     """
     height, width = pixels.shape
-    length = _round_length(width / 5 * (pixel_size or 1.0))
+    length = round_length(width / 5 * (pixel_size or 1.0))
     label = (
         f"{length:g} pixels" if pixel_size is None else f"{length / 1e3:g} µm" if length >= 1e3 else f"{length:g} nm"
     )
@@ -104,12 +105,6 @@ def with_scale_bar(pixels: Bytes, pixel_size: float | None) -> Bytes:
     draw.rectangle((margin, top, end, bottom), fill=255)
     draw.text((margin, top - thick), label, fill=255, font=font, anchor="lb")
     return np.asarray(image)
-
-
-def _round_length(longest: float) -> float:
-    """Return the largest of 1, 2, 5, 10, 20, ... that is not longer."""
-    power = 10.0 ** math.floor(math.log10(longest))
-    return next(digit * power for digit in (5, 2, 1) if digit * power <= longest)
 
 
 def _encoded(image: Image.Image, kind: str, **options: Any) -> str:

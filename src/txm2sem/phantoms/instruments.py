@@ -19,6 +19,7 @@ from txm2sem.phantoms.faces import Face
 from txm2sem.phantoms.levels import to_levels
 from txm2sem.phantoms.render import Phantom
 from txm2sem.phantoms.rock import VOXEL_SIZE_NM
+from txm2sem.quantities import round_length
 
 TXM_FILE = "txm.ome.tif"
 
@@ -87,7 +88,7 @@ def data_bar(face: Face) -> NDArray[np.uint8]:
     """Return the data bar of a face, 0 and 255 (rows, columns): a scale bar and its length."""
     columns = face.shape[1]
     rows = max(LEAST_BAR, round(BAR_SHARE * face.shape[0]))
-    length = _round_length(columns * _pixel_size(face) / 4)
+    length = round_length(columns * _pixel_size(face) / 4)
     picture = Image.new("L", (columns, rows), 0)
     draw = ImageDraw.Draw(picture)
     draw.fontmode = "1"
@@ -147,9 +148,3 @@ def _write_sem(path: Path, image: NDArray[Any], face: Face, bar: int) -> None:
 
 def _pixel_size(face: Face) -> float:
     return VOXEL_SIZE_NM * face.pose.scale
-
-
-def _round_length(most: float) -> float:
-    """Return the largest length of 1, 2 or 5 times a power of ten that is no larger [nm]."""
-    power = 10 ** np.floor(np.log10(most))
-    return float(max(step for step in (1, 2, 5) if step * power <= most) * power)

@@ -52,8 +52,8 @@ def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.figure import Figure
 
     monkeypatch.setattr("txm2sem.figures.overview.FigureCanvasAgg.draw", lambda canvas: canvas.get_renderer())
-    for draw in ("txm2sem.testing.translation.draw_overview", "txm2sem.testing.scores.draw_scores"):
-        monkeypatch.setattr(draw, lambda *arguments: Figure())
+    for draw in ("translation.draw_overview", "scores.draw_scores", "trust.draw_trust", "trust.draw_calibration"):
+        monkeypatch.setattr(f"txm2sem.testing.{draw}", lambda *arguments: Figure())
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import re
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, get_args
 
@@ -129,9 +130,7 @@ def load_generator(path: Path, options: GeneratorOptions, *, bounded: bool = Tru
     Raises:
         UserError: as `load_network`.
     """
-    with torch.device("meta"):
-        expected = build_generator(options, bounded=bounded).state_dict()
-    state = _read_state(path, expected, options)
+    state = _read_state(path, _keys_and_shapes(options), options)
     generator = build_generator(options, bounded=bounded)
     generator.load_state_dict(state)
     return generator
@@ -209,13 +208,18 @@ def fitting_options(state: Mapping[str, Tensor]) -> GeneratorOptions | None:
                 no_dropout=no_dropout,
                 downsample_factor=factor,
             )
-            with torch.device("meta"):
-                expected = build_generator(candidate).state_dict()
-            if difference(expected, state) is None:
+            if difference(_keys_and_shapes(candidate), state) is None:
                 return candidate
         except UserError:
             continue
     return None
+
+
+@lru_cache(maxsize=512)
+def _keys_and_shapes(options: GeneratorOptions) -> dict[str, Tensor]:
+    """Return the state dict of a generator without memory; whether it is bounded changes nothing in it."""
+    with torch.device("meta"):
+        return build_generator(options).state_dict()
 
 
 def _read_state(path: Path, expected: Mapping[str, Tensor], options: GeneratorOptions) -> dict[str, Tensor]:

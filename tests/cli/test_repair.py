@@ -320,7 +320,6 @@ def test_the_meaning_of_black_and_the_pixel_size_are_kept(program: Program, trai
         assert (page.photometric.name, page.resolution, int(page.resolutionunit)) == ("MINISWHITE", (2e5, 2e5), 3)
 
 
-@pytest.mark.draws
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize("options", ["", "--txm images/test/txm", "--texture --seed 3"])
 def test_slices_are_repaired_without_a_model(program: Program, tmp_path: Path, dtype: str, options: str) -> None:

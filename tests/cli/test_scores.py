@@ -96,7 +96,6 @@ def test_without_masks_and_without_a_training_split(trained: Program, images: Pa
     assert list(found["similarity"]["model run"]) == ["all"]
 
 
-@pytest.mark.draws
 def test_a_single_slice_has_no_intervals(program: Program, tmp_path: Path) -> None:
     write_data_root(tmp_path / "images", slices=1)
     assert program("train --name run --no_html", SRGAN, TINY_TRAINING).status == 0
@@ -105,7 +104,6 @@ def test_a_single_slice_has_no_intervals(program: Program, tmp_path: Path) -> No
     assert "there are no intervals" in outcome.out
 
 
-@pytest.mark.draws
 def test_the_other_direction_measures_the_txm(program: Program, images: Path) -> None:
     assert program("train --name run --no_html --direction BtoA", SRGAN, TINY_TRAINING).status == 0
     outcome = program("test --name run")

@@ -68,6 +68,7 @@ def report() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.draws
 def test_a_test_says_where_not_to_believe_it_and_scores_as_without(trained: Program) -> None:
     fitted_on = "--phase val --num_test 8"
     out = succeeds(trained, TEST, fitted_on, "--uncertainty 3")

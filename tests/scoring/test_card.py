@@ -162,6 +162,14 @@ def test_the_picture_has_a_panel_for_each_theme(scores: Scores) -> None:
     assert titles[-1] == "(h) two-point correlation, high density"
 
 
+def test_a_single_slice_without_phases_is_drawn_without_what_it_lacks(targets: Bytes) -> None:
+    found = scorecard({"model": targets[:1]}, targets[:1])
+    assert not found.has_intervals
+    titles = [axes.get_title(loc="left") for axes in draw_scores(found, "a title").axes]
+    assert titles[0] == "(a) PSNR [dB]"
+    assert not any("two-point correlation" in title for title in titles)
+
+
 def test_arrays_that_do_not_fit(targets: Bytes) -> None:
     with pytest.raises(ValueError, match=r"model: expected the shape of the targets, \(6, 64, 64\), found \(5, 64, 64"):
         scorecard({"model": targets[:5]}, targets)

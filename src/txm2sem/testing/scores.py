@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -102,4 +103,7 @@ def notes_on_scores(scores: Scores, target: str, *, has_masks: bool) -> list[str
 
 def perceptual_or_none(device: torch.device) -> PerceptualDistance | None:
     """Return the distance in features where its weights are installed."""
-    return PerceptualDistance(device) if PerceptualDistance.is_installed() else None
+    return _loaded(device) if PerceptualDistance.is_installed() else None
+
+
+_loaded = cache(PerceptualDistance)  # several tests of one process read its weights once

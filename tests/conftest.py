@@ -51,7 +51,7 @@ def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save figures without what is in them: to draw them takes longer than to train and test a tiny model."""
     from matplotlib.figure import Figure
 
-    monkeypatch.setattr("txm2sem.figures.overview.FigureCanvasAgg.draw", lambda canvas: canvas.get_renderer())
+    monkeypatch.setattr("txm2sem.figures.raster.FigureCanvasAgg.draw", lambda canvas: canvas.get_renderer())
     for draw in ("translation.draw_overview", "scores.draw_scores", "trust.draw_trust", "trust.draw_calibration"):
         monkeypatch.setattr(f"txm2sem.testing.{draw}", lambda *arguments: Figure())
 

@@ -80,6 +80,15 @@ class SliceAlignment:
         return z, y, x
 
     @property
+    def corners(self) -> NDArray[np.float64]:
+        """Places of its corners, in turn (4, 3), (z, y, x), but for the field."""
+        down, right = (side - 1 for side in self.shape)
+        places: NDArray[np.float64] = np.array([[0, 0, 1], [0, right, 1], [down, right, 1], [down, 0, 1]]) @ (
+            np.array(self.to_txm).T
+        )
+        return places
+
+    @property
     def in_plane(self) -> Matrix:
         """3 x 3, maps (row, column, 1) to (y, x, 1)."""
         return np.array([*self.to_txm[1:], (0.0, 0.0, 1.0)])

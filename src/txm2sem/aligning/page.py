@@ -7,19 +7,27 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from txm2sem.aligning.document import Alignment, SliceAlignment
 from txm2sem.aligning.pictures import LAYERS
+from txm2sem.figures.raster import raster
 from txm2sem.files import write_text
-from txm2sem.pages import Card, Table, file_data, page
+from txm2sem.pages import Card, Table, file_data, page, png
 
 PAGE = "alignment.html"
 
 ORDERS = {"z": "place along z", "held_out": "correlation of held-out tiles"}
 
 
-def write_page(path: Path, title: str, alignment: Alignment, pictures: Mapping[str, Mapping[str, Path]]) -> None:
+def write_page(
+    path: Path,
+    title: str,
+    alignment: Alignment,
+    pictures: Mapping[str, Mapping[str, Path]],
+    planes: Figure | None = None,
+) -> None:
     """Write the page, whole or not at all.
 
     Args:
@@ -27,6 +35,7 @@ def write_page(path: Path, title: str, alignment: Alignment, pictures: Mapping[s
         title: name of the data root.
         alignment: what was found.
         pictures: files by slice and layer, see `pictures_of`.
+        planes: where the slices lie in a volume; None: they do not.
 
     Raises:
         UserError: the disk is full or not writable.
@@ -45,6 +54,7 @@ def write_page(path: Path, title: str, alignment: Alignment, pictures: Mapping[s
         layers=LAYERS,
         groups=[(name, heading, of_group[name]) for name, heading in groups.items() if of_group[name]],
         orders=ORDERS,
+        planes="" if planes is None else png(raster(planes, dpi=110)[..., :3]),
     )
     write_text(path, text)
 

@@ -7,11 +7,11 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from txm2sem.figures.raster import raster
 from txm2sem.pages import with_scale_bar
 from txm2sem.registration.features import reduced
 from txm2sem.registration.pair import PairAlignment
@@ -118,9 +118,7 @@ def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice]) -> b
         color="white",
         bbox={"facecolor": "black", "alpha": 0.7, "edgecolor": "none"},
     )
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    return _file(np.asarray(canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
+    return _file(raster(figure)[..., :3])
 
 
 def _file(pixels: NDArray[np.uint8]) -> bytes:

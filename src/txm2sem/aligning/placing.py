@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from txm2sem.aligning.document import SliceAlignment
 from txm2sem.aligning.inputs import Inputs, Size, SlicePair
 from txm2sem.data.bars import DataBar
 from txm2sem.data.pixels import to_dtype
+from txm2sem.figures.planes import draw_planes
 from txm2sem.options import AlignOptions
 from txm2sem.registration.geometry import Geometry, find_again, geometry_of
 from txm2sem.registration.given import SCALES
@@ -27,6 +29,9 @@ KNOWN_WITHIN = 1.05
 
 NEAR_ANGLE = 3.0
 """Turns that are tried around what landmarks say [degrees]."""
+
+PREVIEW = 512
+"""Rows or columns of the volume where it is drawn, at most [voxels]."""
 
 Found = TypeVar("Found", PairAlignment, PlaneAlignment)
 
@@ -145,6 +150,22 @@ class Placing:
         return self._on_plane(
             find_again(self._pyramid, sem, geometry, pair.sem.number, sem_valid=valid, transform=self.options.transform)
         )
+
+    def planes(self, slices: Mapping[str, SliceAlignment]) -> Figure | None:
+        """Return a picture of where slices lie in the volume; None: there is none, or no slice was confirmed."""
+        found = {key: one for key, one in slices.items() if one.confident}
+        if self._pyramid is None or self.inputs.volume is None or not found:
+            return None
+        shape, voxels = self._pyramid.shape, self._pyramid.preview(PREVIEW)
+        at = np.median([one.middle for one in found.values()], axis=0)
+        index = [
+            int(np.clip(place / side * part, 0, part - 1))
+            for place, side, part in zip(at, shape, voxels.shape, strict=True)
+        ]
+        images = {axis: np.moveaxis(voxels, number, 0)[index[number]] for number, axis in enumerate("zyx")}
+        size = self.inputs.volume.voxel_size
+        z, y, x = (float(place) for place in at)
+        return draw_planes(images, shape, (z, y, x), {key: one.corners for key, one in found.items()}, size)
 
     def _on_plane(self, found: PlaneAlignment) -> Placed:
         assert self._pyramid is not None

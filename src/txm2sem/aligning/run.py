@@ -279,7 +279,8 @@ class AlignRun:
             pair.sem.key: {layer: path for layer in LAYERS if (path := self._folder(pair) / f"{layer}.jpg").exists()}
             for pair in self.inputs.pairs
         }
-        write_page(self._result / PAGE, self.output.name, alignment, pictures)
+        planes = self.placing.planes(alignment.slices)
+        write_page(self._result / PAGE, self.output.name, alignment, pictures, planes)
         if self.inputs.dataroot is not None:
             _keep_volume(self.inputs.dataroot, self._result)
         elif self.inputs.volume is not None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from txm2sem.errors import printable
+from txm2sem.figures.raster import raster
 from txm2sem.files import write_whole
 from txm2sem.scoring.evaluation import PatchResult
 
@@ -106,9 +106,5 @@ def save_figure(figure: Figure, path: Path, dpi: int = 100) -> None:
         if "$" in written:
             text.set_parse_math(False)
         text.set_text(printable(written))
-    # Printing would draw the figure once for the layout and once more for the file; drawing lays it out, too.
-    figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
+    picture = Image.fromarray(raster(figure, dpi))
     write_whole(path, partial(picture.save, format="png", dpi=(dpi, dpi)))

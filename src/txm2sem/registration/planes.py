@@ -130,6 +130,13 @@ class Pyramid:
         image: NDArray[np.float32] = self.images(plane, (0.0,), 1, slice(0, height), slice(0, width))[0]
         return image
 
+    def preview(self, largest: int) -> NDArray[np.float32]:
+        """Return the volume reduced (z, y, x), to at most so many rows and columns, or as it is kept in memory."""
+        factor = 2
+        while max(self.shape[1:]) > largest * factor or not self._is_kept(factor):
+            factor *= 2
+        return self._level(factor)
+
     def _slab(self, factor: int, z: slice, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a part of a level."""
         if factor == 1:

@@ -1,0 +1,90 @@
+"""Where slices lie in a volume: their planes in three cuts through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from txm2sem.pages.cuts import AXES, CUTS
+
+PANEL_INCHES = 4.2
+
+COLOUR = "#ffb000"
+
+APART = 0.045
+"""Names of slices are written where they are so far from each other, at least [of the side of a panel]."""
+
+Numbers = NDArray[np.float64]
+
+
+def draw_planes(
+    images: Mapping[str, NDArray[np.float32]],
+    shape: tuple[int, int, int],
+    at: tuple[float, float, float],
+    slices: Mapping[str, Numbers],
+    voxel_size: tuple[float, float, float] | None,
+) -> Figure:
+    """Draw the planes of slices as lines in the cuts along xz and yz, and their outlines in that along xy.
+
+    Args:
+        images: the cut perpendicular to each axis, (down, across) as in `CUTS`, any grey values, of any size.
+        shape: of the volume (z, y, x) [voxels].
+        at: where the cuts are (z, y, x) [voxels].
+        slices: by name: the corners, in turn, (4, 3), (z, y, x) [voxels].
+        voxel_size: (z, y, x) [nm]; None: not known, axes count voxels.
+    """
+    unit, size = ("µm", np.array(voxel_size) / 1000) if voxel_size else ("voxels", np.ones(3))
+    figure = Figure(figsize=(3 * PANEL_INCHES, PANEL_INCHES + 0.4), layout="constrained")
+    for panel, (across, down, through) in zip(figure.subplots(1, 3), CUTS, strict=True):
+        columns, rows, depth = (AXES.index(axis) for axis in (across, down, through))
+        image = images[through]
+        low, high = np.percentile(image[image != 0], (1, 99)) if image.any() else (0.0, 1.0)
+        ends = [(-0.5 * size[axis], (shape[axis] - 0.5) * size[axis]) for axis in (columns, rows)]
+        panel.imshow(image, cmap="gray", vmin=low, vmax=high, extent=(*ends[0], *ends[1][::-1]), aspect="equal")
+        for corners in slices.values():
+            line = np.vstack([corners, corners[:1]]) if through == "z" else crossing(corners, depth, at[depth])
+            for colour, wide in (("black", 1.8), (COLOUR, 0.9)):
+                panel.plot(*(line * size)[:, [columns, rows]].T, color=colour, linewidth=wide)
+        if through != "z":  # outlines lie upon each other
+            crossings = {name: crossing(corners, depth, at[depth]) for name, corners in slices.items()}
+            _write_names(panel, {name: (line * size)[:, [columns, rows]] for name, line in crossings.items()}, ends[1])
+        panel.set_xlabel(f"{across} [{unit}]", fontsize=9)
+        panel.set_ylabel(f"{down} [{unit}]", fontsize=9)
+        panel.tick_params(labelsize=8)
+        panel.set_title(f"{across}{down} at {through} = {at[depth] * size[depth]:.3g} {unit}", fontsize=11)
+    return figure
+
+
+def crossing(corners: Numbers, axis: int, at: float) -> Numbers:
+    """Return where the edges of a quadrilateral cross a plane perpendicular to an axis, (2, 3); (0, 3): nowhere."""
+    found = []
+    for one, other in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        before, after = one[axis] - at, other[axis] - at
+        if before * after <= 0 and before != after:
+            found.append(one + before / (before - after) * (other - one))
+    return np.array(found[:2]) if len(found) > 1 else np.empty((0, 3))
+
+
+def _write_names(panel: Axes, lines: Mapping[str, Numbers], ends: tuple[float, float]) -> None:
+    """Write the names of lines (N, 2), (across, down), at their right ends, where there is room for them."""
+    written: list[float] = []
+    for name, line in lines.items():
+        if not len(line):
+            continue
+        across, down = line[line[:, 0].argmax()]
+        if all(abs(down - other) >= APART * (ends[1] - ends[0]) for other in written):
+            written.append(float(down))
+            panel.annotate(
+                name,
+                (across, down),
+                (3, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+                color=COLOUR,
+                bbox={"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 0.8},
+            )

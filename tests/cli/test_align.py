@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from data_roots import write_data_root
+from data_roots import write_data_root, write_slice
 from kills import killed_at
 from moved_pairs import two_images
 from two_instruments import BAR, SIZE, Instruments, motion, write_instruments
@@ -18,6 +18,8 @@ from cli.calls import SRGAN, TINY_TRAINING, Program
 from txm2sem.aligning.document import Alignment, read_alignment
 from txm2sem.metrics import pearson
 from txm2sem.registration.pair import align_pair
+from txm2sem.registration.planes import Plane
+from txm2sem.registration.volume import PlaneAlignment
 
 MOTIONS = [motion(4, 1.03, 6, -9), motion(-3, 0.98, -5, 4), None, motion(1, 1, 10, 12), motion(-6, 1.02, 0, 7)]
 """The third slice of the SEM does not belong to its TXM."""
@@ -202,6 +204,33 @@ def test_two_instruments_lead_to_a_trained_model_and_its_report(program: Program
     assert program("train --dataroot images --name run --no_html", SRGAN, TINY_TRAINING).status == 0
     assert program("test --name run --eval").status == 0
     assert program("report run").status == 0
+
+
+def test_slices_of_a_volume_end_on_the_planes_that_they_have_in_common(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where their halves know z less well than it scatters, all lie on a line."""
+    rng = np.random.default_rng(0)
+    volume = rng.integers(1, 255, (16, 96, 96), np.uint8)
+    for z, image in enumerate(volume):
+        write_slice(Path(f"txm/{z:03d}.tif"), image)
+    for number in range(4):
+        write_slice(Path(f"sem/{number:03d}.tif"), volume[2 + 3 * number])
+    off = iter((0.2, -0.2, -0.2, 0.2))
+    heights = iter((2.0, 5.0, 8.0, 11.0))
+
+    def found(*arguments: Any, **named: Any) -> PlaneAlignment:
+        plane = Plane(next(heights) + next(off))
+        pair = align_pair(volume[5], volume[5], transform="none")
+        return PlaneAlignment(plane, pair, 1.0, (plane.plus(Plane(0.5)), plane.plus(Plane(-0.5))))
+
+    monkeypatch.setattr("txm2sem.aligning.placing.find_slice", found)
+    done = program("align txm sem images --txm_is volume --txm_voxel_size 40 --sem_pixel_size 40")
+    assert done.status == 0, done.err
+    for number, one in enumerate(found_in("images").slices.values()):
+        np.testing.assert_allclose(one.to_txm, [[0, 0, 2 + 3 * number], [1, 0, 0], [0, 1, 0]], atol=1e-9)
+        txm = tifffile.imread(f"images/{one.split}/txm/{number:03d}.tif")
+        np.testing.assert_array_equal(txm, volume[2 + 3 * number])
 
 
 def test_a_call_that_was_killed_ends_with_the_same_files(program: Program) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def check_page(folder: Path) -> Path:
 
 def alignment_page(folder: Path) -> Path:
     pair = align_pair(*two_images(0, 128), transform="none")
-    named = dict.fromkeys(("sem", "txm", "bar", "field", "split"), NAME)
+    named: dict[str, Any] = dict.fromkeys(("sem", "txm", "bar", "field", "split"), NAME)
     found = {NAME: replace(described(pair, Plane(0.0), 1.0, shape=(128, 128), landmarks=(), **named), reason=NAME)}
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / f"{NAME}.jpg")
     alignment = Alignment(NAME, NAME, NAME, (), {}, found)

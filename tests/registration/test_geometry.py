@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from txm2sem.phantoms.faces import Pose
 from txm2sem.registration.evidence import Correlation
-from txm2sem.registration.geometry import MIN_SLICES, find_again, geometry_of
+from txm2sem.registration.geometry import MIN_SLICES, find_again, geometry_of, together
 from txm2sem.registration.pair import PairAlignment
 from txm2sem.registration.planes import Plane, Pyramid
 from txm2sem.registration.transforms import Matrix
@@ -25,9 +26,8 @@ NOTHING = Correlation(0.5, 0.5, 0.0)
 def placed(to_txm: Matrix, depth: float = 1.0) -> PlaneAlignment:
     """Return an alignment that maps so."""
     flat = np.vstack([to_txm[1:], [0, 0, 1]])
-    down, right, z = to_txm[0] @ np.linalg.inv(flat)
     pair = PairAlignment((400, 400), flat, None, flat, False, NOTHING, NOTHING, True, True, "")
-    return PlaneAlignment(Plane(z, down, right), pair, depth)
+    return PlaneAlignment(Plane.of(to_txm), pair, depth)
 
 
 def raised(to_txm: Matrix, z: float) -> Matrix:
@@ -94,6 +94,46 @@ def test_a_known_spacing_holds_along_the_normal() -> None:
     assert geometry is not None
     normal = np.cross(*geometry.directions.T)
     assert abs(geometry.step @ normal) / np.linalg.norm(normal) == pytest.approx(9.5)
+
+
+def test_slices_of_one_geometry_are_drawn_together_as_far_as_they_are_noise() -> None:
+    rng = np.random.default_rng(3)
+    corners = np.array(list(itertools.product((0, SHAPE[0]), (0, SHAPE[1]))), np.float64)
+    truth = specimen(40, jitter=0.0)
+    found, apart = {}, {}
+    for number, true in truth.items():
+        middle = true.pair.map((np.array(SHAPE)[None] - 1) / 2)[0]
+        one, other = (
+            true.plane.plus(Plane(z - float(middle @ [down, right]), down, right))
+            for z, down, right in rng.normal(0, (0.5, 0.005, 0.005), (2, 3))
+        )
+        mean = Plane((one.z + other.z) / 2, (one.down + other.down) / 2, (one.right + other.right) / 2)
+        found[number] = replace(true, plane=mean, halves=(one, other))
+        apart[number] = (one.z - other.z, one.down - other.down, one.right - other.right)
+        assert found[number].apart == apart[number]
+    geometry = geometry_of(found, SHAPE)
+    assert geometry is not None
+    drawn = together(found, apart, geometry)
+    assert drawn.keys() == found.keys() - set(geometry.outliers)
+    alone, after = (
+        np.sqrt(np.mean([(planes[number].at(places) - truth[number].plane.at(places)) ** 2 for number in drawn]))
+        for places in [truth[0].pair.map(corners)]
+        for planes in ({number: one.plane for number, one in found.items()}, drawn)
+    )
+    assert alone == pytest.approx(np.sqrt(0.5**2 + (0.005 * 100) ** 2 + (0.005 * 120) ** 2) / np.sqrt(2), rel=0.2)
+    assert after < 0.3 * alone
+
+
+def test_what_is_known_for_sure_stays() -> None:
+    slices = specimen(10, jitter=0.6)
+    geometry = geometry_of(slices, SHAPE)
+    assert geometry is not None
+    stay = together(slices, dict.fromkeys(slices, (0.0, 0.0, 0.0)), geometry)
+    for number, plane in stay.items():
+        assert (plane.z, plane.down, plane.right) == pytest.approx(
+            (slices[number].plane.z, slices[number].plane.down, slices[number].plane.right)
+        )
+    assert not together(slices, dict.fromkeys(list(slices)[: MIN_SLICES - 1], (0.0, 0.0, 0.0)), geometry)
 
 
 def test_a_slice_is_found_again_where_it_is_expected() -> None:

@@ -49,6 +49,8 @@ class SliceAlignment:
         improved: it was moved from where the start, by sizes and centres, puts it.
         confident: tiles that took no part confirm it.
         reason: why it is not confident, or was not moved; else empty.
+        halves_apart: by how much the planes differ that either half of the tiles leads to: z at the middle of the
+            slice, and its growth from row to row and from column to column of the TXM [voxels]; empty: there are none.
         landmarks: how far each pair of points that were marked lies apart [pixels of the TXM]; empty: there are none.
         split: where its images are written; empty: nowhere.
     """
@@ -69,6 +71,7 @@ class SliceAlignment:
     improved: bool
     confident: bool
     reason: str
+    halves_apart: tuple[float, ...]
     landmarks: tuple[float, ...]
     split: str
 
@@ -87,6 +90,26 @@ class SliceAlignment:
             np.array(self.to_txm).T
         )
         return places
+
+    def pair(self, shape: tuple[int, int], field: Field | None) -> PairAlignment:
+        """Return where it lies on the image of its plane.
+
+        Args:
+            shape: rows and columns of the TXM.
+            field: what its file says.
+        """
+        return PairAlignment(
+            shape=shape,
+            to_txm=self.in_plane,
+            field=field,
+            start=self.in_plane,
+            inverted=self.inverted,
+            fitted=self.fitted,
+            held_out=self.held_out,
+            improved=self.improved,
+            confident=self.confident,
+            reason=self.reason,
+        )
 
     @property
     def in_plane(self) -> Matrix:
@@ -116,16 +139,27 @@ class Alignment:
     slices: dict[str, SliceAlignment]
 
 
-def described(pair: PairAlignment, plane: Plane, depth: float, **facts: Any) -> SliceAlignment:
+def described(
+    pair: PairAlignment,
+    plane: Plane,
+    depth: float,
+    *,
+    shape: tuple[int, int],
+    apart: tuple[float, float, float] | None = None,
+    **facts: Any,
+) -> SliceAlignment:
     """Return what was found of a slice as a plain document.
 
     Args:
         pair: where it lies on a plane of the TXM, on rows and columns of this.
         plane: which one.
         depth: voxels of the TXM are so many times as deep as wide.
+        shape: rows and columns of the SEM.
+        apart: by how much the planes of its halves differ, see `PlaneAlignment.apart`; None: it has none.
         facts: the rest, see `SliceAlignment`.
     """
     placed = PlaneAlignment(plane, pair, depth)
+    middle = pair.to_txm[:2] @ [*((side - 1) / 2 for side in shape), 1]
     linear = pair.to_txm[:2, :2]
     return SliceAlignment(
         to_txm=tuple((float(a), float(b), float(c)) for a, b, c in placed.to_txm),
@@ -139,6 +173,8 @@ def described(pair: PairAlignment, plane: Plane, depth: float, **facts: Any) -> 
         improved=pair.improved,
         confident=pair.confident,
         reason=pair.reason,
+        shape=shape,
+        halves_apart=() if apart is None else (apart[0] + float(middle @ apart[1:]), *apart[1:]),
         **facts,
     )
 

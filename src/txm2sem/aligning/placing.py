@@ -17,11 +17,11 @@ from txm2sem.data.bars import DataBar
 from txm2sem.data.pixels import to_dtype
 from txm2sem.figures.planes import draw_planes
 from txm2sem.options import AlignOptions
-from txm2sem.registration.geometry import Geometry, find_again, geometry_of
+from txm2sem.registration.geometry import Geometry, find_again, geometry_of, together
 from txm2sem.registration.given import SCALES
 from txm2sem.registration.pair import PairAlignment, align_pair
 from txm2sem.registration.planes import Plane, Pyramid
-from txm2sem.registration.transforms import Matrix, scale_of, turned
+from txm2sem.registration.transforms import Field, Matrix, scale_of, turned
 from txm2sem.registration.volume import PlaneAlignment, find_slice
 
 KNOWN_WITHIN = 1.05
@@ -46,11 +46,13 @@ class Placed:
         txm: what the TXM shows there (H, W), in its type.
         pair: where the SEM lies on that.
         plane: on which of the TXM.
+        apart: by how much the planes of its halves differ, see `PlaneAlignment.apart`; None: it has none.
     """
 
     txm: NDArray[Any]
     pair: PairAlignment
     plane: Plane
+    apart: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -134,15 +136,39 @@ class Placing:
         """Return what all slices in a volume have in common; None: too little, or they are no slices of a volume."""
         if self._pyramid is None:
             return None
-        lying = {
-            pair.sem.number: _Lying(np.array(found.to_txm), self.depth, found.confident)
-            for pair in self.inputs.pairs
-            for found in [slices[pair.sem.key]]
-        }
+        lying = self._lying(slices)
         size = self.inputs.txm_pixel_size
         spacing = self.options.spacing / _mean(size) if self.options.spacing and size else None
         rows, columns = self.inputs.pairs[0].sem.image.shape
         return geometry_of(lying, (rows, columns), spacing)
+
+    def together(self, slices: Mapping[str, SliceAlignment], geometry: Geometry) -> dict[int, Plane]:
+        """Return the planes of slices by their numbers, each drawn towards what all have in common."""
+        apart = {}
+        for pair in self.inputs.pairs:
+            found = slices[pair.sem.key]
+            if found.halves_apart:
+                z, down, right = found.halves_apart
+                apart[pair.sem.number] = (z - float(np.dot(found.middle[1:], (down, right))), down, right)
+        return together(self._lying(slices), apart, geometry)
+
+    def on(self, plane: Plane, found: SliceAlignment, field: Field | None) -> Placed:
+        """Return a slice on another plane, close to the one where it was found."""
+        assert self._pyramid is not None
+        _, height, width = self._pyramid.shape
+        return Placed(self._image(plane), found.pair((height, width), field), plane)
+
+    def _lying(self, slices: Mapping[str, SliceAlignment]) -> dict[int, _Lying]:
+        return {
+            pair.sem.number: _Lying(np.array(found.to_txm), self.depth, found.confident)
+            for pair in self.inputs.pairs
+            for found in [slices[pair.sem.key]]
+        }
+
+    def _image(self, plane: Plane) -> NDArray[Any]:
+        assert self._pyramid is not None
+        assert self.inputs.volume is not None
+        return to_dtype(self._pyramid.image(plane), self.inputs.volume.dtype)
 
     def place_again(self, pair: SlicePair, sem: NDArray[Any], valid: NDArray[np.bool_], geometry: Geometry) -> Placed:
         """Return where a slice lies that was not found, close to where the others let expect it."""
@@ -168,12 +194,9 @@ class Placing:
         return draw_planes(images, shape, (z, y, x), {key: one.corners for key, one in found.items()}, size)
 
     def _on_plane(self, found: PlaneAlignment) -> Placed:
-        assert self._pyramid is not None
-        assert self.inputs.volume is not None
-        txm = to_dtype(self._pyramid.image(found.plane), self.inputs.volume.dtype)
         # It was found on the plane, whether or not tiles of that moved it further.
         pair = replace(found.pair, improved=True, reason="") if found.confident else found.pair
-        return Placed(txm, pair, found.plane)
+        return Placed(self._image(found.plane), pair, found.plane, found.apart)
 
     def _scales(self, pair: SlicePair, start: Matrix | None) -> list[Scales]:
         """Return the scales to try, one after the other: pixels of the TXM in one of the SEM."""

@@ -6,6 +6,7 @@ import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from txm2sem.aligning.document import (
     described,
     itk_transform,
     read_alignment,
+    read_field,
     read_slice,
     write_alignment,
     write_field,
@@ -29,6 +31,7 @@ from txm2sem.aligning.inputs import Size, SlicePair, is_data_root, is_folder_of_
 from txm2sem.aligning.page import PAGE, write_page
 from txm2sem.aligning.pictures import LAYERS, pictures_of
 from txm2sem.aligning.placing import Placed, Placing
+from txm2sem.data.bars import DataBar
 from txm2sem.data.images import Kept, PixelSize, write_image
 from txm2sem.data.neighbours import HEADER
 from txm2sem.data.pixels import to_dtype
@@ -41,9 +44,13 @@ from txm2sem.options import AlignCommand, Phase, to_mapping
 from txm2sem.quantities import format_seconds
 from txm2sem.registration.geometry import Geometry
 from txm2sem.registration.pair import PairAlignment
+from txm2sem.registration.planes import Plane
 
 SECONDS = {False: 8e-6, True: 3e-5}
 """What a pixel of a slice of the TXM takes, in pairs and in a volume [s]."""
+
+FOUND, FIELD = "found.json", "field.npz"
+"""Files of a slice that is done: what was found of it, which is written last, and its smooth displacement."""
 
 SHARE_HELD_OUT = 6
 """One of so many slices is validated on, and one tested on."""
@@ -152,7 +159,7 @@ class AlignRun:
             missing = self.missing
             for index, pair in enumerate(missing):
                 show(index / len(missing), pair.sem.key)
-                self._align(pair, None)
+                self._align(pair, None, FOUND)
             slices, geometry = self._look_again(show)
             slices = self._in_splits(slices)
             txm, sem = (str(place) for place in (*self.places, "")[:2])
@@ -175,23 +182,39 @@ class AlignRun:
 
     def _done(self, pair: SlicePair) -> Path:
         """Return the file that is written last of a pair."""
-        return self._folder(pair) / "found.json"
+        return self._folder(pair) / FOUND
 
     def _look_again(self, show: Show) -> tuple[dict[str, SliceAlignment], Geometry | None]:
-        """Return all slices, those that were not found in a volume after a look where the others let expect them."""
+        """Return all slices; those in a volume after a look at what they have in common.
+
+        Those that were not found are looked for where the others let expect them; then the planes of all are drawn
+        towards what they have in common.
+        """
         slices = {pair.sem.key: read_slice(self._done(pair)) for pair in self.inputs.pairs}
         geometry = self.placing.geometry(slices)
-        lost = [pair for pair in self.inputs.pairs if not slices[pair.sem.key].confident] if geometry else []
+        if geometry is None:
+            return slices, None
+        lost = [pair for pair in self.inputs.pairs if not slices[pair.sem.key].confident]
         for index, pair in enumerate(lost):
-            again = self._folder(pair) / "again.json"
             show(index / len(lost), f"{pair.sem.key} again")
-            if not again.exists():
-                self._align(pair, geometry)
-            slices[pair.sem.key] = read_slice(again)
+            slices[pair.sem.key] = self._once(pair, "again.json", partial(self._align, pair, geometry))
+        geometry = self.placing.geometry(slices) or geometry
+        planes = self.placing.together(slices, geometry)
+        common = [pair for pair in self.inputs.pairs if pair.sem.number in planes]
+        for index, pair in enumerate(common):
+            show(index / len(common), f"{pair.sem.key} together with the others")
+            settle = partial(self._settle, pair, slices[pair.sem.key], planes[pair.sem.number])
+            slices[pair.sem.key] = self._once(pair, "together.json", settle)
         show(1.0, "")
         return slices, geometry
 
-    def _align(self, pair: SlicePair, geometry: Geometry | None) -> None:
+    def _once(self, pair: SlicePair, name: str, make: Callable[[str], None]) -> SliceAlignment:
+        """Return what a step has found of a slice, which writes it where it has not been done."""
+        if not (self._folder(pair) / name).exists():
+            make(name)
+        return read_slice(self._folder(pair) / name)
+
+    def _align(self, pair: SlicePair, geometry: Geometry | None, name: str) -> None:
         """Align a slice, anywhere or where a geometry lets expect it, and write what belongs to it."""
         sem, valid, bar = pair.sem.read()
         try:
@@ -201,13 +224,23 @@ class AlignRun:
                 placed = self.placing.place_again(pair, sem, valid, geometry)
         except UserError as error:
             raise UserError(f"{pair.sem.image.path} on {self._txm_of(pair)}: {error}") from error
+        self._write(pair, placed, sem, bar, name)
+
+    def _settle(self, pair: SlicePair, found: SliceAlignment, plane: Plane, name: str) -> None:
+        """Write a slice of a volume on another plane than the one that it alone has led to."""
+        sem, _, bar = pair.sem.read()
+        field = read_field(self._folder(pair) / FIELD) if found.field else None
+        self._write(pair, self.placing.on(plane, found, field), sem, bar, name)
+
+    def _write(self, pair: SlicePair, placed: Placed, sem: NDArray[Any], bar: DataBar | None, name: str) -> None:
+        """Write what belongs to a slice, what was found of it last."""
         found, folder = placed.pair, self._folder(pair)
         make_folder(folder)
         written = found.confident or (pair.txm is not None and _is_as_it_was(found, sem.shape))
         if written:
             self._write_images(folder, pair, placed, sem)
         if found.field is not None:
-            write_field(folder / "field.npz", found.field)
+            write_field(folder / FIELD, found.field)
         size = self._size_of(pair)
         began = pair.txm is not None and found.improved
         before = replace(found, to_txm=found.start, field=None) if began else None
@@ -219,6 +252,7 @@ class AlignRun:
             found,
             placed.plane,
             self.placing.depth,
+            apart=placed.apart,
             sem=str(pair.sem.image.path),
             txm=str(self._txm_of(pair)),
             shape=sem.shape,
@@ -227,7 +261,7 @@ class AlignRun:
             landmarks=_distances(pair, found),
             split=(pair.sem.split or "train") if written else "",  # blocks are known when all are done
         )
-        write_slice(self._done(pair) if geometry is None else folder / "again.json", document)
+        write_slice(folder / name, document)
 
     def _txm_of(self, pair: SlicePair) -> Path:
         return self.places[0] if pair.txm is None else pair.txm.path or pair.txm.whole
@@ -267,7 +301,7 @@ class AlignRun:
             key = pair.sem.key
             split, folder = alignment.slices[key].split, self._folder(pair)
             name = f"{pair.sem.number:03d}.tif"
-            moves = {folder / "field.npz": f"alignment/{key}.npz", folder / "to_sem.tfm": f"alignment/{key}.tfm"}
+            moves = {folder / FIELD: f"alignment/{key}.npz", folder / "to_sem.tfm": f"alignment/{key}.tfm"}
             if split:
                 moves |= {folder / f"{kind}.tif": f"{split}/{kind}/{name}" for kind in ("txm", "sem", *pair.sem.masks)}
             for source, place in moves.items():

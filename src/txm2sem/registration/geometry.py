@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from txm2sem.options import TransformName
 from txm2sem.registration.given import Mask
-from txm2sem.registration.planes import Pyramid
+from txm2sem.registration.planes import Plane, Pyramid
 from txm2sem.registration.transforms import Matrix
 from txm2sem.registration.volume import PlaneAlignment, find_slice
 
@@ -163,6 +163,50 @@ class _Model:
         reached = shifted[:, None] + np.einsum("cj,nij->nci", corners, matrices[:, :, :2] - self.directions)
         away: NDArray[np.float64] = np.linalg.norm(reached, axis=2).max(axis=1)
         return away
+
+
+def together(
+    slices: Mapping[int, Lying], apart: Mapping[int, tuple[float, float, float]], geometry: Geometry
+) -> dict[int, Plane]:
+    """Return the planes of slices, each drawn towards what all have in common as far as they are not known better.
+
+    Heights are explained by a line along the numbers, slopes by their mean. What is left of each is noise, and what
+    really differs from slice to slice. How much is noise is told by the two halves of each slice; that share of what is
+    left is taken away (Efron and Morris 1973, https://doi.org/10.1080/01621459.1973.10481350).
+
+    Args:
+        slices: by their numbers.
+        apart: by how much the planes of both halves of a slice differ, see `PlaneAlignment.apart`.
+        geometry: of the slices; its outliers, and slices that are not confident or have no halves, take no part.
+    """
+    numbers = [
+        number
+        for number, one in sorted(slices.items())
+        if one.confident and number in apart and number not in geometry.outliers
+    ]
+    if len(numbers) < MIN_SLICES:
+        return {}
+    matrices = [np.asarray(slices[number].to_txm, np.float64) for number in numbers]
+    middles = np.array([matrix[1:] @ [*geometry.middle, 1] for matrix in matrices])
+    planes = [Plane.of(matrix) for matrix in matrices]
+    found = np.array(
+        [(plane.at(middle[None])[0], plane.down, plane.right) for plane, middle in zip(planes, middles, strict=True)]
+    )
+    differences = np.array([apart[number] for number in numbers])
+    differences[:, 0] += np.sum(differences[:, 1:] * middles, axis=1)
+    line = np.column_stack([np.ones(len(numbers)), numbers])
+    after = np.empty_like(found)
+    for index, design in enumerate((line, line[:, :1], line[:, :1])):
+        expected = design @ np.linalg.lstsq(design, found[:, index], rcond=None)[0]
+        rest = found[:, index] - expected
+        # The mean of two halves has a quarter of the variance of their difference.
+        noise = np.mean(differences[:, index] ** 2) / 4
+        scatter = np.sum(rest**2) / (len(numbers) - design.shape[1])
+        after[:, index] = expected + rest * max(0.0, 1 - noise / max(scatter, 1e-12))
+    return {
+        number: Plane(float(z - [down, right] @ middle), float(down), float(right))
+        for number, (z, down, right), middle in zip(numbers, after, middles, strict=True)
+    }
 
 
 def find_again(

@@ -42,6 +42,12 @@ class Plane:
     down: float = 0.0
     right: float = 0.0
 
+    @classmethod
+    def of(cls, to_txm: Matrix) -> Plane:
+        """Return the one on which a map (3, 3) from (row, column, 1) to (z, y, x) lies."""
+        down, right, z = to_txm[0] @ np.linalg.inv([*to_txm[1:], (0.0, 0.0, 1.0)])
+        return cls(float(z), float(down), float(right))
+
     def at(self, points: Points) -> NDArray[np.float64]:
         """Return z at points (N, 2), (row, column)."""
         heights: NDArray[np.float64] = self.z + points @ [self.down, self.right]

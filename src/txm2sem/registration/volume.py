@@ -5,12 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from txm2sem.errors import UserError
 from txm2sem.options import TransformName
@@ -20,7 +17,8 @@ from txm2sem.registration.given import Given, Mask, Mirror, Scale, given, halved
 from txm2sem.registration.pair import SMOOTHINGS, PairAlignment, Smoothing, block_of, model_of, registered, sem_level
 from txm2sem.registration.planes import Plane, Pyramid
 from txm2sem.registration.search import Space, best, correlated, distinct, finer_turns, step_of, turns
-from txm2sem.registration.tiles import SPREADS, Tiles, explain
+from txm2sem.registration.stacks import TileStack
+from txm2sem.registration.tiles import explain
 from txm2sem.registration.transforms import Field, Matrix, Model, Points, mapped, reduction, scale_of
 from txm2sem.registration.view import View
 
@@ -30,9 +28,6 @@ BESIDE = tuple(np.arange(-5.0, 6.0))
 FAR = tuple(np.arange(-9.0, 9.1, 1.5))
 """The same where a tilt is not known yet."""
 
-DEEP = 2.0
-"""Standard deviation of the Gaussian through which correlation along z is seen [voxels of a level]."""
-
 ROUGH = 128
 """Rows or columns of the images that are searched at all heights, at most; larger ones are halved until they fit
 [pixels]."""
@@ -40,11 +35,12 @@ ROUGH = 128
 SURE = Space(2.0, (0.98, 1.02))
 """What is searched again on a plane that was found."""
 
-WIDE = 1.5
-"""Side of the tiles that a plane is found by when all take part, beside those of other tiles."""
-
 SWEEPS = 2
 """Times that a plane is fitted anew on each level."""
+
+FINEST: tuple[Smoothing, ...] = ((0.3, 0.3, 2.0), SMOOTHINGS[1][0])
+"""How both are smoothed where a plane that is confirmed is fitted in the end, beside each of `SMOOTHINGS`: the finer
+structure is, the fewer planes show it."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +51,13 @@ class PlaneAlignment:
         plane: on which it lies.
         pair: where it lies on the image of the plane, which has the rows and columns of the TXM.
         depth: voxels are so many times as deep as wide.
+        halves: the planes that the tiles of either colour lead to, where it is confirmed and was fitted.
     """
 
     plane: Plane
     pair: PairAlignment
     depth: float
+    halves: tuple[Plane, Plane] | None = None
 
     @property
     def to_txm(self) -> Matrix:
@@ -71,6 +69,15 @@ class PlaneAlignment:
         """Return where points of the SEM (N, 2), (row, column), lie in the TXM (N, 3), (z, y, x) [voxels]."""
         flat = self.pair.map(points)
         return np.column_stack([self.plane.at(flat), flat])
+
+    @property
+    def apart(self) -> tuple[float, float, float] | None:
+        """By how much its halves differ: z at the origin [voxels], and its growth from row to row and from column to
+        column; None: there are none."""
+        if self.halves is None:
+            return None
+        one, other = self.halves
+        return one.z - other.z, one.down - other.down, one.right - other.right
 
     @property
     def turn(self) -> float:
@@ -146,8 +153,7 @@ def find_slice(
     middle = txm.image(Plane(float(np.clip(round((low + high) / 2), 0, txm.shape[0] - 1))))
     known = given(middle, sem, None, sem_valid, scale, transform, search_angle, mirror, quarter_turns, flat)
     if flat is not None:
-        down, right, first = begin[0] @ np.linalg.inv(flat)
-        plane = Plane(float(first), float(down), float(right))
+        plane = Plane.of(begin)
     return _Finder(txm, known, transform, plane, tilt, (low, high)).found()
 
 
@@ -164,85 +170,6 @@ class _Place:
     plane: Plane
     matrix: Matrix
     sign: int
-
-
-@dataclass(frozen=True)
-class _Stack:
-    """Tiles compared with planes side by side.
-
-    Attributes:
-        offsets: of the planes, beside one of them [voxels of the level].
-        tiles: with all planes together, those in the middle counting most.
-        surfaces: of the tiles with each plane (K, planes, 2 M + 1, 2 M + 1); not a number beyond the TXM.
-    """
-
-    offsets: NDArray[np.float64]
-    tiles: Tiles
-    surfaces: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, offsets: NDArray[np.float64], planes: Sequence[Tiles]) -> _Stack:
-        """Return the tiles of the plane in the middle."""
-        centres = planes[len(planes) // 2].centres
-        surfaces = np.full((len(centres), len(planes), *planes[0].surfaces.shape[1:]), np.nan)
-        index = {tuple(centre): number for number, centre in enumerate(centres.tolist())}
-        for number, one in enumerate(planes):
-            for centre, surface in zip(one.centres.tolist(), one.surfaces, strict=True):
-                if tuple(centre) in index:
-                    surfaces[index[tuple(centre)], number] = surface
-        weights = _seen(offsets)
-        blended = np.tensordot(np.nan_to_num(surfaces), weights / weights.sum(), axes=(1, 0))
-        together = [one.together for one in planes if one.together is not None]
-        return cls(
-            offsets,
-            Tiles(centres, blended, reduce(add, together) if together else None),
-            surfaces,
-        )
-
-    def plane(self, matrix: Matrix, steepest: float = 0.0) -> tuple[float, Plane]:
-        """Return the plane that most agrees with the tiles, as z beside the one in the middle, at pixels of the level.
-
-        On each plane, a tile is followed to where it agrees best beside where the map expects it: structure that dips
-        moves from plane to plane. The correlation there, along z, is seen through a Gaussian, whose place is the
-        plane's: by tiles one by one, z would be lost in noise.
-
-        Args:
-            matrix: from pixels of the SEM as it lies to where it belongs.
-            steepest: planes that lean by up to this are tried first; 0: it is near [voxels].
-
-        Returns:
-            how well it agrees, and the plane.
-        """
-        reached = mapped(matrix, self.tiles.centres)
-        expected = reached - self.tiles.centres
-        lags = np.arange(-self.tiles.largest, self.tiles.largest + 1)
-        away = ((lags - expected[:, :1]) ** 2)[:, :, None] + ((lags - expected[:, 1:]) ** 2)[:, None, :]
-        spread = np.nanstd(self.surfaces, axis=(1, 2, 3), keepdims=True) + 1e-9
-        profiles = (self.surfaces / spread - away[:, None] / (2 * SPREADS[0] ** 2)).max(axis=(2, 3))
-        # What is not known says nothing.
-        profiles = np.nan_to_num(profiles - np.nanmean(profiles, axis=1, keepdims=True))
-        middle = reached.mean(axis=0)
-        size = np.abs(reached - middle).max() + 1
-        design = np.column_stack([np.ones(len(reached)), (reached - middle) / size])
-
-        def missed(numbers: NDArray[np.float64]) -> float:
-            return -float(np.sum(profiles * _seen(self.offsets - (design @ numbers)[:, None])))
-
-        begin = np.zeros(3)
-        if steepest > 0:
-            slopes = np.linspace(-steepest, steepest, 2 * int(np.ceil(steepest * size / DEEP)) + 1) * size
-            leaning = [(a, b) for a, b in itertools.product(slopes, slopes) if np.hypot(a, b) <= 1.1 * steepest * size]
-            begin = min((np.array([z, *lean]) for z in self.offsets for lean in leaning), key=missed)
-        found = minimize(missed, begin, method="BFGS")
-        down, right = found.x[1:] / size
-        z = float(found.x[0] - middle @ [down, right])
-        return -float(found.fun) / np.sqrt(len(reached)), Plane(z, float(down), float(right))
-
-
-def _seen(away: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return with which weight a plane counts for another [voxels of a level]."""
-    weights: NDArray[np.float64] = np.exp(-0.5 * (away / DEEP) ** 2)
-    return weights
 
 
 @dataclass(frozen=True)
@@ -282,18 +209,18 @@ class _Finder:
             place = _Place(self.plane, self.start, 1)
             return self.alignment(place, self.pair(place, self.whole(), None))
         tried = []
-        for smoothing, _ in SMOOTHINGS:
+        for (smoothing, _), finest in zip(SMOOTHINGS, FINEST, strict=True):
             place = self.beginning(smoothing)
             box = self.around(place)
             factor = max(self.known.factor // 2, 1)
             while True:
-                place = self.refined(place, box, factor, smoothing, 0, SWEEPS)
+                place = self.refined(place, box, factor, smoothing, 0)
                 if factor == 1:
                     break
                 factor //= 2
             pair = self.pair(place, box, 0)
             if pair.confident:
-                return self.finished(place, pair, box, smoothing)
+                return self.finished(place, pair, box, finest)
             tried.append(self.alignment(place, pair))
         return max(tried, key=lambda one: one.pair.fitted.after)
 
@@ -381,16 +308,14 @@ class _Finder:
         box: _Box,
         factor: int,
         smoothing: Smoothing,
-        parity: int | None,
-        sweeps: int,
-        field: Field | None = None,
+        parity: int,
     ) -> _Place:
         """Return a plane and a map that explain where tiles agree best with planes side by side."""
-        for _ in range(sweeps):
-            stack = self.stack(place, BESIDE, box, factor, smoothing, parity, field)
+        for _ in range(SWEEPS):
+            stack = self.stack(place, BESIDE, box, factor, smoothing, parity)
             if len(stack.tiles.centres) < 4:
                 break
-            matrix = explain(stack.tiles, self.model) if field is None else np.eye(3)
+            matrix = explain(stack.tiles, self.model)
             place = self.placed(place, matrix, stack.plane(matrix)[1], box, factor)
         return place
 
@@ -403,7 +328,7 @@ class _Finder:
         smoothing: Smoothing,
         parity: int | None,
         field: Field | None = None,
-    ) -> _Stack:
+    ) -> TileStack:
         """Compare tiles with planes side by side."""
         sem = sem_level(self.known, factor, place.matrix, smoothing)
         matrix = moved(-box.first) @ place.matrix
@@ -411,9 +336,9 @@ class _Finder:
             View(level, sem, block_of(self.known) // factor)
             for level in self.levels(place.plane, offsets, box, factor, smoothing)
         ]
-        return _Stack.of(
+        return TileStack.of(
             np.array(offsets),
-            [view.tiles(matrix, field, place.sign, parity, round(WIDE * view.side)) for view in views],
+            [view.tiles(matrix, field, place.sign, parity, view.side) for view in views],
         )
 
     def placed(self, place: _Place, matrix: Matrix, plane: Plane, box: _Box, factor: int) -> _Place:
@@ -455,15 +380,22 @@ class _Finder:
         return registered(known, self.transform)
 
     def finished(self, place: _Place, pair: PairAlignment, box: _Box, smoothing: Smoothing) -> PlaneAlignment:
-        """Refine what was confirmed by all tiles."""
-        cut = moved(self.known.sem_first)
+        """Fit the plane of what was confirmed to all tiles, where the pair puts them; and to either half of them."""
         sign = -1 if pair.inverted else 1
-        place = replace(place, matrix=pair.to_txm @ cut, sign=sign)
+        place = replace(place, matrix=pair.to_txm @ moved(self.known.sem_first), sign=sign)
         field = pair.field
         if field is not None:
             field = Field(field.rows - box.first[0], field.columns - box.first[1], field.displacement)
-        place = self.refined(place, box, 1, smoothing, None, SWEEPS, field)
-        return self.alignment(place, replace(pair, to_txm=place.matrix @ moved(-self.known.sem_first)))
+
+        def fitted(place: _Place, parity: int | None) -> _Place:
+            stack = self.stack(place, BESIDE, box, 1, smoothing, parity, field)
+            if len(stack.tiles.centres) < 4:
+                return place
+            matrix = np.eye(3)
+            return replace(self.placed(place, matrix, stack.plane(matrix)[1], box, 1), matrix=place.matrix)
+
+        one, other = (fitted(place, parity).plane for parity in (0, 1))
+        return replace(self.alignment(fitted(place, None), pair), halves=(one, other))
 
     def alignment(self, place: _Place, pair: PairAlignment) -> PlaneAlignment:
         return PlaneAlignment(place.plane, pair, self.txm.depth)

@@ -155,7 +155,9 @@ def _(bench: Bench, command: str) -> None:
 def _(bench: Bench, command: str) -> None:
     write_instruments(Path(), [motion(right=step) for step in range(FEWEST_SLICES)])
     words = "--txm_is volume --txm_voxel_size 40 --spacing"
-    found = SliceAlignment("", "", (SIZE, SIZE), "", (), "", 0, 0, 1, False, False, NONE, NONE, True, True, "", (), "")
+    found = SliceAlignment(
+        "", "", (SIZE, SIZE), "", (), "", 0, 0, 1, False, False, NONE, NONE, True, True, "", (), (), ""
+    )
     slices = {
         f"{number:03d}": replace(found, to_txm=((0.0, 0.0, 2.0 * number), (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)))
         for number in range(3, 3 + FEWEST_SLICES)

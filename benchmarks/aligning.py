@@ -10,8 +10,9 @@
   number that were called confident must be 0.
 - The time that a pair of 1024 x 1024 takes.
 - With --volumes, instead: slices found in volumes, tilted by up to 5 degrees; the error along z is the largest on a
-  slice. The scale is known in every other volume. False ones are slices of another rock, and of a part of the rock that
-  is not in the volume, at least 15 slices away. The time and the memory that a slice takes in 512 x 1024 x 1024 voxels.
+  slice, of each plane alone, and of those of a specimen drawn together, as `txm2sem align` does it. The scale is known
+  in every other volume. False ones are slices of another rock, and of a part of the rock that is not in the volume, at
+  least 15 slices away, in volumes of 128 x 256 x 256. The time and the memory that a slice takes in 512 x 1024 x 1024.
 - With DATA, a data root of real slices that are aligned already: whether an affine map explains tiles that took no part
   better than leaving them as they are; and whether known motions on top of that are found again. A motion counts from
   where the slice was found without it.
@@ -42,10 +43,10 @@ from txm2sem.options import PhantomOptions
 from txm2sem.phantoms.faces import Face
 from txm2sem.phantoms.render import render_phantom
 from txm2sem.registration import PairAlignment, align_pair
-from txm2sem.registration.geometry import geometry_of
-from txm2sem.registration.planes import Pyramid
+from txm2sem.registration.geometry import geometry_of, together
+from txm2sem.registration.planes import Plane, Pyramid
 from txm2sem.registration.transforms import turned
-from txm2sem.registration.volume import PlaneAlignment, find_slice
+from txm2sem.registration.volume import find_slice
 
 SIZE, APART = 512, 30
 
@@ -65,6 +66,7 @@ def main(words: list[str]) -> None:
     given = parser.parse_args(words)
     if given.volumes:
         volumes(2 if given.quick else 6)
+        strangers(20 if given.quick else 100)
         clock_volume()
         return
     rocks = phantoms(2 if given.quick else 10)
@@ -220,51 +222,71 @@ def specimen(seed: int, size: int, depth: int, count: int) -> tuple[Image, Slice
     return rock.txm, [(face, np.maximum(face.cut(rock.sem), 1).astype(np.float32)) for face in rock.faces]
 
 
-def off_plane(face: Face, found: PlaneAlignment) -> tuple[float, float]:
-    """Return by how much a plane is off along z at most [voxels], and the angle between normals [degrees]."""
+def off_plane(face: Face, plane: Plane) -> tuple[float, float, float]:
+    """Return by how much a plane is off along z at most [voxels], in tilt, and between normals [degrees]."""
     grid = np.meshgrid(*(np.linspace(0, side - 1, 9) for side in face.shape), indexing="ij")
     truth = face.places(*grid).reshape(3, -1).T
     ours, theirs = (
         normal / np.linalg.norm(normal) * np.sign(normal[0])
-        for normal in (np.cross(*found.to_txm[:, :2].T), np.cross(*face.pose.directions.T))
+        for normal in (np.array([1, -plane.down, -plane.right]), np.cross(*face.pose.directions.T))
     )
-    away = np.abs(found.plane.at(truth[:, 1:]) - truth[:, 0]).max()
-    return float(away), float(np.degrees(np.arccos(min(ours @ theirs, 1.0))))
+    away = np.abs(plane.at(truth[:, 1:]) - truth[:, 0]).max()
+    between = float(np.degrees(np.arccos(min(ours @ theirs, 1.0))))
+    return float(away), abs(plane.tilt(1.0) - face.pose.tilt), between
 
 
 def volumes(number: int) -> None:
-    rows, seconds, tries, false, total, elsewhere, agreed = [], [], 0, 0, 0, [], 0
-    before: Slices = []
+    alone, drawn, seconds, total, agreed = [], [], [], 0, 0
     for seed in range(number):
         txm, slices = specimen(seed, SIZE, 128, 8)
         volume, results = Pyramid(txm), {}
         for index, (face, sem) in enumerate(slices):
             began = time.process_time()
-            results[index] = find_slice(volume, sem, scale=face.pose.scale if seed % 2 else None)
+            found = find_slice(volume, sem, transform="smooth", scale=face.pose.scale if seed % 2 else None)
             seconds.append(time.process_time() - began)
             total += 1
-            if results[index].confident:
-                rows.append((*off_plane(face, results[index]), face.shape[0]))
+            if found.confident:
+                results[index] = found
         geometry = geometry_of(results, slices[0][0].shape)
+        apart = {index: found.apart for index, found in results.items() if found.apart is not None}
+        planes = {} if geometry is None else together(results, apart, geometry)
         agreed += geometry is not None and not geometry.outliers
-        # The first slices are not in the upper half, the last not in the lower one.
-        wrong = [(volume, sem) for _, sem in before[:4]]
+        for index, found in results.items():
+            face = slices[index][0]
+            alone.append(off_plane(face, found.plane))
+            drawn.append(off_plane(face, planes.get(index, found.plane)))
+        print(f"  volume {seed}: {len(results)} of {len(slices)} found", flush=True)
+    print(
+        f"slices in volumes: {total}, confident {len(alone)}; one geometry explains all in {agreed} of {number} "
+        f"volumes; {np.median(seconds):.1f} s of one core",
+        flush=True,
+    )
+    for name, rows in (("each alone", alone), ("drawn together", drawn)):
+        away, tilt, between = np.array(rows).T
+        print(
+            f"{name}: along z within 1 voxel everywhere {np.sum(away <= 1)}, median of the largest "
+            f"{np.median(away):.2f}, 95 % {np.percentile(away, 95):.2f}, largest {away.max():.2f}; tilt within 0.2 "
+            f"degrees {np.sum(tilt <= 0.2)}, median {np.median(tilt):.2f}, 95 % {np.percentile(tilt, 95):.2f}; normal "
+            f"within 0.2 {np.sum(between <= 0.2)}, median {np.median(between):.2f}, 95 % "
+            f"{np.percentile(between, 95):.2f}",
+            flush=True,
+        )
+
+
+def strangers(tries: int) -> None:
+    """Look for slices of another rock, and of the half of the rock that was cut off, in smaller volumes."""
+    false, elsewhere, before, seed = 0, [], [], 100
+    while len(elsewhere) < tries:
+        txm, slices = specimen(seed, SIZE // 2, 128, 8)
+        wrong = [(Pyramid(txm), sem) for _, sem in before]
         wrong += [(Pyramid(txm[64:]), sem) for face, sem in slices if face.places(*corners(face))[0].max() < 64 - 15]
         wrong += [(Pyramid(txm[:64]), sem) for face, sem in slices if face.places(*corners(face))[0].min() > 64 + 15]
-        for other, sem in wrong:
-            found = find_slice(other, sem)
-            tries += 1
+        for volume, sem in wrong[: tries - len(elsewhere)]:
+            found = find_slice(volume, sem, transform=("similarity", "smooth")[len(elsewhere) % 2])
             false += found.confident
             elsewhere.append(found.held_out.after)
-        before = slices
-        print(f"  volume {seed}: {sum(one.confident for one in results.values())} of {len(slices)} found", flush=True)
-    away, leaning, _ = np.array(rows).T
+        before, seed = slices, seed + 1
     print(
-        f"slices in volumes: {total}, confident {len(rows)}; along z within 1 voxel everywhere {np.sum(away <= 1)}, "
-        f"median of the largest {np.median(away):.2f}, 95 % {np.percentile(away, 95):.2f}, largest {away.max():.2f}; "
-        f"normal within 0.2 degrees {np.sum(leaning <= 0.2)}, median {np.median(leaning):.2f}, 95 % "
-        f"{np.percentile(leaning, 95):.2f}; one geometry explains all in {agreed} of {number} volumes; "
-        f"{np.median(seconds):.1f} s of one core\n"
         f"slices that are not in the volume: {tries}, confident {false}; correlation held out "
         f"{np.mean(elsewhere):.3f}, largest {max(elsewhere):.3f}",
         flush=True,
@@ -300,7 +322,7 @@ def clocked(path: Path, slices: Slices, first: int) -> None:
             found = find_slice(volume, sem, scale=face.pose.scale if known else None)
             clocks = time.perf_counter() - clocks[0], time.process_time() - clocks[1]
             there = replace(face, pose=replace(face.pose, centre=(face.pose.centre[0] + first, *face.pose.centre[1:])))
-            away, leaning = off_plane(there, found)
+            away, _, leaning = off_plane(there, found.plane)
             print(
                 f"512 x 1024 x 1024, scale {'known' if known else 'searched'}, SEM {sem.shape}: {clocks[0]:.0f} s, "
                 f"{clocks[1]:.0f} s of a core, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB at "

@@ -94,43 +94,29 @@ class Placing:
         Raises:
             UserError: an image is blank or too small, or sizes contradict.
         """
-        if pair.txm is not None:
-            txm = pair.txm.read()
-            start = None if pair.landmarks is None else pair.landmarks.start()
-            near = start is not None
-            found = first_confident(
-                self._scales(pair, start),
-                lambda scale: align_pair(
-                    txm,
-                    sem,
-                    sem_valid=valid,
-                    scale=scale,
-                    transform=self.options.transform,
-                    search_angle=min(self.options.search_angle, NEAR_ANGLE) if near else self.options.search_angle,
-                    mirror="no" if near else self.options.mirror,
-                    quarter_turns=self.options.quarter_turns and not near,
-                    start=start if near or bar is None else _centred(txm.shape, sem.shape, bar, scale),
-                ),
+        options, start = self.options, None if pair.landmarks is None else pair.landmarks.start()
+        near = start is not None
+        how: dict[str, Any] = {
+            "sem_valid": valid,
+            "transform": options.transform,
+            "search_angle": min(options.search_angle, NEAR_ANGLE) if near else options.search_angle,
+            "mirror": "no" if near else options.mirror,
+            "quarter_turns": options.quarter_turns and not near,
+        }
+        scales = self._scales(pair, start)
+        if pair.txm is None:
+            pyramid = self._pyramid
+            assert pyramid is not None
+            return self._on_plane(
+                first_confident(scales, lambda scale: find_slice(pyramid, sem, scale=scale, tilt=options.tilt, **how))
             )
-            return Placed(txm, found, Plane(float(pair.txm.z)))
-        pyramid = self._pyramid
-        assert pyramid is not None
-        return self._on_plane(
-            first_confident(
-                self._scales(pair, None),
-                lambda scale: find_slice(
-                    pyramid,
-                    sem,
-                    sem_valid=valid,
-                    scale=scale,
-                    transform=self.options.transform,
-                    search_angle=self.options.search_angle,
-                    mirror=self.options.mirror,
-                    quarter_turns=self.options.quarter_turns,
-                    tilt=self.options.tilt,
-                ),
-            )
-        )
+        txm = pair.txm.read()
+
+        def begin(scale: Scales) -> Matrix | None:
+            return start if near or bar is None else _centred(txm.shape, sem.shape, bar, scale)
+
+        found = first_confident(scales, lambda scale: align_pair(txm, sem, scale=scale, start=begin(scale), **how))
+        return Placed(txm, found, Plane(float(pair.txm.z)))
 
     def geometry(self, slices: Mapping[str, SliceAlignment]) -> Geometry | None:
         """Return what all slices in a volume have in common; None: too little, or they are no slices of a volume."""

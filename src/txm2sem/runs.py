@@ -112,6 +112,11 @@ class RunPaths:
         return self.checkpoints / f"{self.name}_metrics.txt"
 
     @property
+    def displacements(self) -> Path:
+        """By how much the training slices' SEM lies beside their TXM, as `--forgive` has learned."""
+        return self.checkpoints / "displacements.json"
+
+    @property
     def web_page(self) -> Path:
         """The page of training images and losses."""
         return self.checkpoints / "web" / "index.html"

@@ -17,6 +17,7 @@ from txm2sem.data import AlignedSlices
 from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import PatchData, build_trainer
+from txm2sem.training.forgiveness import Displacements
 from txm2sem.training.models import MODELS
 
 SMALL = {"ngf": 4, "ndf": 4, "netG": "resnet_6blocks", "patch_size": 32, "num_train": 5, "niter": 2, "niter_decay": 0}
@@ -30,11 +31,12 @@ def train(images: Path, folder: Path, processes: int, options: Mapping[str, Any]
     splits = [AlignedSlices.open(images, split, command.data) for split in ("train", "val")]
     ticks = itertools.count(step=1 + 4 * int(os.environ.get("LOCAL_RANK", "0")))
     module = MODELS[command.model.model](command, lambda: float(next(ticks)))
+    module.displacements = Displacements.of(splits[0], command.sampling.forgive)
     paths = RunPaths.of("run", folder, folder)
     trainer = build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=processes)
     trainer.fit(module, PatchData(module, *splits))
     ending = {
-        "weights": {name: network.state_dict() for name, network in module.networks.items()},
+        "weights": {name: network.state_dict() for name, network in module.learners.items()},
         "batches": module.position.step,
         "rate": module.named_optimizers()["G"].optimizer.param_groups[0]["lr"],
     }

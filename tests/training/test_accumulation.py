@@ -124,7 +124,9 @@ def test_both_passes_of_a_part_draw_the_same_and_statistics_are_gathered_once(tm
     gathered = []
     step = module.optimisation_step
 
-    def spy(source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
+    def spy(
+        source: Tensor, target: Tensor, valid: Tensor | None = None, place: Tensor | None = None
+    ) -> dict[str, Tensor]:
         losses = step(source, target, valid)
         gathered.append(next(value for key, value in module.generator.state_dict().items() if "tracked" in key).item())
         return losses

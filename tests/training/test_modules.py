@@ -249,7 +249,9 @@ def test_a_lazy_penalty_counts_in_every_nth_step_and_n_times(
         added: list[float] = []
         shown: list[float] = []
 
-        def spy(source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
+        def spy(
+            source: Tensor, target: Tensor, valid: Tensor | None = None, place: Tensor | None = None
+        ) -> dict[str, Tensor]:
             if module.losses:
                 shown.append(float(module.losses["G_jacobian"]))
             losses = step(source, target, valid)
@@ -280,7 +282,9 @@ def test_the_learning_rate_of_an_epoch_follows_the_policy(policy: str, tmp_path:
     rates: list[float] = []
     step = module.optimisation_step
 
-    def spy(source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
+    def spy(
+        source: Tensor, target: Tensor, valid: Tensor | None = None, place: Tensor | None = None
+    ) -> dict[str, Tensor]:
         rates.append(module.named_optimizers()["G"].optimizer.param_groups[0]["lr"])
         return step(source, target, valid)
 

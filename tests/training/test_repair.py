@@ -59,7 +59,9 @@ def test_the_losses_are_those_of_the_composited_image(tmp_path: Path) -> None:
     losses: list[dict[str, Tensor]] = []
     step = made.optimisation_step
 
-    def spy(source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
+    def spy(
+        source: Tensor, target: Tensor, valid: Tensor | None = None, place: Tensor | None = None
+    ) -> dict[str, Tensor]:
         patch = charged_patch()
         losses.append(step(patch["source"][None], patch["target"][None]))
         return losses[-1]
@@ -119,7 +121,9 @@ def test_training_brings_the_repair_nearer_to_the_truth(tmp_path: Path) -> None:
     made = module(lr=2e-3, lambda_L1=100.0, num_train=40)
     step, errors = made.optimisation_step, []
 
-    def spy(source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
+    def spy(
+        source: Tensor, target: Tensor, valid: Tensor | None = None, place: Tensor | None = None
+    ) -> dict[str, Tensor]:
         target = torch.where(charge_of(source), -0.6, source[:, 1:2])
         with torch.no_grad():
             errors.append(float((made(source) - target).abs()[charge_of(source)].mean()))

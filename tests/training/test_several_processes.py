@@ -26,6 +26,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "feedforward": {"model": "feedforward", **PLAIN},
     "pix2pix": {"model": "pix2pix", **PLAIN, "batch_size": 2, "accumulate": 2},
     "timed": {"model": "feedforward", "time_budget": 0.15},
+    "forgiving": {"model": "feedforward", "forgive": 3.0, "all_orientations": True, "niter": 1},
 }
 
 
@@ -64,6 +65,12 @@ def test_two_processes_end_with_equal_weights(two: Path) -> None:
     assert all(torch.equal(saved[key], first["weights"]["G"][key]) for key in saved)
     metrics = (two / "random" / "run" / "run_metrics.txt").read_text().splitlines()
     assert len(metrics) == 3
+
+
+def test_two_processes_learn_the_same_displacements(two: Path) -> None:
+    first, second = (ending(two / "forgiving", rank) for rank in range(2))
+    assert_equal_weights(first, second)
+    assert all(value.any() for value in first["weights"]["displacements"].values())
 
 
 @pytest.mark.parametrize(("name", "batch_size"), [("feedforward", 2), ("pix2pix", 4)])

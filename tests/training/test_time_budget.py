@@ -49,7 +49,11 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     optimise, validate = TranslationModule.optimisation_step, TranslationModule.validation_step
 
     def optimisation_step(
-        self: TranslationModule, source: Tensor, target: Tensor, valid: Tensor | None = None
+        self: TranslationModule,
+        source: Tensor,
+        target: Tensor,
+        valid: Tensor | None = None,
+        place: Tensor | None = None,
     ) -> dict[str, Tensor]:
         clock.rates.append(self.named_optimizers()["G"].optimizer.param_groups[0]["lr"] / 2e-4)
         clock.now += clock.batch

@@ -25,7 +25,8 @@ class TrainingPatches(Dataset[dict[str, Tensor]]):
 
     Items are `source`, the TXM at full resolution, and `target`, the SEM (the other way round with `--direction BtoA`):
     float32 (1, H, W), [-1, 1]; with `--ignore_charged` also `valid`, bool (1, H, W), see `AlignedSlices.valid`. With
-    `--context_slices` K the source has neighbouring slices too, (2 K + 1, H, W), see `AlignedSlices.txm_channels`.
+    `--context_slices` K the source has neighbouring slices too, (2 K + 1, H, W), see `AlignedSlices.txm_channels`. With
+    `--forgive` there is `place`, too: position of the slice, row and column of each pixel, float32 (3, H, W).
 
     Args:
         slices: the training split.
@@ -83,7 +84,14 @@ class TrainingPatches(Dataset[dict[str, Tensor]]):
         """Return the images of a patch, neither flipped nor preprocessed."""
         window = location.to_slices()
         source, target = self._pairs.read(*window)
-        return {"source": source, "target": target} | self._pairs.validity(*window)
+        return {"source": source, "target": target} | self._pairs.validity(*window) | self.place(location)
+
+    def place(self, location: PatchLocation) -> dict[str, Tensor]:
+        """Return where the pixels of a patch lie, where displacements of them are learned."""
+        if not self.sampling.forgive:
+            return {}
+        index, rows, columns = location.to_slices()
+        return {"place": torch.from_numpy(np.mgrid[index : index + 1, rows, columns][:, 0].astype(np.float32))}
 
 
 class EvaluationPatches(Dataset[dict[str, Tensor]]):

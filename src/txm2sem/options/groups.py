@@ -355,6 +355,9 @@ class SamplingOptions(Options):
     """turn patches by quarter turns at random, too: all eight orientations"""
     aligned: bool = of_modes(True, "txm2sem")
     """False draws the patches of TXM and SEM from independent places"""
+    forgive: float = of_models(0.0, "feedforward", limits=(0, 64))
+    """forgive that SEM slices lie up to so far beside their TXM: how far each does is learned, too, and left out of the
+    model; wants --all_orientations; 0 for none (feedforward) [pixels]"""
     eval_mode: bool = False
     """train on the places that an evaluation of --num_train patches would take, the same in every epoch"""
     serial_batches: bool = False
@@ -369,6 +372,16 @@ class SamplingOptions(Options):
             raise UserError(
                 f"--batch_size {size} --accumulate {count}: expected a batch that divides into {count} equal parts, "
                 f"found {size} patches; pass a multiple of {count}, such as --batch_size {-(-size // count) * count}"
+            )
+        if self.forgive and not self.all_orientations:
+            raise UserError(
+                f"--forgive {self.forgive:g}: expected --all_orientations, without which the network would learn a "
+                "shift that all slices have in common; pass it, too"
+            )
+        if self.forgive and not self.aligned:
+            raise UserError(
+                f"--forgive {self.forgive:g} --aligned False: expected slices that are nearly aligned, found patches "
+                "of TXM and SEM from independent places; leave one of the options out"
             )
 
 

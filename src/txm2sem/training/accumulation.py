@@ -20,22 +20,28 @@ class BatchPart(NamedTuple):
         target: what the prediction should be, (N, ...).
         valid: pixels that count, bool (N, 1, H, W); None where all do.
         share: of the batch's patches, 0 to 1; the shares of its parts add up to 1.
+        place: slice, row and column of each pixel, (N, 3, H, W); None where they do not matter.
     """
 
     source: Tensor
     target: Tensor
     valid: Tensor | None
     share: float
+    place: Tensor | None = None
 
 
-def split(source: Tensor, target: Tensor, valid: Tensor | None, count: int) -> list[BatchPart]:
+def split(
+    source: Tensor, target: Tensor, valid: Tensor | None, count: int, place: Tensor | None = None
+) -> list[BatchPart]:
     """Return a batch in `count` parts of its patches, in order.
 
     The last batch of an epoch may have fewer patches: then the last parts are smaller, or missing.
     """
     sources, targets = source.chunk(count), target.chunk(count)
     valids = [None] * len(sources) if valid is None else valid.chunk(count)
-    return [BatchPart(*items, len(items[0]) / len(source)) for items in zip(sources, targets, valids, strict=True)]
+    places = [None] * len(sources) if place is None else place.chunk(count)
+    shares = [len(part) / len(source) for part in sources]
+    return [BatchPart(*items) for items in zip(sources, targets, valids, shares, places, strict=True)]
 
 
 class GeneratorPass:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from txm2sem.checkpoints import save, save_network
 from txm2sem.course import append_losses, append_scores
 from txm2sem.errors import Interrupted
+from txm2sem.files import json_text, write_text
 from txm2sem.runs import RunPaths
 from txm2sem.training.loading import LoadingError
 from txm2sem.training.modules import TranslationModule
@@ -64,6 +65,29 @@ class ValidationLog(Callback):
         append_scores(self.paths, epoch, scores)
         short = ", ".join(f"{name}={summary.mean:.4g}" for name, summary in scores.items())
         self.echo(f"(epoch: {epoch}) validation {short}")
+
+
+class DisplacementLog(Callback):
+    """Writes by how much the training slices are displaced, where that is learned, after every epoch."""
+
+    def __init__(self, module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
+        self.module = module
+        self.paths = paths
+        self.echo = echo
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the mean displacement of each slice, and a line about the farthest."""
+        displacements = self.module.displacements
+        if displacements is None or not self.module.position.iteration or not trainer.is_global_zero:
+            return
+        slices = displacements.summary()
+        write_text(self.paths.displacements, json_text({"unit": "pixel", "slices": slices}))
+        name, farthest = max(slices.items(), key=lambda item: item[1]["length"])
+        mean = sum(found["length"] for found in slices.values()) / len(slices)
+        self.echo(
+            f"(epoch: {self.module.validated_epoch}) SEM slices lie beside their TXM by {mean:.2f} pixels on average, "
+            f"{name} by {farthest['length']:.2f}"
+        )
 
 
 class Checkpoints(Checkpoint):

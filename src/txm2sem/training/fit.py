@@ -28,8 +28,9 @@ from txm2sem.files import LOCK, held, interpreting, set_aside, write_text
 from txm2sem.networks import build_discriminator, build_generator, check_patch_size
 from txm2sem.options import ModelOptions, TrainCommand, to_mapping
 from txm2sem.runs import RunPaths, options_text, paths_of, write_options
-from txm2sem.training.callbacks import Checkpoints, Echo, LossLog, Progress, ValidationLog
+from txm2sem.training.callbacks import Checkpoints, DisplacementLog, Echo, LossLog, Progress, ValidationLog
 from txm2sem.training.displays import displays
+from txm2sem.training.forgiveness import Displacements
 from txm2sem.training.loading import LoadingError, PatchLoader, end_loading, ignore_signals
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import AdversarialModule, TranslationModule
@@ -65,6 +66,7 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
     model = MODELS[command.model.model]
     command = model.resolve(command, training)
     module = model(command, clock)
+    module.displacements = Displacements.of(training, command.sampling.forgive)
     patches = PatchData(module, training, validation)
     if command.schedule.continue_train and not (paths.state.exists() or paths.network("latest", "G").exists()):
         raise UserError(
@@ -234,6 +236,7 @@ def build_trainer(
         callbacks=[
             LossLog(module, paths, echo),
             ValidationLog(module, paths, echo),
+            DisplacementLog(module, paths, echo),
             *displays(module, paths, echo),
             Progress(module),
             Checkpoints(module, paths, echo),

@@ -45,8 +45,12 @@ from txm2sem.objectives import (
 )
 from txm2sem.options import TrainCommand
 from txm2sem.training.accumulation import BatchPart, GeneratorPass, split
+from txm2sem.training.forgiveness import Displacements, deformed
 from txm2sem.training.resuming import SavedOptimizer
 from txm2sem.training.stopwatch import CLOCK, Clock, Stopwatch
+
+DISPLACEMENTS = "displacements"
+"""Name of the slices' displacements among what is learned."""
 
 JACOBIAN = "G_jacobian"
 """Name of the Jacobian penalty among the losses."""
@@ -109,6 +113,10 @@ class TranslationModule(pl.LightningModule):
     Args:
         command: all options of the run, as `resolve` returns them.
         clock: what a `--time_budget` is measured with.
+
+    Attributes:
+        displacements: of the training slices, which are learned with the networks and are no part of the results; None
+            unless given before the training.
     """
 
     bounded = True
@@ -127,6 +135,7 @@ class TranslationModule(pl.LightningModule):
         self.generator = build_generator(command.model, bounded=self.bounded)
         self._initialise(self.generator)
         self.average = deepcopy(self.generator).requires_grad_(False) if command.schedule.ema > 0 else None
+        self.displacements: Displacements | None = None
         self._resumed: dict[str, SavedOptimizer] = {}
 
     @classmethod
@@ -142,6 +151,11 @@ class TranslationModule(pl.LightningModule):
     def networks(self) -> dict[str, nn.Module]:
         """The networks by the name that their checkpoints carry."""
         return {"G": self.generator}
+
+    @property
+    def learners(self) -> dict[str, nn.Module]:
+        """What has an optimiser: the networks, and the displacements of slices where they are to be forgiven."""
+        return self.networks if self.displacements is None else {**self.networks, DISPLACEMENTS: self.displacements}
 
     @property
     def results(self) -> dict[str, nn.Module]:
@@ -213,28 +227,45 @@ class TranslationModule(pl.LightningModule):
         """Return what a generator's output (N, C, H, W) stands for, the prediction first."""
         return finished(output, source, self.command.model)
 
-    def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
+    def optimisation_step(
+        self, source: Tensor, target: Tensor, valid: Tensor | None = None, place: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Update the networks from one batch, `--accumulate` parts one after the other, and return the losses by name.
 
         Args:
             source: (N, C, H, W) in [-1, 1].
             target: what the prediction should be.
             valid: pixels that count, bool (N, 1, H, W); all where absent.
+            place: slice, row and column of each pixel, (N, 3, H, W), where slices have displacements.
         """
-        parts = self.parts(source, target, valid)
+        parts = self.parts(source, target, valid, place)
         return self.update("G", ((part.share, self.generator_losses(part, *self.translate(part))) for part in parts))
 
-    def parts(self, source: Tensor, target: Tensor, valid: Tensor | None) -> list[BatchPart]:
+    def parts(
+        self, source: Tensor, target: Tensor, valid: Tensor | None, place: Tensor | None = None
+    ) -> list[BatchPart]:
         """Return a batch in the parts that it is taken through the networks in."""
-        return split(source, target, valid, self.command.sampling.accumulate)
+        return split(source, target, valid, self.command.sampling.accumulate, place)
 
     def translate(self, part: BatchPart) -> tuple[Tensor, Tensor]:
         """Return what the generator sees of a part, and its prediction; both (N, C, H, W).
 
-        The prediction is mid-grey in the pixels that do not count.
+        The prediction lies where the SEM does, if displacements are learned, and is mid-grey in the pixels that do not
+        count.
         """
         image = self.generator_input(part.source)
-        return image, blank(self.finish(self.generator(image), part.source), part.valid)
+        prediction = self.finish(self.generator(image), part.source)
+        if self.displacements is not None and part.place is not None:
+            prediction = deformed(prediction, self.displacements(part.place))
+        return image, blank(prediction, part.valid)
+
+    def counted(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+        """Return the pixels of a batch that count, bool (N, 1, H, W); None: all do."""
+        valid = batch.get("valid")
+        if self.displacements is None:
+            return valid
+        known = self.displacements.known(batch["place"])
+        return known if valid is None else valid & known
 
     @abstractmethod
     def generator_losses(self, part: BatchPart, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
@@ -261,7 +292,7 @@ class TranslationModule(pl.LightningModule):
         options, place = self.command, self.position
         entropy = [options.run.seed, place.epoch, place.patch, self.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1))
-        losses = self.optimisation_step(batch["source"], batch["target"], batch.get("valid"))
+        losses = self.optimisation_step(batch["source"], batch["target"], self.counted(batch), batch.get("place"))
         self.check_finite("the losses", torch.stack([loss.detach().float() for loss in losses.values()]))
         # Terms that are not in every step stay as they were last, and are shown with what they weigh in the mean.
         shares = {JACOBIAN: 1 / options.objective.jacobian_interval}
@@ -347,21 +378,23 @@ class TranslationModule(pl.LightningModule):
             parts: of each part of the batch, its share of the patches and its losses. They are asked for one after the
                 other, so that the graph of one is gone before that of the next is made.
         """
-        optimizer = self.named_optimizers()[network]
+        optimizers = self.named_optimizers()
         means: dict[str, Tensor] = {}
         for share, losses in parts:
             self.manual_backward(share * total(losses))
             for name, loss in losses.items():
                 means[name] = means.get(name, 0.0) + share * loss.detach()
-        optimizer.step()
-        # Not before the next step: until then they would take as much memory as the weights.
-        optimizer.zero_grad()
+        # What displaces predictions is moved by the losses of what makes them.
+        for name in [network, DISPLACEMENTS] if network == "G" and self.displacements is not None else [network]:
+            optimizers[name].step()
+            # Not before the next step: until then they would take as much memory as the weights.
+            optimizers[name].zero_grad()
         return means
 
     # -- schedule ---------------------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> list[Optimizer]:
-        """Return an Adam optimiser for each network; weight decay applies to the generator."""
+        """Return an Adam optimiser for each network, and for displacements; weight decay applies to the generator."""
         schedule = self.command.schedule
         optimizers: dict[str, Optimizer] = {
             name: Adam(
@@ -371,7 +404,7 @@ class TranslationModule(pl.LightningModule):
                 weight_decay=schedule.weight_decay if name == "G" else 0.0,
                 fused=True,
             )
-            for name, network in self.networks.items()
+            for name, network in self.learners.items()
         }
         self.plateaus = {
             name: ReduceLROnPlateau(optimizer, mode="max", factor=0.2, patience=5)
@@ -383,9 +416,9 @@ class TranslationModule(pl.LightningModule):
         return list(optimizers.values())
 
     def named_optimizers(self) -> dict[str, LightningOptimizer]:
-        """Return each network's optimiser."""
+        """Return the optimiser of each that learns."""
         found = self.optimizers()
-        return dict(zip(self.networks, found if isinstance(found, list) else [found], strict=True))
+        return dict(zip(self.learners, found if isinstance(found, list) else [found], strict=True))
 
     def on_fit_start(self) -> None:
         """Count the time from here on, the first validation included."""
@@ -481,7 +514,7 @@ class TranslationModule(pl.LightningModule):
         """Return everything that resuming needs: tensors and plain values only."""
         return {
             "position": asdict(dataclasses.replace(self.position, seconds=self.stopwatch.read())),
-            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "networks": {name: network.state_dict() for name, network in self.learners.items()},
             "optimizers": {name: item.optimizer.state_dict() for name, item in self.named_optimizers().items()},
             "plateaus": {name: plateau.state_dict() for name, plateau in self.plateaus.items()},
             "average": None if self.average is None else self.average.state_dict(),
@@ -500,9 +533,9 @@ class TranslationModule(pl.LightningModule):
             name: SavedOptimizer.of(
                 state["optimizers"][name], state["plateaus"][name], list(network.parameters()), position.step
             )
-            for name, network in self.networks.items()
+            for name, network in self.learners.items()
         }
-        weights = [(network, state["networks"][name]) for name, network in self.networks.items()]
+        weights = [(network, state["networks"][name]) for name, network in self.learners.items()]
         if self.average is not None:
             weights.append((self.average, state["average"]))
         for network, found in weights:
@@ -604,14 +637,16 @@ class AdversarialModule(TranslationModule):
         """The networks by the name that their checkpoints carry."""
         return {"G": self.generator, "D": self.discriminator}
 
-    def optimisation_step(self, source: Tensor, target: Tensor, valid: Tensor | None = None) -> dict[str, Tensor]:
+    def optimisation_step(
+        self, source: Tensor, target: Tensor, valid: Tensor | None = None, place: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Update the discriminator, then the generator as the updated discriminator judges it, on one batch.
 
         D minimises the mean of its losses on real and predicted images, plus lambda_gp * gradient penalty (wgangp);
         G minimises L_GAN + lambda_L1 * |G(T) - S| + lambda_img_grad * R.
         """
         # Where nothing counts both images are the same grey, from which the discriminator learns nothing.
-        parts = self.parts(source, blank(target, valid), valid)
+        parts = self.parts(source, blank(target, valid), valid, place)
         # The discriminator learns from all parts before the generator learns from the first. The graph of one part may
         # wait for that; those of several would take the memory that the parts are there to save.
         passes = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -100,6 +101,18 @@ def _(bench: Bench, command: str) -> None:
         together = patches.read(patches.locate((0, 0), patches.generator((0, 0))))
         assert torch.equal(drawn["source"], together["source"])
         assert torch.equal(drawn["target"], together["target"]) == alike
+
+
+@row("train", "forgive")
+def _(bench: Bench, command: str) -> None:
+    assert set(bench.training("", FEEDFORWARD).data.training[0, 0]) == {"source", "target"}
+    place = bench.training("--forgive 3 --all_orientations", FEEDFORWARD).data.training[0, 0]["place"]
+    assert place.shape == (3, 32, 32)
+    assert place[1].max() - place[1].min() == place[2].max() - place[2].min() == 31
+    bench.train("--forgive 3 --all_orientations", FEEDFORWARD)
+    document = json.loads(Path("checkpoints/new/displacements.json").read_text())
+    assert all(0 < slice_["length"] < 3 * 2**0.5 for slice_ in document["slices"].values())
+    assert "feedforward" in bench.run("train --name other --forgive 3 --all_orientations", DEFAULT, status=1).err
 
 
 # -- what is minimised ------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import pytest
 
 from txm2sem.aligning.document import itk_transform, read_field, write_field
 from txm2sem.errors import UserError
+from txm2sem.registration.evidence import Correlation
+from txm2sem.registration.pair import PairAlignment
 from txm2sem.registration.transforms import Field, mapped, turned
 
 TO_TXM = turned(7, 1.2, True, np.array([40.0, 60.0]), np.array([50.0, 44.0]))
@@ -45,6 +47,23 @@ def test_displacements_come_before_it_and_reach_over_the_whole_txm() -> None:
     x, y = POINT[0, ::-1] + displacement.reshape(int(rows), int(columns), 2)[11, 8]
     back = affine[:4].reshape(2, 2) @ (x, y) + affine[4:]
     assert mapped(TO_TXM, back[None, ::-1]) == pytest.approx(POINT + FIELD.at(POINT), abs=1e-4)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("field", [None, FIELD])
+def test_itk_maps_points_of_the_txm_to_where_they_come_from(field: Field | None, mirror: bool, tmp_path: Path) -> None:
+    itk = pytest.importorskip("SimpleITK", reason="needs SimpleITK, of the extra `engines`")
+    shape, middle = (128, 121), np.array([50.0, 44.0])
+    to_txm = turned(7, 1.2, mirror, middle, middle)
+    (tmp_path / "slice.tfm").write_text(itk_transform(to_txm, field, shape))
+    transform = itk.ReadTransform(str(tmp_path / "slice.tfm"))
+    nothing = Correlation(0, 0, 0)
+    found = PairAlignment(shape, to_txm, field, to_txm, False, nothing, nothing, True, True, "")
+    points = np.random.default_rng(1).uniform(25, 75, (50, 2))
+    reached = found.map(points)
+    back = np.array([transform.TransformPoint(point)[::-1] for point in reached[:, ::-1].tolist()])
+    # Between the displacements of the file it is linear.
+    assert back == pytest.approx(points, abs=0.1 if field is not None else 1e-5)
 
 
 def test_a_field_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from txm2sem.metrics.overlap import (
     likely_shifts,
 )
 from txm2sem.metrics.perceptual import feature_distance
-from txm2sem.metrics.registration import Agreement, Displacement, Edges, edges
+from txm2sem.metrics.registration import Agreement, Displacement, Edges, edges, near_lags
 from txm2sem.metrics.rock import (
     chord_lengths,
     euler_density,
@@ -118,6 +118,7 @@ __all__ = [
     "mean_chord_length",
     "mean_present",
     "ms_ssim",
+    "near_lags",
     "noise_floor_frequency",
     "pearson",
     "phase_fraction",

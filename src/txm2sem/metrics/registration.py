@@ -146,7 +146,7 @@ class Agreement:
         if one.counts.shape != other.counts.shape:
             raise ValueError(f"expected images of one shape, found {one.counts.shape} and {other.counts.shape}")
         rows, columns = (next_fast_len(side + largest) for side in one.counts.shape[-2:])
-        down, right = _near_lags((rows, columns), largest)
+        down, right = near_lags((rows, columns), largest)
 
         def transform(part: NDArray[Any]) -> NDArray[np.complex64]:
             transformed: NDArray[np.complex64] = rfft2(part.astype(np.float32), (rows, columns))
@@ -218,7 +218,7 @@ class Agreement:
 
 
 @lru_cache(maxsize=4)
-def _near_lags(shape: tuple[int, int], largest: int) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+def near_lags(shape: tuple[int, int], largest: int) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
     """Return the inverse of `rfft2` of a shape at lags of at most `largest` only, as factors to the left and right.
 
     Of 144 x 144 lags 33 x 33 matter: two products of matrices take a third of the time of the whole transform.

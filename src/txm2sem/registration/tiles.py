@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags, identity, kron
-from scipy.sparse.linalg import spsolve
+from scipy.fft import rfft2
+from scipy.linalg import solveh_banded
+from scipy.sparse import coo_matrix, csr_matrix, diags, identity, kron, triu
 
-from txm2sem.metrics import Agreement, Edges
+from txm2sem.metrics import Agreement, near_lags
 from txm2sem.registration.features import Level
 from txm2sem.registration.transforms import Field, Matrix, Model, Points, fitted, mapped, resampled
 
@@ -87,33 +91,17 @@ def measured(
         side: of the tiles [pixels].
         largest: displacement [pixels].
     """
-    ours = np.pad(txm.values, largest), np.pad(txm.counts, largest) > 0.5
-    values, counts = (
-        np.pad(resampled(part, to_txm, txm.values.shape, field), largest) for part in (sem.values, sem.counts)
-    )
-    theirs = sign * values, counts > 0.5
-    wide = side + 2 * largest
-    inner = np.zeros((wide, wide), np.bool_)
-    inner[largest : largest + side, largest : largest + side] = True
-
-    def edges_of(
-        image: tuple[NDArray[np.float32], NDArray[np.bool_]], some: Sequence[Window], inside: NDArray[np.bool_]
-    ) -> Edges:
-        cuts = [(slice(row, row + wide), slice(column, column + wide)) for row, column in some]
-        values, counts = np.stack([image[0][cut] for cut in cuts]), np.stack([image[1][cut] for cut in cuts]) & inside
-        return Edges((values * counts).astype(np.complex64), counts, values)
-
-    kept: list[Window] = []
-    for row, column in windows:
-        window = slice(row + largest, row + side + largest), slice(column + largest, column + side + largest)
-        if (ours[1][window] & theirs[1][window]).mean() >= MIN_COUNTS:
-            kept.append((row, column))
+    values, counts = np.moveaxis(resampled(np.dstack([sem.values, sem.counts]), to_txm, txm.values.shape, field), -1, 0)
+    ours, theirs = _Padded.of(txm.values, txm.counts, largest), _Padded.of(sign * values, counts, largest)
+    both = (ours.counts & theirs.counts).astype(np.float32)
+    shared = _boxes(both, side)[largest:, largest:] / side**2
+    kept = [(row, column) for row, column in windows if shared[row, column] >= MIN_COUNTS]
+    boxes = _boxes(theirs.values**2, side)
     surfaces: list[NDArray[np.float64]] = []
     together: Agreement | None = None
     for first in range(0, len(kept), AT_ONCE):
-        some = kept[first : first + AT_ONCE]
-        agreement = Agreement.of(edges_of(ours, some, inner), edges_of(theirs, some, np.ones_like(inner)), largest)
-        surfaces += [agreement[index].correlation() for index in range(len(some))]
+        agreement = _agreement(ours, theirs, boxes, kept[first : first + AT_ONCE], side, largest)
+        surfaces += [agreement[index].correlation() for index in range(len(agreement.product))]
         summed = Agreement(*(part.sum(axis=0) for part in (agreement.product, agreement.first, agreement.second)))
         together = summed if together is None else together + summed
     return Tiles(
@@ -121,6 +109,73 @@ def measured(
         np.stack(surfaces) if surfaces else np.empty((0, 2 * largest + 1, 2 * largest + 1)),
         together,
     )
+
+
+@dataclass(frozen=True)
+class _Padded:
+    """An image on the grid of the TXM, with room around it for the largest displacement.
+
+    Attributes:
+        values: 0 where they do not count.
+        counts: where they are known.
+    """
+
+    values: NDArray[np.float32]
+    counts: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float32], counts: NDArray[np.float32], room: int) -> _Padded:
+        known = counts > 0.5
+        return cls(np.pad(values * known, room), np.pad(known, room))
+
+
+def _boxes(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Return the sum of the square of pixels that begins at each pixel; nothing lies beyond the image."""
+    sums = cv2.boxFilter(image, -1, (side, side), anchor=(0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(sums, np.float32)
+
+
+def _agreement(
+    ours: _Padded, theirs: _Padded, boxes: NDArray[np.float32], windows: Sequence[Window], side: int, largest: int
+) -> Agreement:
+    """Compare tiles of the TXM with what lies around them in the SEM, at all displacements.
+
+    Most tiles count all over: what would have to be summed for each displacement is then known.
+
+    Args:
+        ours, theirs: TXM and SEM.
+        boxes: see `_boxes`, of the squares of the SEM's values.
+        windows: of the tiles on the TXM.
+        side: of the tiles [pixels].
+        largest: displacement [pixels].
+    """
+    wide = side + 2 * largest
+    rows, columns = np.array(windows).T
+    inner = np.zeros((wide, wide), np.bool_)
+    inner[largest : largest + side, largest : largest + side] = True
+    down, right = near_lags((wide, wide), largest)
+
+    def cut(image: NDArray[Any]) -> NDArray[Any]:
+        parts: NDArray[Any] = sliding_window_view(image, (wide, wide))[rows, columns]
+        return parts
+
+    def summed(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+        """Return sums of products at each displacement; no tile reaches round to the other side of the transform."""
+        product = rfft2(one.astype(np.float32)) * rfft2(other.astype(np.float32)).conj()
+        found: NDArray[np.float64] = (down @ product @ right).real.astype(np.float64)
+        return found
+
+    tiles, counts = cut(ours.values) * inner, cut(ours.counts) & inner
+    around, around_counts = cut(theirs.values), cut(theirs.counts)
+    product = summed(tiles, around)
+    first, second = np.empty_like(product), np.empty_like(product)
+    whole = around_counts.all(axis=(1, 2))
+    first[whole] = np.sum(tiles[whole] ** 2, axis=(1, 2))[:, None, None]
+    first[~whole] = summed(tiles[~whole] ** 2, around_counts[~whole])
+    whole = counts[:, inner].all(axis=1)
+    second[whole] = sliding_window_view(boxes, product.shape[1:])[rows[whole], columns[whole], ::-1, ::-1]
+    second[~whole] = summed(counts[~whole], around[~whole] ** 2)
+    return Agreement(product, first, second)
 
 
 def near(tiles: Tiles, expected: Points, spread: float) -> tuple[Points, NDArray[np.float64]]:
@@ -210,17 +265,26 @@ def smooth(
     already = before.at(tiles.centres) if before is not None else np.zeros_like(tiles.centres)
     nodes = np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).reshape(-1, 2)
     values = before.at(nodes) if before is not None else np.zeros_like(nodes)
-    bend = _bending(shape) * stiffness + 1e-4 * identity(len(nodes))
+    bend = _banded(_bending(shape) * stiffness + 1e-4 * identity(len(nodes)), 2 * shape[1])
     for spread in SPREADS:
         found, heights = near(tiles, already - values[index], spread)
         weights = np.maximum(heights, 0.0) ** 2
         weights /= max(float(np.median(weights)), 1e-9)
         for _ in range(3):
             trusted = weights * _trust(already - found - values[index])
-            matrix = bend + diags(np.bincount(index, trusted, len(nodes)))
+            matrix = bend.copy()
+            matrix[-1] += np.bincount(index, trusted, len(nodes))
             aims = [np.bincount(index, trusted * (already - found)[:, axis], len(nodes)) for axis in (0, 1)]
-            values = np.stack([spsolve(csr_matrix(matrix), aim) for aim in aims], axis=1)
+            values = solveh_banded(matrix, np.stack(aims, axis=1), overwrite_ab=True)
     return Field(rows, columns, values.reshape(*shape, 2))
+
+
+def _banded(matrix: csr_matrix, wide: int) -> NDArray[np.float64]:
+    """Return the upper diagonals of a symmetric matrix, the main one last (wide + 1, N), as LAPACK has them."""
+    part = coo_matrix(triu(matrix))
+    diagonals = np.zeros((wide + 1, matrix.shape[0]))
+    diagonals[wide + part.row - part.col, part.col] = part.data
+    return diagonals
 
 
 def _bending(shape: tuple[int, int]) -> csr_matrix:

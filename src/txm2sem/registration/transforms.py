@@ -15,6 +15,10 @@ Points = NDArray[np.float64]
 """(N, 2), (row, column) [pixels]."""
 Model = Literal["shift", "rigid", "similarity", "affine"]
 
+BAND = 64
+"""Rows that are resampled at a time with a field: the coordinates of all would take several times the image's memory.
+"""
+
 
 def mapped(matrix: Matrix, points: Points) -> Points:
     """Return where a matrix maps points (N, 2)."""
@@ -97,12 +101,10 @@ class Field:
 
     def at(self, points: Points) -> Points:
         """Return the displacement at points (N, 2)."""
-        where = points.astype(np.float32)
-        nodes = [
-            (where[:, axis] - nodes[0]) / (nodes[1] - nodes[0] if len(nodes) > 1 else 1)
-            for axis, nodes in enumerate((self.rows, self.columns))
-        ]
-        down, right = (node.astype(np.float32).reshape(-1, 1) for node in nodes)
+        down, right = (
+            ((points[:, axis] - nodes[0]) / step).astype(np.float32).reshape(-1, 1)
+            for axis, (nodes, step) in enumerate(self._axes)
+        )
         # A map of one column must not have more rows than OpenCV's 32767.
         return np.concatenate(
             [
@@ -118,6 +120,24 @@ class Field:
             or [np.empty((0, 2))]
         ).astype(np.float64)
 
+    def over(self, rows: range, columns: int) -> NDArray[np.float32]:
+        """Return the displacement at all pixels of some rows, from the first column on (rows, columns, 2)."""
+        (down, deep), (right, wide) = self._axes
+        to_nodes = np.array([[1 / wide, 0, -right[0] / wide], [0, 1 / deep, (rows.start - down[0]) / deep]])
+        found = cv2.warpAffine(
+            self.displacement.astype(np.float32),
+            to_nodes,
+            (columns, len(rows)),
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(found, np.float32)
+
+    @property
+    def _axes(self) -> list[tuple[NDArray[np.float64], float]]:
+        """Nodes along rows and along columns, and their distance."""
+        return [(nodes, float(nodes[1] - nodes[0]) if len(nodes) > 1 else 1.0) for nodes in (self.rows, self.columns)]
+
 
 def resampled(
     image: NDArray[Any], to_target: Matrix, shape: tuple[int, int], field: Field | None = None, order: int = 1
@@ -125,7 +145,7 @@ def resampled(
     """Return an image on the grid of another, 0 where there is none.
 
     Args:
-        image: (H, W), any grey values.
+        image: (H, W) or (H, W, channels), any grey values.
         to_target: maps pixels of the image to those of the grid, but for the field.
         shape: rows and columns of the grid.
         field: what `to_target` maps to x + field(x) belongs at x; None: at x.
@@ -139,6 +159,11 @@ def resampled(
         flipped = np.ascontiguousarray(back[[1, 0]][:, [1, 0, 2]])
         found = cv2.warpAffine(grey, flipped, shape[::-1], flags=flag | cv2.WARP_INVERSE_MAP)
         return np.asarray(found, np.float32)
-    grid = np.indices(shape).reshape(2, -1).T.astype(np.float64)
-    down, right = mapped(back, grid + field.at(grid)).T.astype(np.float32).reshape(2, *shape)
-    return np.asarray(cv2.remap(grey, right, down, flag), np.float32)
+    placed = np.empty((*shape, *grey.shape[2:]), np.float32)
+    for first in range(0, shape[0], BAND):
+        rows = range(first, min(first + BAND, shape[0]))
+        down, right = np.moveaxis(field.over(rows, shape[1]), -1, 0)
+        down, right = down + np.array(rows, np.float32)[:, None], right + np.arange(shape[1], dtype=np.float32)
+        y, x = (a * down + b * right + c for a, b, c in back[:2].astype(np.float32))
+        placed[rows.start : rows.stop] = cv2.remap(grey, x, y, flag)
+    return placed

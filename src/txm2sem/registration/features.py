@@ -74,7 +74,7 @@ def reduced(
 
 def around(values: NDArray[np.float32], known: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
     """Return the mean of what is around each pixel; where that is wide, computed on a reduced image."""
-    few = max(int(sigma / 4), 1)
+    few = max(int(sigma / 3), 1)
     grey, share = reduced(values, known, few)
     mean, _ = gaussian_over(grey, share >= MIN_SUPPORT, sigma / few)
     if few == 1:

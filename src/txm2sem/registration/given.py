@@ -13,7 +13,7 @@ from txm2sem.arrays import grey_array, mask_array, plain_array
 from txm2sem.errors import UserError
 from txm2sem.options import TransformName
 from txm2sem.registration.search import Space
-from txm2sem.registration.transforms import Field, Matrix, scale_of
+from txm2sem.registration.transforms import Field, Matrix, moved, scale_of
 
 Mask = NDArray[np.bool_]
 Scale = float | tuple[float, float] | None
@@ -62,21 +62,12 @@ class Given:
 
     def whole_field(self, field: Field | None) -> Field | None:
         """Return a field on the TXM that is cut as one on the whole."""
-        if field is None:
-            return None
-        return Field(field.rows + self.txm_first[0], field.columns + self.txm_first[1], field.displacement)
+        return None if field is None else field.moved(self.txm_first)
 
 
 def halved(side: float, most: int) -> int:
     """Return the power of two by which an image has to be reduced, so that its side is at most so long [pixels]."""
     return int(2 ** np.ceil(np.log2(max(side / most, 1))))
-
-
-def moved(by: NDArray[np.int64]) -> Matrix:
-    """Return the map that moves by (row, column)."""
-    matrix = np.eye(3)
-    matrix[:2, 2] = by
-    return matrix
 
 
 def given(

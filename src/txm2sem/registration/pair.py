@@ -178,16 +178,15 @@ class _Work:
 
     def __init__(self, known: Given) -> None:
         self.known = known
+        self.txm_levels: dict[tuple[int, Smoothing], Level] = {}
 
     def level(self, factor: int, to_txm: Matrix, smoothing: Smoothing) -> View:
-        """Return both images reduced to a level."""
-        known = self.known
+        """Return both images reduced to a level; how the SEM is depends on its scale."""
+        known, key = self.known, (factor, smoothing)
         ours, _, surroundings = smoothing
-        return View(
-            comparable(known.txm, known.txm_valid, factor, ours, surroundings),
-            sem_level(known, factor, to_txm, smoothing),
-            block_of(known) // factor,
-        )
+        if key not in self.txm_levels:
+            self.txm_levels[key] = comparable(known.txm, known.txm_valid, factor, ours, surroundings)
+        return View(self.txm_levels[key], sem_level(known, factor, to_txm, smoothing), block_of(known) // factor)
 
     def registered(self, model: Model, smoothly: bool) -> PairAlignment:
         """Search, refine, judge, and refine by all; where nothing is confirmed, judge the start."""
@@ -198,7 +197,7 @@ class _Work:
             for matrix, sign in self.beginnings(searched, before[0]):
                 attempt = self.attempt(matrix, sign, fine, model, smoothly, before)
                 if attempt.counts and (attempt.strength >= CLEAR or self.seconded(attempt, searched, model)):
-                    return self.finished(attempt, fine, model)
+                    return self.finished(attempt, model)
                 # By what was fitted: chosen by what was held out, that would no longer be held out.
                 if best is None or attempt.fitted.after > best.fitted.after:
                     best = attempt
@@ -258,6 +257,7 @@ class _Work:
         began, stays = (part.signed(sign) for part in before)
         held_out, doubt = compared(stays, tiles), confirms(tiles)
         return _Attempt(
+            view,
             matrix,
             field,
             sign,
@@ -268,10 +268,9 @@ class _Work:
             counts=not doubt and (held_out.gained() or bool(confirms(stays))),
         )
 
-    def finished(self, attempt: _Attempt, smoothing: Smoothing, model: Model) -> PairAlignment:
+    def finished(self, attempt: _Attempt, model: Model) -> PairAlignment:
         """Refine what was confirmed by all tiles."""
-        view = self.level(1, attempt.matrix, smoothing)
-        sign, known = attempt.sign, self.known
+        view, sign, known = attempt.view, attempt.sign, self.known
         matrix = view.refined(attempt.matrix, sign, model, None, 1)
         field = view.field(matrix, sign, attempt.field, None) if attempt.field is not None else None
         return PairAlignment(
@@ -323,6 +322,7 @@ class _Attempt:
     """A map that was fitted by the squares of one colour.
 
     Attributes:
+        view: both images on the finest level.
         matrix, field: between what is left of the images.
         sign: -1 where bright and dark are exchanged.
         fitted, held_out: correlations of both colours.
@@ -331,6 +331,7 @@ class _Attempt:
         counts: it is confirmed, and better than the start where that is confirmed, too.
     """
 
+    view: View
     matrix: Matrix
     field: Field | None
     sign: int

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import cv2
@@ -16,11 +20,15 @@ from scipy.sparse import coo_matrix, csr_matrix, diags, identity, kron, triu
 
 from txm2sem.metrics import Agreement, near_lags
 from txm2sem.registration.features import Level
-from txm2sem.registration.transforms import Field, Matrix, Model, Points, fitted, mapped, resampled
+from txm2sem.registration.transforms import Field, Matrix, Model, Points, fitted, mapped, moved, resampled
 
 AT_ONCE = 32
 """Tiles that are compared at a time: one by one, calls would take longer than what they compute; all at once, memory.
 """
+
+BAND = 256
+"""Rows in which tiles are compared by one thread: of all at once, what is made on the way would take a multiple of the
+image's memory."""
 
 MIN_COUNTS = 0.4
 """Share of a tile that must count."""
@@ -91,91 +99,126 @@ def measured(
         side: of the tiles [pixels].
         largest: displacement [pixels].
     """
-    values, counts = np.moveaxis(resampled(np.dstack([sem.values, sem.counts]), to_txm, txm.values.shape, field), -1, 0)
-    ours, theirs = _Padded.of(txm.values, txm.counts, largest), _Padded.of(sign * values, counts, largest)
-    both = (ours.counts & theirs.counts).astype(np.float32)
-    shared = _boxes(both, side)[largest:, largest:] / side**2
-    kept = [(row, column) for row, column in windows if shared[row, column] >= MIN_COUNTS]
-    boxes = _boxes(theirs.values**2, side)
-    surfaces: list[NDArray[np.float64]] = []
-    together: Agreement | None = None
-    for first in range(0, len(kept), AT_ONCE):
-        agreement = _agreement(ours, theirs, boxes, kept[first : first + AT_ONCE], side, largest)
-        surfaces += [agreement[index].correlation() for index in range(len(agreement.product))]
-        summed = Agreement(*(part.sum(axis=0) for part in (agreement.product, agreement.first, agreement.second)))
-        together = summed if together is None else together + summed
+    layers = np.dstack([sem.values, sem.counts])
+
+    def compared(some: Sequence[Window]) -> Tiles:
+        band = _Band.of(txm, layers, sign, to_txm, field, (some[0][0], some[-1][0] + side), largest)
+        return band.tiles(some, side, largest)
+
+    bands = [list(some) for _, some in itertools.groupby(windows, lambda window: window[0] // BAND)]
+    with ThreadPoolExecutor(max(cv2.getNumThreads(), 1)) as pool:
+        parts = list(pool.map(compared, bands))
+    none = Tiles(np.empty((0, 2)), np.empty((0, 2 * largest + 1, 2 * largest + 1)), None)
     return Tiles(
-        np.array(kept, np.float64).reshape(-1, 2) + (side - 1) / 2,
-        np.stack(surfaces) if surfaces else np.empty((0, 2 * largest + 1, 2 * largest + 1)),
-        together,
+        np.concatenate([part.centres for part in (none, *parts)]),
+        np.concatenate([part.surfaces for part in (none, *parts)]),
+        reduce(add, together) if (together := [part.together for part in parts if part.together]) else None,
     )
 
 
 @dataclass(frozen=True)
-class _Padded:
-    """An image on the grid of the TXM, with room around it for the largest displacement.
+class _Band:
+    """Both images in some rows of the TXM and all columns, with room around them for the largest displacement.
 
     Attributes:
-        values: 0 where they do not count.
-        counts: where they are known.
+        first: row that has no room above it.
+        txm, sem: values, 0 where they do not count (H, W).
+        txm_counts, sem_counts: where they are known (H, W).
     """
 
-    values: NDArray[np.float32]
-    counts: NDArray[np.bool_]
+    first: int
+    txm: NDArray[np.float32]
+    txm_counts: NDArray[np.bool_]
+    sem: NDArray[np.float32]
+    sem_counts: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, values: NDArray[np.float32], counts: NDArray[np.float32], room: int) -> _Padded:
-        known = counts > 0.5
-        return cls(np.pad(values * known, room), np.pad(known, room))
+    def of(
+        cls,
+        txm: Level,
+        layers: NDArray[np.float32],
+        sign: int,
+        to_txm: Matrix,
+        field: Field | None,
+        rows: tuple[int, int],
+        room: int,
+    ) -> _Band:
+        """Cut the TXM, and resample the SEM, of which there are values and counts, one behind the other."""
+        height = len(txm.values)
+        origin = np.array([rows[0] - room, -room])
+        low, high = max(rows[0] - room, 0), min(rows[1] + room, height)
+        beyond = (low - (rows[0] - room), rows[1] + room - high), (room, room)
+        counts = np.pad(txm.counts[low:high] > 0.5, beyond)
+        values = np.pad(txm.values[low:high], beyond) * counts
+        theirs = resampled(
+            layers, moved(-origin) @ to_txm, counts.shape, field.moved(-origin) if field is not None else None
+        )
+        known = theirs[..., 1] > 0.5
+        return cls(rows[0], values, counts, sign * theirs[..., 0] * known, known)
+
+    def tiles(self, windows: Sequence[Window], side: int, largest: int) -> Tiles:
+        """Compare tiles."""
+        shared = _boxes((self.txm_counts & self.sem_counts).astype(np.float32), side) / side**2
+        squares = _boxes(self.sem**2, side)
+        kept = [
+            (row, column)
+            for row, column in windows
+            if shared[row - self.first + largest, column + largest] >= MIN_COUNTS
+        ]
+        surfaces = np.empty((len(kept), 2 * largest + 1, 2 * largest + 1))
+        together: Agreement | None = None
+        for first in range(0, len(kept), AT_ONCE):
+            some = kept[first : first + AT_ONCE]
+            agreement = self.agreement(some, squares, side, largest)
+            surfaces[first : first + len(some)] = [agreement[index].correlation() for index in range(len(some))]
+            summed = Agreement(*(part.sum(axis=0) for part in (agreement.product, agreement.first, agreement.second)))
+            together = summed if together is None else together + summed
+        return Tiles(np.array(kept, np.float64).reshape(-1, 2) + (side - 1) / 2, surfaces, together)
+
+    def agreement(self, windows: Sequence[Window], squares: NDArray[np.float32], side: int, largest: int) -> Agreement:
+        """Compare tiles of the TXM with what lies around them in the SEM, at all displacements.
+
+        Most tiles count all over: what would have to be summed for each displacement is then known.
+
+        Args:
+            windows: of the tiles on the TXM.
+            squares: see `_boxes`, of the squares of the SEM's values.
+            side: of the tiles [pixels].
+            largest: displacement [pixels].
+        """
+        wide = side + 2 * largest
+        rows, columns = np.array(windows).T - [[self.first], [0]]
+        inner = np.zeros((wide, wide), np.bool_)
+        inner[largest : largest + side, largest : largest + side] = True
+        down, right = near_lags((wide, wide), largest)
+
+        def cut(image: NDArray[Any]) -> NDArray[Any]:
+            parts: NDArray[Any] = sliding_window_view(image, (wide, wide))[rows, columns]
+            return parts
+
+        def summed(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+            """Return sums of products at each displacement; no tile reaches round the edge of the transform."""
+            product = rfft2(one.astype(np.float32)) * rfft2(other.astype(np.float32)).conj()
+            found: NDArray[np.float64] = (down @ product @ right).real.astype(np.float64)
+            return found
+
+        tiles, counts = cut(self.txm) * inner, cut(self.txm_counts) & inner
+        around, around_counts = cut(self.sem), cut(self.sem_counts)
+        product = summed(tiles, around)
+        first, second = np.empty_like(product), np.empty_like(product)
+        whole = around_counts.all(axis=(1, 2))
+        first[whole] = np.sum(tiles[whole] ** 2, axis=(1, 2))[:, None, None]
+        first[~whole] = summed(tiles[~whole] ** 2, around_counts[~whole])
+        whole = counts[:, inner].all(axis=1)
+        second[whole] = sliding_window_view(squares, product.shape[1:])[rows[whole], columns[whole], ::-1, ::-1]
+        second[~whole] = summed(counts[~whole], around[~whole] ** 2)
+        return Agreement(product, first, second)
 
 
 def _boxes(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     """Return the sum of the square of pixels that begins at each pixel; nothing lies beyond the image."""
     sums = cv2.boxFilter(image, -1, (side, side), anchor=(0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT)
     return np.asarray(sums, np.float32)
-
-
-def _agreement(
-    ours: _Padded, theirs: _Padded, boxes: NDArray[np.float32], windows: Sequence[Window], side: int, largest: int
-) -> Agreement:
-    """Compare tiles of the TXM with what lies around them in the SEM, at all displacements.
-
-    Most tiles count all over: what would have to be summed for each displacement is then known.
-
-    Args:
-        ours, theirs: TXM and SEM.
-        boxes: see `_boxes`, of the squares of the SEM's values.
-        windows: of the tiles on the TXM.
-        side: of the tiles [pixels].
-        largest: displacement [pixels].
-    """
-    wide = side + 2 * largest
-    rows, columns = np.array(windows).T
-    inner = np.zeros((wide, wide), np.bool_)
-    inner[largest : largest + side, largest : largest + side] = True
-    down, right = near_lags((wide, wide), largest)
-
-    def cut(image: NDArray[Any]) -> NDArray[Any]:
-        parts: NDArray[Any] = sliding_window_view(image, (wide, wide))[rows, columns]
-        return parts
-
-    def summed(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
-        """Return sums of products at each displacement; no tile reaches round to the other side of the transform."""
-        product = rfft2(one.astype(np.float32)) * rfft2(other.astype(np.float32)).conj()
-        found: NDArray[np.float64] = (down @ product @ right).real.astype(np.float64)
-        return found
-
-    tiles, counts = cut(ours.values) * inner, cut(ours.counts) & inner
-    around, around_counts = cut(theirs.values), cut(theirs.counts)
-    product = summed(tiles, around)
-    first, second = np.empty_like(product), np.empty_like(product)
-    whole = around_counts.all(axis=(1, 2))
-    first[whole] = np.sum(tiles[whole] ** 2, axis=(1, 2))[:, None, None]
-    first[~whole] = summed(tiles[~whole] ** 2, around_counts[~whole])
-    whole = counts[:, inner].all(axis=1)
-    second[whole] = sliding_window_view(boxes, product.shape[1:])[rows[whole], columns[whole], ::-1, ::-1]
-    second[~whole] = summed(counts[~whole], around[~whole] ** 2)
-    return Agreement(product, first, second)
 
 
 def near(tiles: Tiles, expected: Points, spread: float) -> tuple[Points, NDArray[np.float64]]:

@@ -48,6 +48,13 @@ def turned(angle: float, scale: float, mirror: bool, source: Points, target: Poi
     return matrix
 
 
+def moved(by: NDArray[np.int64]) -> Matrix:
+    """Return the map that shifts by (row, column)."""
+    matrix = np.eye(3)
+    matrix[:2, 2] = by
+    return matrix
+
+
 def reduction(factor: int) -> Matrix:
     """Return the map from pixels of an image to those of the image reduced by a whole factor."""
     matrix = np.diag([1 / factor, 1 / factor, 1.0])
@@ -132,6 +139,10 @@ class Field:
             borderMode=cv2.BORDER_REPLICATE,
         )
         return np.asarray(found, np.float32)
+
+    def moved(self, by: NDArray[np.int64]) -> Field:
+        """Return it where all pixels have other numbers."""
+        return Field(self.rows + by[0], self.columns + by[1], self.displacement)
 
     @property
     def _axes(self) -> list[tuple[NDArray[np.float64], float]]:

@@ -13,13 +13,13 @@ from txm2sem.errors import UserError
 from txm2sem.options import TransformName
 from txm2sem.registration.evidence import Correlation
 from txm2sem.registration.features import Level, comparable
-from txm2sem.registration.given import Given, Mask, Mirror, Scale, given, halved, moved
+from txm2sem.registration.given import Given, Mask, Mirror, Scale, given, halved
 from txm2sem.registration.pair import SMOOTHINGS, PairAlignment, Smoothing, block_of, model_of, registered, sem_level
 from txm2sem.registration.planes import Plane, Pyramid
 from txm2sem.registration.search import Space, best, correlated, distinct, finer_turns, step_of, turns
 from txm2sem.registration.stacks import TileStack
 from txm2sem.registration.tiles import explain
-from txm2sem.registration.transforms import Field, Matrix, Model, Points, mapped, reduction, scale_of
+from txm2sem.registration.transforms import Field, Matrix, Model, Points, mapped, moved, reduction, scale_of
 from txm2sem.registration.view import View
 
 BESIDE = tuple(np.arange(-5.0, 6.0))

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -132,7 +133,9 @@ def elastix(*kinds: str, metric: str = "AdvancedMattesMutualInformation", masks:
             return lambda points: points, "given up"
 
         def back(points: Points) -> Points:
-            field = np.asarray(itk.transformix_deformation_field(moving, found))
+            # It leaves a copy in a file.
+            with tempfile.TemporaryDirectory() as folder:
+                field = np.asarray(itk.transformix_deformation_field(moving, found, output_directory=folder))
             parts = [map_coordinates(field[..., axis], points.T, order=1) for axis in (1, 0)]
             return points + np.stack(parts, axis=1)
 

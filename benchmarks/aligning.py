@@ -1,6 +1,7 @@
 """Measure how well pairs of images are registered: phantoms moved in known ways, false pairs, and real slices.
 
-    python benchmarks/aligning.py [--quick] [--shale DATA] [--pictures DIR]
+    python benchmarks/aligning.py [--quick] [--pictures DIR]
+    python benchmarks/aligning.py --shale DATA [--quick] [--pictures DIR]
     python benchmarks/aligning.py --volumes [--quick]
 
 - Phantoms: slices of 512 x 512, two from each rock, 30 apart. The SEM is moved by up to 40 pixels, turned by up to 10
@@ -13,9 +14,9 @@
   slice, of each plane alone, and of those of a specimen drawn together, as `txm2sem align` does it. The scale is known
   in every other volume. False ones are slices of another rock, and of a part of the rock that is not in the volume, at
   least 15 slices away, in volumes of 128 x 256 x 256. The time and the memory that a slice takes in 512 x 1024 x 1024.
-- With DATA, a data root of real slices that are aligned already: whether an affine map explains tiles that took no part
-  better than leaving them as they are; and whether known motions on top of that, the second with a field of 5 pixels,
-  are found again. A motion counts from where the slice was found without it.
+- With DATA, instead, a data root of real slices that are aligned already: whether an affine map explains tiles that
+  took no part better than leaving them as they are; and whether known motions on top of that, the second with a field
+  of 5 pixels, are found again. A motion counts from where the slice was found without it.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def main(words: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a fifth of all")
     parser.add_argument("--volumes", action="store_true", help="slices in volumes, instead of pairs")
-    parser.add_argument("--shale", type=Path, metavar="DATA")
+    parser.add_argument("--shale", type=Path, metavar="DATA", help="real slices, instead of phantoms")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="where checkerboards of some pairs are drawn")
     given = parser.parse_args(words)
     if given.volumes:
@@ -69,14 +70,15 @@ def main(words: list[str]) -> None:
         strangers(20 if given.quick else 100)
         clock_volume()
         return
+    if given.shale:
+        shale(slices_of(given.shale)[:: 5 if given.quick else 1], given.pictures)
+        return
     rocks = phantoms(2 if given.quick else 10)
     pairs = [pair for rock in rocks for pair in rock]
     measure("moved", pairs, 0, given.pictures)
     measure("moved, mirrored, inverted, + 90 degrees", pairs, 1, given.pictures)
     refuse(rocks, 7 if given.quick else 34)
     clock(() if given.quick else (4096,))
-    if given.shale:
-        shale(slices_of(given.shale)[:: 5 if given.quick else 1], given.pictures)
 
 
 def phantoms(number: int) -> list[list[tuple[Image, Image]]]:

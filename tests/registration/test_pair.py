@@ -65,6 +65,17 @@ def test_a_smooth_field_is_followed() -> None:
     assert _off(smooth, truth) < min(2.0, _off(plain, truth))
 
 
+def test_the_same_images_give_the_same_result_by_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("txm2sem.registration.tiles.BAND", 32)
+    txm, sem = two_images(3, SIZE)
+    found = []
+    for threads in (1, 4):
+        monkeypatch.setattr("txm2sem.registration.tiles.cv2.getNumThreads", lambda threads=threads: threads)
+        found.append(align_pair(txm, sem, transform="affine", scale=1.0, mirror="no"))
+    assert found[0].held_out == found[1].held_out
+    np.testing.assert_array_equal(found[0].to_txm, found[1].to_txm)
+
+
 def test_what_is_mapped_is_what_is_resampled() -> None:
     txm, sem = two_images(3, SIZE)
     truth = moved(sem, turned(3, 1.05, False, MIDDLE, MIDDLE + 5), wobble(np.random.default_rng(0), SIZE, 5.0))

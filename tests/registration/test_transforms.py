@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from txm2sem.registration.transforms import Field, Model, fitted, mapped, reduction, resampled, scale_of, turned
+from txm2sem.registration.transforms import BAND, Field, Model, fitted, mapped, reduction, resampled, scale_of, turned
 
 POINTS = np.random.default_rng(0).uniform(0, 100, (12, 2))
 MATRICES: dict[Model, np.ndarray] = {
@@ -61,3 +61,20 @@ def test_a_field_is_exact_at_its_nodes_and_goes_on_beyond_them() -> None:
     nodes = np.stack(np.meshgrid(rows, columns, indexing="ij"), -1).reshape(-1, 2)
     assert field.at(nodes).reshape(5, 4, 2) == pytest.approx(values, abs=1e-5)
     assert field.at(np.array([[-100.0, -100.0]]))[0] == pytest.approx(values[0, 0], abs=1e-5)
+
+
+def test_a_field_is_the_same_over_rows_as_at_their_pixels() -> None:
+    field = Field(np.arange(5.0, 46, 10), np.arange(10.0, 71, 20), np.random.default_rng(1).normal(size=(5, 4, 2)))
+    pixels = np.stack(np.meshgrid(np.arange(7, 60), np.arange(90), indexing="ij"), -1).reshape(-1, 2).astype(float)
+    assert field.over(range(7, 60), 90).reshape(-1, 2) == pytest.approx(field.at(pixels), abs=0.05)
+
+
+def test_bands_do_not_show_where_an_image_is_resampled_with_a_field_and_layers_are_resampled_alike() -> None:
+    image = np.random.default_rng(2).normal(size=(3 * BAND, 40)).astype(np.float32)
+    rows, columns = np.arange(0.0, len(image) + 9, 10), np.arange(0.0, 41, 10)
+    field = Field(rows, columns, np.full((len(rows), len(columns), 2), [2.0, -1.0]))
+    found = resampled(np.dstack([image, 2 * image]), MATRICES["shift"], image.shape, field)
+    assert found[..., 0] == pytest.approx(
+        resampled(image, turned(0, 1, False, field.displacement[0, 0], np.array([3.0, -2.0])), image.shape), abs=1e-5
+    )
+    np.testing.assert_array_equal(found[..., 1], 2 * found[..., 0])

@@ -67,7 +67,7 @@ def test_mirrored_and_inverted_it_is_found_too(volume: Pyramid, cut: Cut) -> Non
 def test_voxels_may_be_deeper_than_wide(rock: Rock, cut: Cut) -> None:
     found = find_slice(Pyramid(rock.txm[::2], depth=2.0), cut.image, scale=0.95, mirror="no")
     assert found.confident
-    assert found.tilt == pytest.approx(4, abs=0.8)
+    assert found.tilt == pytest.approx(4, abs=1)
     assert 2 * found.map(cut.points())[:, 0] == pytest.approx(cut.face.places(*cut.points().T)[0], abs=1.5)
 
 

@@ -46,7 +46,7 @@ from txm2sem.registration.geometry import Geometry
 from txm2sem.registration.pair import PairAlignment
 from txm2sem.registration.planes import Plane
 
-SECONDS = {False: 8e-6, True: 3e-5}
+SECONDS = {False: 4e-6, True: 3e-5}
 """What a pixel of a slice of the TXM takes, in pairs and in a volume [s]."""
 
 FOUND, FIELD = "found.json", "field.npz"

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from txm2sem.arrays import grey_array, mask_array, plain_array
 from txm2sem.checking import CheckReport, check_data_root
 from txm2sem.checkpoints import label_of
-from txm2sem.data import check_translates_txm
 from txm2sem.data.grey import measured_windows
 from txm2sem.data.pixels import GREY_DTYPES, to_dtype
 from txm2sem.data.readers import VolumeInput, VolumeReader, parse_voxel_size
@@ -25,15 +24,18 @@ from txm2sem.data.readers import open_volume as open_reader
 from txm2sem.errors import UserError
 from txm2sem.files import read_json
 from txm2sem.filling import krige
-from txm2sem.model.model import Model
+from txm2sem.model.segmenter import load_applied
 from txm2sem.options import (
     CheckCommand,
+    Command,
     CompareCommand,
     PhantomCommand,
     TestCommand,
     TrainCommand,
     TranslateCommand,
     VolumeCommand,
+    override,
+    to_mapping,
 )
 from txm2sem.phantoms import Phantom, render_phantom
 from txm2sem.registration import align_pair
@@ -64,7 +66,7 @@ class Trusted:
 
 
 class TrainedModel:
-    """A trained model that translates TXM to SEM. It is read once, however often it is used.
+    """A trained model that translates TXM to SEM, or segments one of them. It is read once, however often it is used.
 
     Args:
         given: the options that name it, and the machine that computes it.
@@ -77,22 +79,21 @@ class TrainedModel:
 
     def __init__(self, given: dict[str, Any], backend: str) -> None:
         self._given = given
-        command = resolve(VolumeCommand(), {**given, "backend": backend})
-        check_translates_txm(command.model, command.data)
+        self._computed = _changed(VolumeCommand(), {"backend": backend})
+        command = resolve(VolumeCommand(), {**given, **self._computed})
         label = label_of(command.volume.epoch, command.volume.load_iter)
-        self._model = Model.load(command, label, command.volume.backend)
-        self._backend = backend
+        self._model = load_applied(command, label, command.volume.backend)
         self.name = self._model.paths.name
         self.notes = list(self._model.notes)
 
     def predict(
         self, txm: ArrayLike, *, dtype: str = "uint8", grey: str = "auto", memory: str = "auto", **options: Any
     ) -> Array:
-        """Return the SEM that a TXM image or volume would give.
+        """Return the SEM that a TXM image or volume would give, or its classes, where the model segments.
 
         Args:
             txm: (rows, columns) or (z, y, x), 8 or 16 bits or float: grey values as the model was trained with, unless
-                `grey` says something else; 0 is what was not imaged.
+                `grey` says something else; 0 is what was not imaged. The SEM for a model that segments that.
             dtype: `uint8` or `uint16` with the SEM's range from black to white, or `float32`: its grey values.
             grey: `as_is`; `match`: the contrast of the TXM is brought to that of the training; `auto`: `match` for the
                 model that comes along, `as_is` for yours.
@@ -100,12 +101,33 @@ class TrainedModel:
             options: further ones of `txm2sem volume`, such as `z_blend=True` or `statistics="volume"`.
 
         Returns:
-            The predicted SEM, of the TXM's shape.
+            The predicted SEM, of the TXM's shape. Or, where the model segments, the number of the class of each pixel,
+            uint8: 0 neither, 1 low density, 2 high density, 255 not imaged.
 
         Raises:
             UserError: the TXM is no such array or does not fit the model, or an option has no such value.
         """
-        return self._translated(txm, grey, {"dtype": dtype, "memory": memory, **options})
+        image, labels = self._translated(txm, grey, {"dtype": dtype, "memory": memory, **options})
+        return labels if self._model.segments else image
+
+    def probabilities(self, txm: ArrayLike, *, memory: str = "auto", **options: Any) -> Array:
+        """Return how likely each class is, for a model that segments.
+
+        Args:
+            txm: as in `predict`.
+            memory: as in `predict`.
+            options: as in `predict`.
+
+        Returns:
+            float32 of the classes that `predict` names, in their order: (classes, rows, columns) or (classes, z, y, x).
+            They add up to 1; all are 0 where nothing was imaged.
+
+        Raises:
+            UserError: as `predict`; or the model does not segment.
+        """
+        asked = {"memory": memory, "probabilities": True, **options}
+        image, _ = self._translated(txm, "auto", asked, dtype="float32")
+        return image[1:]
 
     def predict_with_trust(
         self, txm: ArrayLike, *, samples: int = 8, source: str = "auto", grey: str = "auto", memory: str = "auto"
@@ -124,7 +146,8 @@ class TrainedModel:
                 are not there.
         """
         trust = {"uncertainty": samples, "uncertainty_from": source}
-        return Trusted(*self._translated(txm, grey, {"dtype": "float32", "memory": memory, **trust}))
+        image, _ = self._translated(txm, grey, {"dtype": "float32", "memory": memory, **trust})
+        return Trusted(*image)
 
     def predict_volume(self, source: Path | str, output: Path | str, **options: Any) -> dict[str, Any]:
         """Translate a volume of any size from file to file, as `txm2sem volume`; the same call goes on after an end.
@@ -144,14 +167,17 @@ class TrainedModel:
         from txm2sem.applying.volume.report import translate_volume
 
         asked = {name: str(value) if name == "voxel_size" else value for name, value in options.items()}
-        command = resolve(VolumeCommand(), {**self._given, "backend": self._backend, **asked})
+        command = resolve(VolumeCommand(), {**self._given, **self._computed, **asked})
         run = VolumeRun.of(command, source, output, self._model)
         with run.begin() as stage:
             if stage != "whole":
                 translate_volume(run)
         return _document(run.paths.report(".json"))
 
-    def _translated(self, txm: ArrayLike, grey: str, options: dict[str, Any]) -> Array:
+    def _translated(
+        self, txm: ArrayLike, grey: str, options: dict[str, Any], **internal: Any
+    ) -> tuple[Array, NDArray[np.uint8]]:
+        """Return what `translate_opened` does, of the TXM's shape; `internal` are options that users have not."""
         from txm2sem.applying.images.contrast import contrast_match
         from txm2sem.applying.volume.driver import translate_opened
         from txm2sem.applying.volume.opening import OpenVolume
@@ -159,14 +185,17 @@ class TrainedModel:
         array = plain_array(txm, "txm")
         axes = ("rows", "columns") if array.ndim == 2 else ("z", "y", "x")
         planes = grey_array(array, axes, "txm", GREY_DTYPES).reshape(-1, *array.shape[-2:])
-        matching = resolve(TranslateCommand(), {**self._given, "grey": grey})
+        matching = resolve(TranslateCommand(), {**self._given, **_changed(TranslateCommand(), {"grey": grey})})
         samples = [planes[window] for window in measured_windows(len(planes), planes.shape[1:])]
         match = contrast_match(matching, self._model, samples, "txm")
         if match is not None:
             planes = np.stack([match.of(plane) for plane in planes])
-        command = resolve(VolumeCommand(), {**self._given, "backend": self._backend, **options})
-        result = translate_opened(OpenVolume(command, open_reader(planes), model=self._model))
-        return result[..., 0, :, :] if array.ndim == 2 else result
+        given = {**self._given, **self._computed, **_changed(VolumeCommand(), options)}
+        command = override(resolve(VolumeCommand(), given), internal)
+        image, labels = translate_opened(OpenVolume(command, open_reader(planes), model=self._model))
+        if array.ndim == 2:
+            return image[..., 0, :, :], labels[0] if labels.size else labels
+        return image, labels
 
 
 @dataclass(frozen=True)
@@ -215,6 +244,8 @@ def load(
     device: str = "auto",
     precision: str = "fp32",
     backend: str = "torch",
+    seg_mode: str = "",
+    seg_source: str = "",
 ) -> TrainedModel:
     """Return a trained model.
 
@@ -225,11 +256,15 @@ def load(
         device: `cpu`, `cuda`, `cuda:1`, or `auto`: the first GPU, where there is one.
         precision: `fp32` or `bf16`.
         backend: `torch`, or `openvino`, which computes in 8-bit integers.
+        seg_mode: what a model that segments is given: `txm`, `sem`, or `semfake`: TXM, of which the SEM is predicted
+            first; as in its training where absent, but for `sem`, which must be said.
+        seg_source: with `semfake`, the translation model that predicts it.
 
     Raises:
-        UserError: there is no such model, or it does not translate TXM to SEM.
+        UserError: there is no such model, or it neither translates TXM to SEM nor segments.
     """
-    machine = {"gpu_ids": _gpu_ids(device), "precision": precision}
+    asked = {name: value for name, value in (("seg_mode", seg_mode), ("seg_source", seg_source)) if value}
+    machine = {"gpu_ids": _gpu_ids(device), "precision": precision, **asked}
     own = {"name": name, "checkpoints_dir": checkpoints_dir, "epoch": str(epoch)} if name else of_shipped_model({})
     return TrainedModel({**own, **machine}, backend)
 
@@ -398,6 +433,12 @@ def phantom(size: int = 512, depth: int = 128, seed: int = 0, **options: Any) ->
     slices = dict.fromkeys(("train_slices", "val_slices", "test_slices"), 0)
     given = {"size": size, "depth": depth, "seed": seed, **slices, **options}
     return render_phantom(resolve(PhantomCommand(), given).phantom)
+
+
+def _changed(command: Command, options: dict[str, Any]) -> dict[str, Any]:
+    """Return those options that have other values than a command has by default: what a user asks for."""
+    defaults = to_mapping(command)
+    return {name: value for name, value in options.items() if name not in defaults or defaults[name] != value}
 
 
 def _gpu_ids(device: str) -> str:

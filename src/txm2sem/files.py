@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import math
@@ -166,6 +167,11 @@ def write_whole(path: Path, write: Callable[[io.BytesIO], Any]) -> None:
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -238,6 +238,9 @@ def trained_with(command: ModelCommand) -> TrainCommand:
     return override(TrainCommand(), {**to_mapping(command), **(read_options(saved) if saved.exists() else {})})
 
 
+LABELS = "phases"
+"""Name of the labels of a segmented volume in its OME-Zarr image."""
+
 VOLUME_SUFFIXES = (".ome.zarr", ".zarr", ".ome.tiff", ".ome.tif", ".tiff", ".tif")
 """What the name of a translated volume may end with: its format."""
 
@@ -271,9 +274,24 @@ class VolumePaths:
         return self.work / "volume.ome.zarr"
 
     @property
+    def labels(self) -> Path:
+        """The labels of a segmented volume so far, in that of the image."""
+        return self.image / "labels" / LABELS
+
+    @property
     def stack(self) -> Path:
         """The whole volume as OME-TIFF, before it is moved into its place."""
         return self.work / "volume.ome.tif"
+
+    @property
+    def channels(self) -> Path:
+        """The image of a segmented volume with its channels, as OME-TIFF, before it is moved into its place."""
+        return self.work / "channels.ome.tif"
+
+    @property
+    def probabilities(self) -> Path:
+        """That place, beside labels in a TIFF file."""
+        return self.output.with_name(f"{self.output.name[: -len(self.suffix)]}_probabilities{self.suffix}")
 
     @property
     def statistics(self) -> Path:
@@ -324,6 +342,12 @@ class ImagePaths:
     def picture(self) -> Path:
         """The picture of the translation, beside the output."""
         return report_of(self.output, ".png")
+
+    @property
+    def probabilities(self) -> Path:
+        """How likely each class is, beside the labels of a segmentation: an image, or a folder of images."""
+        stem, suffix = (self.output.name, "") if self.folder else (self.output.stem, self.output.suffix)
+        return self.output.with_name(f"{stem}_probabilities{suffix}")
 
 
 def report_of(output: Path, suffix: str) -> Path:

@@ -168,7 +168,7 @@ def test_a_model_of_sem_can_be_tested_on_predicted_sem(program: Program) -> None
     before = labels("results/run/labels_fake")
     outcome = program("test --name run --seg_mode semfake --seg_source translation")
     assert outcome.status == 0, outcome.err
-    assert "trained on SEM and is tested on predicted SEM" in outcome.out
+    assert "trained on SEM and segments predicted SEM" in outcome.out
     (kept,) = [path for path in Path("results").iterdir() if path.name != "run"]
     assert {path.name for path in kept.iterdir()} >= {"sem", "labels", "labels_fake", "overview.png"}
     assert not np.array_equal(before, labels("results/run/labels_fake"))

@@ -17,6 +17,7 @@ from PIL import Image
 from cli.calls import Program
 from cli.volumes import IDENTITY, write_identity, write_network
 from txm2sem.applying.images import ImageTranslator
+from txm2sem.applying.images.translator import Translated
 from txm2sem.tiling import Tiling, choose_tiling
 
 MATCH = "--txm_range 0,255 --grey match"
@@ -138,7 +139,7 @@ def test_an_interrupted_folder_goes_on_where_it_stopped(program: Program, monkey
     translated: list[int] = []
     translate = ImageTranslator.__call__
 
-    def stop_after_two(translator: ImageTranslator, image: NDArray[Any]) -> NDArray[np.uint8]:
+    def stop_after_two(translator: ImageTranslator, image: NDArray[Any]) -> Translated:
         if len(translated) == 2:
             raise KeyboardInterrupt
         translated.append(image.size)

@@ -16,7 +16,8 @@ from scipy.ndimage import gaussian_filter
 
 from txm2sem.cli.main import main
 from txm2sem.networks import build_generator, initialise
-from txm2sem.options import ModelOptions
+from txm2sem.options import ModelOptions, TrainCommand, to_mapping
+from txm2sem.runs import write_options
 
 IDENTITY = "--name identity --model feedforward --netG linearfilt --gpu_ids -1"
 """A model that returns what it sees: what is written tells where it was read."""
@@ -44,6 +45,30 @@ def write_network(name: str = "network", init_gain: float = 0.25, **changes: Any
     network = build_generator(ModelOptions(**options))
     initialise(network, init_gain=init_gain, generator=torch.Generator().manual_seed(0))
     _save(network.state_dict(), name)
+
+
+SEGMENTS: dict[str, Any] = {
+    "model": "segmentation",
+    "netG": "resnet_6blocks",
+    "output_nc": 3,
+    "downsample_factor": 1,
+    "no_dropout": True,
+}
+TRANSLATES: dict[str, Any] = {
+    "model": "srgan",
+    "netG": "sr_resnet_6blocks",
+    "downsample_factor": 2,
+    "no_dropout": True,
+}
+
+
+def write_run(name: str, options: dict[str, Any], **data: Any) -> None:
+    """Write a trained run with random weights and its options: `SEGMENTS`, which tells all classes, or `TRANSLATES`."""
+    write_network(name, init_gain=0.12, **options)
+    model = ModelOptions(**{"ngf": 4, "norm": "batch", **options})
+    known = to_mapping(TrainCommand(model=model)) | {"txm_range": "0,255", "sem_range": "10,200", "patch_size": 32}
+    known["dataset_mode"] = "segmentation" if options["model"] == "segmentation" else "txm2sem"
+    write_options(Path("checkpoints") / name / "options.yaml", known | data)
 
 
 def _save(state: dict[str, torch.Tensor], name: str) -> None:

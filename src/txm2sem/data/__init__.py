@@ -10,7 +10,14 @@ from txm2sem.data.grey import (
     resolve_stack_range,
     to_uint8,
 )
-from txm2sem.data.modes import DATASET_MODES, DatasetMode, check_channels, check_repairs, check_translates_txm
+from txm2sem.data.modes import (
+    DATASET_MODES,
+    DatasetMode,
+    check_channels,
+    check_repairs,
+    check_segments,
+    check_translates_txm,
+)
 from txm2sem.data.neighbours import Neighbours, context_indices
 from txm2sem.data.repair import RepairEvaluationPatches, RepairTrainingPatches, composite, repair_source
 from txm2sem.data.sampling import (
@@ -52,6 +59,7 @@ __all__ = [
     "check_channels",
     "check_grey_values",
     "check_repairs",
+    "check_segments",
     "check_translates_txm",
     "choose_cube",
     "composite",

@@ -89,11 +89,13 @@ class OutputGrey:
         model: the SEM grey values that the network's -1 and 1 stand for.
         written: the SEM grey values that become the smallest and the largest integer; those beyond are clipped. float32
             has the SEM's grey values themselves.
+        name: whether it is the SEM, or the TXM that a segmentation has seen.
     """
 
     dtype: np.dtype[Any]
     model: GreyRange
     written: GreyRange
+    name: ImageName = "sem"
 
     @classmethod
     def parse(cls, dtype: OutputDtype, grey_range: str, model: GreyRange) -> OutputGrey:
@@ -141,8 +143,8 @@ class OutputGrey:
     def __str__(self) -> str:
         """Say what the values mean, for people and for provenance."""
         if self.dtype.kind == "f":
-            return "float32, SEM grey values"
-        return f"{self.dtype}, 0 to {np.iinfo(self.dtype).max} are the SEM grey values {self.written}"
+            return f"float32, {self.name.upper()} grey values"
+        return f"{self.dtype}, 0 to {np.iinfo(self.dtype).max} are the {self.name.upper()} grey values {self.written}"
 
 
 def check_grey_values(values: NDArray[Any], grey: GreyRange, name: ImageName, where: object) -> None:
@@ -200,11 +202,12 @@ def find_mark(values: NDArray[Any], grey: GreyRange | None = None) -> float | No
     return next((float(mark) for mark, far in bounds.items() if far and np.mean(values == mark) >= many), None)
 
 
-def trained_txm_range(text: str, dtype: np.dtype[Any], where: str, model: str) -> GreyRange:
-    """Return the range of the TXM that a model was trained with; checkpoints of the original code know 8 bits only.
+def trained_range(text: str, name: ImageName, dtype: np.dtype[Any], where: str, model: str) -> GreyRange:
+    """Return the range of the TXM or SEM that a model was trained with; those of the original code know 8 bits only.
 
     Args:
-        text: `--txm_range`; `auto` where the model's run says nothing.
+        text: `--txm_range` or `--sem_range`; `auto` where the model's run says nothing.
+        name: what the images are.
         dtype: of the images that are to be translated.
         where: they are, for the error.
         model: its name, for the error.
@@ -215,9 +218,9 @@ def trained_txm_range(text: str, dtype: np.dtype[Any], where: str, model: str) -
     if text == "auto" and dtype != np.uint8:
         raise UserError(
             f"{where} has {dtype} grey values, and the model {model} does not say which it was trained with; pass "
-            "--txm_range LOW,HIGH, those that were black and white then"
+            f"--{name}_range LOW,HIGH, those that were black and white then"
         )
-    return GreyRange.parse("0,255" if text == "auto" else text, "--txm_range")
+    return GreyRange.parse("0,255" if text == "auto" else text, f"--{name}_range")
 
 
 def to_uint8(image: Tensor | NDArray[Any]) -> NDArray[np.uint8]:

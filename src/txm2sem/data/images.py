@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +22,7 @@ from txm2sem.data.png import open_png
 from txm2sem.data.readers.tiff_steps import resolution, voxel_steps
 from txm2sem.data.readers.voxel_size import is_plausible
 from txm2sem.data.stacks import SliceCache, TiffSlices
-from txm2sem.data.tiff import NO_DATA_TAG, open_tiff, page_pixels, single_page
+from txm2sem.data.tiff import NO_DATA_TAG, colour_table, open_tiff, page_pixels, single_page
 from txm2sem.errors import UserError, listed
 from txm2sem.files import write_whole
 
@@ -198,18 +198,29 @@ def kept_of(path: Path) -> Kept:
         )
 
 
-def write_image(path: Path, image: NDArray[Any], kept: Kept) -> None:
+def write_image(
+    path: Path, image: NDArray[Any], kept: Kept, colours: Mapping[int, tuple[int, int, int]] | None = None
+) -> None:
     """Write an image (rows, columns), 0 as black, as TIFF, with what is kept of another.
+
+    Args:
+        path: the file.
+        image: its pixels.
+        kept: of another one.
+        colours: of labels, by their value: (red, green, blue), 0 to 255; None: it has grey values.
 
     Raises:
         UserError: the disk is full or the folder not writable.
     """
 
+    grey = "miniswhite" if kept.white_is_zero else "minisblack"
+
     def write(buffer: BytesIO) -> None:
         imwrite(
             buffer,
             np.invert(image) if kept.white_is_zero else image,
-            photometric="miniswhite" if kept.white_is_zero else "minisblack",
+            photometric=grey if colours is None else "palette",
+            colormap=None if colours is None else colour_table(colours),
             resolution=kept.pixel_size.resolution,
             resolutionunit=kept.pixel_size.unit,
             compression="zlib" if kept.compressed else None,
@@ -217,6 +228,33 @@ def write_image(path: Path, image: NDArray[Any], kept: Kept) -> None:
             byteorder=kept.byteorder,
             metadata=None,
             software=False,
+        )
+
+    write_whole(path, write)
+
+
+def write_channels(path: Path, channels: NDArray[np.float32], names: Sequence[str], pixel_size: PixelSize) -> None:
+    """Write the channels of an image (channels, rows, columns) as OME-TIFF, by their names.
+
+    Raises:
+        UserError: the disk is full or the folder not writable.
+    """
+
+    metadata: dict[str, Any] = {"axes": "CYX", "Channel": {"Name": list(names)}}
+    if pixel_size.nanometres is not None:
+        for axis, size in zip("YX", pixel_size.nanometres, strict=True):
+            metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "nm"}
+
+    def write(buffer: BytesIO) -> None:
+        imwrite(
+            buffer,
+            channels,
+            photometric="minisblack",
+            resolution=pixel_size.resolution,
+            resolutionunit=pixel_size.unit,
+            compression="zlib",
+            metadata=metadata,
+            ome=True,
         )
 
     write_whole(path, write)

@@ -52,6 +52,15 @@ def check_translates_txm(model: GeneratorOptions, options: ImagesDataOptions) ->
         )
 
 
+def check_segments(model: GeneratorOptions) -> None:
+    """Check that a model was made to segment.
+
+    Raises:
+        UserError: it does something else, or takes or makes other channels.
+    """
+    _check_channels(model, "segmentation", 0)
+
+
 def check_channels(model: GeneratorOptions, options: DataOptions) -> None:
     """Check that a model learns from the data set, and takes and makes as many channels as it has.
 

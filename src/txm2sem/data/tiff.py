@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import math
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFrame, TiffPage
 
 from txm2sem.data.files import check_is_file
@@ -128,6 +130,14 @@ def page_pixels(path: Path, page: TiffPage, *, mask: bool = False) -> Pixels:
         inverted_bits=(2**bits - 1 if dtype.kind == "u" else -1) if inverted else 0,
         no_data=named_no_data(str(page.tags.valueof(NO_DATA_TAG, "")), dtype),
     )
+
+
+def colour_table(colours: Mapping[int, tuple[int, int, int]]) -> NDArray[np.uint16]:
+    """Return colours of values, (red, green, blue) of 0 to 255, as a TIFF file has them: (3, 256), 0 to 65535."""
+    table = np.zeros((3, 256), np.uint16)
+    for value, colour in colours.items():
+        table[:, value] = np.multiply(colour, 257)
+    return table
 
 
 def check_stored(path: Path, page: TiffPage | TiffFrame, size: int) -> None:

@@ -28,7 +28,7 @@ class Cuts:
     Attributes:
         first: where the volume starts in its stack, (z, y, x) [voxels].
         shape: of the volume, (z, y, x) [voxels].
-        images: the cuts in the order of `CUTS`, (down, across), 0 (black) to 255 (white).
+        images: the cuts in the order of `CUTS`, (down, across), 0 (black) to 255 (white), or coloured ones (..., 3).
     """
 
     first: Triple
@@ -58,20 +58,25 @@ def draw_cuts(
 
     Args:
         volumes: by name: TXM, prediction and, where it is known, truth, all of the same voxels.
-        measured: the continuity of each.
+        measured: the continuity of each; empty where grey values say nothing of it.
         title: of the picture.
         voxel_size: (z, y, x), in any unit.
     """
     rows = len(volumes)
-    figure = Figure(figsize=(3 * CELL_INCHES + 6.2, rows * CELL_INCHES + 0.7), layout="constrained")
+    figure = Figure(
+        figsize=(3 * CELL_INCHES + (6.2 if measured else 2.2), rows * CELL_INCHES + 0.7), layout="constrained"
+    )
     figure.suptitle(title, fontsize=14)
-    grid = figure.add_gridspec(rows, 4, width_ratios=(1, 1, 1, 1.35))
+    grid = figure.add_gridspec(rows, 4 if measured else 3, width_ratios=(1, 1, 1, 1.35) if measured else None)
     for row, (name, cuts) in enumerate(volumes.items()):
         cells = [figure.add_subplot(grid[row, column]) for column in range(3)]
         _draw_row(cells, cuts, dict(zip(AXES, voxel_size, strict=True)), first=row == 0)
-        label = f"{name}\n\nadjacent slices\ndiffer by {measured[name].difference:.2f}\ngrey levels"
+        label = name
+        if name in measured:
+            label += f"\n\nadjacent slices\ndiffer by {measured[name].difference:.2f}\ngrey levels"
         cells[0].text(-0.32, 0.5, label, transform=cells[0].transAxes, ha="right", va="center", fontsize=10)
-    _draw_autocorrelation(figure.add_subplot(grid[:, 3]), measured)
+    if measured:
+        _draw_autocorrelation(figure.add_subplot(grid[:, 3]), measured)
     return figure
 
 

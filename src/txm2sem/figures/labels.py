@@ -14,7 +14,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from PIL import Image
 
-from txm2sem.data.segmentation import CLASSES, IGNORED
+from txm2sem.data.segmentation import CLASS_COLOURS, CLASSES, IGNORED, IGNORED_COLOUR, LABEL_COLOURS
+from txm2sem.data.tiff import colour_table
 from txm2sem.figures.overview import OverviewRow, draw_rows
 from txm2sem.files import write_whole
 from txm2sem.metrics import confusion_matrix, dice, mean_present
@@ -22,12 +23,8 @@ from txm2sem.metrics import confusion_matrix, dice, mean_present
 Classes = NDArray[np.int64]
 Colours = NDArray[np.uint8]
 
-CLASS_COLOURS = ((213, 213, 213), (0, 114, 178), (230, 159, 0))
-"""Of each class, (red, green, blue), 0 to 255: light grey, and blue and orange of Okabe and Ito 2008
-(https://jfly.uni-koeln.de/color/)."""
-
-IGNORED_COLOURS = ((90, 90, 90), (130, 130, 130))
-"""The stripes of ignored pixels in the overview; the first is their colour in label images."""
+IGNORED_COLOURS = (IGNORED_COLOUR, (130, 130, 130))
+"""The stripes of ignored pixels in figures."""
 
 RIGHT, WRONG = (255, 255, 255), (0, 0, 0)
 
@@ -57,15 +54,12 @@ def write_labels(path: Path, labels: NDArray[Any]) -> None:
     Raises:
         UserError: the disk is full or the folder not writable.
     """
-    palette = np.zeros((256, 3), np.uint8)
-    palette[: len(CLASSES)] = CLASS_COLOURS
-    palette[IGNORED] = IGNORED_COLOURS[0]
     image = Image.fromarray(labels.astype(np.uint8))
-    image.putpalette(palette.tobytes())
+    image.putpalette((colour_table(LABEL_COLOURS).T >> 8).astype(np.uint8).tobytes())
     write_whole(path, partial(image.save, format="PNG"))
 
 
-def colour_classes(labels: Classes) -> Colours:
+def colour_classes(labels: NDArray[np.integer[Any]]) -> Colours:
     """Return classes (H, W) in colours, uint8 (H, W, 3); ignored pixels striped."""
     colours = np.array([*CLASS_COLOURS, RIGHT], np.uint8)[np.minimum(labels, len(CLASSES))]
     return _stripe(colours, labels == IGNORED)
@@ -99,18 +93,22 @@ def draw_labels_overview(patches: Sequence[LabelResult], title: str, input_name:
         classes = (colour_classes(patch.prediction), colour_classes(patch.target))
         rows.append(OverviewRow(label, (patch.image, *classes, colour_errors(patch.prediction, patch.target))))
     figure = draw_rows(rows, (f"{input_name} (input)", "predicted", "true", "errors"), title)
-    keys = [Patch(facecolor=_share(colour), label=name) for name, colour in zip(CLASSES, CLASS_COLOURS, strict=True)]
-    keys.append(
-        Patch(
-            facecolor=_share(IGNORED_COLOURS[1]),
-            edgecolor=_share(IGNORED_COLOURS[0]),
-            hatch="////",
-            label="not counted",
-        )
-    )
-    keys.append(Patch(facecolor=_share(WRONG), label="wrong"))
-    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=11, frameon=False)
+    add_class_keys(figure, "not counted", Patch(facecolor=_share(WRONG), label="wrong"))
     return figure
+
+
+def add_class_keys(figure: Figure, ignored: str, *others: Patch) -> None:
+    """Add what the colours of classes mean below a figure.
+
+    Args:
+        figure: the figure.
+        ignored: what `IGNORED` pixels are.
+        others: further keys.
+    """
+    keys = [Patch(facecolor=_share(colour), label=name) for name, colour in zip(CLASSES, CLASS_COLOURS, strict=True)]
+    one, other = map(_share, IGNORED_COLOURS)
+    keys += [Patch(facecolor=other, edgecolor=one, hatch="////", label=ignored), *others]
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=11, frameon=False)
 
 
 def _share(colour: tuple[int, int, int]) -> tuple[float, float, float]:

@@ -7,7 +7,6 @@ need no training images.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from txm2sem.checkpoints import load_generator
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample, has_split
 from txm2sem.devices import device_of, dtype_of, return_freed_memory
 from txm2sem.errors import UserError
-from txm2sem.files import interpreting, read_json, typed, write_text
+from txm2sem.files import checksum, interpreting, read_json, typed, write_text
 from txm2sem.model.openvino import OpenVinoNetwork, Ranges, find_ranges, import_openvino, range_names
 from txm2sem.model.predictor import Predictor
 from txm2sem.options import (
@@ -126,7 +125,7 @@ def load_predictor(
     kept = paths.calibration(label)
     known = Calibration.load(kept) if kept.exists() else None
     trained = trained_with(command)
-    checkpoint = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
+    checkpoint = checksum(paths.network(label, "G"))
     options = {name: getattr(trained.data, name) for name in SHAPING}
     identity = {"checkpoint_sha256": checkpoint, "examples": EXAMPLES, **options}
     if known is not None and known.identity == identity and set(known.ranges) == range_names(generator):

@@ -12,8 +12,35 @@ from txm2sem.devices import dtype_of
 from txm2sem.errors import UserError
 from txm2sem.model.predictor import Predictor
 from txm2sem.networks import size_multiple
-from txm2sem.options import MODEL_DEFAULTS, DataOptions, TrainCommand, TrainedOptions, override
-from txm2sem.runs import RunPaths, read_options
+from txm2sem.options import MODEL_DEFAULTS, DataOptions, ModelCommand, TrainCommand, TrainedOptions, override
+from txm2sem.runs import RunPaths, paths_of, read_options
+
+INPUTS = {"sem": "SEM", "txm": "TXM", "semfake": "predicted SEM"}
+"""What each `--seg_mode` segments."""
+
+
+def notes_on_input(command: ModelCommand, data: DataOptions) -> list[str]:
+    """Return what the user must know of the image that a command segments.
+
+    Args:
+        command: the options.
+        data: those that say which image that is.
+
+    Raises:
+        UserError: `--seg_source` is passed for an image that needs none.
+    """
+    saved = paths_of(command).options
+    trained = read_options(saved) if saved.exists() else {}
+    if data.seg_mode != "semfake" and data.seg_source != trained.get("seg_source", ""):
+        raise UserError(
+            f"--seg_source does nothing with --seg_mode {data.seg_mode}; leave it out, or pass --seg_mode semfake"
+        )
+    mode = trained.get("seg_mode", data.seg_mode)
+    return (
+        []
+        if mode == data.seg_mode
+        else [f"the model was trained on {INPUTS[mode]} and segments {INPUTS[data.seg_mode]}"]
+    )
 
 
 def load_first_stage(run: TrainedOptions, data: DataOptions, device: torch.device | str = "cpu") -> Predictor | None:
@@ -49,7 +76,7 @@ def load_first_stage(run: TrainedOptions, data: DataOptions, device: torch.devic
             f"--patch_size {data.patch_size}: expected a multiple of {multiple} for --seg_source {data.seg_source} "
             f"({options.netG}); pass --patch_size {nearest}"
         )
-    paths = _paths(run.checkpoints_dir, data.seg_source)
+    paths = source_paths(run.checkpoints_dir, data.seg_source)
     return Predictor.load(paths, "latest", options, device=device, dtype=dtype_of(run.precision))
 
 
@@ -64,7 +91,7 @@ def read_source_options(checkpoints_dir: Path, data: DataOptions) -> dict[str, A
             "--seg_mode semfake segments the SEM that a trained model predicts: pass --seg_source NAME, the name of a "
             f"translation run in {checkpoints_dir}"
         )
-    path = _paths(checkpoints_dir, data.seg_source).options
+    path = source_paths(checkpoints_dir, data.seg_source).options
     if not path.exists():
         runs = sorted(found.parent.name for found in checkpoints_dir.glob("*/options.yaml"))
         raise UserError(
@@ -91,5 +118,6 @@ def read_source_options(checkpoints_dir: Path, data: DataOptions) -> dict[str, A
     return saved
 
 
-def _paths(checkpoints_dir: Path, name: str) -> RunPaths:
+def source_paths(checkpoints_dir: Path, name: str) -> RunPaths:
+    """Return the files of the run that `--seg_source` names."""
     return RunPaths.of(name, checkpoints_dir, checkpoints_dir)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, replace
@@ -10,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from txm2sem.data.grey import GreyRange, trained_txm_range
+from txm2sem.data.grey import GreyRange, trained_range
+from txm2sem.data.slices import ImageName
 from txm2sem.data.txm_input import TxmInput
+from txm2sem.files import checksum
 from txm2sem.model.backends import load_predictor
 from txm2sem.model.planes import PlaneTranslator
 from txm2sem.model.predictor import Predictor
@@ -21,7 +22,7 @@ from txm2sem.runs import SHIPPED_MODELS, RunPaths, paths_of
 
 @dataclass(frozen=True)
 class Model:
-    """What stands between grey values of the TXM and those of the SEM.
+    """What stands between grey values of the TXM and those of the SEM, or the classes of a segmentation.
 
     Attributes:
         paths: of its run.
@@ -29,7 +30,9 @@ class Model:
         checksum: SHA-256 of that.
         options: the network.
         data: what it sees: grey ranges, contrast, neighbouring slices.
-        predictor: the network, from [-1, 1] to [-1, 1].
+        predictor: the network, from [-1, 1] to [-1, 1]; or to classes, see `Segmenter`.
+        source: whether it sees the TXM or, in its place, the SEM.
+        segments: what it finds the classes of, for people; empty where it translates.
     """
 
     paths: RunPaths
@@ -38,6 +41,8 @@ class Model:
     options: GeneratorOptions
     data: ContrastOptions
     predictor: Predictor
+    source: ImageName = "txm"
+    segments: str = ""
 
     @classmethod
     def load(
@@ -63,8 +68,7 @@ class Model:
         """
         paths = paths_of(command)
         predictor = load_predictor(command, backend, label, frozen=frozen, bounded=bounded)
-        checksum = hashlib.sha256(paths.network(label, "G").read_bytes()).hexdigest()
-        return cls(paths, label, checksum, command.model, command.data, predictor)
+        return cls(paths, label, checksum(paths.network(label, "G")), command.model, command.data, predictor)
 
     @property
     def name(self) -> str:
@@ -87,9 +91,9 @@ class Model:
         predictor.generator = deepcopy(predictor.generator)
         return replace(self, predictor=predictor)
 
-    def txm_range(self, dtype: np.dtype[Any], where: str) -> GreyRange:
-        """Return the grey values of the TXM that are black and white, see `trained_txm_range`."""
-        return trained_txm_range(self.data.txm_range, dtype, where, self.paths.name)
+    def source_range(self, dtype: np.dtype[Any], where: str) -> GreyRange:
+        """Return the grey values of what it sees that are black and white, see `trained_range`."""
+        return trained_range(self.data.txm_range, self.source, dtype, where, self.paths.name)
 
     def planes(self, grey: GreyRange) -> PlaneTranslator:
         """Return what translates planes of any size, whose grey values are such ones."""

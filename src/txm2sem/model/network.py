@@ -11,7 +11,7 @@ from torch import Tensor
 
 from txm2sem.data.transforms import downsample, keep_empty
 from txm2sem.devices import move_images
-from txm2sem.networks import size_multiple, smallest_side
+from txm2sem.networks import Chain
 from txm2sem.options import GeneratorOptions
 
 
@@ -33,10 +33,9 @@ def apply_generator(
     return finished(output, source, options)
 
 
-def padded_shape(shape: tuple[int, int], options: GeneratorOptions) -> tuple[int, int]:
-    """Return the next larger sides that a generator takes: multiples, and at least its smallest [pixels]."""
-    multiple, smallest = size_multiple(options), smallest_side(options)
-    rows, columns = (-(-max(side, smallest) // multiple) * multiple for side in shape)
+def padded_shape(shape: tuple[int, int], chain: Chain) -> tuple[int, int]:
+    """Return the next larger sides that generators take: multiples, and at least their smallest [pixels]."""
+    rows, columns = (chain.whole(max(side, chain.smallest_side)) for side in shape)
     return rows, columns
 
 

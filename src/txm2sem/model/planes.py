@@ -51,9 +51,9 @@ class PlaneTranslator:
             tiling: of planes of that size, or larger: planes are continued by reflection, downwards and to the right.
 
         Returns:
-            SEM, (rows, columns) in [-1, 1].
+            What the predictor makes of it, (predicted, rows, columns): SEM in [-1, 1], or see `Segmenter`.
         """
-        return self._apply(lambda tile: self.predictor(tile)[0, 0], channels, tiling)
+        return self._apply(lambda tile: self.predictor(tile)[0], channels, tiling)
 
     def sample(self, channels: Plane, tiling: Tiling, sampler: Sampler, entropy: tuple[int, ...]) -> Plane:
         """Translate a plane with the variance of each pixel, as `translate` and `Sampler` do.

@@ -12,6 +12,7 @@ from txm2sem.checkpoints import load_generator
 from txm2sem.devices import move_network
 from txm2sem.errors import UserError
 from txm2sem.model.network import apply_generator, continued, generator_input, padded_shape
+from txm2sem.networks import Chain
 from txm2sem.options import GeneratorOptions
 from txm2sem.runs import RunPaths
 
@@ -34,6 +35,10 @@ class Predictor:
         device: where to compute.
         dtype: `torch.bfloat16` for mixed precision.
         notes: what the user must know of how it computes.
+
+    Attributes:
+        chain: the networks that an image goes through.
+        predicted: numbers that it returns for each pixel.
     """
 
     def __init__(
@@ -49,6 +54,8 @@ class Predictor:
         self.generator = move_network(generator, torch.device(device))
         self.options = options
         self.predicts_scale = options.predicts_scale
+        self.chain = Chain((options,))
+        self.predicted = 1 if self.predicts_scale else options.output_nc
         self.frozen = frozen
         self.device = torch.device(device)
         self.dtype = dtype
@@ -141,7 +148,7 @@ class Predictor:
     def padded(self, source: Tensor) -> Tensor:
         """Continue images (N, C, H, W) by reflection, to the right and downwards, to a size that the network takes."""
         height, width = source.shape[-2:]
-        return torch.from_numpy(continued(source.numpy(), padded_shape((height, width), self.options)))
+        return torch.from_numpy(continued(source.numpy(), padded_shape((height, width), self.chain)))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Generators and discriminators: pure modules whose state dicts carry the names of the original code."""
 
 from txm2sem.networks.blocks import initialise
+from txm2sem.networks.chain import Chain
 from txm2sem.networks.discriminators import DISCRIMINATORS, build_discriminator, check_judged_size
 from txm2sem.networks.footprint import KEPT_BYTES, peak_bytes
 from txm2sem.networks.generators import GENERATORS, build_generator, check_patch_size, size_multiple, smallest_side
@@ -10,6 +11,7 @@ __all__ = [
     "DISCRIMINATORS",
     "GENERATORS",
     "KEPT_BYTES",
+    "Chain",
     "build_discriminator",
     "build_generator",
     "check_judged_size",

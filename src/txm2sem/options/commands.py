@@ -158,8 +158,29 @@ class TestCommand(ModelCommand):
 
 
 @dataclass(frozen=True)
-class VolumeCommand(ModelCommand):
-    """Translate a whole TXM volume with a trained model."""
+class AppliedCommand(ModelCommand):
+    """A command that applies a trained model to images or volumes."""
+
+    data: ImagesDataOptions = ImagesDataOptions()
+
+    def check_given(self, given: Iterable[str]) -> None:
+        """As `Command.check_given`; no file says whether it is TXM or SEM, so that who means SEM must say so."""
+        super().check_given(given)
+        if self.model.model == "segmentation" and self.data.seg_mode == "sem" and "seg_mode" not in given:
+            raise UserError(
+                f"the model {run_name(self)} was trained to segment SEM, and the input is taken for TXM; pass "
+                "--seg_mode semfake --seg_source NAME to segment the SEM that the translation model NAME predicts from "
+                "it, or --seg_mode sem if it is SEM"
+            )
+
+
+@dataclass(frozen=True)
+class VolumeCommand(AppliedCommand):
+    """Translate a whole TXM volume with a trained model.
+
+    A segmentation model writes the number of the class of each voxel: 0 neither, 1 low density, 2 high density, and 255
+    where nothing was imaged; as labels beside the image that was segmented (OME-Zarr), or as TIFF with a colour map.
+    """
 
     places = "INPUT OUTPUT"
     first = ("name", "voxel_size", "roi", "truth", "dtype", "uncertainty", "z_blend", "memory", "workers", "dry_run")
@@ -171,8 +192,12 @@ class VolumeCommand(ModelCommand):
 
 
 @dataclass(frozen=True)
-class TranslateCommand(ModelCommand):
-    """Translate single TXM images with the model that comes along, or with the trained model that --name names."""
+class TranslateCommand(AppliedCommand):
+    """Translate single TXM images with the model that comes along, or with the trained model that --name names.
+
+    A segmentation model writes the number of the class of each pixel: 0 neither, 1 low density, 2 high density, and 255
+    where nothing was imaged, as TIFF with a colour map.
+    """
 
     places = "INPUT OUTPUT"
     first = ("grey", "memory", "name", "epoch", "checkpoints_dir", "gpu_ids")

@@ -262,6 +262,10 @@ class ImagesDataOptions(ContrastOptions):
     """AtoB predicts the SEM from the TXM, BtoA the TXM from the SEM"""
     context_slices: int = of_modes(0, "txm2sem", "txm2sem3d", limits=(0, 100))
     """TXM slices below, and as many above, that the network sees beside the one it translates"""
+    seg_mode: SegmentationInput = of_models("sem", "segmentation")
+    """image to segment: the SEM, the TXM, or the SEM predicted from the TXM by --seg_source (semfake) (segmentation)"""
+    seg_source: str = field(default="", metadata={"models": ("segmentation",), "is_name": True})
+    """with --seg_mode semfake: name of a trained translation model in checkpoints_dir (segmentation)"""
     sample_name: str = name_of_path()
     """suffix of each image folder (txmNAME, semNAME, ...), so that several samples share one data root"""
 
@@ -285,10 +289,6 @@ class DataOptions(VolumeDataOptions, RepairDataOptions):
 
     dataset_mode: Literal["txm2sem", "image_repair", "segmentation", "txm2sem3d"] = "txm2sem"
     """txm2sem: pairs to translate; txm2sem3d: a TXM volume, to test; image_repair: SEM to fill; segmentation"""
-    seg_mode: SegmentationInput = of_models("sem", "segmentation")
-    """image to segment: the SEM, the TXM, or the SEM predicted from the TXM by --seg_source (semfake) (segmentation)"""
-    seg_source: str = field(default="", metadata={"models": ("segmentation",), "is_name": True})
-    """with --seg_mode semfake: name of a trained translation model in checkpoints_dir (segmentation)"""
     num_test: int = between(1, 10**6, 100)
     """fixed patches per evaluation (validation while training, and test)"""
     preprocess: Preprocessing = of_modes("none", "txm2sem")
@@ -524,13 +524,15 @@ class WholeVolumeOptions(Options):
     missing: MissingVoxels = "refuse"
     """where voxels of an HDF5 file or a Zarr folder are not stored: refuse it, or take them for black, as they may be
     where its writer leaves out what is black; how many there are is said"""
-    truth: str = ""
+    truth: str = of_models("", *TRANSLATION_MODELS)
     """SEM volume of the same voxels, where it is known: the prediction is scored against it"""
-    dtype: OutputDtype = "uint8"
+    dtype: OutputDtype = of_models("uint8", *TRANSLATION_MODELS)
     """type of the predicted voxels"""
-    grey_range: str = "auto"
+    grey_range: str = of_models("auto", *TRANSLATION_MODELS)
     """SEM grey values LOW,HIGH that become the smallest and largest integer; auto: those of the model. float32 has the
     SEM's grey values themselves"""
+    probabilities: bool = of_models(False, "segmentation")
+    """write how likely each class is, too: a channel a class behind the image; 255 is certain (segmentation)"""
     z_blend: bool = False
     """translate along y and along x, too, and take the mean of the three: more continuous, three times the work"""
     statistics: Statistics = "frozen"
@@ -566,9 +568,11 @@ class WholeVolumeOptions(Options):
 class TranslateOptions(Options):
     """How single TXM images are translated."""
 
-    grey: GreyMatching = "auto"
+    grey: GreyMatching = of_models("auto", *TRANSLATION_MODELS)
     """match: the contrast of the images is brought to that of the TXM that the model was trained on; as_is: their grey
     values are the ones it was trained with; auto: match for the model that comes along, as_is for yours"""
+    probabilities: bool = of_models(False, "segmentation")
+    """write how likely each class is, too: into OUTPUT_probabilities, float32, a channel a class (segmentation)"""
     memory: str = "auto"
     """memory to use in all, e.g. 8GB; auto: a quarter of the machine's. Larger images are cut into tiles, whose borders
     cannot be seen"""

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.segmentation import CLASSES, IGNORED
+from txm2sem.data.segmentation import CLASS_COLOURS, CLASSES, IGNORED, IGNORED_COLOUR
 from txm2sem.data.stacks import TiffSlices
-from txm2sem.figures.labels import CLASS_COLOURS, IGNORED_COLOURS
 from txm2sem.metrics import confusion_matrix, dice, mean_present, psnr
 from txm2sem.pages import COLOUR_MAPS, ColourMap
 from txm2sem.reporting.images import check_same_shape, read_classes, read_image
@@ -21,7 +20,7 @@ from txm2sem.reporting.record import RunRecord
 ORDERS = {"psnr_all": "PSNR", "ssim_all": "SSIM"}
 """Measures of single images by which patches can be ordered."""
 
-CLASS_KEY = {**dict(zip(CLASSES, CLASS_COLOURS, strict=True)), "not counted": IGNORED_COLOURS[0]}
+CLASS_KEY = {**dict(zip(CLASSES, CLASS_COLOURS, strict=True)), "not counted": IGNORED_COLOUR}
 
 ShownScores = Mapping[str, NDArray[np.float64]]
 

@@ -12,13 +12,11 @@ from torch import Tensor
 from txm2sem.data import to_uint8
 from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
 from txm2sem.devices import device_of
-from txm2sem.errors import UserError
 from txm2sem.figures.labels import LabelResult, draw_labels_overview, write_labels
 from txm2sem.metrics import Summary, accuracy, class_summaries, confusion_matrix, dice, iou, pooled, row_shares
-from txm2sem.model.first_stage import load_first_stage
+from txm2sem.model.first_stage import INPUTS, load_first_stage, notes_on_input
 from txm2sem.options import DataOptions, TestCommand
 from txm2sem.results import NewResults
-from txm2sem.runs import paths_of, read_options
 from txm2sem.scoring.document import means_document
 from txm2sem.scoring.evaluation import Image
 from txm2sem.scoring.means import Column, Means
@@ -29,8 +27,8 @@ from txm2sem.testing.images import stretch, write_images
 Counts = NDArray[np.int64]
 See = Callable[[Tensor], Image]
 
-INPUTS = {"sem": ("SEM", "sem"), "txm": ("TXM", "txm"), "semfake": ("predicted SEM", "sem_fake")}
-"""Name and results folder of the image that each `--seg_mode` segments."""
+FOLDERS = {"sem": "sem", "txm": "txm", "semfake": "sem_fake"}
+"""Results folder of the image that each `--seg_mode` segments."""
 
 
 SCORES = tuple(
@@ -68,12 +66,12 @@ class SegmentationTest(Test[LabelResult]):
     @classmethod
     def check(cls, command: TestCommand) -> list[str]:
         """As `Test.check`; what is segmented may be another image than in training."""
-        return [*super().check(command), *notes_on_input(command)]
+        return [*super().check(command), *notes_on_input(command, command.data)]
 
     def predict(self, new: NewResults) -> Iterator[LabelResult]:
         """Segment, write and score patches, yielding each as it is done."""
         subject, aspect = self.subject, self.subject.command.test.aspect_ratio
-        _, folder = INPUTS[self.patches.options.seg_mode]
+        folder = FOLDERS[self.patches.options.seg_mode]
         for index, item in enumerate(self.patches):
             image, target = self.see(item["source"]), item["target"][0].numpy()
             logits = subject.model.predictor(torch.from_numpy(image)[None, None])[0]
@@ -94,7 +92,7 @@ class SegmentationTest(Test[LabelResult]):
         total = counts[subject.model_kind].sum(axis=0)
         rows = {kind: summaries(found) for kind, found in counts.items()}
         means = Means("pixels of known class, all patches together", self.count, SCORES, rows)
-        name, _ = INPUTS[self.patches.options.seg_mode]
+        name = INPUTS[self.patches.options.seg_mode]
         size = self.patches.options.patch_size
         lines = [
             f"{self.count} patches of {size} x {size} pixels, split {subject.command.test.phase}, {name}; "
@@ -107,24 +105,6 @@ class SegmentationTest(Test[LabelResult]):
         confusion = {"classes": CLASSES, "pixels_by_true_and_predicted": total.tolist()}
         scores = means_document(means, subject.about, subject.notes, confusion=confusion)
         return Found(means.line(), lines, draw_labels_overview(results, subject.title, name), scores)
-
-
-def notes_on_input(command: TestCommand) -> list[str]:
-    """Return what the user must know of the image that is segmented.
-
-    Raises:
-        UserError: `--seg_source` is passed for an image that needs none.
-    """
-    data, saved = command.data, paths_of(command).options
-    trained = read_options(saved) if saved.exists() else {}
-    if data.seg_mode != "semfake" and data.seg_source != trained.get("seg_source", ""):
-        raise UserError(
-            f"--seg_source does nothing with --seg_mode {data.seg_mode}; leave it out, or pass --seg_mode semfake"
-        )
-    mode = trained.get("seg_mode", data.seg_mode)
-    if mode == data.seg_mode:
-        return []
-    return [f"the model was trained on {INPUTS[mode][0]} and is tested on {INPUTS[data.seg_mode][0]}"]
 
 
 def input_of(command: TestCommand, data: DataOptions) -> See:

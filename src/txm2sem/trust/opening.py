@@ -10,13 +10,14 @@ from typing import Any
 
 from txm2sem.data import AlignedSlices, EvaluationPatches, has_split, resolve_ranges
 from txm2sem.errors import UserError
+from txm2sem.files import checksum
 from txm2sem.model.model import Model
 from txm2sem.options import BackendName, DataOptions, TestCommand, VolumeCommand, run_name
 from txm2sem.runs import trained_with
 from txm2sem.trust.fitting import fit_trust
 from txm2sem.trust.guard import FEW_NOTICED, LITTLE_EXPLAINED
 from txm2sem.trust.model import TrustModel
-from txm2sem.trust.sampling import Sampler, checksum, choose_method, ensemble_labels
+from txm2sem.trust.sampling import Sampler, choose_method, ensemble_labels
 
 FORMAT = 1
 """Raised when what is kept changes its meaning."""

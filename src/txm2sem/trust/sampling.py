@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from txm2sem.errors import UserError
+from txm2sem.files import checksum
 from txm2sem.model.predictor import Predictor, dropout_layers
 from txm2sem.objectives import laplace_variance
 from txm2sem.options import SpreadName, TrustOptions
@@ -141,8 +140,3 @@ def ensemble_labels(paths: RunPaths, label: str, count: int) -> list[str]:
             "smaller --save_epoch_freq, such as 1, or with dropout"
         )
     return labels[:count]
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

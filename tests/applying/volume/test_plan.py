@@ -13,12 +13,19 @@ from hypothesis import strategies as st
 from txm2sem.applying.volume import plan
 from txm2sem.applying.volume.plan import Demand, memory_limit
 from txm2sem.errors import UserError
+from txm2sem.networks import Chain
 from txm2sem.options import ModelOptions
 from txm2sem.quantities import format_bytes, format_seconds
 
 MODEL = ModelOptions(model="srgan", netG="sr_resnet_6blocks", ngf=8, downsample_factor=2, norm="batch")
 DEMAND = Demand(
-    shape=(1000, 2000, 1500), model=MODEL, context=0, halo=40, input_bytes=2, output_bytes=1, half_precision=False
+    shape=(1000, 2000, 1500),
+    networks=Chain((MODEL,)),
+    context=0,
+    halo=40,
+    input_bytes=2,
+    output_bytes=1,
+    half_precision=False,
 )
 BASE = 4e8
 

@@ -40,7 +40,7 @@ def begun(folder: Path, fingerprint: Callable[[Block], str] = str) -> Iterator[V
     paths = VolumePaths(folder / "out.ome.zarr")
     draft = Draft(paths.output, "volume")
     with draft.begin({"input": "scan"}):
-        store = VolumeStore.create(paths, draft, PASSES)
+        store = VolumeStore.create(paths, draft, PASSES, labels=True)
         store.make_arrays(np.dtype("uint8"))
         store.check(fingerprint)
         store.clear()
@@ -51,7 +51,11 @@ def work(store: VolumeStore) -> int:
     """Do the blocks that are missing; return how many there were."""
     blocks = [block for item in PASSES for block in store.missing(item.axis)]
     for block in blocks:
-        store.arrays()[block.axis][block.window()] = VOXELS[block.window()]
+        array, labels = store.arrays()[block.axis], store.label_array()
+        leading = array.ndim - 3
+        array[*(slice(None),) * leading, *block.window()] = VOXELS[*(None,) * leading, *block.window()]
+        if block.axis == "z" and labels is not None:
+            labels[block.window()] = VOXELS[block.window()] // 2
         store.record(block, VolumeMeasures(voxels=VOXELS[block.window()].size), str(block))
         store.add(block)
     return len(blocks)
@@ -63,7 +67,11 @@ def files(folder: Path) -> list[Path]:
 
 def assert_whole(store: VolumeStore) -> None:
     for array in store.arrays().values():
-        np.testing.assert_array_equal(array[:, :, :], VOXELS)
+        found = array[*(slice(None),) * array.ndim].reshape(VOXELS.shape)
+        np.testing.assert_array_equal(found, VOXELS)
+    labels = store.label_array()
+    assert labels is not None
+    np.testing.assert_array_equal(labels[:, :, :], VOXELS // 2)
     assert store.measures().voxels == 3 * VOXELS.size
 
 

@@ -9,11 +9,12 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from data_roots import write_slice
 from repair_roots import write_repair_root
 
 from cli.flags.data import Seen
 from cli.flags.table import Bench, row
-from cli.volumes import IDENTITY, NETWORK, rock, voxels, write_identity, write_network
+from cli.volumes import IDENTITY, NETWORK, SEGMENTS, rock, voxels, write_identity, write_network, write_run
 from txm2sem.applying.images import ImageTranslator
 from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.data.readers import open_volume
@@ -133,6 +134,16 @@ def _(bench: Bench, command: str) -> None:
     tifffile.imwrite("scan.tif", rock(SHAPE), photometric="minisblack")
     plan(bench, "scan.tif", "--voxel_size 32")
     assert not list(Path().glob("out*"))
+
+
+@row("volume translate", "probabilities")
+def _(bench: Bench, command: str) -> None:
+    write_run("phases", SEGMENTS, seg_mode="txm")
+    write_slice(Path("scan/000.tif"), rock((1, 24, 32))[0])
+    places = {"volume": "scan {}.tif --voxel_size 32", "translate": "scan/000.tif {}.tif"}[command]
+    for out, switch in (("labels", ""), ("both", "--probabilities")):
+        bench.run(command, places.format(out), "--name phases --gpu_ids -1", switch)
+        assert len(list(Path().glob(f"{out}*_probabilities.tif"))) == bool(switch)
 
 
 # -- images -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from skimage.exposure import equalize_adapthist
 from torch import Tensor, nn
 
 from cli.flags.table import PATCHES, Bench, Row, row, same, weights
-from cli.volumes import IDENTITY, NETWORK, rock, write_identity, write_network
+from cli.volumes import IDENTITY, NETWORK, SEGMENTS, TRANSLATES, rock, write_identity, write_network, write_run
 from txm2sem.applying.images import ImageTranslator
 from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.data import (
@@ -33,6 +33,7 @@ from txm2sem.filling.network import fill
 from txm2sem.model import Predictor
 from txm2sem.model.first_stage import load_first_stage
 from txm2sem.model.planes import PlaneTranslator
+from txm2sem.model.segmenter import load_applied
 from txm2sem.options import GeneratorOptions
 from txm2sem.runs import trained_with
 
@@ -165,7 +166,7 @@ def _(bench: Bench, command: str) -> None:
     write_network(input_nc=3)
     asked = bench.command(command, f"{NETWORK} --context_slices 1")
     opened = OpenVolume(asked, open_volume(rock((3, 32, 32))))
-    assert (asked.model.input_nc, opened.input_channels) == (3, 3)
+    assert (asked.model.input_nc, opened.model.predictor.chain.input_channels) == (3, 3)
 
 
 @row("translate", "context_slices")
@@ -280,6 +281,21 @@ def _(bench: Bench, command: str) -> None:
     asked = bench.command(command, f"{words} --seg_source absent")
     with pytest.raises(UserError, match="--seg_source absent"):
         load_first_stage(asked.run, asked.data)
+
+
+@row("volume translate", "seg_mode", "seg_source")
+def _(bench: Bench, command: str) -> None:
+    write_run("phases", SEGMENTS)
+    write_run("translation", TRANSLATES)
+    for words, segmented, stages in (
+        ("txm", "TXM", 1),
+        ("sem", "SEM", 1),
+        ("semfake --seg_source translation", "SEM predicted by translation", 2),
+    ):
+        asked = bench.command(command, f"--name phases --gpu_ids -1 --seg_mode {words}")
+        model = load_applied(asked, "latest")
+        assert model.segments.startswith(segmented)
+        assert len(model.predictor.chain.models) == stages
 
 
 @row("train test", "sem_only")

@@ -62,7 +62,7 @@ def _(bench: Bench, command: str) -> None:
 
 @row("volume translate repair", "model")
 def _(bench: Bench, command: str) -> None:
-    right, wrong = ("repair", "srgan") if command == "repair" else ("srgan", "segmentation")
+    right, wrong = ("repair", "srgan") if command == "repair" else ("srgan", "repair")
     for model in (right, wrong):
         asked = bench.command(command, f"--name run --model {model}")
         with nullcontext() if model == right else pytest.raises(UserError, match=f"--model {wrong}"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from txm2sem.data.writers import Channel, Description, ome_tiff, write_ome_tiff
+from txm2sem.data.writers import Channel, Description, Label, ome_tiff, write_ome_tiff
 
 DESCRIPTION = Description("shale", (32.0, 30.0, 28.0), (-100.0, 20.0, 0.5), (0, 255), {"model": "m & n"})
 VOLUME = np.random.default_rng(0).integers(0, 60000, (5, 30, 20), np.uint16)
@@ -51,3 +51,15 @@ def test_large_files_are_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with tifffile.TiffFile(write(tmp_path / "a.ome.tif")) as file:
         assert file.is_bigtiff
         np.testing.assert_array_equal(file.asarray(), VOLUME)
+
+
+def test_labels_have_a_colour_map(tmp_path: Path) -> None:
+    description = dataclasses.replace(DESCRIPTION, labels=(Label(2, "pore", (230, 159, 0)),))
+    labels = (VOLUME % 3).astype(np.uint8)
+    write_ome_tiff(tmp_path / "a.ome.tif", labels.shape, labels.dtype, iter(labels), description)
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:
+        np.testing.assert_array_equal(file.asarray(), labels)
+        colours = file.pages.first.colormap
+        assert colours is not None
+        assert (colours[:, 2] >> 8).tolist() == [230, 159, 0]
+        assert "2 pore" in (file.ome_metadata or "")

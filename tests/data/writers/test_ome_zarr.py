@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,15 @@ import yaozarrs
 import zarr
 from numpy.typing import NDArray
 
-from txm2sem.data.writers import Description, build_pyramid, create_image, open_array, stored_files
+from txm2sem.data.writers import (
+    Description,
+    Label,
+    build_pyramid,
+    create_image,
+    create_labels,
+    open_array,
+    stored_files,
+)
 from txm2sem.data.writers.ome_zarr import halve
 
 DESCRIPTION = Description(
@@ -156,3 +165,29 @@ def test_each_slab_has_files_of_its_own_that_are_there_whatever_its_voxels(
         assert not files & found
         found |= files
     assert found == {path for path in (tmp_path / "image" / "0" / "c").rglob("*") if path.is_file()}
+
+
+def test_labels_lie_in_an_image_and_stay_whole_numbers_at_each_level(tmp_path: Path) -> None:
+    labels = np.where(np.indices((5, 300, 40)).sum(axis=0) % 3 == 0, 255, 1).astype(np.uint8)
+    image = written(tmp_path / "image.ome.zarr", labels, depth=4)
+    path = create_labels(image, "phases", (5, 300, 40), 4)
+    assert path == image / "labels" / "phases"
+    array = open_array(path, 0)
+    for z in (0, 4):
+        array[z : z + 4, :] = labels[z : z + 4]
+    meanings = (Label(1, "pore", (0, 114, 178)), Label(255, "nothing", (9, 9, 9), opaque=False))
+    build_pyramid(path, 4, dataclasses.replace(DESCRIPTION, labels=meanings), lambda voxels: None)
+    for folder in (image, image / "labels", path):
+        yaozarrs.validate_zarr_store(str(folder))
+    np.testing.assert_array_equal(open_array(path, 1)[:, :, :], labels[::2, ::2, ::2])
+    assert attributes(image / "labels")["ome"]["labels"] == ["phases"]
+    assert attributes(path)["ome"]["image-label"] == {
+        "version": "0.5",
+        "colors": [{"label-value": 1, "rgba": [0, 114, 178, 255]}, {"label-value": 255, "rgba": [9, 9, 9, 0]}],
+        "properties": [{"label-value": 1, "name": "pore"}, {"label-value": 255, "name": "nothing"}],
+        "source": {"image": "../../"},
+    }
+    scales = [level["coordinateTransformations"] for level in attributes(path)["ome"]["multiscales"][0]["datasets"]]
+    assert scales == [
+        level["coordinateTransformations"] for level in attributes(image)["ome"]["multiscales"][0]["datasets"]
+    ]

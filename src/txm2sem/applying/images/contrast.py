@@ -69,13 +69,13 @@ def contrast_match(
     Raises:
         UserError: their contrast, or that of the training, cannot be measured, or their grey values are others.
     """
-    asked, trained = command.translate.grey, model.txm_range(samples[0].dtype, where)
+    asked, trained = command.translate.grey, model.source_range(samples[0].dtype, where)
     if asked == "match" or (asked == "auto" and model.is_shipped):
         return ContrastMatch(measure_contrast(samples, where), training_contrast(command, model.paths), trained)
     try:
-        check_grey_values(np.concatenate([image[image != 0] for image in samples]), trained, "txm", where)
+        check_grey_values(np.concatenate([image[image != 0] for image in samples]), trained, model.source, where)
     except UserError as error:
-        raise UserError(f"{error}, or pass --grey match") from error
+        raise UserError(f"{error}{'' if model.segments else ', or pass --grey match'}") from error
     return None
 
 

@@ -6,10 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from txm2sem.applying.images.translator import ImageTranslator
 from txm2sem.data.grey import measured_slices
-from txm2sem.data.images import TIFF, GreyImage, Kept, find_images, open_image, write_image
+from txm2sem.data.images import TIFF, GreyImage, Kept, find_images, open_image, write_channels, write_image
 from txm2sem.data.readers.base import stamp
+from txm2sem.data.segmentation import CLASSES, LABEL_COLOURS, MEANING
+from txm2sem.data.stacks import SliceCache, TiffSlices
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.options import TranslateCommand, to_mapping
@@ -47,7 +52,8 @@ class ImageRun:
         files = find_images(source)
         self.paths = ImagePaths(output, source.is_dir())
         _check_suffix(self.paths, source)
-        self.draft = Draft(output, "translate", [self.paths.picture])
+        extra = [self.paths.probabilities] if command.translate.probabilities else []
+        self.draft = Draft(output, "translate", [self.paths.picture, *extra])
         self.images = [open_image(path) for path in files]
         _check_one_dtype(self.images)
         samples = (self.images[index].read() for index in measured_slices(len(self.images)))
@@ -57,11 +63,12 @@ class ImageRun:
     @property
     def identity(self) -> dict[str, Any]:
         """What the result depends on: plain values by name."""
-        options = to_mapping(self.translator.command)
+        options, model = to_mapping(self.translator.command), self.translator.model
         return {
             "images": [stamp(image.path) for image in self.images],
-            "model_sha256": self.translator.model_checksum,
+            "model_sha256": model.checksum,
             **{name: str(options[name]) for name in RESULT_OPTIONS},
+            **({"segments": model.segments, "probabilities": options["probabilities"]} if model.segments else {}),
             "contrast": str(self.translator.match),
         }
 
@@ -76,9 +83,10 @@ class ImageRun:
         return [
             f"input:   {self.source}: {f'{count} images, the first of {size}' if self.paths.folder else size}, "
             f"{first.dtype}{f'; {done} of them are done' if done else ''}",
-            f"model:   {translator.model_name}{f'; what it can do: {card}' if translator.is_shipped else ''}",
+            f"model:   {translator.model_name}{f'; what it can do: {card}' if translator.model.is_shipped else ''}",
             f"grey:    {translator.match or 'as they are, those that the model was trained with'}",
-            *(f"note:    {note}" for note in [*translator.notes, *self._notes()]),
+            *([f"labels:  of {translator.model.segments}: {MEANING}"] if translator.model.segments else []),
+            *(f"note:    {note}" for note in [*translator.model.notes, *self._notes()]),
         ]
 
     @property
@@ -97,6 +105,19 @@ class ImageRun:
         """Return where the translation of an image is, until all are moved into their place."""
         return self.result / f"{image.path.stem}.tif" if self.paths.folder else self.result
 
+    def read(self, image: GreyImage) -> NDArray[np.uint8]:
+        """Return the translation of an image, once it is written: grey levels or labels, (rows, columns)."""
+        written = TiffSlices(
+            {0: self.translated(image)}, mask=bool(self.translator.model.segments), cache=SliceCache(0)
+        )
+        return written.read(0, slice(None), slice(None))
+
+    @property
+    def beside(self) -> dict[Path, Path]:
+        """What was written beside the result: where it is, and where it belongs."""
+        grown = self._grown_probabilities
+        return {grown: self.paths.probabilities} if self.translator.command.translate.probabilities else {}
+
     def run(self) -> Iterator[GreyImage]:
         """Translate the images that are missing, yielding each as it is written; the draft was begun.
 
@@ -104,8 +125,20 @@ class ImageRun:
             UserError: a file cannot be read or written; what was done stays, and the same call goes on there.
         """
         for image in self.missing:
-            write_image(self.translated(image), self.translator(image.read()), Kept(image.pixel_size))
+            translated = self.translator(image.read())
+            if translated.probabilities is not None and self.translator.command.translate.probabilities:
+                write_channels(self._probable(image), translated.probabilities, CLASSES, image.pixel_size)
+            colours = LABEL_COLOURS if self.translator.model.segments else None
+            # Last, as it says that the image is done.
+            write_image(self.translated(image), translated.pixels, Kept(image.pixel_size), colours)
             yield image
+
+    @property
+    def _grown_probabilities(self) -> Path:
+        return self.draft.folder / ("probabilities" if self.paths.folder else "probabilities.tif")
+
+    def _probable(self, image: GreyImage) -> Path:
+        return self._grown_probabilities / f"{image.path.stem}.tif" if self.paths.folder else self._grown_probabilities
 
     def _notes(self) -> list[str]:
         """Return what of the images' headers is not carried along; many images mostly say the same."""

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.applying.volume.measures import TrustSums, VolumeMeasures, measure_slices
+from txm2sem.applying.volume.classes import ClassChannels
+from txm2sem.applying.volume.measures import ClassSums, TrustSums, VolumeMeasures, measure_slices
 from txm2sem.applying.volume.passes import AXES, Block, Pass
 from txm2sem.data import OutputGrey, context_indices, to_uint8
 from txm2sem.data.readers import VolumeReader
+from txm2sem.data.segmentation import likeliest
 from txm2sem.data.writers import VoxelArray
 from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.errors import UserError
@@ -34,7 +36,8 @@ class BlockVoxels:
             dtype.
         first: plane of the volume that `txm` starts with.
         truth: SEM of its planes, where it is known.
-        others: translations of its planes along other axes, to be fused with this one; in [-1, 1].
+        others: predictions of its planes along other axes, to be fused with this one, (predicted, planes, rows,
+            columns).
     """
 
     txm: NDArray[Any]
@@ -49,19 +52,23 @@ class BlockResult:
 
     Attributes:
         voxels: its planes as they are written: (planes, rows, columns), or (channels, planes, rows, columns).
+        labels: of a segmentation; empty where there are none, and in all passes but the last.
         levels: its planes with 0 to 255, for scores; empty in all passes but the last.
         source: what was read for it.
         network_seconds: wall time in the network.
         seams: steps at the borders of tiles, in the plane in its middle.
         trust: what was found of where not to believe it.
+        classes: what a segmentation has found.
     """
 
     voxels: NDArray[Any]
+    labels: NDArray[np.uint8]
     levels: NDArray[np.uint8]
     source: BlockVoxels
     network_seconds: float
     seams: SeamSums
     trust: TrustSums
+    classes: ClassSums
 
 
 class BlockTranslator:
@@ -71,13 +78,15 @@ class BlockTranslator:
         reader: the TXM.
         translator: of its planes.
         context: slices above and below that the model sees.
-        grey: how the prediction is written.
+        grey: how the prediction, or the image that is segmented, is written.
         passes: all passes; the last one is across z and fuses the others.
         arrays: where the result of each pass goes, by its axis: that of the last pass as it is written, others as half
-            precision in [-1, 1].
+            precision, (predicted, z, y, x).
         room: what the process may have in memory before a plane is translated, by the axis of the pass [bytes].
         truth: the SEM, where it is known.
         channels: what is written beside the prediction, and what it is found with; None for nothing.
+        classes: how the classes of a segmentation are written; None for the SEM.
+        labels: where the labels of a segmentation go.
         seed: of what is random in that.
     """
 
@@ -93,6 +102,8 @@ class BlockTranslator:
         room: Mapping[str, float],
         truth: VolumeReader | None = None,
         channels: TrustChannels | None = None,
+        classes: ClassChannels | None = None,
+        labels: VoxelArray | None = None,
         seed: int = 0,
     ) -> None:
         self.reader = reader
@@ -104,6 +115,8 @@ class BlockTranslator:
         self.room = room
         self.truth = truth
         self.channels = channels
+        self.classes = classes
+        self.labels = labels
         self.seed = seed
         self.last = list(passes)[-1]
 
@@ -119,7 +132,7 @@ class BlockTranslator:
             truth, others = None, []
             if block.axis == self.last:
                 truth = None if self.truth is None else self.truth.read(*block.window())
-                others = [self.arrays[axis][block.window()] for axis in self.passes if axis != self.last]
+                others = [self.arrays[axis][slice(None), *block.window()] for axis in self.passes if axis != self.last]
             return BlockVoxels(txm, max(block.start - self.context, 0), truth, others)
         except UserError as error:
             raise UserError(f"{block} cannot be read: {error}") from error
@@ -134,9 +147,11 @@ class BlockTranslator:
         rows, columns = this.plane_shape
         final = block.axis == self.last
         planes = block.stop - block.start
-        voxels = np.empty((*self._leading, planes, rows, columns), self.grey.dtype if final else np.float16)
-        written = voxels[0] if self.channels else voxels
-        trust = TrustSums()
+        leading = self._leading if final else (self.translator.predictor.predicted,)
+        voxels = np.empty((*leading, planes, rows, columns), self.grey.dtype if final else np.float16)
+        written = voxels[0] if leading else voxels
+        labels = np.empty((planes if final and self.classes else 0, rows, columns), np.uint8)
+        trust, classes = TrustSums(), ClassSums()
         levels = np.empty((planes if final else 0, rows, columns), np.uint8)
         before = self.translator.network_seconds
         seams = SeamSums()
@@ -154,48 +169,57 @@ class BlockTranslator:
             }
             channels = np.stack([inputs[index] for index in wanted]) if self.context else inputs[plane][None]
             position = plane - block.start
+            imaged = source.txm[plane - source.first] != 0
             if self.channels is None:
                 prediction = self.translator.translate(channels, this.tiling)
             else:
                 sampled = self.translator.sample(channels, this.tiling, self.channels.trust.sampler, (self.seed, plane))
                 _check_numbers(sampled, block, plane)
-                prediction = sampled[0]
-                imaged = source.txm[plane - source.first] != 0
+                prediction = sampled[:1]
                 judged = self.channels.trust.model.judge(inputs[plane], sampled[0], sampled[1], imaged)
                 voxels[1:, position] = self.channels.of(judged)
                 trust += TrustSums.of(judged, self.channels.trust.model, imaged)
             if position == planes // 2:
                 seams = self._seams(channels, prediction, this.tiling)
             if final:
-                others = [other[position] for other in source.others]
+                others: list[NDArray[Any]] = [other[:, position] for other in source.others]
                 fused = np.mean([prediction, *others], axis=0) if others else prediction
                 _check_numbers(fused, block, plane)
-                levels[position] = to_uint8(fused)
-                written[position] = levels[position] if self.grey.is_uint8_of_model else self.grey.of(fused)
+                levels[position] = to_uint8(fused[0])
+                written[position] = levels[position] if self.grey.is_uint8_of_model else self.grey.of(fused[0])
+                if self.classes is not None:
+                    probabilities = np.where(imaged, fused[1:], np.float32(0))
+                    labels[position] = likeliest(probabilities, imaged)
+                    classes += ClassSums.of(labels[position], probabilities)
+                    if self.classes.written:
+                        voxels[1:, position] = self.classes.of(probabilities)
             else:
                 _check_numbers(prediction, block, plane)
-                written[position] = prediction
-            progress(prediction.size)
+                voxels[:, position] = prediction
+            progress(rows * columns)
         seconds = self.translator.network_seconds - before
-        return BlockResult(voxels, levels, source, seconds, seams, trust)
+        return BlockResult(voxels, labels, levels, source, seconds, seams, trust, classes)
 
     @property
     def _leading(self) -> tuple[int, ...]:
-        return (len(NAMES),) if self.channels else ()
+        names = NAMES if self.channels else self.classes.names if self.classes else ()
+        return (len(names),) if names else ()
 
     def _seams(self, channels: NDArray[np.float32], prediction: NDArray[np.float32], tiling: Tiling) -> SeamSums:
         """Compare a plane with itself in tiles that meet elsewhere; one plane of a block is enough."""
         if tiling.grid == (1, 1):
             return SeamSums()
         other = tiling.with_other_borders()
-        reference = self.translator.translate(channels, other)
-        rows, columns = prediction.shape
+        # Of a segmentation, how likely the first class is: that shows the borders of all others.
+        shown = 0 if self.classes is None else 1
+        reference = self.translator.translate(channels, other)[shown]
+        rows, columns = reference.shape
         # Borders in the padding are not seen; few can be the same where tiles are small.
         row_borders = [border for border in tiling.row_borders if border < rows and border not in other.row_borders]
         column_borders = [
             border for border in tiling.column_borders if border < columns and border not in other.column_borders
         ]
-        return SeamSums.of(prediction, reference, row_borders, column_borders)
+        return SeamSums.of(prediction[shown], reference, row_borders, column_borders)
 
     def write(self, block: Block, result: BlockResult) -> None:
         """Write a block.
@@ -203,16 +227,25 @@ class BlockTranslator:
         Raises:
             OSError: the disk is full or not writable.
         """
-        if self.channels:  # of planes across z
-            self.arrays[block.axis][slice(None), *block.window()] = result.voxels
-        else:
-            self.arrays[block.axis][block.window()] = _planes_back(result.voxels, block.axis)
+        everything = (slice(None),) * (result.voxels.ndim - 3)
+        self.arrays[block.axis][*everything, *block.window()] = _planes_back(result.voxels, block.axis)
+        if self.labels is not None and block.axis == self.last:
+            self.labels[block.window()] = _planes_back(result.labels, block.axis)
 
     def measure(self, block: Block, result: BlockResult) -> VolumeMeasures:
         """Measure a block: seams, and in the last pass continuity and, where the truth is known, fidelity."""
         voxels = self.passes[block.axis].voxels(block)
-        measures = VolumeMeasures(voxels, 0, result.network_seconds, {block.axis: result.seams}, trust=result.trust)
-        return measures + self._scores(block, result) if block.axis == self.last else measures
+        measures = VolumeMeasures(
+            voxels,
+            sum(result.classes.voxels),
+            result.network_seconds,
+            {block.axis: result.seams},
+            trust=result.trust,
+            classes=result.classes,
+        )
+        # Grey values of what is segmented are not a prediction that could be scored.
+        scored = block.axis == self.last and self.classes is None
+        return measures + self._scores(block, result) if scored else measures
 
     def _scores(self, block: Block, result: BlockResult) -> VolumeMeasures:
         source = result.source
@@ -253,5 +286,5 @@ def _planes(volume: NDArray[Any], axis: str) -> NDArray[Any]:
 
 
 def _planes_back(planes: NDArray[Any], axis: str) -> NDArray[Any]:
-    """Return planes across an axis as a volume (z, y, x)."""
-    return np.moveaxis(planes, 0, AXES.index(axis))
+    """Return planes across an axis, (..., planes, rows, columns), as a volume (..., z, y, x)."""
+    return np.moveaxis(planes, -3, AXES.index(axis) - 3)

@@ -9,8 +9,8 @@ import psutil
 
 from txm2sem.applying.volume.plan import memory_limit, seconds_per_pixel
 from txm2sem.applying.volume.run import VolumeRun
+from txm2sem.data.segmentation import MEANING
 from txm2sem.quantities import format_bytes, format_seconds
-from txm2sem.trust.channels import NAMES
 
 TIMED_SIDE = 256
 """Side of the tile that tells how long all of them will take, where tiles are as large [pixels]."""
@@ -29,13 +29,21 @@ def describe(run: VolumeRun) -> list[str]:
         f"{_sides(run.voxel_size)} nm",
         f"model:      {opened.model.name}: {model.model}, {model.netG}{factor}; normalisation statistics: {statistics}",
         *(f"note:       {note}" for note in (*_absent_notes(run), *opened.model.predictor.notes, *_trust_notes(run))),
-        f"output:     {run.paths.output}: {opened.grey}",
-        *([f"channels:   {', '.join(NAMES)}"] if opened.channels else []),
+        f"output:     {run.paths.output}: {_content(run)}",
+        *([f"labels:     of {opened.model.segments}: {MEANING}"] if opened.classes else []),
+        *([f"channels:   {', '.join(opened.channel_names)}"] if opened.channel_names else []),
         *_pass_lines(run),
         _memory_line(run),
         _disk_line(run),
         _time_line(run),
     ]
+
+
+def _content(run: VolumeRun) -> str:
+    """Return what the output has."""
+    if run.opened.classes is None:
+        return str(run.opened.grey)
+    return "labels" if run.is_tiff else f"labels beside the image, {run.opened.grey}"
 
 
 def _pass_lines(run: VolumeRun) -> list[str]:
@@ -62,7 +70,8 @@ def _memory_line(run: VolumeRun) -> str:
 def _disk_line(run: VolumeRun) -> str:
     result = run.opened.demand.output_bytes * (2 if run.is_tiff else 1)
     # Passes across y and x are kept in half precision until they are fused.
-    needed = run.passes[-1].voxels() * (result + 2 * (len(run.passes) - 1))
+    scratch = 2 * run.opened.model.predictor.predicted * (len(run.passes) - 1)
+    needed = run.passes[-1].voxels() * (result + scratch)
     free = psutil.disk_usage(str(_existing(run.paths.work))).free
     return f"disk:       up to {format_bytes(needed)} while it runs; {format_bytes(free)} are free"
 
@@ -70,7 +79,7 @@ def _disk_line(run: VolumeRun) -> str:
 def _time_line(run: VolumeRun) -> str:
     options = run.command.volume
     side = min(TIMED_SIDE, *run.passes[-1].tiling.largest)
-    seconds = seconds_per_pixel(run.opened.translator, run.command.model, run.opened.input_channels, side)
+    seconds = seconds_per_pixel(run.opened.translator, side)
     if run.opened.channels:
         seconds *= run.opened.channels.trust.sampler.passes
     whole = seconds * sum(item.length * item.tiling.area for item in run.passes)

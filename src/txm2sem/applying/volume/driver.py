@@ -19,7 +19,6 @@ from txm2sem.applying.volume.workers import translate_in_workers
 from txm2sem.data.writers import VoxelArray
 from txm2sem.devices import return_freed_memory
 from txm2sem.model.statistics import estimate_statistics
-from txm2sem.trust.channels import NAMES
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
@@ -50,26 +49,29 @@ def translate_missing(run: VolumeRun) -> None:
     run.store.clear()  # what processes that died have left
 
 
-def translate_opened(opened: OpenVolume) -> NDArray[Any]:
-    """Translate a volume.
+def translate_opened(opened: OpenVolume) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Translate a volume, or segment it.
 
     Returns:
         The predicted SEM, (z, y, x), in the type and grey values that `--dtype` and `--grey_range` name; with
-        `--uncertainty` (c, z, y, x), with the channels of `TrustChannels` behind it.
+        `--uncertainty` (c, z, y, x), with the channels of `TrustChannels` behind it. Of a segmentation it is the image
+        that was segmented, with those of `ClassChannels`. And its labels, (z, y, x); nothing of the SEM.
 
     Raises:
         UserError: memory does not suffice, or what is predicted is not a number.
     """
     command = opened.command
-    base = base_memory(opened.translator, command.model, opened.input_channels)
+    base = base_memory(opened.translator)
     axes = "yxz" if command.volume.z_blend else "z"
     memory = base + memory_limit(command.volume.memory)
     passes = opened.demand.plan(axes, memory, base)
     if opened.estimates_statistics:
         estimate_statistics(opened.model.predictor.generator, opened.samples())
-    leading = (len(NAMES),) if opened.channels else ()
-    result = np.empty((*leading, *opened.reader.shape), opened.grey.dtype)
-    arrays: dict[str, VoxelArray] = {axis: np.empty(opened.reader.shape, np.float16) for axis in axes[:-1]}
+    shape, predicted = opened.reader.shape, opened.model.predictor.predicted
+    leading = (len(opened.channel_names),) if opened.channel_names else ()
+    result = np.empty((*leading, *shape), opened.grey.dtype)
+    labels = np.empty(shape if opened.classes else 0, np.uint8)
+    arrays: dict[str, VoxelArray] = {axis: np.empty((predicted, *shape), np.float16) for axis in axes[:-1]}
     work = BlockTranslator(
         opened.reader,
         opened.translator,
@@ -79,6 +81,8 @@ def translate_opened(opened: OpenVolume) -> NDArray[Any]:
         arrays=arrays | {axes[-1]: result},
         room=opened.demand.room(passes, memory),
         channels=opened.channels,
+        classes=opened.classes,
+        labels=labels if opened.classes else None,
         seed=command.run.seed,
     )
     voxels = sum(item.voxels() for item in passes)
@@ -86,7 +90,7 @@ def translate_opened(opened: OpenVolume) -> NDArray[Any]:
         for item in passes:
             for block in item.blocks:
                 work.write(block, work.translate(block, work.read(block), bar.update))
-    return result
+    return result, labels
 
 
 def stream(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.data.segmentation import CLASSES
 from txm2sem.metrics import ContinuitySums, SeamSums, psnr, ssim
 from txm2sem.trust import Judgement, TrustModel
 
@@ -50,6 +51,31 @@ class TrustSums:
 
 
 @dataclass(frozen=True)
+class ClassSums:
+    """Sums over the voxels in the field of view of what a segmentation has found.
+
+    Attributes:
+        voxels: whose likeliest class it is, by class.
+        expected: their sum of probabilities, by class.
+    """
+
+    voxels: tuple[int, ...] = (0,) * len(CLASSES)
+    expected: tuple[float, ...] = (0.0,) * len(CLASSES)
+
+    @classmethod
+    def of(cls, labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> ClassSums:
+        """Return those of one plane: labels (H, W), and probabilities (classes, H, W), 0 where nothing was imaged."""
+        counts = np.bincount(labels.ravel(), minlength=len(CLASSES))[: len(CLASSES)]
+        return cls(tuple(counts.tolist()), tuple(probabilities.sum(axis=(1, 2), dtype=np.float64).tolist()))
+
+    def __add__(self, other: ClassSums) -> ClassSums:
+        return ClassSums(
+            tuple(one + two for one, two in zip(self.voxels, other.voxels, strict=True)),
+            tuple(one + two for one, two in zip(self.expected, other.expected, strict=True)),
+        )
+
+
+@dataclass(frozen=True)
 class VolumeMeasures:
     """Sums that are scores once all blocks are added up.
 
@@ -61,6 +87,7 @@ class VolumeMeasures:
         continuity: of `txm`, `prediction` and, where it is known, `truth` [grey levels of 255].
         psnr, ssim: of each slice, where the truth is known.
         trust: where not to believe the prediction, with `--uncertainty`.
+        classes: what a segmentation has found.
     """
 
     voxels: int = 0
@@ -71,6 +98,7 @@ class VolumeMeasures:
     psnr: list[float] = field(default_factory=list)
     ssim: list[float] = field(default_factory=list)
     trust: TrustSums = TrustSums()
+    classes: ClassSums = ClassSums()
 
     def __add__(self, other: VolumeMeasures) -> VolumeMeasures:
         return VolumeMeasures(
@@ -82,6 +110,7 @@ class VolumeMeasures:
             self.psnr + other.psnr,
             self.ssim + other.ssim,
             self.trust + other.trust,
+            self.classes + other.classes,
         )
 
     def to_plain(self) -> dict[str, Any]:
@@ -90,6 +119,7 @@ class VolumeMeasures:
             "seams": {name: sums.to_plain() for name, sums in self.seams.items()},
             "continuity": {name: sums.to_plain() for name, sums in self.continuity.items()},
             "trust": vars(self.trust),
+            "classes": vars(self.classes),
         }
 
     @classmethod
@@ -102,8 +132,13 @@ class VolumeMeasures:
         seams = {name: SeamSums.from_plain(sums) for name, sums in values["seams"].items()}
         continuity = {name: ContinuitySums.from_plain(sums) for name, sums in values["continuity"].items()}
         trust = TrustSums(**values["trust"])
-        measures = cls(**(values | {"seams": seams, "continuity": continuity, "trust": trust}))
+        classes = ClassSums(**{name: tuple(sums) for name, sums in values["classes"].items()})
+        read = {"seams": seams, "continuity": continuity, "trust": trust, "classes": classes}
+        measures = cls(**(values | read))
+        if not len(classes.voxels) == len(classes.expected) == len(CLASSES):
+            raise ValueError(f"expected sums of {len(CLASSES)} classes, found {classes}")
         counted = [measures.voxels, measures.inside, measures.network_seconds, *vars(trust).values()]
+        counted += [*classes.voxels, *classes.expected]
         counted += [number for sums in seams.values() for number in vars(sums).values()]
         if not all(type(number) in (int, float) and math.isfinite(number) and number >= 0 for number in counted):
             raise ValueError(f"expected sums of what is never negative, found {counted}")

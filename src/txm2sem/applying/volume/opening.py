@@ -11,14 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from txm2sem.applying.volume.classes import ClassChannels
 from txm2sem.applying.volume.plan import Demand
 from txm2sem.checkpoints import label_of
-from txm2sem.data import GreyRange, OutputGrey, check_grey_values, check_translates_txm, context_indices
+from txm2sem.data import GreyRange, OutputGrey, check_grey_values, context_indices
 from txm2sem.data.readers import CACHE_BYTES, VolumeReader
+from txm2sem.data.writers import Channel
 from txm2sem.errors import UserError
 from txm2sem.model.model import Model
+from txm2sem.model.segmenter import load_applied
 from txm2sem.model.statistics import depend_on_tile
-from txm2sem.networks import receptive_field, size_multiple
 from txm2sem.options import VolumeCommand, to_mapping
 from txm2sem.trust import check_trust, open_trust
 from txm2sem.trust.channels import NAMES, TrustChannels
@@ -51,6 +53,7 @@ class OpenVolume:
         model: the model.
         translator: of planes.
         channels: where not to believe the prediction, to be written beside it; None without `--uncertainty`.
+        classes: how the classes of a segmentation are written; None where the SEM is predicted.
 
     Raises:
         UserError: model, volume and options do not fit each other.
@@ -63,15 +66,9 @@ class OpenVolume:
         truth: VolumeReader | None = None,
         model: Model | None = None,
     ) -> None:
-        check_translates_txm(command.model, command.data)
         self.command = command
         self.reader = reader
         self.truth = truth
-        # Checkpoints of the original code know no range: their SEM has 8 bits.
-        sem_range = "0,255" if command.data.sem_range == "auto" else command.data.sem_range
-        self.grey = OutputGrey.parse(
-            command.volume.dtype, command.volume.grey_range, GreyRange.parse(sem_range, "--sem_range")
-        )
         label = label_of(command.volume.epoch, command.volume.load_iter)
         self._check_statistics()
         check_trust(command, command.volume.backend, frozen=True)
@@ -85,14 +82,17 @@ class OpenVolume:
                 f"--z_blend takes the mean of three predictions, and with --netG {command.model.netG} each has another "
                 "grain: most of the texture would be lost; leave --z_blend out"
             )
-        self.model = model or Model.load(command, label, command.volume.backend)
+        self.model = model or load_applied(command, label, command.volume.backend)
         if self.estimates_statistics and model is not None:
             self.model = model.copied()
+        self.translator = self.model.planes(self.model.source_range(reader.dtype, reader.name))
+        self.grey = self._output_grey()
+        self.classes = ClassChannels(self.grey, command.volume.probabilities) if self.model.segments else None
         trust = open_trust(command, self.model)
         self.channels = None if trust is None else TrustChannels(trust, self.grey)
         if truth is not None:
             truth.shown()
-        self.translator = self.model.planes(self._txm_range())
+        self._check_grey_values()
         for volume in (reader, truth):
             if volume is not None:
                 _check_not_black(volume)
@@ -101,8 +101,23 @@ class OpenVolume:
     def halo(self) -> int:
         """Margin of the tiles [pixels], a multiple of what the network takes."""
         asked = self.command.volume.halo
-        multiple = size_multiple(self.command.model)
-        return receptive_field(self.command.model) if asked < 0 else -(-asked // multiple) * multiple
+        chain = self.model.predictor.chain
+        return chain.receptive_field if asked < 0 else chain.whole(asked)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """The channels of the result; nothing where it has no axis for them."""
+        return NAMES if self.channels else self.classes.names if self.classes else ()
+
+    @property
+    def channel_texts(self) -> dict[str, str]:
+        """What their values mean, by name."""
+        return self.channels.texts if self.channels else self.classes.texts if self.classes else {}
+
+    @property
+    def channel_descriptions(self) -> tuple[Channel, ...]:
+        """What is said of them in the file, but of the first."""
+        return self.channels.descriptions if self.channels else self.classes.descriptions if self.classes else ()
 
     @cached_property
     def estimates_statistics(self) -> bool:
@@ -114,21 +129,17 @@ class OpenVolume:
         """What the work needs of the machine."""
         return Demand(
             shape=self.reader.shape,
-            model=self.command.model,
+            networks=self.model.predictor.chain,
             context=self.command.data.context_slices,
             halo=self.halo,
             input_bytes=sum(item.dtype.itemsize for item in (self.reader, self.truth) if item is not None),
-            output_bytes=self.grey.dtype.itemsize * (len(NAMES) if self.channels else 1),
+            output_bytes=self.grey.dtype.itemsize * max(len(self.channel_names), 1) + (self.classes is not None),
+            predicted=self.model.predictor.predicted,
             half_precision=self.command.run.precision == "bf16",
             judged=self.channels is not None,
             compared=self.truth is not None,
             held_bytes=sum(CACHE_BYTES for item in (self.reader, self.truth) if item is not None),
         )
-
-    @property
-    def input_channels(self) -> int:
-        """Slices that the model sees of each."""
-        return 2 * self.command.data.context_slices + 1
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -142,6 +153,7 @@ class OpenVolume:
             "halo": self.halo,
             **{name: str(options[name]) for name in VOXEL_OPTIONS},
             **({} if self.channels is None else {"uncertainty": self.channels.trust.model.identity}),
+            **({"segments": self.model.segments, "channels": self.channel_names} if self.classes else {}),
         }
 
     def samples(self) -> Iterator[torch.Tensor]:
@@ -161,7 +173,7 @@ class OpenVolume:
 
     def _draw(self, planes: NDArray[Any], rng: np.random.Generator) -> tuple[slice, slice]:
         """Return where a patch is, of a size that the network takes, with as few pixels of 0 as a few tries find."""
-        multiple = size_multiple(self.command.model)
+        multiple = self.model.predictor.chain.multiple
         sides = [min(self.command.data.patch_size, side) // multiple * multiple for side in planes.shape[1:]]
         if not all(sides):
             raise UserError(
@@ -187,11 +199,19 @@ class OpenVolume:
                 "those of the volume; pass --backend torch"
             )
 
-    def _txm_range(self) -> GreyRange:
-        grey = self.model.txm_range(self.reader.dtype, self.reader.name)
+    def _output_grey(self) -> OutputGrey:
+        """Return how the prediction is written, or the image that is segmented, with the grey values of its kind."""
+        options = self.command.volume
+        if self.model.segments and self.command.data.seg_mode != "semfake":
+            seen = self.translator.see.grey
+            return OutputGrey(np.dtype(options.dtype), seen, seen, self.model.source)
+        # Checkpoints of the original code know no range: their SEM has 8 bits.
+        sem_range = "0,255" if self.command.data.sem_range == "auto" else self.command.data.sem_range
+        return OutputGrey.parse(options.dtype, options.grey_range, GreyRange.parse(sem_range, "--sem_range"))
+
+    def _check_grey_values(self) -> None:
         z, part = self.reader.shown()
-        check_grey_values(part[part != 0], grey, "txm", self.reader.describe(z))
-        return grey
+        check_grey_values(part[part != 0], self.translator.see.grey, self.model.source, self.reader.describe(z))
 
 
 def _check_not_black(reader: VolumeReader) -> None:

@@ -19,8 +19,7 @@ from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.errors import UserError
 from txm2sem.model.network import padded_shape
 from txm2sem.model.planes import PlaneTranslator
-from txm2sem.networks import KEPT_BYTES, peak_bytes, size_multiple
-from txm2sem.options import GeneratorOptions
+from txm2sem.networks import KEPT_BYTES, Chain
 from txm2sem.quantities import format_bytes
 from txm2sem.tiling import Tiling, choose_tiling
 
@@ -45,6 +44,9 @@ COMPARING_PLANES = 32
 JUDGING_PLANES = 24
 """Planes of float32 that are alive while one is judged."""
 
+CLASS_TILES = 12
+"""Tiles of float32 that are alive beside the network while logits become probabilities, beside the image."""
+
 SAMPLING_TILES = 6
 """Tiles of float32 that are alive beside the network while several predictions of one are made."""
 
@@ -57,11 +59,12 @@ class Demand:
 
     Attributes:
         shape: of the volume, (z, y, x) [voxels].
-        model: the network.
-        context: slices above and below that it sees.
+        networks: what planes go through.
+        context: slices above and below that they see.
         halo: of its tiles [pixels].
         input_bytes: per voxel of the TXM, and of the truth where that is read, too.
         output_bytes: per voxel of the result.
+        predicted: numbers that are predicted of each pixel.
         half_precision: the network computes in 16 bits.
         judged: it is found where not to believe the prediction, too.
         compared: slices are compared with their truth.
@@ -70,12 +73,13 @@ class Demand:
     """
 
     shape: tuple[int, int, int]
-    model: GeneratorOptions
+    networks: Chain
     context: int
     halo: int
     input_bytes: int
     output_bytes: int
     half_precision: bool
+    predicted: int = 1
     judged: bool = False
     compared: bool = False
     held_bytes: int = CACHE_BYTES
@@ -148,21 +152,23 @@ class Demand:
     def block_bytes(self, axis: str, depth: int, axes: str) -> float:
         """Return what blocks across an axis take, of passes across `axes`: one is read, one translated, one written."""
         rows, columns = plane_shape(self.shape, axis)
-        final = axis == axes[-1]
-        read = (depth + 2 * self.context) * self.input_bytes + depth * SCRATCH_BYTES * final * (len(axes) - 1)
-        voxel = self.output_bytes if final else SCRATCH_BYTES
+        final, scratch = axis == axes[-1], SCRATCH_BYTES * self.predicted
+        read = (depth + 2 * self.context) * self.input_bytes + depth * scratch * final * (len(axes) - 1)
+        voxel = self.output_bytes if final else scratch
         # What is read is copied once. The writer has all of a block in compressed pieces, and then joins them; when it
         # has, 8-bit volumes are made to score it.
         written = depth * (2 * (voxel + final) + max(2 * voxel, 4 * final))
-        planes = 2 * self.context + 4 + SCORING_PLANES + JUDGING_PLANES * self.judged + COMPARING_PLANES * self.compared
+        planes = 2 * self.context + 4 * self.predicted + SCORING_PLANES
+        planes += JUDGING_PLANES * self.judged + COMPARING_PLANES * self.compared
         return float(rows * columns * (4 * read + written + 4 * planes))
 
     def tile_bytes_per_pixel(self) -> float:
         """Return what the network takes per pixel of a tile."""
         # Large enough for what does not grow with the tile, such as copies of weights, to count little.
         side = self._multiple * max(1024 // self._multiple, 1)
-        bytes_of_tile = peak_bytes(self.model, side, side, element_bytes=2 if self.half_precision else 4)
-        return float(bytes_of_tile / side**2) + 4 * SAMPLING_TILES * self.judged
+        bytes_of_tile = self.networks.peak_bytes(side, side, element_bytes=2 if self.half_precision else 4)
+        others = SAMPLING_TILES * self.judged + CLASS_TILES * (self.predicted > 1)
+        return float(bytes_of_tile / side**2) + 4 * others
 
     def tile_bytes(self, item: Pass) -> float:
         """Return what the network takes for the largest tile of a pass."""
@@ -186,44 +192,35 @@ class Demand:
 
     @property
     def _multiple(self) -> int:
-        return size_multiple(self.model)
+        return self.networks.multiple
 
     def _padded(self, axis: str) -> tuple[int, int]:
-        return padded_shape(plane_shape(self.shape, axis), self.model)
+        return padded_shape(plane_shape(self.shape, axis), self.networks)
 
 
-def base_memory(translator: PlaneTranslator, model: GeneratorOptions, channels: int) -> float:
-    """Return what this process takes besides blocks and tiles, once it has planned and translated something [bytes].
-
-    Args:
-        translator: of planes.
-        model: its options.
-        channels: of a plane, between its neighbours.
-    """
+def base_memory(translator: PlaneTranslator) -> float:
+    """Return what this process takes besides blocks and tiles, once it has planned and translated something [bytes]."""
     # Both load libraries, which stay.
-    peak_bytes(model, *_shape_of_tile(model, 1))
-    _seconds_of_tile(translator, model, channels, 1)
+    translator.predictor.chain.peak_bytes(*padded_shape((1, 1), translator.predictor.chain))
+    _seconds_of_tile(translator, 1)
     return_freed_memory()
     return float(resident_memory())
 
 
-def seconds_per_pixel(translator: PlaneTranslator, model: GeneratorOptions, channels: int, side: int) -> float:
+def seconds_per_pixel(translator: PlaneTranslator, side: int) -> float:
     """Measure what the network takes per pixel of a tile of about `side` x `side` pixels, the second time [s]."""
-    _seconds_of_tile(translator, model, channels, side)
-    return _seconds_of_tile(translator, model, channels, side)
+    _seconds_of_tile(translator, side)
+    return _seconds_of_tile(translator, side)
 
 
-def _seconds_of_tile(translator: PlaneTranslator, model: GeneratorOptions, channels: int, side: int) -> float:
+def _seconds_of_tile(translator: PlaneTranslator, side: int) -> float:
     """Translate a tile, and return what that took per pixel [s]."""
-    shape = _shape_of_tile(model, side)
-    tiling = Tiling(shape, (1, 1), halo=0, multiple=size_multiple(model))
+    chain = translator.predictor.chain
+    shape = padded_shape((side, side), chain)
+    tiling = Tiling(shape, (1, 1), halo=0, multiple=chain.multiple)
     started = time.perf_counter()
-    translator.translate(np.zeros((channels, *shape), np.float32), tiling)
+    translator.translate(np.zeros((chain.input_channels, *shape), np.float32), tiling)
     return (time.perf_counter() - started) / (shape[0] * shape[1])
-
-
-def _shape_of_tile(model: GeneratorOptions, side: int) -> tuple[int, int]:
-    return padded_shape((side, side), model)
 
 
 def memory_limit(text: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from txm2sem.applying.volume.driver import translate_missing
 from txm2sem.applying.volume.measures import TrustSums
 from txm2sem.data import to_uint8
 from txm2sem.data.readers import VolumeReader
+from txm2sem.data.segmentation import CLASSES
 from txm2sem.data.writers import open_array
 from txm2sem.figures.cuts import Cuts, draw_cuts
+from txm2sem.figures.labels import add_class_keys, colour_classes
 from txm2sem.figures.overview import save_figure
 from txm2sem.files import json_text, json_values, write_text
 from txm2sem.metrics import Summary
@@ -60,7 +63,8 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
     scores = json_values(
         {
             "seams": {f"across_{axis}": sums.score for axis, sums in measures.seams.items()},
-            "continuity": continuity_values(continuity),
+            **({"continuity": continuity_values(continuity)} if continuity else {}),
+            **_class_values(measures),
             "share_in_field_of_view": inside,
             "network_share_of_time": share,
             **{name: Summary.of(values) for name, values in _fidelity(measures).items()},
@@ -68,8 +72,9 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
         }
     )
     lines = [
+        *_class_lines(measures),
         *_seam_lines(measures),
-        continuity_table(continuity),
+        *([continuity_table(continuity)] if continuity else []),
         *_fidelity_lines(measures),
         *_trust_lines(measures.trust),
         *(
@@ -81,11 +86,31 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
     ]
     paths = run.paths
     title = f"{run.opened.model.name} on {run.opened.reader.name}"
-    save_figure(draw_cuts(_cuts(run), continuity, title, run.voxel_size), paths.growing_report(".png"))
+    figure = draw_cuts(_cuts(run), continuity, title, run.voxel_size)
+    if run.opened.classes is not None:
+        add_class_keys(figure, "not imaged")
+    save_figure(figure, paths.growing_report(".png"))
     write_text(paths.growing_report(".txt"), "\n".join([title, *lines]) + "\n")
     write_text(paths.growing_report(".json"), json_text(run.provenance() | {"scores": scores}))
     run.finish(scores)
     return VolumeReport(lines, paths.output, paths.report(".png"))
+
+
+def _class_values(measures: VolumeMeasures) -> dict[str, Any]:
+    """Return the share of each class in what was imaged: of its voxels, and expected, the mean of its probability."""
+    voxels = sum(measures.classes.voxels)
+    if not voxels:
+        return {}
+    found = zip(CLASSES, measures.classes.voxels, measures.classes.expected, strict=True)
+    return {
+        "classes": {name: {"share": count / voxels, "expected_share": sums / voxels} for name, count, sums in found}
+    }
+
+
+def _class_lines(measures: VolumeMeasures) -> list[str]:
+    found = _class_values(measures).get("classes", {})
+    shares = [f"{name} {one['share']:.2%} (expected {one['expected_share']:.2%})" for name, one in found.items()]
+    return [f"classes:    {', '.join(shares)}; expected: the mean of the probability"] if shares else []
 
 
 def _seam_lines(measures: VolumeMeasures) -> list[str]:
@@ -148,13 +173,23 @@ def _cuts(run: VolumeRun) -> dict[str, Cuts]:
         return to_uint8(opened.translator.see.grey.normalise(reader.read(*window)))
 
     def prediction(window: tuple[slice, ...]) -> Any:
-        return np.asarray(result[slice(1), *window])[0] if opened.channels else np.asarray(result[window])
+        return np.asarray(result[slice(1), *window])[0] if opened.channel_names else np.asarray(result[window])
 
     volumes = {
-        TXM: lambda window: txm(opened.reader, window),
+        opened.model.source.upper(): lambda window: txm(opened.reader, window),
         PREDICTION: lambda window: grey.levels(prediction(window)),
     }
+    if opened.classes is not None:
+        del volumes[PREDICTION]
+        if grey.name != opened.model.source:
+            volumes["predicted SEM"] = lambda window: grey.levels(prediction(window))
+        labels = open_array(run.paths.labels, 0)
+        volumes["classes"] = lambda window: np.asarray(labels[window])
     truth = opened.truth
     if truth is not None:
         volumes[TRUTH] = lambda window: to_uint8(grey.model.normalise(truth.read(*window)))
-    return {name: Cuts.through(read, shape, opened.reader.offset) for name, read in volumes.items()}
+    cuts = {name: Cuts.through(read, shape, opened.reader.offset) for name, read in volumes.items()}
+    if opened.classes is not None:
+        coloured = tuple(map(colour_classes, cuts["classes"].images))
+        cuts["classes"] = dataclasses.replace(cuts["classes"], images=coloured)
+    return cuts

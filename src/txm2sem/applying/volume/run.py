@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from tqdm import tqdm
 
 from txm2sem import __version__
 from txm2sem.applying.volume.blocks import BlockResult, BlockTranslator
+from txm2sem.applying.volume.classes import LABELS as CLASS_LABELS
 from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.applying.volume.passes import AXES, Block, Pass
 from txm2sem.applying.volume.plan import base_memory, memory_limit
 from txm2sem.applying.volume.store import VolumeStore
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume, parse_voxel_size
+from txm2sem.data.segmentation import MEANING
 from txm2sem.data.writers import Description, build_pyramid, channel_windows, open_array, write_ome_tiff
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
@@ -27,8 +29,8 @@ from txm2sem.files import check_name, interpreting
 from txm2sem.model.model import Model
 from txm2sem.model.statistics import estimate_statistics, fix_statistics
 from txm2sem.options import VolumeCommand, to_mapping
-from txm2sem.runs import VOLUME_SUFFIXES, VolumePaths
-from txm2sem.trust.channels import NAMES, options_without_trust
+from txm2sem.runs import LABELS, VOLUME_SUFFIXES, VolumePaths
+from txm2sem.trust.channels import options_without_trust
 
 MOST_ANISOTROPIC = 1.01
 """Voxels whose sides differ by no more than this factor are as long as wide."""
@@ -66,10 +68,12 @@ class VolumeRun:
         reader = open_volume(self.source)
         self.voxel_size = self._voxel_size(reader)
         self.opened = OpenVolume(command, reader, self._open_truth(reader), model)
-        self._draft = Draft(self.paths.output, "volume", list(self.paths.reports.values()))
+        self._draft = Draft(self.paths.output, "volume", [*self.paths.reports.values(), *self._beside.values()])
         self.stage: Stage = self._draft.look(self.identity)
         self.store = (
-            VolumeStore.create(self.paths, self._draft, self._plan()) if self.stage == "new" else self._reopened()
+            VolumeStore.create(self.paths, self._draft, self._plan(), labels=self.opened.classes is not None)
+            if self.stage == "new"
+            else self._reopened()
         )
 
     @classmethod
@@ -103,7 +107,7 @@ class VolumeRun:
     @cached_property
     def base_memory(self) -> float:
         """What this process takes before it translates anything [bytes]."""
-        return base_memory(self.opened.translator, self.command.model, self.opened.input_channels)
+        return base_memory(self.opened.translator)
 
     @property
     def voxels(self) -> int:
@@ -138,7 +142,8 @@ class VolumeRun:
             if self.stage != "whole":
                 if self.stage == "begun":
                     self.store = self._reopened()  # another process may have begun it meanwhile, with its own plan
-                self.store.make_arrays(opened.grey.dtype, len(NAMES) if opened.channels else 0)
+                predicted = opened.model.predictor.predicted
+                self.store.make_arrays(opened.grey.dtype, len(opened.channel_names), predicted)
                 if opened.estimates_statistics and self.store.kept_statistics() is None:
                     statistics = estimate_statistics(opened.model.predictor.generator, opened.samples())
                     self.store.keep_statistics({key: value.cpu() for key, value in statistics.items()})
@@ -178,6 +183,8 @@ class VolumeRun:
             room=room,
             truth=opened.truth,
             channels=opened.channels,
+            classes=opened.classes,
+            labels=self.store.label_array(),
             seed=self.command.run.seed,
         )
 
@@ -213,25 +220,47 @@ class VolumeRun:
             origin=opened.reader.origin(self.voxel_size),
             window=opened.grey.window,
             provenance=self.provenance() | {"scores": scores},
-            channels=opened.channels.descriptions if opened.channels else (),
+            channels=opened.channel_descriptions,
+            first=f"{'' if opened.grey.name == opened.model.source else 'predicted '}{opened.grey.name.upper()}",
         )
-        array = open_array(self.paths.image, 0)
+        images = {self.paths.image: (self._stack_of_image, description)}
+        if opened.classes is not None:
+            labels = dataclasses.replace(description, name=LABELS, channels=(), labels=CLASS_LABELS)
+            images[self.paths.labels] = (self.paths.stack, labels)
         finished = self.paths.stack if self.is_tiff else self.paths.image
+        arrays = {image: open_array(image, 0) for image in images}
+        voxels = sum(int(np.prod(array.shape)) for array in arrays.values())
         try:
-            with tqdm(
-                total=int(np.prod(array.shape)), desc="finishing", unit="voxel", unit_scale=True, disable=None
-            ) as bar:
-                if self.is_tiff:
-                    slices = self.slices(bar.update)
-                    write_ome_tiff(self.paths.stack, array.shape, opened.grey.dtype, slices, description)
-                else:
-                    build_pyramid(self.paths.image, last.depth, description, bar.update)
+            with tqdm(total=voxels, desc="finishing", unit="voxel", unit_scale=True, disable=None) as bar:
+                for image, (stack, said) in images.items():
+                    array = arrays[image]
+                    if not self.is_tiff:
+                        build_pyramid(image, last.depth, said, bar.update)
+                    elif stack is not None:
+                        slices = self.slices(image, bar.update)
+                        write_ome_tiff(stack, array.shape, array.dtype, slices, said)
         except OSError as error:
             raise UserError(
                 f"cannot write {finished}: {error.strerror or error}; make room or permit writing there, then run the "
                 "same command again: the translation itself is done"
             ) from error
-        self._draft.finish(finished, self.paths.reports)
+        self._draft.finish(finished, self.paths.reports | self._beside)
+
+    @property
+    def _stack_of_image(self) -> Path | None:
+        """The TIFF file of the image; None where labels are written alone."""
+        if self.opened.classes is None:
+            return self.paths.stack
+        return self.paths.channels if self.opened.classes.written else None
+
+    @property
+    def _beside(self) -> dict[Path, Path]:
+        """What is written beside the output but for the report: where it grows, and where it belongs.
+
+        A TIFF file of labels, which has a colour map, has no room for the image and its channels.
+        """
+        stack = self._stack_of_image
+        return {stack: self.paths.probabilities} if self.is_tiff and stack == self.paths.channels else {}
 
     @property
     def is_shared(self) -> bool:
@@ -243,14 +272,14 @@ class VolumeRun:
         """Whether the output is a TIFF file, not OME-Zarr."""
         return "tif" in self.paths.suffix
 
-    def slices(self, progress: Callable[[int], Any] = lambda voxels: None) -> Iterator[NDArray[Any]]:
-        """Yield the slices (y, x) of the result, in z order, channel by channel, as they are written."""
-        array = open_array(self.paths.image, 0)
+    def slices(self, image: Path, progress: Callable[[int], Any] = lambda voxels: None) -> Iterator[NDArray[Any]]:
+        """Yield the slices (y, x) of an image of the result, in z order, channel by channel, as they are written."""
+        array = open_array(image, 0)
         for channel in channel_windows(array):
             for block in self.passes[-1].blocks:
-                for image in array[*channel, *block.window()].reshape(-1, *array.shape[-2:]):
-                    yield image
-                    progress(image.size)
+                for plane in array[*channel, *block.window()].reshape(-1, *array.shape[-2:]):
+                    yield plane
+                    progress(plane.size)
 
     def provenance(self) -> dict[str, Any]:
         """Return where the result comes from: program, model, options and input, as plain values by name."""
@@ -265,11 +294,9 @@ class VolumeRun:
             "input_shape": list(opened.reader.shape),
             "input_offset": list(opened.reader.offset),
             "input_absent_share": opened.reader.absent_share,
-            **(
-                {"options": options_without_trust(self.command)}
-                if opened.channels is None
-                else {"options": to_mapping(self.command), "channels": opened.channels.texts}
-            ),
+            "options": options_without_trust(self.command) if opened.channels is None else to_mapping(self.command),
+            **({"channels": opened.channel_texts} if opened.channel_names else {}),
+            **({"segments": opened.model.segments, "labels": MEANING} if opened.classes else {}),
         }
 
     def _check_places(self) -> None:
@@ -321,4 +348,6 @@ class VolumeRun:
         return self.opened.demand.plan(self._axes, limit, self.base_memory, self.command.volume.workers)
 
     def _reopened(self) -> VolumeStore:
-        return VolumeStore.reopen(self.paths, self._draft, lambda plan: self.opened.demand.reopen(self._axes, plan))
+        opened, labels = self.opened, self.opened.classes is not None
+        passes_of = partial(opened.demand.reopen, self._axes)
+        return VolumeStore.reopen(self.paths, self._draft, passes_of, labels=labels)

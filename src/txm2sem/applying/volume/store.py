@@ -17,7 +17,7 @@ from tqdm import tqdm
 from txm2sem import checkpoints
 from txm2sem.applying.volume.measures import VolumeMeasures
 from txm2sem.applying.volume.passes import Block, Pass
-from txm2sem.data.writers import VoxelArray, create_image, create_scratch, open_array, stored_files
+from txm2sem.data.writers import VoxelArray, create_image, create_labels, create_scratch, open_array, stored_files
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import LOCK, interpreting, read_json, sync_folder, sync_tree, write_text
@@ -39,62 +39,78 @@ class VolumeStore:
         paths: where it is.
         draft: the folder as an output that grows.
         passes: how the volume is worked through; the last one is what is written.
+        labels: whether labels are written, too.
 
     Attributes:
-        draft: as given.
+        draft, labels: as given.
         passes: as given, by axis.
         statistics: names the normalisation statistics that were estimated on the volume; "" where there are none.
     """
 
-    def __init__(self, paths: VolumePaths, draft: Draft, passes: Sequence[Pass]) -> None:
+    def __init__(self, paths: VolumePaths, draft: Draft, passes: Sequence[Pass], *, labels: bool = False) -> None:
         self.paths = paths
         self.draft = draft
         self.passes = {item.axis: item for item in passes}
+        self.labels = labels
         self.statistics = ""
         self._done: dict[str, set[int]] = {axis: set() for axis in self.passes}
 
     @classmethod
-    def create(cls, paths: VolumePaths, draft: Draft, passes: Sequence[Pass]) -> VolumeStore:
+    def create(cls, paths: VolumePaths, draft: Draft, passes: Sequence[Pass], *, labels: bool = False) -> VolumeStore:
         """Return the store of a translation that is to be begun."""
-        return cls(paths, draft, passes)
+        return cls(paths, draft, passes, labels=labels)
 
     @classmethod
-    def reopen(cls, paths: VolumePaths, draft: Draft, passes_of: Callable[[Any], Sequence[Pass]]) -> VolumeStore:
+    def reopen(
+        cls,
+        paths: VolumePaths,
+        draft: Draft,
+        passes_of: Callable[[Any], Sequence[Pass]],
+        *,
+        labels: bool = False,
+    ) -> VolumeStore:
         """Return that of a translation that was begun.
 
         Args:
-            paths, draft: see the class.
+            paths, draft, labels: see the class.
             passes_of: makes passes of what `Pass.to_plain` has made of them.
 
         Raises:
             UserError: its plan is damaged.
         """
         with interpreting(draft.state, "the plan of a volume", draft.remedy):
-            return cls(paths, draft, passes_of(draft.plan))
+            return cls(paths, draft, passes_of(draft.plan), labels=labels)
 
-    def make_arrays(self, dtype: Any, channels: int = 0) -> None:
+    def make_arrays(self, dtype: Any, channels: int = 0, predicted: int = 1) -> None:
         """Make what is missing of the arrays that blocks are written to; voxels that are there stay.
 
         Args:
             dtype: of the result.
             channels: of the result; 0 where it has no axis for them.
+            predicted: numbers that are predicted of each voxel.
 
         Raises:
             UserError: the disk is full or not writable.
         """
         *others, last = self.passes.values()
         create_image(self.paths.image, (*([channels] if channels else []), *last.shape), dtype, last.depth)
+        if self.labels:
+            create_labels(self.paths.image, self.paths.labels.name, last.shape, last.depth)
         for item in others:
             # Chunks that neither the writing pass nor the reading one has to read or write in part.
             z, y, x = (
                 last.depth if axis == last.axis else item.depth if axis == item.axis else length
                 for axis, length in zip("zyx", item.shape, strict=True)
             )
-            create_scratch(self.paths.along(item.axis), item.shape, (z, y, x))
+            create_scratch(self.paths.along(item.axis), (predicted, *item.shape), (1, z, y, x))
 
     def arrays(self) -> dict[str, VoxelArray]:
         """Return where each pass writes to, by its axis."""
-        return {axis: open_array(*self._place(axis)) for axis in self.passes}
+        return {axis: open_array(*self._places(axis)[0]) for axis in self.passes}
+
+    def label_array(self) -> VoxelArray | None:
+        """Return where labels are written to; None where they are not."""
+        return open_array(self.paths.labels, 0) if self.labels else None
 
     def keep_statistics(self, statistics: Mapping[str, Tensor]) -> None:
         """Write the normalisation statistics that blocks are translated with.
@@ -204,15 +220,17 @@ class VolumeStore:
                 total += VolumeMeasures.from_plain((self._said(block) or {})["measures"])
         return total
 
-    def _place(self, axis: str) -> tuple[Path, int | None]:
-        """Return the image or array that a pass writes to, and which level of an image."""
-        return (self.paths.image, 0) if axis == list(self.passes)[-1] else (self.paths.along(axis), None)
+    def _places(self, axis: str) -> list[tuple[Path, int | None]]:
+        """Return the images or arrays that a pass writes to, and which level of an image."""
+        if axis != list(self.passes)[-1]:
+            return [(self.paths.along(axis), None)]
+        return [(self.paths.image, 0), *([(self.paths.labels, 0)] if self.labels else [])]
 
     def _file(self, block: Block) -> Path:
         return self.paths.block(block.axis, block.index)
 
     def _shards(self, block: Block) -> list[Path]:
-        return stored_files(*self._place(block.axis), block.window())
+        return [file for place in self._places(block.axis) for file in stored_files(*place, block.window())]
 
     def _checksums(self, block: Block) -> dict[str, str] | None:
         """Return what is in the files of a block's voxels, by their name; None where one is not there."""

@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from txm2sem.data.tiff import colour_table
 from txm2sem.data.writers.ome_zarr import Description
 
 BIG = 2**32 - 2**25
@@ -39,8 +40,12 @@ def write_ome_tiff(
         "Name": description.name,
         "MapAnnotation": {"Namespace": "txm2sem"} | {key: str(value) for key, value in description.provenance.items()},
     }
+    colours = {label.value: label.colour for label in description.labels}
+    if colours:
+        meaning = ", ".join(f"{label.value} {label.name}" for label in description.labels)
+        metadata["MapAnnotation"]["labels"] = meaning
     if description.channels:
-        names = ["predicted SEM", *(channel.name for channel in description.channels)]
+        names = [description.first, *(channel.name for channel in description.channels)]
         metadata |= {"axes": "CZYX", "Channel": {"Name": names}}
     for axis, size in voxel_size.items():
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "nm"}
@@ -56,7 +61,8 @@ def write_ome_tiff(
         dtype=dtype,
         bigtiff=int(np.prod(shape, dtype=np.int64)) * dtype.itemsize > BIG,
         ome=True,
-        photometric="minisblack",
+        photometric="palette" if colours else "minisblack",
+        colormap=colour_table(colours) if colours else None,
         resolution=(1e7 / voxel_size["X"], 1e7 / voxel_size["Y"]),
         resolutionunit="CENTIMETER",
         metadata=metadata,

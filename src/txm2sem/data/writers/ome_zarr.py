@@ -74,6 +74,23 @@ class Channel:
 
 
 @dataclass(frozen=True)
+class Label:
+    """What a value of a label image means.
+
+    Attributes:
+        value: of its voxels.
+        name: for people.
+        colour: (red, green, blue), 0 to 255.
+        opaque: viewers show it over the image.
+    """
+
+    value: int
+    name: str
+    colour: tuple[int, int, int]
+    opaque: bool = True
+
+
+@dataclass(frozen=True)
 class Description:
     """What is known about a volume besides its voxels.
 
@@ -84,6 +101,8 @@ class Description:
         window: grey values that viewers show as black and white.
         provenance: where it comes from: plain values by name.
         channels: those besides the first, where there are any; then arrays are (c, z, y, x).
+        first: what the first channel shows.
+        labels: what the values mean, of a label image.
     """
 
     name: str
@@ -92,6 +111,8 @@ class Description:
     window: tuple[float, float]
     provenance: dict[str, Any]
     channels: tuple[Channel, ...] = ()
+    first: str = "predicted SEM"
+    labels: tuple[Label, ...] = ()
 
 
 def create_image(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], depth: int) -> None:
@@ -114,8 +135,17 @@ def create_image(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], depth
         _create_level(store, 0, shape, dtype, depth)
 
 
-def create_scratch(path: Path, shape: Shape, chunks: Shape) -> None:
-    """Make the metadata of an array of half-precision numbers for passing use, (z, y, x); see `create_image`."""
+def create_labels(image: Path, name: str, shape: Shape, depth: int) -> Path:
+    """Make the metadata of a label image of an image, and return its folder; see `create_image`."""
+    with _metadata(image / "labels") as store:
+        labels = v05.LabelsGroup(labels=[name])
+        zarr.create_group(store, attributes={"ome": labels.model_dump(mode="json")}, zarr_format=3)
+    create_image(image / "labels" / name, shape, np.dtype(np.uint8), depth)
+    return image / "labels" / name
+
+
+def create_scratch(path: Path, shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
+    """Make the metadata of an array of half-precision numbers for passing use, (c, z, y, x); see `create_image`."""
     with _metadata(path) as store:
         zarr.create_array(store, shape=shape, chunks=chunks, dtype="float16", compressors=None, zarr_format=3)
 
@@ -147,6 +177,7 @@ def build_pyramid(path: Path, depth: int, description: Description, progress: Ca
     """Add the coarser levels to a whole image, and then the metadata that make it an OME-Zarr image.
 
     A voxel of a level is the mean of 2 x 2 x 2 of the level before; at the ends of odd sides, of those that there are.
+    Of labels, which have no mean, it is the first of them.
     Levels that an interrupted call has left are written anew.
 
     Args:
@@ -170,7 +201,7 @@ def build_pyramid(path: Path, depth: int, description: Description, progress: Ca
                     slice(part.start - of.start, part.stop - of.start) for part, of in zip(piece, shard, strict=True)
                 )
                 place: tuple[Any, ...] = (..., *parts)
-                means[place] = halve(fine)
+                means[place] = fine[..., ::2, ::2, ::2] if description.labels else halve(fine)
                 progress(fine.size)
             coarser[*channel, *shard] = means
         finer, levels = coarser, levels + 1
@@ -269,14 +300,19 @@ def _ome_attributes(levels: int, description: Description) -> dict[str, Any]:
             *(v05.SpaceAxis(name=name, unit="nanometer") for name in "zyx"),
         ],
         datasets=datasets,
-        type="mean of 2 x 2 x 2 voxels",
+        type="first of 2 x 2 x 2 voxels" if description.labels else "mean of 2 x 2 x 2 voxels",
     )
+    if description.labels:
+        said = {"version": "0.5", "multiscales": [multiscale], "image-label": _image_label(description.labels)}
+        checked = v05.LabelImage.model_validate(said)
+        # Of the values of labels, which are whole numbers, the library makes others.
+        return checked.model_dump(mode="json", exclude_none=True, by_alias=True) | {"image-label": said["image-label"]}
     # Others are there to be switched on: together they would hide the prediction.
     shown = [
         v05.OmeroChannel(color="FFFFFF", label=label, active=number == 0, window=_window(*window))
         for number, (label, window) in enumerate(
             [
-                ("predicted SEM", description.window),
+                (description.first, description.window),
                 *((channel.name, channel.window) for channel in description.channels),
             ]
         )
@@ -284,6 +320,12 @@ def _ome_attributes(levels: int, description: Description) -> dict[str, Any]:
     omero = v05.Omero(channels=shown)
     image = v05.Image(version="0.5", multiscales=[multiscale], omero=omero)
     return image.model_dump(mode="json", exclude_none=True, by_alias=True)
+
+
+def _image_label(labels: tuple[Label, ...]) -> dict[str, Any]:
+    colours = [{"label-value": label.value, "rgba": [*label.colour, 255 if label.opaque else 0]} for label in labels]
+    names = [{"label-value": label.value, "name": label.name} for label in labels]
+    return {"version": "0.5", "colors": colours, "properties": names, "source": {"image": "../../"}}
 
 
 def _window(low: float, high: float) -> v05.OmeroWindow:

@@ -1,0 +1,105 @@
+"""A trained segmentation model: how likely each class is, from the TXM or the SEM."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from txm2sem.data import check_segments, check_translates_txm
+from txm2sem.devices import device_of
+from txm2sem.errors import UserError
+from txm2sem.files import checksum
+from txm2sem.model.first_stage import INPUTS, load_first_stage, notes_on_input, source_paths
+from txm2sem.model.model import Model
+from txm2sem.model.predictor import Predictor
+from txm2sem.model.statistics import depend_on_tile
+from txm2sem.networks import Chain
+from txm2sem.options import AppliedCommand, BackendName, TrainCommand, override, to_mapping
+from txm2sem.runs import trained_with
+
+
+class Segmenter(Predictor):
+    """Tells how likely each class is in each pixel of an image.
+
+    Args:
+        predictor: makes logits of the classes.
+        first_stage: predicts the SEM that is segmented; None where it is the image itself.
+    """
+
+    def __init__(self, predictor: Predictor, first_stage: Predictor | None) -> None:
+        notes = [*predictor.notes, *(first_stage.notes if first_stage else [])]
+        super().__init__(
+            predictor.generator,
+            predictor.options,
+            frozen=predictor.frozen,
+            device=predictor.device,
+            dtype=predictor.dtype,
+            notes=notes,
+        )
+        self.predicted = 1 + predictor.predicted
+        self.first_stage = first_stage
+        if first_stage is not None:
+            self.chain = Chain((*first_stage.chain.models, *predictor.chain.models))
+
+    @torch.inference_mode()
+    def __call__(self, source: Tensor) -> Tensor:
+        """Segment a batch.
+
+        Args:
+            source: TXM, or SEM where the model takes that, (N, 1, H, W) float32 in [-1, 1].
+
+        Returns:
+            The image that was segmented, in [-1, 1], and the probability of each class, which add up to 1:
+            (N, 1 + classes, H, W) float32, on the CPU.
+        """
+        image = self._segmented(source)
+        return torch.cat([image, self.output(image).softmax(dim=1)], dim=1)
+
+    def generator_input(self, source: Tensor) -> Tensor:
+        """As `Predictor.generator_input`: of the image that is segmented."""
+        return super().generator_input(self._segmented(source))
+
+    def _segmented(self, source: Tensor) -> Tensor:
+        return source if self.first_stage is None else self.first_stage(source)
+
+
+def load_applied(command: AppliedCommand, label: str, backend: BackendName = "torch") -> Model:
+    """Return the model of a command that is applied to images and volumes: it translates them, or segments them.
+
+    The SEM takes the TXM's place where it is what is segmented; it is seen as it is, as in training.
+
+    Args:
+        command: the options.
+        label: of the checkpoint.
+        backend: what computes the network.
+
+    Raises:
+        UserError: it does neither, or cannot be loaded; see `Model.load` and `load_first_stage`.
+    """
+    if command.model.model != "segmentation":
+        check_translates_txm(command.model, command.data)
+        return Model.load(command, label, backend)
+    check_segments(command.model)
+    # Not every command has the SEM's grey values, which are those of the training.
+    data = override(TrainCommand(), {**to_mapping(trained_with(command)), **to_mapping(command)}).data
+    notes = notes_on_input(command, data)
+    first_stage = load_first_stage(command.run, data, device_of(command.run.gpu_ids))
+    if first_stage is not None and depend_on_tile(first_stage.generator):
+        raise UserError(
+            f"--seg_source {data.seg_source} was trained with --norm instance: each tile would be normalised with "
+            "statistics of its own; name a translation model that was trained with --norm batch"
+        )
+    model = Model.load(command, label, backend, bounded=False)
+    predictor = Segmenter(model.predictor, first_stage)
+    predictor.notes += notes
+    segmenting = dataclasses.replace(model, predictor=predictor, segments=INPUTS[data.seg_mode])
+    if first_stage is not None:
+        checkpoint = source_paths(command.run.checkpoints_dir, data.seg_source).network("latest", "G")
+        segments = f"SEM predicted by {data.seg_source} with SHA-256 {checksum(checkpoint)}"
+        return dataclasses.replace(segmenting, segments=segments)
+    if data.seg_mode == "sem":
+        seen = dataclasses.replace(data, txm_range=data.sem_range, gamma=1.0, hist_eq=0.0)
+        return dataclasses.replace(segmenting, data=seen, source="sem")
+    return segmenting

@@ -13,7 +13,7 @@ from hypothesis import settings
 os.environ["OMP_NUM_THREADS"] = "1"
 
 # The machine may be busy with other things.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, max_examples=50)
 settings.register_profile("quick", deadline=None, max_examples=15)
 settings.load_profile("untimed")
 
@@ -52,6 +52,7 @@ def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.figure import Figure
 
     monkeypatch.setattr("txm2sem.figures.raster.FigureCanvasAgg.draw", lambda canvas: canvas.get_renderer())
+    monkeypatch.setattr(Figure, "findobj", lambda *arguments: [])  # would make all ticks
     for draw in ("translation.draw_overview", "scores.draw_scores", "trust.draw_trust", "trust.draw_calibration"):
         monkeypatch.setattr(f"txm2sem.testing.{draw}", lambda *arguments: Figure())
 

@@ -221,7 +221,7 @@ def test_a_scheduler_elsewhere_shares_the_work(program: Program, scan: Path) -> 
 def test_a_scheduler_that_does_not_answer_is_an_error(
     program: Program, scan: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("txm2sem.applying.volume.cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("txm2sem.workers.cluster.CONNECT_SECONDS", 1)
     done = program(f"volume {COMMAND} --scheduler tcp://127.0.0.1:9")
     assert done.status == 1
     assert "no dask scheduler answers there" in done.err

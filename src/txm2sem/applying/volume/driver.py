@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from txm2sem.applying.volume.blocks import BlockResult, BlockTranslator
+from txm2sem.applying.volume.job import VolumeJob
 from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.applying.volume.passes import Block
-from txm2sem.applying.volume.plan import base_memory, memory_limit
+from txm2sem.applying.volume.plan import base_memory
 from txm2sem.applying.volume.run import VolumeRun
-from txm2sem.applying.volume.workers import translate_in_workers
 from txm2sem.data.writers import VoxelArray
 from txm2sem.devices import return_freed_memory
+from txm2sem.memory import memory_limit
 from txm2sem.model.statistics import estimate_statistics
+from txm2sem.workers import finished_parts
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
@@ -37,12 +39,8 @@ def translate_missing(run: VolumeRun) -> None:
     ) as bar:
         if not missing:
             return
-        if run.command.volume.scheduler:
-            from txm2sem.applying.volume.cluster import translate_on_cluster
-
-            translate_on_cluster(run, bar.update)
-        elif run.command.volume.workers:
-            translate_in_workers(run, bar.update)
+        if run.is_shared:
+            _translate_elsewhere(run, bar.update)
         else:
             _translate_here(run, bar.update)
     return_freed_memory()
@@ -142,3 +140,11 @@ def _translate_here(run: VolumeRun, progress: Callable[[int], Any]) -> None:
             lambda block, voxels: work.translate(block, voxels, progress),
             keep,
         )
+
+
+def _translate_elsewhere(run: VolumeRun, progress: Callable[[int], Any]) -> None:
+    asked = run.command.volume
+    for item in run.passes:
+        for block in finished_parts(VolumeJob.of(run), run.store.missing(item.axis), asked.workers, asked.scheduler):
+            run.store.add(block)
+            progress(item.voxels(block))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from txm2sem.applying.volume.passes import Pass, plane_shape
 from txm2sem.data.readers import CACHE_BYTES
@@ -28,9 +24,6 @@ DEPTHS = (32, 16, 8, 4, 2, 1)
 
 BUFFER_SHARE = 0.5
 """Blocks may take this share of the memory that is left beside program and network; tiles have the rest."""
-
-CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-"""Where Linux says how much memory the processes of a job or container may take."""
 
 SCRATCH_BYTES = 2
 """Of a voxel of a pass that is fused later: half precision."""
@@ -49,8 +42,6 @@ CLASS_TILES = 12
 
 SAMPLING_TILES = 6
 """Tiles of float32 that are alive beside the network while several predictions of one are made."""
-
-_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 
 
 @dataclass(frozen=True)
@@ -221,26 +212,3 @@ def _seconds_of_tile(translator: PlaneTranslator, side: int) -> float:
     started = time.perf_counter()
     translator.translate(np.zeros((chain.input_channels, *shape), np.float32), tiling)
     return (time.perf_counter() - started) / (shape[0] * shape[1])
-
-
-def memory_limit(text: str) -> float:
-    """Return the memory that `--memory` names [bytes]; `auto` is a quarter of the machine's.
-
-    Raises:
-        UserError: the text is neither a size nor `auto`.
-    """
-    if text == "auto":
-        return machine_memory() / 4
-    match = re.fullmatch(r"([0-9]*\.?[0-9]+) *([kmgt]i?|)b", text.strip().lower())
-    if not match or float(match[1]) <= 0:
-        raise UserError(f"--memory {text}: expected a size such as 8GB or 500MB, or auto")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def machine_memory() -> float:
-    """Return the memory that programs may take: the machine's, or what its job or container is limited to [bytes]."""
-    limits = [float(psutil.virtual_memory().total)]
-    for path in CONTAINER_LIMITS:
-        with suppress(OSError, ValueError):  # no such file, or "max"
-            limits.append(float(int(path.read_text())))
-    return min(limits)

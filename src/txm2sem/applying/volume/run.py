@@ -18,7 +18,7 @@ from txm2sem.applying.volume.blocks import BlockResult, BlockTranslator
 from txm2sem.applying.volume.classes import LABELS as CLASS_LABELS
 from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.applying.volume.passes import AXES, Block, Pass
-from txm2sem.applying.volume.plan import base_memory, memory_limit
+from txm2sem.applying.volume.plan import base_memory
 from txm2sem.applying.volume.store import VolumeStore
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume, parse_voxel_size
 from txm2sem.data.segmentation import MEANING
@@ -26,6 +26,7 @@ from txm2sem.data.writers import Description, build_pyramid, channel_windows, op
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
 from txm2sem.files import check_name, interpreting
+from txm2sem.memory import memory_limit
 from txm2sem.model.model import Model
 from txm2sem.model.statistics import estimate_statistics, fix_statistics
 from txm2sem.options import VolumeCommand, to_mapping

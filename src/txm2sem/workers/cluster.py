@@ -1,7 +1,7 @@
-"""Spread the blocks of a volume over the workers of a dask cluster, which see the same files.
+"""Spread parts of a work over the workers of a dask cluster, which see the same files.
 
-A block is read, translated and written by one worker; only its name travels. A worker that dies costs its block, which
-dask gives to another one.
+A part is read, done and written by one worker; only its name travels. A worker that dies costs its part, which dask
+gives to another one.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from txm2sem.applying.volume.passes import Block
-from txm2sem.applying.volume.run import VolumeRun
-from txm2sem.applying.volume.workers import DEATH, RETRIES, Job
 from txm2sem.errors import UserError
+from txm2sem.workers.job import DEATH, RETRIES, Job, Part
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -26,76 +24,72 @@ CONNECT_SECONDS = 30
 """How long to wait for a scheduler."""
 
 AHEAD = 1000
-"""Blocks that the scheduler knows of at a time."""
+"""Parts that the scheduler knows of at a time."""
 
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def translate_on_cluster(run: VolumeRun, progress: Callable[[int], Any]) -> None:
-    """Translate the missing blocks of a run on the workers of `--scheduler`.
+def finished_on_cluster(job: Job[Part], parts: Iterator[Part], scheduler: str) -> Iterator[Part]:
+    """Yield the parts of a work as they are done by the workers of a cluster.
 
     Args:
-        run: begun.
-        progress: is told how many voxels have been done.
+        job, parts: see `finished_parts`.
+        scheduler: its address.
 
     Raises:
-        UserError: there is no scheduler or no dask, a block cannot be read, translated or written, workers keep dying
-            or have not this program.
+        UserError: there is no scheduler or no dask, a part cannot be done, workers keep dying or have not this program.
     """
-    with _client(run.command.volume.scheduler) as client:
-        for item in run.passes:
-            for block in _translated(client, Job.of(run), run.store.missing(item.axis)):
-                run.store.add(block)
-                progress(item.voxels(block))
+    with _client(scheduler) as client:
+        yield from _finished(client, job, parts)
 
 
-def translate_block(job: Job, block: Block) -> None:
-    """Translate one block, in a worker.
+def do_part(job: Job[Part], part: Part) -> None:
+    """Do one part, in a worker.
 
     Raises:
-        UserError: it cannot be read, translated or written.
+        UserError: it cannot be done.
     """
     with _ONE_AT_A_TIME:
-        _opened(job)(block)
+        _opened(job)(part)
 
 
 @lru_cache(maxsize=1)
-def _opened(job: Job) -> Callable[[Block], None]:
-    """Open volume and model once for all blocks of this worker, which computes with as many threads as dask gave it."""
+def _opened(job: Job[Any]) -> Callable[[Any], None]:
+    """Open what is worked on once for all parts of this worker, which computes with as many threads as dask gave it."""
     from distributed import get_worker
 
     return job.open(get_worker().state.nthreads)
 
 
-def _translated(client: Client, job: Job, blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield blocks as they are done."""
+def _finished(client: Client, job: Job[Part], parts: Iterator[Part]) -> Iterator[Part]:
+    """Yield parts as they are done."""
     from distributed import KilledWorker, as_completed
 
-    def submit(block: Block) -> Any:
-        future = client.submit(translate_block, job, block, pure=False, retries=RETRIES)
-        waiting[future] = block
+    def submit(part: Part) -> Any:
+        future = client.submit(do_part, job, part, pure=False, retries=RETRIES)
+        waiting[future] = part
         return future
 
-    waiting: dict[Any, Block] = {}
-    finished = as_completed(map(submit, islice(blocks, AHEAD)))
+    waiting: dict[Any, Part] = {}
+    finished = as_completed(map(submit, islice(parts, AHEAD)))
     try:
         for future in finished:
-            block = waiting.pop(future)
+            part = waiting.pop(future)
             try:
                 future.result()
             except KilledWorker as error:
-                raise UserError(DEATH.format(block=block)) from error
+                raise UserError(DEATH.format(part=part)) from error
             except UserError:
                 raise
             except Exception as error:  # whatever another machine lacks
                 raise UserError(
-                    f"{block} cannot be translated on the cluster ({type(error).__name__}: {error}); workers need the "
+                    f"{part} cannot be done on the cluster ({type(error).__name__}: {error}); workers need the "
                     "same files and this version of the program, and a scheduler that goes on: see to that, then run "
                     "the same command again"
                 ) from error
-            for following in islice(blocks, 1):
+            for following in islice(parts, 1):
                 finished.add(submit(following))
-            yield block
+            yield part
     finally:
         client.cancel(list(waiting))
 

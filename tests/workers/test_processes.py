@@ -1,4 +1,4 @@
-"""Processes that share blocks: what each of them meets, the others and the one that started them see."""
+"""Processes that share parts of a work: what each of them meets, the others and the one that started them see."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import psutil
 import pytest
 from forks import CONTEXT
 
-from txm2sem.applying.volume.passes import Block
-from txm2sem.applying.volume.workers import _Workers
 from txm2sem.errors import UserError
+from txm2sem.workers import finished_parts
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Stands for the job: blocks meet what their number says.
+    """Stands for the job: parts meet what their number says.
 
     Attributes:
-        folder: where a file for each block counts how often it was tried.
+        folder: where a file for each part counts how often it was tried.
         often: how often it meets that.
     """
 
@@ -32,25 +31,21 @@ class Trouble:
     def open(self, threads: int) -> Any:
         return self.meet
 
-    def meet(self, block: Block) -> None:
-        path = self.folder / str(block.index)
+    def meet(self, part: int) -> None:
+        path = self.folder / str(part)
         tries = int(path.read_text()) if path.exists() else 0
         path.write_text(str(tries + 1))
         if tries < self.often:
-            if block.index == 1:
+            if part == 1:
                 raise UserError("a slice cannot be read")
-            if block.index == 2:
+            if part == 2:
                 os.kill(os.getpid(), signal.SIGKILL)
-            if block.index == 3:
+            if part == 3:
                 raise ValueError("a fault of the program")
 
 
 def share(folder: Path, numbers: list[int], often: int) -> list[int]:
-    workers = _Workers(cast(Any, Trouble(folder, often)), 2)
-    try:
-        return sorted(block.index for block in workers.translate(Block("z", n, n, n + 1) for n in numbers))
-    finally:
-        workers.close()
+    return sorted(finished_parts(Trouble(folder, often), iter(numbers), 2))
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +66,7 @@ def test_what_passes_costs_only_another_try(tmp_path: Path) -> None:
     ("number", "kind", "message"),
     [
         (1, UserError, "^a slice cannot be read$"),
-        (2, UserError, "processes that translated block 2 .* have died"),
+        (2, UserError, "processes that worked on 2 have died"),
         (3, RuntimeError, "a fault of the program"),
     ],
 )

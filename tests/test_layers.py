@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 
 LAYERS = [
     {"errors", "options", "arrays", "files", "drafts", "quantities", "memory", "workers"},
-    {"networks", "objectives", "metrics", "phantoms", "devices", "tiling"},
+    {"networks", "objectives", "metrics", "morphology", "phantoms", "devices", "tiling"},
     {"data", "runs", "resolving", "checkpoints", "details", "commands", "course", "results", "pages"},
     {"model", "scoring", "trust", "filling", "figures", "registration"},
     {"training", "testing", "applying", "repairing", "aligning", "checking", "reporting"},

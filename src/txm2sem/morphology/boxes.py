@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -11,6 +12,9 @@ Shape = tuple[int, int, int]
 
 Region = tuple[slice, slice, slice]
 """Planes, rows and columns of a volume."""
+
+SLAB = 1 << 18
+"""Voxels that are worked on together: few enough for the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -77,3 +81,9 @@ def with_halo(box: Box, before: int, after: int, shape: Shape) -> tuple[Region, 
     z, y, x = (slice(start, stop) for start, _, stop in spans)
     core_z, core_y, core_x = (slice(side.start - start, side.stop - start) for start, side, _ in spans)
     return (z, y, x), (core_z, core_y, core_x)
+
+
+def slabs(shape: tuple[int, ...]) -> list[slice]:
+    """Return the planes of an array, a few at a time: no more than `SLAB` voxels, but one plane at least."""
+    planes = max(SLAB // max(math.prod(shape[1:]), 1), 1)
+    return [slice(first, min(first + planes, shape[0])) for first in range(0, shape[0], planes)]

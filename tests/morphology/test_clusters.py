@@ -32,7 +32,7 @@ def in_whole(phase: Mask) -> tuple[list[int], list[int]]:
     return sizes[1:].tolist(), [int(sizes[both[both > 0]].sum()) for both in through]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(volumes(), sides)
 def test_clusters_are_those_of_the_whole_volume(volume: tuple[Mask, Mask], side: Shape) -> None:
     phase, valid = volume
@@ -51,12 +51,11 @@ def test_a_spiral_is_one_cluster_through_many_boxes() -> None:
     phase[1::4, -1, -1] = phase[3::4, 0, 0] = True
     found = clusters(phase, everything(phase), (2, 3, 4))
     assert (found.number.sum(), found.largest) == (1, 5 * 81 + 4)
-    assert found.largest_share == 1
-    assert found.percolating_share == (1, 1, 1)
+    assert [found.largest_share, *found.percolating_share] == [1, 1, 1, 1]
     phase[3, 0, 0] = False
-    found = clusters(phase, everything(phase), (2, 3, 4))
-    assert (found.number.sum(), found.largest) == (2, 3 * 81 + 2)
-    assert found.percolating_share == (0, 1, 1)
+    torn = clusters(phase, everything(phase), (2, 3, 4))
+    assert (torn.number.sum(), torn.largest) == (2, 3 * 81 + 2)
+    assert torn.percolating_share == pytest.approx((0, 1, 1))
 
 
 def test_shares_of_no_phase_are_not_known() -> None:
@@ -70,7 +69,7 @@ def test_a_tally_comes_back_from_a_file(tmp_path: Path) -> None:
     grid = Grid(phase.shape, (8, 9, 10))
     for number, box in enumerate(grid.boxes):
         tally = ClusterTally.of(phase[box.window], everything(phase)[box.window], box, grid.shape)
-        np.savez_compressed(tmp_path / f"{number}.npz", **tally.to_arrays())
+        np.savez_compressed(tmp_path / f"{number}.npz", allow_pickle=False, **tally.to_arrays())
 
     def read(number: int) -> ClusterTally:
         with np.load(tmp_path / f"{number}.npz") as arrays:

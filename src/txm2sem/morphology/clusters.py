@@ -67,14 +67,14 @@ class ClusterTally:
         touching = touching[touching > 0]
         place = np.zeros(len(sizes), np.min_scalar_type(len(touching)))
         place[touching] = np.arange(1, len(touching) + 1)
-        faces = [place[face] for face in faces]
+        renumbered = [np.asarray(place[face]) for face in faces]
         ends = np.zeros((len(touching) + 1, 3, 2), bool)
-        for (axis, end), face in zip(_FACES, faces, strict=True):
+        for (axis, end), face in zip(_FACES, renumbered, strict=True):
             side = box.window[axis]
             if side.start == 0 if end == 0 else side.stop == shape[axis]:
                 ends[face, axis, end] = True
         closed = np.delete(sizes, touching)
-        return cls(*_by_size(closed), int(closed.max()), sizes[touching], ends[1:], faces)
+        return cls(*_by_size(closed), int(closed.max()), sizes[touching], ends[1:], renumbered)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return plain arrays, for a file; `from_arrays` makes the same tally of them."""
@@ -163,7 +163,7 @@ def join(grid: Grid, tallies: Iterable[ClusterTally]) -> Clusters:
     np.add.at(joint_sizes, cluster, np.concatenate(sizes))
     np.logical_or.at(joint_ends, cluster, np.concatenate(ends))
     of_open = _by_size(joint_sizes)
-    z, y, x = (int(joint_sizes[through].sum()) for through in joint_ends.all(axis=2).T)
+    z, y, x = (int(joint_sizes[joint_ends[:, axis].all(axis=1)].sum()) for axis in range(3))
     return Clusters(number + of_open[0], voxels + of_open[1], max(largest, int(joint_sizes.max())), (z, y, x))
 
 

@@ -2,14 +2,16 @@
 
 The local thickness of Hildebrand and Rüegsegger (1997, https://doi.org/10.1046/j.1365-2818.1997.1340694.x): the
 diameter of the largest sphere that holds the voxel and lies wholly in the phase. What lies beyond the volume, or is not
-valid, is no wall: a sphere may reach into it. Bodies that the volume's edge cuts are taken for as thick as the largest
-sphere about one of their voxels, which may be too thick for a narrow end, and too thin for a body whose middle is
-outside; with walls there, all of them would be too thin.
+valid, is no wall: a sphere may reach into it. A body that the edge cuts is as thick as the largest sphere about one of
+the voxels that are known: too thick where it ends just beyond the edge, and too thin where its middle is outside. With
+walls there, all of them would be too thin.
 
 Lengths are counted in the finest side of a voxel. The radius at a voxel is the distance of its centre from that of the
 nearest wall voxel. A slab of n voxels then has n / 2 or (n + 1) / 2, and the diameter is twice the radius less half a
-voxel: right within half a voxel for slabs of any n. Balls come out up to a voxel too thin, since their middle seldom is
-that of a voxel. Across a coarser axis a diameter is right within a voxel's side along it.
+voxel: right within half a voxel for slabs of any n along the axes. Spheres are about voxels' centres, so that other
+bodies come out too thin: Gaussian random fields by one voxel on average (beside the same field on voxels a quarter as
+large), balls by one to two, and by two on the mean over their voxels. Across a coarser axis a diameter is right within
+a voxel's side along it.
 
 Radii are those of a ladder, `radii`, to which they are rounded down: that makes diameters smaller by less than half a
 voxel, and above 16 voxels by less than 3.2 %, half of that on average.
@@ -131,12 +133,13 @@ def local_thickness(phase: Mask, valid: Mask, box: Box, halo: int, shape: Shape,
         NarrowHaloError: the halo was not wide enough for this.
     """
     region, core = with_halo(box, halo, halo, shape)
-    inside = phase & valid
+    # In this order in memory, whatever that of the arrays is: distances are found along it.
+    inside, open_ = np.logical_and(phase, valid, order="C"), np.logical_or(phase, ~valid, order="C")
     total = int(np.count_nonzero(inside[core]))
     if not total:
         return Thickness(np.zeros(0, np.int64), 0, 0.0)
     sides = np.array(spacing) / min(spacing)
-    distance = edt.edt((phase | ~valid).view(np.uint8), anisotropy=tuple(sides), black_border=False, parallel=1)
+    distance = edt.edt(open_.view(np.uint8), anisotropy=tuple(sides), black_border=False, parallel=1)
     around = [_Around.of(*ends) for ends in zip(region, core, shape, sides, strict=True)]
     lacking = max(
         _lacking_at_faces(distance, around, float(np.linalg.norm(sides))), _drop_far(distance, inside, around)

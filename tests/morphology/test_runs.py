@@ -10,7 +10,6 @@ import pytest
 from boxed_volumes import Mask, ball, boxes_of, cylinder, flips, orders, shapes, volumes
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from txm2sem import metrics
 from txm2sem.morphology.boxes import Shape
@@ -178,15 +177,11 @@ def test_a_phase_that_is_absent_or_everywhere_has_no_chords(share: int) -> None:
     assert lineal_path(runs, valid).tolist() == [share] * 5
 
 
-def chords_of_porespy(phase: Mask, axis: int) -> NDArray[np.int64]:
-    porespy = pytest.importorskip("porespy")
-    chords = porespy.filters.apply_chords(phase, axis=axis, spacing=0, trim_edges=True)
-    return np.asarray(porespy.metrics.chord_counts(chords), np.int64)
-
-
 @pytest.mark.parametrize("axis", range(3))
 def test_chords_are_those_of_porespy(axis: int) -> None:
+    porespy = pytest.importorskip("porespy")
     phase = np.random.default_rng(4).random((20, 21, 22)) < 0.6
-    expected = chords_of_porespy(phase, axis)
-    runs, _ = along(phase, axis)
+    expected = porespy.metrics.chord_counts(porespy.filters.apply_chords(phase, axis=axis))
+    # It takes every second line, and of these none that is in a face.
+    runs, _ = along(np.moveaxis(phase, axis, 2)[::2, ::2][1:-1, 1:-1], 2)
     assert np.array_equal(runs[2], np.bincount(expected, minlength=runs.shape[1]))

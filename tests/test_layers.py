@@ -17,7 +17,7 @@ LAYERS = [
     {"networks", "objectives", "metrics", "morphology", "phantoms", "devices", "tiling"},
     {"data", "runs", "resolving", "checkpoints", "details", "commands", "course", "results", "pages"},
     {"model", "scoring", "trust", "filling", "figures", "registration"},
-    {"training", "testing", "applying", "repairing", "aligning", "checking", "reporting"},
+    {"training", "testing", "applying", "measuring", "repairing", "aligning", "checking", "reporting"},
     {"cli", "api"},
 ]
 PURE, VERBS = LAYERS[1], LAYERS[4]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from txm2sem.options import (
     CheckCommand,
     Command,
     CompareCommand,
+    MeasureCommand,
     PhantomCommand,
     TestCommand,
     TrainCommand,
@@ -383,6 +385,39 @@ def compare(
     command = resolve(CompareCommand(), places)
     runs = [RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir) for name in names]
     return compare_runs(runs, command.compare.output).path
+
+
+def measure(source: Path | str, output: Path | str, **options: Any) -> dict[str, Any]:
+    """Measure the phases of a volume of any size from file to folder, as `txm2sem measure`; the same call goes on.
+
+    Args:
+        source: a volume of labels, of grey values with `thresholds="80,170"` or `method="otsu"`, or, with `name`, what
+            that model is applied to first.
+        output: a new folder for `measures.json`, `measures.csv` and `measures.html`.
+        options: further ones of `txm2sem measure`, such as `voxel_size=32` [nm] or `measured="1,2"`.
+
+    Returns:
+        The document, as in `measures.json`: fractions with intervals, sizes, surfaces, connectivity, and diffusion of
+        each phase, with what they mean.
+
+    Raises:
+        UserError: as the command.
+    """
+    from txm2sem.applying.volume.applied import AppliedVolume
+    from txm2sem.measuring.document import read_measures
+    from txm2sem.measuring.model import volume_command
+    from txm2sem.measuring.report import measure_volume
+    from txm2sem.measuring.run import MeasureRun
+
+    texts = ("voxel_size", "thresholds", "not_imaged", "measured")
+    asked = {name: str(value) if name in texts else value for name, value in options.items()}
+    command, path = resolve(MeasureCommand(), asked), Path(source)
+    model = partial(AppliedVolume, volume_command(command), path) if command.measure.name else None
+    run = MeasureRun(command, path, Path(output), model)
+    with run.begin() as stage:
+        if stage != "whole":
+            measure_volume(run)
+    return read_measures(run.paths.output)
 
 
 def open_volume(

@@ -27,6 +27,9 @@ from txm2sem.files import (
     write_text,
 )
 
+STATE = "run.json"
+"""File in the folder of an output that grows: what is being made from what."""
+
 Stage = Literal["new", "begun", "whole"]
 """What there is of an output: nothing, a part, or all of it, and only the folder that it grew in is still there."""
 
@@ -59,7 +62,7 @@ class Draft:
         self.beside = tuple(beside)
         self.resumable = resumable
         self.folder = output.with_name(f"{output.name}.partial")
-        self.state = self.folder / "run.json"
+        self.state = self.folder / STATE
         self.run = ""
         self.identity: Mapping[str, Any] = {}
         self.plan: Any = None

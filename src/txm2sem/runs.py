@@ -380,6 +380,62 @@ class CheckPaths:
         return self.output / "figures" / f"{name}.png"
 
 
+@dataclass(frozen=True)
+class MeasurePaths:
+    """The files of a measurement of a volume.
+
+    While it is under way, everything is in the folder `work` beside the output; the output appears when it is whole.
+
+    Args:
+        output: the folder that they are in.
+    """
+
+    output: Path
+
+    @property
+    def document(self) -> Path:
+        """What was measured, for programs."""
+        return self.output / "measures.json"
+
+    @property
+    def table(self) -> Path:
+        """Its numbers, one a line, for spreadsheets."""
+        return self.output / "measures.csv"
+
+    @property
+    def page(self) -> Path:
+        """The report for people, with its pictures in it."""
+        return self.output / "measures.html"
+
+    @property
+    def volume(self) -> Path:
+        """What a model has made of the input."""
+        return self.output / "volume.ome.zarr"
+
+    @property
+    def work(self) -> Path:
+        """Folder of what is done so far."""
+        return self.output.with_name(f"{self.output.name}.partial")
+
+    @property
+    def growing(self) -> MeasurePaths:
+        """The files before they are moved into their place."""
+        return MeasurePaths(self.work / "root")
+
+    @property
+    def plan(self) -> Path:
+        """Which phases there are, and how the volume is cut."""
+        return self.work / "plan.json"
+
+    def box(self, name: str) -> Path:
+        """Return what was measured of a box."""
+        return self.work / "boxes" / f"{name}.npz"
+
+    def diffusion(self, label: int, axis: str) -> Path:
+        """Return what was found of the diffusion in a phase along an axis."""
+        return self.work / "diffusion" / f"{label}_{axis}.json"
+
+
 def write_options(path: Path, options: dict[str, Any]) -> None:
     """Write options as YAML, for programs."""
     write_text(path, yaml.safe_dump(options, sort_keys=False, allow_unicode=True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from txm2sem.options import (
     AlignCommand,
     CheckCommand,
     CompareCommand,
+    MeasureCommand,
     PhantomCommand,
     RepairCommand,
     ReportCommand,
@@ -205,6 +207,41 @@ def volume(words: Sequence[str], program: str) -> int:
         _print_plan(run)
         report = translate_volume(run)
     _print(*report.lines, f"volume:     {report.output}", f"picture:    {report.picture}")
+    return 0
+
+
+def measure(words: Sequence[str], program: str) -> int:
+    """Measure the phases of a volume: print the plan, then what was found and where it is."""
+    places, command = parse(MeasureCommand(), words, program)
+    if len(places) != 2:
+        raise UsageError(
+            f"expected a volume and a new folder, as in: {program} phases.ome.zarr measured; or, with a model of "
+            f"yours: {program} scan measured --name MODEL --voxel_size 32"
+        )
+
+    from txm2sem.applying.volume.applied import AppliedVolume
+    from txm2sem.devices import keep_freed_memory
+    from txm2sem.measuring.model import volume_command
+    from txm2sem.measuring.report import measure_volume
+    from txm2sem.measuring.run import MeasureRun
+
+    keep_freed_memory()
+    source, output = map(Path, places)
+    model = partial(AppliedVolume, volume_command(command), source) if command.measure.name else None
+    run = MeasureRun(command, source, output, model)
+    if command.measure.dry_run:
+        _print(*run.describe())
+        return 0
+    with _interruption("the same command goes on with what is missing"), run.begin() as stage:
+        if stage == "whole":
+            print(f"measures:   {run.paths.output} is whole already")
+            return 0
+        if run.applied is not None and not run.is_applied:
+            _print(*run.applied.describe())
+            run.applied.apply()
+        _print(*run.describe())
+        report = measure_volume(run)
+    _print(*report.lines, f"numbers:    {run.paths.table}", f"page:       {run.paths.page}")
     return 0
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "report": "write a page about a run: images, scores, curves, how to do it again",
     "compare": "write a page about several runs, side by side",
     "volume": "translate a whole TXM volume of any size and format with a trained model",
+    "measure": "measure the phases of a volume: fractions, sizes, surfaces, connectivity, diffusion",
     "repair": "fill charged regions of your own SEM slices, by kriging or with a trained model",
     "phantom": "write a synthetic shale data set to try things with",
 }

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from txm2sem.errors import UserError
 
 GREY_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
-"""Types of the pixels that are read. Masks may have one bit per pixel (bool), too."""
+"""Types of the pixels of images that are read."""
+
+LABEL_DTYPES = (*GREY_DTYPES, "bool", "int8", "int32", "int64", "uint32", "uint64")
+"""Types of the pixels of masks and labels, which may have one bit (bool), too."""
 
 LARGEST_GREY = 1e15
 """No detector counts so far, nor has a reconstruction such values: those beyond are marks of what was not imaged, such

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffFrame, TiffPage
 
 from txm2sem.data.files import check_is_file
-from txm2sem.data.pixels import GREY_DTYPES, ORIENTATION_TAG, ORIENTATIONS, Pixels, named_no_data
+from txm2sem.data.pixels import GREY_DTYPES, LABEL_DTYPES, ORIENTATION_TAG, ORIENTATIONS, Pixels, named_no_data
 from txm2sem.errors import UserError
 
 MOST_PAGES = 10**6
@@ -86,10 +86,11 @@ def page_pixels(path: Path, page: TiffPage, *, mask: bool = False) -> Pixels:
     Args:
         path: the file.
         page: of it.
-        mask: the page is a mask, which may have fewer than 8 bits per pixel.
+        mask: the page is a mask, or has labels.
 
     Raises:
-        UserError: it has no pixels, several channels, colours, or a type that is none of `GREY_DTYPES`.
+        UserError: it has no pixels, several channels, colours, or a type that is none of `GREY_DTYPES`; of masks, of
+            `LABEL_DTYPES`.
     """
     dtype, bits = page.dtype, page.bitspersample
     # tifffile takes 0 as white where the tag is missing.
@@ -110,7 +111,7 @@ def page_pixels(path: Path, page: TiffPage, *, mask: bool = False) -> Pixels:
             f"{path} has pixels of {bits} bits that cannot be read; expected 8 or 16 bits or 32-bit float: convert it"
         )
     inverted = meaning == PHOTOMETRIC.MINISWHITE and not mask
-    dtypes = (*GREY_DTYPES, "bool") if mask else GREY_DTYPES
+    dtypes = LABEL_DTYPES if mask else GREY_DTYPES
     if str(dtype) not in dtypes or (inverted and dtype.kind == "f") or not (mask or bits >= 8):
         found = f"{bits} bits" if bits < 8 and dtype != np.bool_ else str(dtype)
         raise UserError(

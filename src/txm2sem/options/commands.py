@@ -27,6 +27,7 @@ from txm2sem.options.groups import (
     GeneratorOptions,
     ImagesDataOptions,
     ImagesRunOptions,
+    MeasureOptions,
     ModelOptions,
     ObjectiveOptions,
     PhantomOptions,
@@ -260,6 +261,20 @@ class AlignCommand(Command):
 
 
 @dataclass(frozen=True)
+class MeasureCommand(Command):
+    """Measure the phases of a volume: how much there is of each, how it hangs together, how large, how it conducts.
+
+    INPUT is a volume of labels, one of grey values with --thresholds or --method otsu, or, with --name, one that the
+    model is applied to first. OUTPUT is a new folder.
+    """
+
+    places = "INPUT OUTPUT"
+    first = ("name", "thresholds", "method", "voxel_size", "roi", "phases", "measured", "compare", "memory", "workers")
+
+    measure: MeasureOptions = MeasureOptions()
+
+
+@dataclass(frozen=True)
 class ReportCommand(Command):
     """Write a page about a run: what it is, its scores and images, how to do it again."""
 
@@ -298,6 +313,7 @@ COMMANDS: Mapping[str, Command] = {
     "report": ReportCommand(),
     "compare": CompareCommand(),
     "volume": VolumeCommand(),
+    "measure": MeasureCommand(),
     "repair": RepairCommand(),
     "phantom": PhantomCommand(),
 }

@@ -40,6 +40,7 @@ RecipeName = Literal["none", "translate", "texture"]
 GreyMatching = Literal["auto", "match", "as_is"]
 TransformName = Literal["none", "shift", "rigid", "similarity", "affine", "smooth"]
 MissingVoxels = Literal["refuse", "black"]
+MeasureMethod = Literal["auto", "labels", "thresholds", "otsu"]
 
 TRANSLATION_MODELS = ("feedforward", "srcnn", "pix2pix", "srgan")
 """Models that predict the SEM from the TXM."""
@@ -510,8 +511,8 @@ class VolumeOptions(Options):
 
 
 @dataclass(frozen=True)
-class WholeVolumeOptions(Options):
-    """A TXM volume of any size and format, and how its prediction is computed and written."""
+class VolumeInputOptions(Options):
+    """A volume of any size and format."""
 
     dataset: str = ""
     """path of the data set inside an HDF5 file or a Zarr group; may be left out where there is only one"""
@@ -520,10 +521,38 @@ class WholeVolumeOptions(Options):
     voxel_size: str = ""
     """size of a voxel, one number or Z,Y,X [nm]; may be left out where the file says it"""
     roi: str = ""
-    """part to translate, Z0:Z1,Y0:Y1,X0:X1 [voxels]; each bound may be left out"""
+    """the part that is meant, Z0:Z1,Y0:Y1,X0:X1 [voxels]; each bound may be left out"""
     missing: MissingVoxels = "refuse"
     """where voxels of an HDF5 file or a Zarr folder are not stored: refuse it, or take them for black, as they may be
     where its writer leaves out what is black; how many there are is said"""
+
+
+@dataclass(frozen=True)
+class SharedWorkOptions(Options):
+    """The memory, and the processes that share the work."""
+
+    memory: str = "auto"
+    """memory to use in all, e.g. 8GB; auto: a quarter of the machine's"""
+    workers: int = between(0, 1024, 0)
+    """processes on this machine that share the work, and the memory with this one; 0 computes in this one"""
+    scheduler: str = ""
+    """address of a dask scheduler whose workers share the work, e.g. tcp://10.0.0.5:8786; they see the same files. Who
+    reaches that address can run programs as its owner: tls:// and dask's own settings keep others out"""
+    dry_run: bool = False
+    """print the plan (what is done in which parts, memory, time) and stop"""
+
+    def check(self) -> None:
+        """As `Options.check`."""
+        if self.workers and self.scheduler:
+            raise UserError(
+                "--workers starts processes on this machine, --scheduler takes those of a cluster; pass one of them"
+            )
+
+
+@dataclass(frozen=True)
+class WholeVolumeOptions(SharedWorkOptions, VolumeInputOptions):
+    """A TXM volume of any size and format, and how its prediction is computed and written."""
+
     truth: str = of_models("", *TRANSLATION_MODELS)
     """SEM volume of the same voxels, where it is known: the prediction is scored against it"""
     dtype: OutputDtype = of_models("uint8", *TRANSLATION_MODELS)
@@ -542,26 +571,10 @@ class WholeVolumeOptions(Options):
     halo: int = between(-1, LONGEST_SIDE, -1)
     """margin of a tile that is computed and thrown away [pixels]; -1: the network's receptive field, with which tiles
     cannot be seen; less is faster"""
-    memory: str = "auto"
-    """memory to use in all, e.g. 8GB; auto: a quarter of the machine's"""
-    workers: int = between(0, 1024, 0)
-    """processes on this machine that share the work, and the memory with this one; 0 computes in this one"""
-    scheduler: str = ""
-    """address of a dask scheduler whose workers share the work, e.g. tcp://10.0.0.5:8786; they see the same files. Who
-    reaches that address can run programs as its owner: tls:// and dask's own settings keep others out"""
-    dry_run: bool = False
-    """print the plan (tiles, memory, time) and stop"""
     epoch: str = name_of_path("latest")
     """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
     load_iter: int = between(0, MOST * MOST_EPOCHS, 0)
     """load the checkpoint iter_N instead, where N > 0"""
-
-    def check(self) -> None:
-        """As `Options.check`."""
-        if self.workers and self.scheduler:
-            raise UserError(
-                "--workers starts processes on this machine, --scheduler takes those of a cluster; pass one of them"
-            )
 
 
 @dataclass(frozen=True)
@@ -683,6 +696,57 @@ class AlignOptions(Options):
     """slices to validate on, a block along z; -1: a sixth, at least one"""
     test: int = between(-1, MOST, -1)
     """slices to test on, a block along z; -1: a sixth, at least one"""
+
+
+@dataclass(frozen=True)
+class MeasureOptions(SharedWorkOptions, VolumeInputOptions):
+    """A volume of labels, or of grey values, and what is measured of its phases."""
+
+    method: MeasureMethod = "auto"
+    """what tells the phases: labels, the voxels are their numbers; thresholds, those of --thresholds; otsu, the two
+    thresholds of three-class Otsu; auto: thresholds where they are given, otsu where a translation model is named,
+    else labels"""
+    thresholds: str = ""
+    """grey values between the phases, rising, such as 80 or 80,170; a voxel of just that value belongs to the darker
+    phase"""
+    blur: float = between(0, 64, 0.0)
+    """grey values are smoothed by a Gaussian of this standard deviation before, against noise [voxels]"""
+    not_imaged: str = "auto"
+    """the value of voxels where nothing was imaged, or none; auto: 0 in grey values, what the file says in labels"""
+    phases: str = ""
+    """names of the phases by their numbers, such as 0=matrix,1=pores; those of the file, or of this program, where
+    absent"""
+    measured: str = ""
+    """numbers of the phases of which more than the fraction is measured, such as 1,2; all but 0 where absent"""
+    longest: int = between(1, 4096, 64)
+    """largest distance of correlations and lineal paths [voxels]"""
+    diffusion_side: int = between(0, 1024, 128)
+    """longest side of the part, chosen for its fractions, in which diffusion is computed [voxels]; 0: it is left out"""
+    compare: Path | None = None
+    """the output of another measurement, to be set beside this one"""
+    name: str = name_of_path()
+    """a trained model that is applied first: one that segments, or one that predicts the SEM"""
+    checkpoints_dir: Path = beside("name", Path("./checkpoints"))
+    """models are saved here, in a folder of the experiment's name"""
+    epoch: str = field(default="latest", metadata={"beside": "name", "is_name": True})
+    """which checkpoint to load: an epoch's number, latest, or best (of the validation)"""
+    seg_mode: Literal["auto", "sem", "txm", "semfake"] = beside("name", "auto")
+    """what a model that segments is given: the SEM, the TXM, or the SEM predicted from it by --seg_source; auto: as in
+    its training, but for the SEM, which must be said"""
+    seg_source: str = field(default="", metadata={"beside": "name", "is_name": True})
+    """with --seg_mode semfake: name of a trained translation model in checkpoints_dir"""
+    gpu_ids: str = beside("name", "auto")
+    """GPUs to use, e.g. 0 or 0,1; -1 for the CPU; auto takes GPU 0 where there is one"""
+
+    def check(self) -> None:
+        """As `Options.check`."""
+        super().check()
+        if (self.method == "thresholds") > bool(self.thresholds):
+            raise UserError("--method thresholds needs --thresholds, such as --thresholds 80,170")
+        if self.thresholds and self.method not in ("auto", "thresholds"):
+            raise UserError(f"--thresholds does nothing with --method {self.method}; leave one of them out")
+        if self.blur and self.method == "labels":
+            raise UserError("--blur smooths grey values, and --method labels has none; leave one of them out")
 
 
 @dataclass(frozen=True)

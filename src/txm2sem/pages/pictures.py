@@ -82,13 +82,13 @@ def file_data(content: bytes, kind: str = "png") -> str:
 
 
 def with_scale_bar(pixels: Bytes, pixel_size: float | None) -> Bytes:
-    """Return a grey image (H, W) with a scale bar in its lower left corner, of about a fifth of its width.
+    """Return a grey (H, W) or coloured (H, W, 3) image with a scale bar in its lower left corner, a fifth of its width.
 
     Args:
         pixels: the image.
         pixel_size: of them [nm]; None: not known, and the bar counts pixels.
     """
-    height, width = pixels.shape
+    height, width = pixels.shape[:2]
     length = round_length(width / 5 * (pixel_size or 1.0))
     label = (
         f"{length:g} pixels" if pixel_size is None else f"{length / 1e3:g} µm" if length >= 1e3 else f"{length:g} nm"
@@ -101,9 +101,9 @@ def with_scale_bar(pixels: Bytes, pixel_size: float | None) -> Bytes:
     top = bottom - thick
     words = draw.textbbox((margin, top - thick), label, font=font, anchor="lb")
     box = (0, int(words[1]) - margin // 2, max(end, int(words[2])) + margin, height)
-    draw.rectangle(box, fill=0)
-    draw.rectangle((margin, top, end, bottom), fill=255)
-    draw.text((margin, top - thick), label, fill=255, font=font, anchor="lb")
+    draw.rectangle(box, fill="black")
+    draw.rectangle((margin, top, end, bottom), fill="white")
+    draw.text((margin, top - thick), label, fill="white", font=font, anchor="lb")
     return np.asarray(image)
 
 

@@ -39,6 +39,7 @@ class VolumeInput:
         voxel_size: size of a voxel (z, y, x) [nm]; None: what the file says.
         roi: part to read, `z0:z1,y0:y1,x0:x1` [voxels]; each bound may be left out; "": all.
         missing: `refuse` a volume of which voxels are not stored, or take them for `black`.
+        labels: voxels are numbers of phases: any whole numbers, and colour tables of files are for display.
 
     Raises:
         UserError: the path is an address in a network.
@@ -50,6 +51,7 @@ class VolumeInput:
     voxel_size: VoxelSize | None = None
     roi: str = ""
     missing: str = "refuse"
+    labels: bool = False
 
     def __post_init__(self) -> None:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(self.path)):  # of "://", paths keep one slash
@@ -67,14 +69,14 @@ def open_volume(volume: VolumeInput | NDArray[Any]) -> VolumeReader:
     """
     if not isinstance(volume, VolumeInput):
         return VolumeReader(ArrayVolume(plain_array(volume, ArrayVolume.name)))
-    return VolumeReader(_open(volume), volume.axes, volume.voxel_size, volume.roi, volume.missing)
+    return VolumeReader(_open(volume), volume.axes, volume.voxel_size, volume.roi, volume.missing, labels=volume.labels)
 
 
 def _open(volume: VolumeInput) -> StoredVolume:
     path = Path(volume.path)
     suffix = path.suffix.lower()
     if path.is_dir():
-        return _open_folder(path, volume.dataset)
+        return _open_folder(path, volume)
     if path.exists() and not path.is_file():
         raise UserError(f"{path} is a pipe, a socket or a device; expected a file or a folder")
     if path.exists() and suffix in _HDF5:
@@ -84,14 +86,14 @@ def _open(volume: VolumeInput) -> StoredVolume:
     _refuse_dataset(volume.dataset, path)
     if not path.exists() and not path.is_symlink():
         if any(character in str(path) for character in "*?["):
-            return TiffSlicesVolume(matching_slices(str(path)), str(path))
+            return TiffSlicesVolume(matching_slices(str(path)), str(path), labels=volume.labels)
         raise UserError(
             f"there is no {path}; expected a volume: a file, a folder of slices, or a pattern of slices such as "
             "scan/*.tif"
         )
     check_is_file(path)
     if suffix in _TIFF:
-        return TiffStackVolume(path)
+        return TiffStackVolume(path, labels=volume.labels)
     if suffix in _TXRM:
         return TxrmVolume(path)
     if suffix == ".npy":
@@ -102,15 +104,15 @@ def _open(volume: VolumeInput) -> StoredVolume:
     )
 
 
-def _open_folder(folder: Path, dataset: str) -> StoredVolume:
+def _open_folder(folder: Path, volume: VolumeInput) -> StoredVolume:
     from txm2sem.data.readers.ome_zarr import ZarrVolume, is_zarr
 
     if is_zarr(folder):
-        return ZarrVolume(folder, dataset)
+        return ZarrVolume(folder, volume.dataset)
     if (folder / "attributes.json").is_file():
         raise UserError(f"{folder} is of the format N5, which is not read; write it anew as Zarr or HDF5")
-    _refuse_dataset(dataset, folder)
-    return TiffSlicesVolume(find_slices(folder), str(folder))
+    _refuse_dataset(volume.dataset, folder)
+    return TiffSlicesVolume(find_slices(folder), str(folder), labels=volume.labels)
 
 
 def _refuse_dataset(dataset: str, path: Path) -> None:

@@ -114,9 +114,7 @@ def display_settings(folder: Path) -> tuple[list[str], tuple[float, float] | Non
 
     [] and None for what is not said, or not as it should be.
     """
-    attributes = dict(zarr.open_group(PlainFiles(folder, read_only=True), mode="r").attrs)
-    ome = attributes.get("ome")
-    omero = (ome if isinstance(ome, Mapping) else attributes).get("omero")
+    omero = _ome_of(folder).get("omero")
     channels = omero.get("channels") if isinstance(omero, Mapping) else None
     if not isinstance(channels, list) or not all(isinstance(channel, Mapping) for channel in channels):
         return [], None
@@ -126,6 +124,49 @@ def display_settings(folder: Path) -> tuple[list[str], tuple[float, float] | Non
         case [float() | int() as start, float() | int() as end] if -np.inf < start < end < np.inf:
             return labels, (float(start), float(end))
     return labels, None
+
+
+def label_images(folder: Path) -> list[str]:
+    """Return the paths of the label images of an image in its folder; [] where it has none, or is another folder."""
+    group = folder / "labels"
+    if not is_zarr(folder) or not is_zarr(group):
+        return []
+    with readable(group, "a Zarr folder"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        names = _ome_of(group).get("labels")
+    names = names if isinstance(names, list) else []
+    return [f"labels/{name}" for name in names if isinstance(name, str) and is_zarr(group / name)]
+
+
+def label_meanings(folder: Path) -> dict[int, tuple[str, tuple[int, int, int] | None]]:
+    """Return the names and colours, (red, green, blue) of 0 to 255, of the values of a label image, as far as it says.
+
+    Args:
+        folder: of the label image.
+    """
+    said = _ome_of(folder).get("image-label")
+    if not isinstance(said, Mapping):
+        return {}
+    names = {key: str(one["name"]) for key, one in _by_value(said.get("properties")) if "name" in one}
+    colours = {key: tuple(one["rgba"][:3]) for key, one in _by_value(said.get("colors")) if _is_colour(one.get("rgba"))}
+    return {value: (names.get(value, ""), colours.get(value)) for value in {**names, **colours}}
+
+
+def _ome_of(folder: Path) -> Mapping[str, Any]:
+    """Return the OME-Zarr metadata of a group; of version 0.4 they are its attributes."""
+    attributes = dict(zarr.open_group(PlainFiles(folder, read_only=True), mode="r").attrs)
+    ome = attributes.get("ome")
+    return ome if isinstance(ome, Mapping) else attributes
+
+
+def _by_value(entries: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, Mapping) and isinstance(entry.get("label-value"), int):
+            yield entry["label-value"], entry
+
+
+def _is_colour(rgba: object) -> bool:
+    return isinstance(rgba, list) and len(rgba) >= 3 and all(isinstance(one, int) and 0 <= one < 256 for one in rgba)
 
 
 def _grid(

@@ -21,6 +21,7 @@ class TiffSlicesVolume(PagedVolume):
     Args:
         slices: the files by number, ascending.
         name: their folder, or the pattern that they match.
+        labels: pixels are numbers of phases, see `VolumeInput`.
 
     Raises:
         UserError: a slice between the first and the last is missing, damaged, or differs from the first.
@@ -29,7 +30,7 @@ class TiffSlicesVolume(PagedVolume):
     kind = "TIFF slices"
     axes = ("z", "y", "x")
 
-    def __init__(self, slices: Mapping[int, Path], name: str) -> None:
+    def __init__(self, slices: Mapping[int, Path], name: str, *, labels: bool = False) -> None:
         numbers = list(slices)
         missing = missing_between(numbers)
         if missing:
@@ -38,7 +39,7 @@ class TiffSlicesVolume(PagedVolume):
                 f"but these are missing: {missing}; add them, or number the slices without gaps"
             )
         self.name = name
-        self._slices = TiffSlices(slices, cache=SliceCache(CACHE_BYTES))
+        self._slices = TiffSlices(slices, mask=labels, cache=SliceCache(CACHE_BYTES))
         self.shape = (len(self._slices), *self._slices.shape)
         self.dtype = self._slices.dtype
 

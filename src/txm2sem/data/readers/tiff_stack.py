@@ -44,6 +44,10 @@ class TiffStackVolume(DecodedVolume):
     lists (ImageJ lists only the first of a stack of more than 4 GB). Else the pages are decoded. What the file says of
     its pixels is followed, see `Pixels`.
 
+    Args:
+        path: the file.
+        labels: pixels are numbers of phases, see `VolumeInput`.
+
     Raises:
         UserError: the file is damaged or truncated, has several images, is spread over several files, is not grey, or
             says of its pages that their pixels mean different things.
@@ -51,13 +55,13 @@ class TiffStackVolume(DecodedVolume):
 
     kind = "TIFF stack"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, labels: bool = False) -> None:
         with readable(path, "a TIFF image"):
             file = open_tiff(path)
             weakref.finalize(self, file.close)
             self._stamp = stamp(path)
             series = _only_series(path, file)
-            self._pixels = _common_pixels(path, file)
+            self._pixels = _common_pixels(path, file, labels=labels)
             check_stored(path, series.keyframe, file.filehandle.size)
             axes, shape = _volume_axes(series)
             super().__init__(str(path), (*shape[:-2], *self._pixels.shape), self._pixels.dtype)
@@ -128,13 +132,13 @@ def _check_ome(path: Path, file: TiffFile) -> None:
             )
 
 
-def _common_pixels(path: Path, file: TiffFile) -> Pixels:
+def _common_pixels(path: Path, file: TiffFile, *, labels: bool) -> Pixels:
     """Return what the pixels of all pages are; those of which the file says nothing are as in the first page."""
-    common = page_pixels(path, file.pages.first)
+    common = page_pixels(path, file.pages.first, mask=labels)
     for index in range(1, len(file.pages)):
         page = file.pages.get(index)
         assert isinstance(page, TiffPage)
-        pixels = page_pixels(path, page)
+        pixels = page_pixels(path, page, mask=labels)
         for tag, meaning in _MEANINGS.items():
             if tag in page.tags and getattr(pixels, meaning) != getattr(common, meaning):
                 raise UserError(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.data.files import explained
-from txm2sem.data.pixels import GREY_DTYPES, are_grey, described
+from txm2sem.data.pixels import GREY_DTYPES, LABEL_DTYPES, are_grey, described
 from txm2sem.data.readers.axes import extent, find_axes
 from txm2sem.data.readers.base import StoredVolume
 from txm2sem.data.readers.roi import parse_roi
@@ -44,18 +44,19 @@ class VolumeReader:
         voxel_size: size of a voxel (z, y, x) [nm]; None: what the file says.
         roi: `z0:z1,y0:y1,x0:x1`; "": the whole volume.
         missing: `refuse` or `black`: what is done where voxels of the region are not stored.
+        labels: voxels are numbers of phases, and may have any of `LABEL_DTYPES`.
 
     Attributes:
         name: path of the volume, for messages.
         shape: (z, y, x) of the region of interest.
-        dtype: type of the voxels, one of `GREY_DTYPES`, in the machine's byte order.
+        dtype: type of the voxels, one of `GREY_DTYPES`, or of `LABEL_DTYPES` of labels, in the machine's byte order.
         voxel_size: size of a voxel (z, y, x) [nm]; None where neither the user nor the file says it.
         offset: (z, y, x) of the region's first voxel in the whole volume.
         absent_share: of the region's voxels that are not stored, and are 0 because `missing` says so.
 
     Raises:
         UserError: the axes are not z, y and x, the region is not inside the volume, too large, or not stored, a voxel
-            has no size or one that cannot be, or its type is not one of `GREY_DTYPES`.
+            has no size or one that cannot be, or its type is not one of those.
     """
 
     def __init__(
@@ -65,14 +66,17 @@ class VolumeReader:
         voxel_size: VoxelSize | None = None,
         roi: str = "",
         missing: str = "refuse",
+        *,
+        labels: bool = False,
     ) -> None:
         self._stored = stored
         self.name = stored.name
         self.dtype = stored.dtype.newbyteorder("=")
-        if str(self.dtype) not in GREY_DTYPES:
+        expected = LABEL_DTYPES if labels else GREY_DTYPES
+        if str(self.dtype) not in expected:
             raise UserError(
-                f"{self.name} has voxels of type {self.dtype}; expected one of {', '.join(GREY_DTYPES)}: convert it to "
-                "8 or 16 bits without sign, or to 32-bit float"
+                f"{self.name} has voxels of type {self.dtype}; expected one of {', '.join(expected)}: convert it to "
+                f"8 or 16 bits without sign{'' if labels else ', or to 32-bit float'}"
             )
         self._axes = find_axes(stored.shape, stored.axes, axes, self.name)
         z, y, x = (stored.shape[axis] for axis in self._axes)

@@ -1,0 +1,1 @@
+"""Measure the phases of a volume."""

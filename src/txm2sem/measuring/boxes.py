@@ -1,0 +1,151 @@
+"""What is measured of one box of a volume, and kept until all boxes are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.errors import UserError
+from txm2sem.measuring.phases import Labels, Valid
+from txm2sem.morphology import clusters, correlation, patterns, runs, thickness
+from txm2sem.morphology.boxes import Box, Region, Shape, with_halo
+from txm2sem.morphology.fractions import CELL, count_cells
+
+Arrays = dict[str, NDArray[Any]]
+
+FIRST_HALO = 16
+"""Voxels around a box that are read for its local thickness at first; more where that does not suffice."""
+
+BYTES_PER_VOXEL = 30
+"""What a voxel of a box and its halo takes while it is measured."""
+
+Read = Callable[[Region], tuple[Labels, Valid]]
+Likelihood = Callable[[int, Region], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is measured of which phases.
+
+    Attributes:
+        shape: of the volume.
+        spacing: sides of a voxel (z, y, x), in any unit.
+        labels: numbers of all phases; their fractions are measured.
+        measured: those of which everything is.
+        longest: largest distance of correlations [voxels].
+        room: memory for the voxels of a box [bytes].
+    """
+
+    shape: Shape
+    spacing: tuple[float, float, float]
+    labels: tuple[int, ...]
+    measured: tuple[int, ...]
+    longest: int
+    room: float
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Axes along which there is more than one voxel."""
+        return tuple(axis for axis, length in enumerate(self.shape) if length > 1)
+
+
+def measure_box(box: Box, wanted: Wanted, read: Read, likelihood: Likelihood | None = None) -> Arrays:
+    """Return what a box adds to what is measured of the volume, as plain arrays by name.
+
+    Args:
+        box: which one.
+        wanted: what is measured.
+        read: returns labels and what was imaged of a part of the volume.
+        likelihood: returns how likely a phase is in a part of it, where that is known.
+
+    Raises:
+        UserError: a part cannot be read, or a phase is so thick that the memory does not suffice.
+    """
+    after = max(FIRST_HALO, wanted.longest)
+    region, core = with_halo(box, FIRST_HALO, after, wanted.shape)
+    labels, valid = read(region)
+    found: Arrays = {"valid.cells": count_cells(valid[core])}
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        found[f"valid.profile_{axis}"] = valid[core].sum(others, dtype=np.int64)
+        if axis in wanted.axes:
+            found |= _named(f"valid.runs_{axis}", vars(runs.tally(valid[core], valid[core], axis)))
+    for label in wanted.labels:
+        phase = (labels == label) & valid
+        found[f"{label}.cells"] = count_cells(phase[core])
+        if likelihood is not None:
+            found[f"{label}.expected"] = count_cells(np.where(valid[core], likelihood(label, box.window), 0))
+        for axis in range(3):
+            others = tuple(other for other in range(3) if other != axis)
+            found[f"{label}.profile_{axis}"] = phase[core].sum(others, dtype=np.int64)
+        if label in wanted.measured:
+            found |= _of_phase(label, phase, valid, box, core, wanted)
+            found |= _named(f"{label}.thickness", _thickness(label, phase, valid, box, wanted, read).to_arrays())
+    return found
+
+
+def _of_phase(label: int, phase: Valid, valid: Valid, box: Box, core: Region, wanted: Wanted) -> Arrays:
+    found = {f"{label}.octants": patterns.octants(phase, valid, core)}
+    tally = clusters.ClusterTally.of(phase[core], valid[core], box, wanted.shape)
+    found |= _named(f"{label}.clusters", tally.to_arrays())
+    for axis in wanted.axes:
+        found |= _named(f"{label}.runs_{axis}", vars(runs.tally(phase[core], valid[core], axis)))
+        found[f"{label}.pairs_{axis}"] = correlation.pairs(phase, valid, axis, wanted.longest, core)
+    return found
+
+
+def _thickness(label: int, phase: Valid, valid: Valid, box: Box, wanted: Wanted, read: Read) -> thickness.Thickness:
+    """Return the local thickness of a phase in a box, reading more around it until that is enough."""
+    halo = FIRST_HALO
+    # What was read reaches further behind the box than before it.
+    region, _ = with_halo(box, FIRST_HALO, FIRST_HALO, wanted.shape)
+    part = tuple(slice(0, side.stop - side.start) for side in region)
+    phase, valid = phase[part], valid[part]
+    while True:
+        try:
+            return thickness.local_thickness(phase, valid, box, halo, wanted.shape, wanted.spacing)
+        except thickness.NarrowHaloError as narrow:
+            halo = narrow.halo
+        region, _ = with_halo(box, halo, halo, wanted.shape)
+        voxels = int(np.prod([side.stop - side.start for side in region]))
+        if voxels * BYTES_PER_VOXEL > wanted.room:
+            raise UserError(
+                f"phase {label} is so thick that {halo} voxels around a box count, which do not fit into the memory; "
+                "pass a larger --memory, or leave the phase out of --measured"
+            )
+        labels, valid = read(region)
+        phase = (labels == label) & valid
+
+
+def read_shape(side: Shape, wanted: Wanted) -> Shape:
+    """Return what is read at most for a box of these sides, before it proves too little for the local thickness."""
+    around = FIRST_HALO + max(FIRST_HALO, wanted.longest)
+    z, y, x = (min(own + around, length) for own, length in zip(side, wanted.shape, strict=True))
+    return z, y, x
+
+
+def side_for(wanted: Wanted) -> Shape:
+    """Return the sides of boxes, multiples of `CELL`: as large as fits with what is read around them.
+
+    Raises:
+        UserError: not even the smallest fits.
+    """
+    for side in (256, 192, 128, 96, 64, 48, 32, 16):
+        z, y, x = (min(side, -(-length // CELL) * CELL) for length in wanted.shape)
+        if np.prod(read_shape((z, y, x), wanted), dtype=np.float64) * BYTES_PER_VOXEL <= wanted.room:
+            return z, y, x
+    raise UserError("--memory is too little for the smallest boxes; pass a larger one, fewer --workers, or --longest")
+
+
+def part_of(arrays: Mapping[str, NDArray[Any]], name: str) -> Arrays:
+    """Return the arrays whose names begin with a name and a point, by what is behind that."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): arrays[key] for key in arrays if key.startswith(prefix)}
+
+
+def _named(name: str, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    return {f"{name}.{key}": value for key, value in arrays.items()}

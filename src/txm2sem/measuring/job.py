@@ -1,0 +1,102 @@
+"""A measurement as a work of many boxes: each is measured for itself, and kept in a file."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.drafts import STATE
+from txm2sem.errors import UserError
+from txm2sem.files import read_json, write_whole
+from txm2sem.measuring.boxes import Wanted, measure_box
+from txm2sem.measuring.opening import OpenPhases
+from txm2sem.morphology.boxes import Box, Grid, Shape
+from txm2sem.options import MeasureOptions
+from txm2sem.runs import MeasurePaths
+
+RUN = "run"
+"""Array in the file of a box that says which measurement it is of."""
+
+
+@dataclass(frozen=True)
+class MeasureJob:
+    """What a process needs to measure boxes.
+
+    Attributes:
+        options: of the measurement.
+        source: the volume.
+        own: see `OpenPhases`.
+        output: the folder that the measurement will be.
+        run: names it, so that a process that outlives it does not write into the next one.
+        side: of a box.
+        wanted: what is measured.
+    """
+
+    options: MeasureOptions
+    source: Path
+    own: bool
+    output: Path
+    run: str
+    side: Shape
+    wanted: Wanted
+
+    @property
+    def grid(self) -> Grid:
+        """All boxes."""
+        return Grid(self.wanted.shape, self.side)
+
+    @property
+    def boxes(self) -> dict[str, Box]:
+        """All boxes by their names, in order."""
+        return {"_".join(map(str, box.index)): box for box in self.grid.boxes}
+
+    def open(self, threads: int) -> Callable[[str], None]:
+        """Open the volume; return what measures the box of a name, and writes it.
+
+        Args:
+            threads: to compute with; one is enough.
+
+        Raises:
+            UserError: the volume cannot be read; so does what is returned, also where the disk is full or not writable.
+        """
+        opened, boxes = OpenPhases(self.options, self.source, own=self.own), self.boxes
+        return lambda name: self._measure(opened, name, boxes[name])
+
+    def load(self, name: str) -> Mapping[str, NDArray[Any]] | None:
+        """Return what was measured of a box; None where it is not there, damaged, or of another measurement."""
+        with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            content: Mapping[str, NDArray[Any]] = np.load(self._file(name), allow_pickle=False)
+            if str(content[RUN]) == self.run:
+                return content
+        return None
+
+    def is_done(self, name: str) -> bool:
+        """Say whether a box was measured; all that was written is read."""
+        content = self.load(name)
+        if content is None:
+            return False
+        with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return all(content[key] is not None for key in content)
+        return False
+
+    def _measure(self, opened: OpenPhases, name: str, box: Box) -> None:
+        several = opened.probabilities
+        found: dict[str, Any] = measure_box(box, self.wanted, opened.read, None if several is None else several.read)
+        found[RUN] = np.array(self.run)
+        path = self._file(name)
+        work = MeasurePaths(self.output).work
+        with suppress(UserError):
+            if read_json(work / STATE, "").get("run") == self.run:
+                write_whole(path, lambda buffer: np.savez(buffer, allow_pickle=False, **found))
+                return
+        raise UserError(f"{work} has become that of another measurement; nothing more is written there")
+
+    def _file(self, name: str) -> Path:
+        return MeasurePaths(self.output).box(name)

@@ -1,0 +1,199 @@
+"""The page about a measured volume: a sentence a phase, cuts, distributions, and all numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from txm2sem.figures.phases import PhaseCut, draw_phases
+from txm2sem.files import write_text
+from txm2sem.measuring.document import DEFINITIONS, Number, counterpart, length_text, numbers, paired, sentence
+from txm2sem.measuring.joining import AXES
+from txm2sem.measuring.phases import style_of
+from txm2sem.measuring.run import MeasureRun
+from txm2sem.pages import Cell, Line, Plot, Table, page, plot, png
+from txm2sem.pages.cuts import CUTS
+
+Phase = Mapping[str, Any]
+
+MICRO = 1e3
+"""Nanometres of a micrometre, in which plots and densities are shown."""
+
+
+def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
+    """Write the page, whole or not at all.
+
+    Raises:
+        UserError: the disk is full or not writable, or the volume cannot be read.
+    """
+    unit = document["unit"]
+    measured = [phase for phase in document["phases"] if phase["measured"] and phase["clusters"]["number"]]
+    compared = document["compared"]
+    text = page(
+        "measures.html",
+        title=f"{run.paths.output.name}: measures",
+        name=run.paths.output.name,
+        now=datetime.now().astimezone(),
+        document=document,
+        extent=" × ".join(map(str, document["shape"])),
+        voxel=" × ".join(f"{side:g}" for side in document["voxel_size_nm"] or ()),
+        sentences=[sentence(phase, unit) for phase in document["phases"]],
+        cuts=_cuts(run),
+        keys=[(phase["name"], "#{:02x}{:02x}{:02x}".format(*phase["colour"])) for phase in document["phases"]],
+        overall=[*_profile_plots(document["phases"], document), *_thickness_plots(measured, unit)],
+        of_phases=[
+            (phase["name"], _phase_plots(phase, unit, counterpart(phase, document, compared) if compared else None))
+            for phase in measured
+        ],
+        table_of_numbers=_table(document["phases"], unit),
+        compared="" if compared is None else compared["name"],
+        comparison=None if compared is None else _comparison(document, compared),
+        definitions=DEFINITIONS,
+    )
+    write_text(run.paths.growing.page, text)
+
+
+def _cuts(run: MeasureRun) -> list[tuple[str, str]]:
+    """Return the three cuts through the middle: what each is, and the picture as data."""
+    opened, shape = run.opened, run.opened.reader.shape
+    spacing = dict(zip(AXES, run.job.wanted.spacing, strict=True))
+    found = []
+    for across, down, through in CUTS:
+        if min(shape[AXES.index(across)], shape[AXES.index(down)]) == 1:
+            continue
+        place = AXES.index(through)
+        middle = shape[place] // 2
+        whole = zip(AXES, shape, strict=True)
+        z, y, x = (slice(middle, middle + 1) if axis == through else slice(0, side) for axis, side in whole)
+        labels, valid = opened.read((z, y, x))
+        grey = None if opened.grey is None else opened.grey((z, y, x))
+        order = (AXES.index(down), AXES.index(across), place)
+        cut = PhaseCut(
+            labels.transpose(order)[..., 0],
+            valid.transpose(order)[..., 0],
+            None if grey is None else grey.transpose(order)[..., 0],
+            (spacing[down], spacing[across]),
+        )
+        known = run.opened.reader.voxel_size is not None
+        picture = draw_phases(cut, {phase.label: phase.colour for phase in run.phases}, in_nanometres=known)
+        position = length_text(middle * spacing[through], "nm" if known else "voxel")
+        found.append((f"{across}{down} at {through} = {position}", png(picture)))
+    return found
+
+
+def _profile_plots(phases: Sequence[Phase], document: Mapping[str, Any]) -> list[Plot]:
+    spacing = document["voxel_size_nm"] or (1, 1, 1)
+    plots = []
+    for axis in phases[0]["profiles"]:
+        step = spacing[AXES.index(axis)]
+        found = (
+            _line(phase["name"], enumerate(phase["profiles"][axis]), step, style_of(phase["label"])) for phase in phases
+        )
+        lines = [line for line in found if line is not None]
+        if lines:
+            title, label = f"Fraction along {axis}", f"fraction of each phase in planes across {axis}"
+            plots.append(_plot(title, lines, label, axis, document["unit"]))
+    return plots
+
+
+def _thickness_plots(phases: Sequence[Phase], unit: str) -> list[Plot]:
+    lines = []
+    for phase in phases:
+        thick = phase["thickness"]
+        if thick["diameters"]:
+            points = zip(thick["diameters"], np.cumsum(thick["volume_share"]).tolist(), strict=True)
+            line = _line(phase["name"], points, 1.0, style_of(phase["label"]))
+            lines += [] if line is None else [line]
+    if not lines:
+        return []
+    label = "share of each phase that is up to so thick"
+    return [_plot("Up to so thick", lines, label, "local thickness", unit)]
+
+
+def _phase_plots(phase: Phase, unit: str, other: Phase | None) -> list[Plot]:
+    """Return the drawings of a phase, beside those of another measurement where that has it."""
+    sources = [("", phase, 0)]
+    if other is not None and other["measured"]:
+        sources.append((" (other)", other, len(AXES)))
+    plots = []
+    for measure, title, across in (
+        ("chords", "Chords up to so long", "length"),
+        ("correlation", "Both of the phase (S2)", "distance"),
+        ("lineal_path", "Line wholly inside", "length"),
+    ):
+        lines = []
+        for suffix, one, first in sources:
+            for style, axis in enumerate(one[measure]):
+                line = _line(f"{axis}{suffix}", _points(measure, one[measure][axis]), 1.0, first + style)
+                lines += [] if line is None else [line]
+        if lines:
+            label = f"{title} along each axis, {phase['name']}"
+            plots.append(_plot(title, lines, label, across, unit))
+    return plots
+
+
+def _points(measure: str, found: Mapping[str, Any]) -> Iterable[tuple[float, float | None]]:
+    if measure == "chords":
+        counts = np.cumsum(found["counts"])
+        return zip(found["lengths"], (counts / counts[-1]).tolist() if len(counts) else [], strict=True)
+    return zip(found["distances"], found["probability"], strict=True)
+
+
+def _line(name: str, points: Iterable[tuple[float, float | None]], step: float, style: int) -> Line | None:
+    known = [(step * place, value) for place, value in points if value is not None]
+    if not known:
+        return None
+    x, y = np.array(known, np.float64).T
+    return Line(name, x, y, style=style)
+
+
+def _plot(title: str, lines: Sequence[Line], label: str, across: str, unit: str) -> Plot:
+    """Lay out lines from 0 up, over lengths in micrometres where they are known in nanometres."""
+    if unit == "nm":
+        unit, lines = "µm", [dataclasses.replace(line, x=line.x / MICRO) for line in lines]
+    top = max(1.05 * max(float(line.y.max()) for line in lines), 1e-9)
+    return plot(title, lines, label, f"{across} [{unit}]", y_range=(0.0, top))
+
+
+def _table(phases: Sequence[Phase], unit: str) -> Table:
+    columns = [{(one.name, one.axis): one for one in numbers(phase, unit)} for phase in phases]
+    rows = {key: one for column in columns for key, one in column.items()}
+    cells = [
+        [_titled(one), *(_cell(column[key]) if key in column else "–" for column in columns)]
+        for key, one in rows.items()
+    ]
+    return Table("All numbers", ["", *(phase["name"] for phase in phases)], cells)
+
+
+def _comparison(document: Mapping[str, Any], compared: Mapping[str, Any]) -> Table:
+    rows: list[list[str | Cell]] = []
+    for phase, one, other in paired(document, compared):
+        relative = "–"
+        if math.isfinite(one.value) and math.isfinite(other.value) and other.value:
+            relative = f"{(one.value - other.value) / abs(other.value):+.1%}"
+        rows.append([f"{phase}: {_titled(one)}", _cell(one), _cell(other), relative])
+    return Table(f"Beside {compared['name']}", ["", "here", str(compared["name"]), "difference"], rows)
+
+
+def _titled(one: Number) -> str:
+    return f"{one.title} [{_shown(one)[1]}]" if one.unit else one.title
+
+
+def _cell(one: Number) -> Cell:
+    value, _ = _shown(one)
+    text = "–" if math.isnan(value) else f"{value:.4g}"
+    return Cell(text, "" if math.isnan(one.low) else f"{one.low:.4g} to {one.high:.4g}")
+
+
+def _shown(one: Number) -> tuple[float, str]:
+    """Return a number and its unit as they are shown: densities per micrometre."""
+    if one.unit == "1/nm":
+        return one.value * MICRO, "1/µm"
+    if one.unit == "1/nm^3":
+        return one.value * MICRO**3, "1/µm³"
+    return one.value, one.unit.replace("^3", "³")

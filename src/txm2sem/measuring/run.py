@@ -1,0 +1,297 @@
+"""Measure the phases of a volume: from a command to a folder with numbers and a page."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from txm2sem.devices import resident_memory
+from txm2sem.drafts import Draft, Stage
+from txm2sem.errors import UserError
+from txm2sem.files import interpreting, json_text, read_json, write_text
+from txm2sem.measuring.boxes import BYTES_PER_VOXEL, Wanted, measure_box, read_shape, side_for
+from txm2sem.measuring.job import MeasureJob
+from txm2sem.measuring.opening import OpenPhases
+from txm2sem.measuring.phases import Phase3D
+from txm2sem.memory import memory_limit
+from txm2sem.morphology.boxes import Box
+from txm2sem.options import MeasureCommand, to_mapping
+from txm2sem.quantities import format_bytes, format_seconds
+from txm2sem.runs import MeasurePaths
+from txm2sem.workers import finished_parts
+
+OF_RESULT = (
+    *("method", "thresholds", "blur", "not_imaged", "phases", "measured", "longest", "diffusion_side"),
+    *("voxel_size", "roi"),
+)
+"""Options that the numbers depend on."""
+
+TIMED_SIDE = 64
+"""Side of the box that tells how long all of them will take [voxels]."""
+
+
+class AppliedModel(Protocol):
+    """A model that is applied to a volume before anything is measured."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What its result depends on: plain values by name."""
+
+    def describe(self) -> list[str]:
+        """Return what it will do, for people."""
+
+    def apply(self) -> None:
+        """Write its result, or what is missing of it."""
+
+
+class MeasureRun:
+    """The measurement of a volume, on one machine or many.
+
+    Opening checks what can be known before long work, and writes nothing.
+
+    Args:
+        command: the options.
+        source: the volume.
+        output: a new folder.
+        apply: opens the model that `--name` names, given where its result is to be.
+
+    Attributes:
+        command, source: as given.
+        paths: where everything goes.
+        stage: what there is of the output: nothing (`new`), a part (`begun`), or all (`whole`).
+
+    Raises:
+        UserError: the volume cannot be read or does not fit the options, the output is there, or what there is of it
+            belongs to another measurement.
+    """
+
+    def __init__(
+        self,
+        command: MeasureCommand,
+        source: Path,
+        output: Path,
+        apply: Callable[[Path], AppliedModel] | None = None,
+    ) -> None:
+        self.command, self.options = command, command.measure
+        self.source = source.absolute()
+        self.paths = MeasurePaths(output.absolute())
+        self.applied = None if apply is None else apply(self.paths.growing.volume)
+        self._draft = Draft(self.paths.output, "measure")
+        self.stage: Stage = self._draft.look(self.identity)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the result depends on: plain values by name."""
+        options = to_mapping(self.command)
+        compared = self.options.compare
+        return {
+            **{name: str(options[name]) for name in OF_RESULT},
+            "compare": "" if compared is None else _checksum_of(MeasurePaths(compared).document),
+            **(self.opened.identity if self.applied is None else self.applied.identity),
+        }
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether the model has been applied."""
+        return self.paths.growing.volume.exists()
+
+    @cached_property
+    def opened(self) -> OpenPhases:
+        """The phases; of a model, once it has been applied.
+
+        Raises:
+            UserError: as `OpenPhases`.
+        """
+        own = self.applied is not None
+        return OpenPhases(self.options, self.paths.growing.volume if own else self.source, own=own)
+
+    @cached_property
+    def phases(self) -> list[Phase3D]:
+        """All phases; of labels, all voxels are read to find them, with a progress bar, unless that was done before.
+
+        Raises:
+            UserError: as `OpenPhases.scan` and `OpenPhases.phases`.
+        """
+        return self.opened.phases(self._labels)
+
+    @cached_property
+    def job(self) -> MeasureJob:
+        """How the volume is measured.
+
+        Raises:
+            UserError: the memory does not suffice, or as `phases`.
+        """
+        opened, labels = self.opened, self._labels
+        processes = max(self.options.workers, 1)
+        room = (memory_limit(self.options.memory) - resident_memory()) / processes
+        wanted = Wanted(
+            shape=opened.reader.shape,
+            spacing=opened.reader.voxel_size or (1.0, 1.0, 1.0),
+            labels=labels,
+            measured=opened.measured(labels),
+            longest=self.options.longest,
+            room=room,
+        )
+        side = self._said("side") or side_for(wanted)
+        own = self.applied is not None
+        return MeasureJob(self.options, opened.path, own, self.paths.output, self._draft.run, tuple(side), wanted)
+
+    @cached_property
+    def missing(self) -> list[str]:
+        """Names of the boxes that are not measured, with a progress bar: all that was written is read."""
+        names = list(self.job.boxes)
+        if not self.paths.plan.exists():
+            return names
+        return [name for name in tqdm(names, desc="checking", unit="box", disable=None) if not self.job.is_done(name)]
+
+    @property
+    def notes(self) -> list[str]:
+        """What has to be known of the numbers, for people."""
+        reader = self.opened.reader
+        notes = []
+        if reader.voxel_size is None:
+            notes.append(
+                "the size of the voxels is not known, so lengths are in voxels; pass --voxel_size, one number or Z,Y,X "
+                "in nm, to have them in nm"
+            )
+        flat = [axis for axis, length in zip("zyx", reader.shape, strict=True) if length == 1]
+        if flat:
+            notes.append(
+                f"there is one voxel along {' and '.join(flat)}, so all else than fractions is that of a section"
+            )
+        if reader.absent_share:
+            notes.append(f"{reader.absent_share:.2%} of the voxels are not stored and taken for black")
+        return notes
+
+    def describe(self) -> list[str]:
+        """Return the plan for people: input, phases, boxes, memory, and time by that of a small box, measured now.
+
+        Raises:
+            UserError: as `phases` and `job`.
+        """
+        if self.applied is not None and not self.is_applied:
+            return [*self.applied.describe(), "measures:   of what comes of that; how long they take is said then"]
+        reader, job, missing = self.opened.reader, self.job, len(self.missing)
+        size = "voxels of unknown size" if reader.voxel_size is None else f"voxels of {_sides(reader.voxel_size)} nm"
+        left = f", {missing} of them missing" if missing < len(job.boxes) else ""
+        return [
+            f"input:      {reader.name}: {_sides(reader.shape)} {size} (z, y, x), {reader.dtype}",
+            f"phases:     {', '.join(f'{one.label} {one.name}' for one in self.phases)}; by {self.opened.says}",
+            *(f"note:       {note}" for note in self.notes),
+            f"output:     {self.paths.output}",
+            f"boxes:      {len(job.boxes)} of up to {_sides(job.side)} voxels{left}",
+            self._memory_line(),
+            self._time_line(missing / len(job.boxes)),
+        ]
+
+    @contextmanager
+    def begin(self) -> Iterator[Stage]:
+        """Begin, or go on where an earlier call was stopped, as the only process that writes this output.
+
+        Raises:
+            UserError: another one does, what there is belongs to another measurement, or the disk is full or not
+                writable.
+        """
+        with self._draft.begin(self.identity) as self.stage:
+            yield self.stage
+
+    def measure_boxes(self) -> None:
+        """Measure the missing boxes, with a progress bar.
+
+        Raises:
+            UserError: a part cannot be read, or the disk is full or not writable; what was done stays.
+        """
+        job, missing, options = self.job, self.missing, self.options
+        write_text(self.paths.plan, json_text({"labels": job.wanted.labels, "side": job.side}))
+        with tqdm(
+            total=len(job.boxes), initial=len(job.boxes) - len(missing), desc="measuring", unit="box", disable=None
+        ) as bar:
+            if options.workers or options.scheduler:
+                for _ in finished_parts(job, iter(missing), options.workers, options.scheduler):
+                    bar.update()
+                return
+            work = job.open(1) if missing else None
+            for name in missing:
+                assert work is not None
+                work(name)
+                bar.update()
+
+    def finish(self) -> None:
+        """Move what was made into its place.
+
+        Raises:
+            UserError: something could not be moved; the same call goes on here.
+        """
+        self._draft.finish(self.paths.growing.output)
+
+    @cached_property
+    def _labels(self) -> tuple[int, ...]:
+        said = self._said("labels")
+        if said is not None:
+            return tuple(said)
+        voxels = int(np.prod(self.opened.reader.shape))
+        with tqdm(total=voxels, desc="looking", unit="voxel", unit_scale=True, disable=None) as bar:
+            return self.opened.scan(bar.update)
+
+    def _said(self, name: str) -> Any:
+        """Return what the plan of an earlier call says; None where there is none."""
+        if self.stage != "begun" or not self.paths.plan.exists():
+            return None
+        plan = read_json(self.paths.plan, self._draft.remedy)
+        with interpreting(self.paths.plan, "the plan of a measurement", self._draft.remedy):
+            found = plan[name]
+            if not isinstance(found, list) or not all(type(one) is int and 0 <= one < 2**20 for one in found):
+                raise ValueError(f"its {name} are {found}")
+            return found
+
+    def _memory_line(self) -> str:
+        options, job = self.options, self.job
+        needed = float(np.prod(read_shape(job.side, job.wanted), dtype=np.float64)) * BYTES_PER_VOXEL
+        processes = max(options.workers, 1)
+        total = processes * needed + resident_memory()
+        shared = f" for {options.workers} processes and this one" if options.workers else ""
+        return (
+            f"memory:     about {format_bytes(total)}{shared}, of {format_bytes(memory_limit(options.memory))} in all"
+        )
+
+    def _time_line(self, share: float) -> str:
+        job, options = self.job, self.options
+        middle = tuple(
+            slice(
+                max(length // 2 - TIMED_SIDE // 2, 0), max(length // 2 - TIMED_SIDE // 2, 0) + min(TIMED_SIDE, length)
+            )
+            for length in job.wanted.shape
+        )
+        z, y, x = middle
+        box = Box((0, 0, 0), (z, y, x))
+        several = self.opened.probabilities
+        started = time.perf_counter()
+        measure_box(box, job.wanted, self.opened.read, None if several is None else several.read)
+        seconds = time.perf_counter() - started
+        # What is read around a box is worked on, too, and is more of a small one.
+        each = [float(np.prod(read_shape(shape, job.wanted), dtype=np.float64)) for shape in (box.shape, job.side)]
+        whole = seconds * each[1] / each[0] * len(job.boxes) * share
+        shared = " of work, shared by all workers" if options.workers > 1 or options.scheduler else ""
+        diffusion = "" if not options.diffusion_side else ", and some minutes for diffusion"
+        return f"time:       about {format_seconds(whole)}{shared}{diffusion}"
+
+
+def _checksum_of(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(
+            f"--compare: there is no {path}; expected the folder that another measurement has written"
+        ) from error
+
+
+def _sides(sides: tuple[float, ...]) -> str:
+    return " x ".join(f"{side:g}" for side in sides)

@@ -1,0 +1,96 @@
+"""Volumes measured through the command line: with a model, and cut off by a kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from kills import killed_at
+from measuring.volumes import document, phases, write
+from numpy.typing import NDArray
+
+from cli.calls import Program
+from cli.volumes import IDENTITY, SEGMENTS, rock, voxels, write_identity, write_run, write_scan
+from txm2sem.data.segmentation import CLASSES, IGNORED
+from txm2sem.measuring.document import sentence
+
+SHAPE = (6, 44, 60)
+VOLUME = "--voxel_size 32 --gpu_ids -1 --longest 4 --diffusion_side 16"
+
+
+@pytest.fixture
+def scan(program: Program) -> NDArray[np.uint8]:
+    """Write `scan`, a folder of slices with a corner that was not imaged, and models; return it."""
+    volume = rock(SHAPE)
+    volume[:, :12, :9] = 0
+    write_scan(volume)
+    return volume
+
+
+def test_a_model_that_segments_is_applied_and_measured(program: Program, scan: NDArray[np.uint8]) -> None:
+    write_run("phases", SEGMENTS, seg_mode="txm")
+    outcome = program(f"measure scan out --name phases {VOLUME}")
+    assert outcome.status == 0, outcome.err
+    found = document("out")
+    labels = np.asarray(zarr.open_array("out/volume.ome.zarr/labels/phases/0", mode="r")[:])
+    likely = voxels("out/volume.ome.zarr")[1:, labels != IGNORED] / 255
+    assert [phase["name"] for phase in found["phases"]] == list(CLASSES)
+    for phase, probability in zip(found["phases"], likely, strict=True):
+        assert phase["fraction"]["value"] == pytest.approx(
+            (labels[labels != IGNORED] == phase["label"]).mean(), rel=1e-5
+        )
+        assert phase["expected_fraction"]["value"] == pytest.approx(probability.mean(), rel=1e-5)
+        assert sentence(phase, "nm") in outcome.out
+    assert found["share_imaged"] == pytest.approx((scan > 0).mean(), rel=1e-6)
+    assert found["model"]["model"].startswith("phases ")
+    again = program(f"measure scan out --name phases {VOLUME}")
+    assert (again.status, "exists and is not overwritten" in again.err) == (1, True)
+
+
+def test_a_model_that_translates_is_measured_by_grey_values(program: Program, scan: NDArray[np.uint8]) -> None:
+    write_identity()
+    outcome = program(f"measure scan out {IDENTITY.replace('--model feedforward --netG linearfilt', '')} {VOLUME}")
+    assert outcome.status != 0  # a checkpoint without saved options does not say what it is
+    write_run("identity", {"model": "feedforward", "netG": "linearfilt", "downsample_factor": 1}, sem_range="0,255")
+    write_identity()
+    outcome = program(f"measure scan out --name identity {VOLUME} --thresholds 100,150")
+    assert outcome.status == 0, outcome.err
+    found = document("out")["phases"]
+    image = voxels("out/volume.ome.zarr")
+    assert found[1]["fraction"]["value"] == pytest.approx((image[image > 0] <= 100).mean(), rel=1e-5)
+    assert found[1]["expected_fraction"] is None
+    other = program(f"measure scan other --name identity {VOLUME} --method labels")
+    assert (other.status, "predicts the SEM" in other.err) == (1, True)
+
+
+def test_phases_that_a_model_tells_take_no_thresholds(program: Program, scan: NDArray[np.uint8]) -> None:
+    write_run("phases", SEGMENTS, seg_mode="txm")
+    outcome = program(f"measure scan out --name phases {VOLUME} --thresholds 80")
+    assert outcome.status == 1
+    assert "tells the phases itself" in outcome.err
+    assert not list(Path().glob("out*"))
+
+
+def test_words_that_are_not_two_places_are_refused(program: Program) -> None:
+    for words in ("", "labels.tif", "labels.tif out more"):
+        outcome = program(f"measure {words}")
+        assert outcome.status == 2
+        assert "a volume and a new folder" in outcome.err
+
+
+def test_a_measurement_that_was_killed_ends_with_the_same_numbers(program: Program) -> None:
+    write(phases((20, 24, 28)))
+    words = "measure labels.tif OUT --voxel_size 32 --longest 4 --measured 1 --diffusion_side 16"
+    with killed_at(10**9) as kill:
+        assert program(words.replace("OUT", "whole")).status == 0
+    whole = document("whole")["phases"]
+    for step in (2, 5, 8, kill.steps // 2, kill.steps - 5, kill.steps - 3, kill.steps - 2):
+        out = f"out{step}"
+        with killed_at(step):
+            program(words.replace("OUT", out))
+        outcome = program(words.replace("OUT", out))
+        assert outcome.status == 0, outcome.err
+        assert document(out)["phases"] == whole
+        assert not Path(f"{out}.partial").exists()

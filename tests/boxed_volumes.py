@@ -27,6 +27,12 @@ def volumes(draw: st.DrawFn) -> tuple[Mask, Mask]:
     return rng.random(shape) < share, rng.random(shape) < valid_share
 
 
+def mixed() -> tuple[Mask, Mask]:
+    """Return a volume that has every kind of neighbours and of borders."""
+    rng = np.random.default_rng(7)
+    return rng.random((12, 13, 14)) < 0.6, rng.random((12, 13, 14)) < 0.8
+
+
 orders = st.sampled_from(list(permutations(range(3))))
 flips = st.lists(st.sampled_from(range(3)), unique=True).map(tuple)
 

@@ -6,8 +6,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from boxed_volumes import Mask, ball, boxes_of, cylinder, everything, flips, orders, shapes, volumes
-from hypothesis import given, settings
+from boxed_volumes import Mask, ball, boxes_of, cylinder, everything, flips, mixed, orders, shapes, volumes
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -43,6 +43,7 @@ def field(share: float, size: int = 64, sigma: float = 2) -> Mask:
 
 
 @given(volumes(), shapes, st.integers(0, 2), st.integers(1, 2))
+@example(mixed(), (3, 4, 5), 0, 1)
 def test_patterns_of_boxes_add_up_to_each_one_of_valid_voxels(
     volume: tuple[Mask, Mask], side: Shape, before: int, after: int
 ) -> None:

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 LAYERS = [
     {"errors", "options", "arrays", "files", "drafts", "quantities", "memory", "workers"},
     {"networks", "objectives", "metrics", "morphology", "phantoms", "devices", "tiling"},
-    {"data", "runs", "resolving", "checkpoints", "details", "commands", "course", "results", "pages"},
+    {"data", "runs", "resolving", "checkpoints", "details", "commands", "course", "results", "measures", "pages"},
     {"model", "scoring", "trust", "filling", "figures", "registration"},
     {"training", "testing", "applying", "measuring", "repairing", "aligning", "checking", "reporting"},
     {"cli", "api"},

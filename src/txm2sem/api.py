@@ -404,7 +404,7 @@ def measure(source: Path | str, output: Path | str, **options: Any) -> dict[str,
         UserError: as the command.
     """
     from txm2sem.applying.volume.applied import AppliedVolume
-    from txm2sem.measuring.document import read_measures
+    from txm2sem.measures import read_measures
     from txm2sem.measuring.model import volume_command
     from txm2sem.measuring.report import measure_volume
     from txm2sem.measuring.run import MeasureRun

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cli.calls import Program
 from cli.volumes import IDENTITY, SEGMENTS, rock, voxels, write_identity, write_run, write_scan
 from txm2sem.data.segmentation import CLASSES, IGNORED
-from txm2sem.measuring.document import sentence
+from txm2sem.measures import sentence
 
 SHAPE = (6, 44, 60)
 VOLUME = "--voxel_size 32 --gpu_ids -1 --longest 4 --diffusion_side 16"

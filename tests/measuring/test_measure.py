@@ -20,8 +20,8 @@ from txm2sem.data.segmentation import CLASSES, IGNORED, LABEL_COLOURS
 from txm2sem.data.tiff import colour_table
 from txm2sem.data.writers import Channel, Description, Label, build_pyramid, create_image, create_labels, open_array
 from txm2sem.errors import UserError
+from txm2sem.measures import numbers, paired
 from txm2sem.measuring import boxes, job
-from txm2sem.measuring.document import numbers, paired
 from txm2sem.runs import MeasurePaths
 
 

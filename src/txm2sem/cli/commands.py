@@ -160,7 +160,7 @@ def report(words: Sequence[str], program: str) -> int:
 
     paths = RunPaths.of(names[0], command.run.checkpoints_dir, command.run.results_dir)
     asked = command.report
-    return _write_page("report:", lambda: report_run(paths, asked.volume, asked.output, asked.txm))
+    return _write_page("report:", lambda: report_run(paths, asked.volume, asked.output, asked.txm, asked.measures))
 
 
 def compare(words: Sequence[str], program: str) -> int:

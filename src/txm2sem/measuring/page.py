@@ -12,17 +12,18 @@ import numpy as np
 
 from txm2sem.figures.phases import PhaseCut, draw_phases
 from txm2sem.files import write_text
-from txm2sem.measuring.document import DEFINITIONS, Number, counterpart, length_text, numbers, paired, sentence
+from txm2sem.measures import DEFINITIONS, counterpart, length_text, paired, sentence
 from txm2sem.measuring.joining import AXES
 from txm2sem.measuring.phases import style_of
 from txm2sem.measuring.run import MeasureRun
 from txm2sem.pages import Cell, Line, Plot, Table, page, plot, png
 from txm2sem.pages.cuts import CUTS
+from txm2sem.pages.measures import measures_table, number_cell, number_title
 
 Phase = Mapping[str, Any]
 
 MICRO = 1e3
-"""Nanometres of a micrometre, in which plots and densities are shown."""
+"""Nanometres of a micrometre, in which plots are."""
 
 
 def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
@@ -50,7 +51,7 @@ def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
             (phase["name"], _phase_plots(phase, unit, counterpart(phase, document, compared) if compared else None))
             for phase in measured
         ],
-        table_of_numbers=_table(document["phases"], unit),
+        table_of_numbers=measures_table("All numbers", document),
         compared="" if compared is None else compared["name"],
         comparison=None if compared is None else _comparison(document, compared),
         definitions=DEFINITIONS,
@@ -160,40 +161,11 @@ def _plot(title: str, lines: Sequence[Line], label: str, across: str, unit: str)
     return plot(title, lines, label, f"{across} [{unit}]", y_range=(0.0, top))
 
 
-def _table(phases: Sequence[Phase], unit: str) -> Table:
-    columns = [{(one.name, one.axis): one for one in numbers(phase, unit)} for phase in phases]
-    rows = {key: one for column in columns for key, one in column.items()}
-    cells = [
-        [_titled(one), *(_cell(column[key]) if key in column else "–" for column in columns)]
-        for key, one in rows.items()
-    ]
-    return Table("All numbers", ["", *(phase["name"] for phase in phases)], cells)
-
-
 def _comparison(document: Mapping[str, Any], compared: Mapping[str, Any]) -> Table:
     rows: list[list[str | Cell]] = []
     for phase, one, other in paired(document, compared):
         relative = "–"
         if math.isfinite(one.value) and math.isfinite(other.value) and other.value:
             relative = f"{(one.value - other.value) / abs(other.value):+.1%}"
-        rows.append([f"{phase}: {_titled(one)}", _cell(one), _cell(other), relative])
+        rows.append([f"{phase}: {number_title(one)}", number_cell(one), number_cell(other), relative])
     return Table(f"Beside {compared['name']}", ["", "here", str(compared["name"]), "difference"], rows)
-
-
-def _titled(one: Number) -> str:
-    return f"{one.title} [{_shown(one)[1]}]" if one.unit else one.title
-
-
-def _cell(one: Number) -> Cell:
-    value, _ = _shown(one)
-    text = "–" if math.isnan(value) else f"{value:.4g}"
-    return Cell(text, "" if math.isnan(one.low) else f"{one.low:.4g} to {one.high:.4g}")
-
-
-def _shown(one: Number) -> tuple[float, str]:
-    """Return a number and its unit as they are shown: densities per micrometre."""
-    if one.unit == "1/nm":
-        return one.value * MICRO, "1/µm"
-    if one.unit == "1/nm^3":
-        return one.value * MICRO**3, "1/µm³"
-    return one.value, one.unit.replace("^3", "³")

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from txm2sem import __version__
 from txm2sem.errors import UserError
 from txm2sem.files import json_text, json_values, read_json, write_text
-from txm2sem.measuring.document import DEFINITIONS, KIND, PROGRAM, read_measures, sentence, table_text
+from txm2sem.measures import DEFINITIONS, KIND, PROGRAM, read_measures, sentence, table_text
 from txm2sem.measuring.joining import AXES, LEVEL, Joined
 from txm2sem.measuring.page import write_page
 from txm2sem.measuring.run import MeasureRun

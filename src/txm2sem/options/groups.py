@@ -756,6 +756,8 @@ class ReportOptions(Options):
     volume: tuple[Path, ...] = ()
     """translated volumes (OME-Zarr, OME-TIFF) to cut along xy, xz and yz, beside their TXM where that is in the same
     folder"""
+    measures: tuple[Path, ...] = ()
+    """folders that txm2sem measure has written: what there is of each phase"""
     txm: tuple[Path, ...] = ()
     """TXM volumes that those of --volume were translated from, in the same order, where they are in other folders"""
     output: str = ""

@@ -15,7 +15,9 @@ from txm2sem.course import condense
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import write_text
+from txm2sem.measures import read_measures, sentence
 from txm2sem.pages import Html, curve_plots, fragment, how_condensed, page, png
+from txm2sem.pages.measures import measures_table
 from txm2sem.reporting.about import about_html, commands_html
 from txm2sem.reporting.images import read_figure
 from txm2sem.reporting.patches import patches_html
@@ -68,7 +70,11 @@ class Part:
 
 
 def report_run(
-    paths: RunPaths, volumes: Sequence[Path] = (), output: Path | str = "", txm: Sequence[Path] = ()
+    paths: RunPaths,
+    volumes: Sequence[Path] = (),
+    output: Path | str = "",
+    txm: Sequence[Path] = (),
+    measures: Sequence[Path] = (),
 ) -> WrittenPage:
     """Write the page about a run, from what its folders hold.
 
@@ -77,21 +83,22 @@ def report_run(
         volumes: translated volumes, OME-Zarr or TIFF, to cut along xy, xz and yz.
         output: the file, `results/NAME/report.html` where empty; an earlier one is moved into a dated folder beside it.
         txm: what the volumes were translated from, in the same order, as far as it is not in their folders.
+        measures: folders of measured volumes.
 
     Raises:
-        UserError: there is no such run, its saved options are damaged, a volume cannot be shown, or the page cannot be
-            written.
+        UserError: there is no such run, its saved options are damaged, a volume or a measurement cannot be shown, or
+            the page cannot be written.
     """
     target = Path(output) if str(output) else paths.report
     draft = draft_of(target)
     record = RunRecord.read(paths)
-    parts = run_parts(record, whole_volumes(volumes, len(record.volumes), txm))
+    parts = run_parts(record, whole_volumes(volumes, len(record.volumes), txm), list(map(_measures, measures)))
     about = [record.model, str(record.options.get("netG", "")), str(record.options.get("dataroot", ""))]
     return write_page(draft, f"{paths.name}: report", paths.name, list(filter(None, about)), parts)
 
 
-def run_parts(record: RunRecord, volumes: Sequence[Html] = ()) -> list[Part]:
-    """Return the parts of the page; `volumes` are to be shown beside the run's cubes."""
+def run_parts(record: RunRecord, volumes: Sequence[Html] = (), measures: Sequence[Html] = ()) -> list[Part]:
+    """Return the parts of the page; `volumes` are to be shown beside the run's cubes, `measures` are of volumes."""
 
     def part(title: str, *makes: Callable[[], Html]) -> Part:
         return Part.of(title, *makes, problems=record.problems.get(title, ()))
@@ -100,6 +107,7 @@ def run_parts(record: RunRecord, volumes: Sequence[Html] = ()) -> list[Part]:
         part("Verdict", partial(_verdict, record)),
         part(IMAGES, partial(_images, record)),
         part(VOLUMES, lambda: Html("\n").join(volumes), *cube_viewers(record)),
+        part("Phases of volumes", lambda: Html("\n").join(measures)),
         part(SCORES, *([partial(scores_html, record.tested)] if record.tested else [])),
         part(TRUST, *([partial(_trust, record)] if record.trust else [])),
         part(TRAINING, partial(_training, record)),
@@ -138,6 +146,15 @@ def _verdict(record: RunRecord) -> Html:
     headline, judged = judge(record)
     test = "" if record.tested else next_test(record.paths)
     return fragment("run.html", "verdict", headline=headline, judged=judged, test=test)
+
+
+def _measures(folder: Path) -> Html:
+    document = read_measures(folder)
+    sentences = [sentence(phase, document["unit"]) for phase in document["phases"]]
+    table = measures_table(f"{folder.name}: all numbers", document)
+    return fragment(
+        "run.html", "measures", name=folder.name, document=document, sentences=sentences, table_of_numbers=table
+    )
 
 
 def _images(record: RunRecord) -> Html:

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from measuring.volumes import phases, write
 from run_folders import write_run
 
 from cli.flags.table import Bench, row
 from cli.volumes import IDENTITY, rock, write_identity
+from txm2sem.measures import read_measures, sentence
 from txm2sem.phantoms import Face, Material, Phantom, render_phantom
 
 
@@ -146,3 +148,16 @@ def _(bench: Bench, command: str) -> None:
         bench.run("report one", words, "--output page.html")
         sizes.append(Path("page.html").read_text().count('src="data:image'))
     assert sizes[0] < sizes[1] < sizes[2]
+
+
+@row("report", "measures")
+def _(bench: Bench, command: str) -> None:
+    write_run(Path(), "one")
+    write(phases((12, 20, 24)))
+    bench.run("measure labels.tif rock --voxel_size 32 --diffusion_side 0 --longest 4")
+    bench.run("report one --output page.html --measures rock")
+    text = Path("page.html").read_text(encoding="utf-8")
+    for phase in read_measures(Path("rock"))["phases"]:
+        assert sentence(phase, "nm") in text
+    assert "mean local thickness" in text
+    assert "there is no away/measures.json" in bench.run("report one --measures away", status=1).err

@@ -1,0 +1,46 @@
+"""Numbers of measured volumes in pages: as tables, in units that people read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from txm2sem.measures import Number, numbers
+from txm2sem.pages.tables import Cell, Table
+
+MICRO = 1e3
+"""Nanometres of a micrometre, in which densities are shown: per nm they would be tiny."""
+
+
+def measures_table(caption: str, document: Mapping[str, Any]) -> Table:
+    """Return the numbers of a document of measures, a column a phase."""
+    phases, unit = document["phases"], document["unit"]
+    columns = [{(one.name, one.axis): one for one in numbers(phase, unit)} for phase in phases]
+    rows = {key: one for column in columns for key, one in column.items()}
+    cells = [
+        [number_title(one), *(number_cell(column[key]) if key in column else "–" for column in columns)]
+        for key, one in rows.items()
+    ]
+    return Table(caption, ["", *(phase["name"] for phase in phases)], cells)
+
+
+def number_title(one: Number) -> str:
+    """Return the name of a number with its unit."""
+    return f"{one.title} [{_shown(one)[1]}]" if one.unit else one.title
+
+
+def number_cell(one: Number) -> Cell:
+    """Return a number with its interval, where it has one."""
+    value, _ = _shown(one)
+    text = "–" if math.isnan(value) else f"{value:.4g}"
+    return Cell(text, "" if math.isnan(one.low) else f"{one.low:.4g} to {one.high:.4g}")
+
+
+def _shown(one: Number) -> tuple[float, str]:
+    """Return a number and its unit as they are shown: densities per micrometre."""
+    if one.unit == "1/nm":
+        return one.value * MICRO, "1/µm"
+    if one.unit == "1/nm^3":
+        return one.value * MICRO**3, "1/µm³"
+    return one.value, one.unit.replace("^3", "³")

@@ -40,11 +40,20 @@ def test_boxes_do_not_tell_in_the_numbers(monkeypatch: pytest.MonkeyPatch) -> No
     labels = phases()
     labels[:5, :9] = 255
     write(labels)
-    whole = txm2sem.measure("labels.tif", "whole", not_imaged=255, **QUICK)
+    options = {**QUICK, "not_imaged": 255, "measured": "0,1,2"}
+    whole = txm2sem.measure("labels.tif", "whole", **options)
     in_small_boxes(monkeypatch)
-    cut = txm2sem.measure("labels.tif", "boxes", not_imaged=255, **QUICK)
+    cut = txm2sem.measure("labels.tif", "boxes", **options)
     assert measured(cut) == measured(whole)
     assert whole["share_imaged"] == pytest.approx(1 - 5 * 9 / (40 * 34))
+
+
+def test_bodies_may_be_thicker_than_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    z, y, x = np.ogrid[-24:24, -24:24, -24:24]
+    write((z**2 + y**2 + x**2 < 22**2).astype(np.uint8))
+    whole = txm2sem.measure("labels.tif", "whole", **QUICK)
+    in_small_boxes(monkeypatch)
+    assert measured(txm2sem.measure("labels.tif", "boxes", **QUICK)) == measured(whole)
 
 
 def test_fractions_profiles_and_clusters_are_those_of_the_voxels() -> None:
@@ -121,18 +130,20 @@ def test_otsu_finds_thresholds_where_voxels_of_0_do_not_count() -> None:
 def test_smoothing_takes_noise_away_and_not_the_border_of_what_was_imaged(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = phases()
     grey = np.where(labels == 1, 60, 160) + np.random.default_rng(0).normal(0, 40, labels.shape)
-    grey = grey.clip(1, 255)
-    grey[:, :, :10] = 0
+    grey = grey.clip(0, 250)
+    grey[:, :, :10] = 255
     write(grey.round().astype(np.uint8), "grey.tif")
+    options = {**QUICK, "thresholds": "110", "not_imaged": 255, "longest": 16}
     noisy, smooth = (
-        txm2sem.measure("grey.tif", f"out{blur}", thresholds="110", blur=blur, **QUICK)["phases"][1]
-        for blur in (0.0, 1.0)
+        txm2sem.measure("grey.tif", f"out{blur}", blur=blur, **options)["phases"][1] for blur in (0.0, 1.0)
     )
-    true = (labels[:, :, 10:] == 1).mean()
-    assert abs(smooth["fraction"]["value"] - true) < 0.06  # small bodies lose some of their volume
+    true = (labels[:, :, 10:] == 1).mean(axis=(0, 1))
+    found = np.array(smooth["profiles"]["x"][10:])
+    assert abs(found - true).mean() < 0.06  # small bodies lose some of their volume
+    assert abs(found[0] - true[0]) < 0.06
     assert smooth["clusters"]["number"] < noisy["clusters"]["number"] / 5
     in_small_boxes(monkeypatch)
-    cut = txm2sem.measure("grey.tif", "boxes", thresholds="110", blur=1.0, **QUICK)["phases"][1]
+    cut = txm2sem.measure("grey.tif", "boxes", blur=1.0, **options)["phases"][1]
     assert cut == smooth
 
 
@@ -247,6 +258,10 @@ def test_another_measurement_stands_beside_it() -> None:
     page = Path("out/measures.html").read_text(encoding="utf-8")
     assert "Beside other" in page
     assert "mean local thickness" in page
+    named = txm2sem.measure("labels.tif", "named", compare="other", phases="0=matrix,1=pores,2=pyrite", **QUICK)
+    pairs = list(paired(named, document("other")))
+    assert {phase for phase, _, _ in pairs} == {"matrix", "pores", "pyrite"}
+    assert pairs[1][2].value == document("other")["phases"][1]["fraction"]["value"]
 
 
 def test_what_was_cut_off_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +346,7 @@ def test_what_cannot_be_measured_is_said(voxels: NDArray[Any], options: dict[str
     np.save("labels.npy", voxels)
     with pytest.raises(UserError, match=message):
         txm2sem.measure("labels.npy", "out", voxel_size=32, **options)
-    assert not Path("out").exists()
+    assert not list(Path().glob("out*"))
 
 
 def test_an_output_that_exists_is_left_alone() -> None:

@@ -210,6 +210,7 @@ class MeasureRun:
             UserError: a part cannot be read, or the disk is full or not writable; what was done stays.
         """
         job, missing, options = self.job, self.missing, self.options
+        assert self.phases  # what the user calls them is checked before long work
         write_text(self.paths.plan, json_text({"labels": job.wanted.labels, "side": job.side}))
         with tqdm(
             total=len(job.boxes), initial=len(job.boxes) - len(missing), desc="measuring", unit="box", disable=None

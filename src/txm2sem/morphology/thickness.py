@@ -14,7 +14,7 @@ large), balls by one to two, and by two on the mean over their voxels. Across a 
 a voxel's side along it.
 
 Radii are those of a ladder, `radii`, to which they are rounded down: that makes diameters smaller by less than half a
-voxel, and above 16 voxels by less than 3.2 %, half of that on average.
+voxel, and above a radius of 16 voxels by less than 3.2 %, half of that on average.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def _sphere(radius: float, sides: NDArray[np.float64]) -> list[list[tuple[int, i
     """Return the rows that a sphere consists of: where along z and y those are that reach 0, 1, 2, ... voxels to both
     sides along x. It holds the voxels whose centres are less than its radius from its own."""
     z, y = (np.arange(-reach, reach + 1) for reach in np.ceil(radius / sides[:2]).astype(int))
-    left = radius**2 - (z[:, None] * sides[0]) ** 2 - (y * sides[1]) ** 2
+    left = (radius * (1 - 2 * ROUNDING)) ** 2 - (z[:, None] * sides[0]) ** 2 - (y * sides[1]) ** 2
     reach = np.ceil(np.sqrt(np.maximum(left, 0)) / sides[2]) - 1
     return [
         [(int(z[row]), int(y[column])) for row, column in np.argwhere((reach == half) & (left > 0))]

@@ -175,7 +175,8 @@ def test_balls_of_two_sizes_that_overlap_have_their_share_each() -> None:
 
 
 def test_turning_and_mirroring_change_nothing() -> None:
-    phase = blobs((24, 28, 32), 0.3, 7, 2)
+    """Also where a row is longer than the words that it is kept in."""
+    phase = blobs((16, 18, 136), 0.3, 7, 2)
     spacing = (2.0, 1.0, 1.5)
     expected = as_numbers(thickness(phase, spacing=spacing))
     assert as_numbers(thickness(np.rot90(phase, axes=(0, 2)), spacing=(1.5, 1.0, 2.0))) == expected
@@ -211,11 +212,21 @@ def test_what_is_not_valid_is_no_wall_and_not_counted() -> None:
     phase[3:8] = True
     valid = everything(phase)
     valid[:, :, 4:] = False
-    found = thickness(phase, valid)
+    found = thickness(phase & valid, valid)
     assert mean(found) == mean(thickness(phase))
     assert found.voxels.sum() == 5 * 11 * 4
     valid[:5] = False
-    assert mean(thickness(phase, valid)) > 5
+    assert mean(thickness(phase & valid, valid)) > 5
+
+
+def test_spheres_come_through_what_is_not_valid() -> None:
+    """The box is beside a wall, and all that was read beyond it is not known: spheres reach into it from further on."""
+    phase = np.ones((31, 31, 40), bool)
+    phase[:, :, 2] = phase[0] = phase[-1] = phase[:, 0] = phase[:, -1] = False
+    valid = everything(phase)
+    valid[:, :, 8:13] = False
+    found = thickness(phase, valid, (31, 31, 8), halo=4)
+    assert as_numbers(found) == as_numbers(thickness(phase, valid))
 
 
 def test_steps_of_the_ladder_are_small() -> None:

@@ -100,6 +100,7 @@ def test_clusters_that_end_inside_do_not_conduct() -> None:
     phase[:6, 2, 6:8] = True
     found = diffusivity(phase, 0, CUBES)
     assert (found.fraction, found.conducting, found.relative) == pytest.approx((22 / 500, 0.02, 0.02))
+    assert found.tortuosity_factor == pytest.approx(2.2)
 
 
 @settings(max_examples=40, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,11 @@ FEWEST_SLICES = 8
 
 Size = tuple[float, float]
 """Of a pixel (y, x) [nm]."""
+
+
+def mean_side(size: Size) -> float:
+    """Return the side of the square that is as large as a pixel [nm]."""
+    return math.sqrt(size[0] * size[1])
 
 
 @dataclass(frozen=True)

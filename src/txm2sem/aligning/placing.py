@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from txm2sem.aligning.document import SliceAlignment
-from txm2sem.aligning.inputs import Inputs, Size, SlicePair
+from txm2sem.aligning.inputs import Inputs, SlicePair, mean_side
 from txm2sem.data.bars import DataBar
 from txm2sem.data.pixels import to_dtype
 from txm2sem.figures.planes import draw_planes
@@ -79,7 +79,7 @@ class Placing:
         self.inputs, self.options = inputs, options
         volume = inputs.volume
         size = volume.voxel_size if volume is not None else None
-        self.depth = 1.0 if size is None else size[0] / _mean(size[1:])
+        self.depth = 1.0 if size is None else size[0] / mean_side(size[1:])
         self._pyramid = None if volume is None else Pyramid(volume, self.depth)
 
     def place(self, pair: SlicePair, sem: NDArray[Any], valid: NDArray[np.bool_], bar: DataBar | None = None) -> Placed:
@@ -124,7 +124,7 @@ class Placing:
             return None
         lying = self._lying(slices)
         size = self.inputs.txm_pixel_size
-        spacing = self.options.spacing / _mean(size) if self.options.spacing and size else None
+        spacing = self.options.spacing / mean_side(size) if self.options.spacing and size else None
         rows, columns = self.inputs.pairs[0].sem.image.shape
         return geometry_of(lying, (rows, columns), spacing)
 
@@ -195,7 +195,7 @@ class Placing:
         ours = self.inputs.txm_pixel_size if pair.txm is None else pair.txm.pixel_size
         theirs = pair.sem.pixel_size
         if ours is not None and theirs is not None:
-            said = _mean(theirs) / _mean(ours)
+            said = mean_side(theirs) / mean_side(ours)
             return [said if fixed else (said / KNOWN_WITHIN, said * KNOWN_WITHIN)]
         if fixed:
             return [None]
@@ -221,7 +221,3 @@ def first_confident(scales: list[Scales], find: Callable[[Scales], Found]) -> Fo
             break
         found.append(find(scale))
     return found[-1] if found[-1].confident else found[0]
-
-
-def _mean(size: Size | tuple[float, ...]) -> float:
-    return math.sqrt(size[0] * size[1])

@@ -27,7 +27,15 @@ from txm2sem.aligning.document import (
     write_field,
     write_slice,
 )
-from txm2sem.aligning.inputs import Size, SlicePair, is_data_root, is_folder_of_slices, open_data_root, open_instruments
+from txm2sem.aligning.inputs import (
+    Size,
+    SlicePair,
+    is_data_root,
+    is_folder_of_slices,
+    mean_side,
+    open_data_root,
+    open_instruments,
+)
 from txm2sem.aligning.page import PAGE, write_page
 from txm2sem.aligning.pictures import LAYERS, pictures_of
 from txm2sem.aligning.placing import Placed, Placing
@@ -244,7 +252,7 @@ class AlignRun:
         size = self._size_of(pair)
         began = pair.txm is not None and found.improved
         before = replace(found, to_txm=found.start, field=None) if began else None
-        pictures = pictures_of(placed.txm, sem, before, found, size and math.sqrt(size[0] * size[1]))
+        pictures = pictures_of(placed.txm, sem, before, found, size and mean_side(size))
         for layer, picture in pictures.items():
             (folder / f"{layer}.jpg").write_bytes(picture)
         write_text(folder / "to_sem.tfm", itk_transform(found.to_txm, found.field, found.shape))

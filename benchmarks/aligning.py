@@ -286,8 +286,9 @@ def volumes(number: int) -> None:
             total += 1
             if found.confident:
                 results[index] = found
-        geometry = geometry_of(results, slices[0][0].shape)
-        apart = {index: found.apart for index, found in results.items() if found.apart is not None}
+        shape = slices[0][0].shape
+        geometry = geometry_of(results, shape)
+        apart = {index: found.apart(shape) for index, found in results.items()}
         planes = {} if geometry is None else together(results, apart, geometry)
         agreed += geometry is not None and not geometry.outliers
         for index, found in results.items():

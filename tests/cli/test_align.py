@@ -229,6 +229,7 @@ def test_slices_of_a_volume_end_on_the_planes_that_they_have_in_common(
     assert done.status == 0, done.err
     for number, one in enumerate(found_in("images").slices.values()):
         np.testing.assert_allclose(one.to_txm, [[0, 0, 2 + 3 * number], [1, 0, 0], [0, 1, 0]], atol=1e-9)
+        assert one.halves_apart == pytest.approx((1, 0, 0))
         txm = tifffile.imread(f"images/{one.split}/txm/{number:03d}.tif")
         np.testing.assert_array_equal(txm, volume[2 + 3 * number])
 

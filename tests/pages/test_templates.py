@@ -121,7 +121,8 @@ def check_page(folder: Path) -> Path:
 def alignment_page(folder: Path) -> Path:
     pair = align_pair(*two_images(0, 128), transform="none")
     named: dict[str, Any] = dict.fromkeys(("sem", "txm", "bar", "field", "split"), NAME)
-    found = {NAME: replace(described(pair, Plane(0.0), 1.0, shape=(128, 128), landmarks=(), **named), reason=NAME)}
+    what = described(pair, Plane(0.0), 1.0, shape=(128, 128), halves_apart=(), landmarks=(), **named)
+    found = {NAME: replace(what, reason=NAME)}
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / f"{NAME}.jpg")
     alignment = Alignment(NAME, NAME, NAME, (), {}, found)
     write_alignment_page(folder / "page.html", NAME, alignment, {NAME: {"txm": folder / f"{NAME}.jpg"}})

@@ -100,7 +100,8 @@ def test_slices_of_one_geometry_are_drawn_together_as_far_as_they_are_noise() ->
     rng = np.random.default_rng(3)
     corners = np.array(list(itertools.product((0, SHAPE[0]), (0, SHAPE[1]))), np.float64)
     truth = specimen(40, jitter=0.0)
-    found, apart = {}, {}
+    found: dict[int, PlaneAlignment] = {}
+    apart: dict[int, tuple[float, ...]] = {}
     for number, true in truth.items():
         middle = true.pair.map((np.array(SHAPE)[None] - 1) / 2)[0]
         one, other = (
@@ -109,8 +110,8 @@ def test_slices_of_one_geometry_are_drawn_together_as_far_as_they_are_noise() ->
         )
         mean = Plane((one.z + other.z) / 2, (one.down + other.down) / 2, (one.right + other.right) / 2)
         found[number] = replace(true, plane=mean, halves=(one, other))
-        apart[number] = (one.z - other.z, one.down - other.down, one.right - other.right)
-        assert found[number].apart == apart[number]
+        apart[number] = found[number].apart(SHAPE)
+        assert apart[number][0] == pytest.approx((one.at(middle[None]) - other.at(middle[None]))[0])
     geometry = geometry_of(found, SHAPE)
     assert geometry is not None
     drawn = together(found, apart, geometry)

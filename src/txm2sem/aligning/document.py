@@ -143,9 +143,6 @@ def described(
     pair: PairAlignment,
     plane: Plane,
     depth: float,
-    *,
-    shape: tuple[int, int],
-    apart: tuple[float, float, float] | None = None,
     **facts: Any,
 ) -> SliceAlignment:
     """Return what was found of a slice as a plain document.
@@ -154,12 +151,9 @@ def described(
         pair: where it lies on a plane of the TXM, on rows and columns of this.
         plane: which one.
         depth: voxels of the TXM are so many times as deep as wide.
-        shape: rows and columns of the SEM.
-        apart: by how much the planes of its halves differ, see `PlaneAlignment.apart`; None: it has none.
         facts: the rest, see `SliceAlignment`.
     """
     placed = PlaneAlignment(plane, pair, depth)
-    middle = pair.to_txm[:2] @ [*((side - 1) / 2 for side in shape), 1]
     linear = pair.to_txm[:2, :2]
     return SliceAlignment(
         to_txm=tuple((float(a), float(b), float(c)) for a, b, c in placed.to_txm),
@@ -173,8 +167,6 @@ def described(
         improved=pair.improved,
         confident=pair.confident,
         reason=pair.reason,
-        shape=shape,
-        halves_apart=() if apart is None else (apart[0] + float(middle @ apart[1:]), *apart[1:]),
         **facts,
     )
 

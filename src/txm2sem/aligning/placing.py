@@ -46,13 +46,13 @@ class Placed:
         txm: what the TXM shows there (H, W), in its type.
         pair: where the SEM lies on that.
         plane: on which of the TXM.
-        apart: by how much the planes of its halves differ, see `PlaneAlignment.apart`; None: it has none.
+        apart: by how much the planes of its halves differ, see `PlaneAlignment.apart`; empty: it has none.
     """
 
     txm: NDArray[Any]
     pair: PairAlignment
     plane: Plane
-    apart: tuple[float, float, float] | None = None
+    apart: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,10 @@ class Placing:
         if pair.txm is None:
             pyramid = self._pyramid
             assert pyramid is not None
-            return self._on_plane(
-                first_confident(scales, lambda scale: find_slice(pyramid, sem, scale=scale, tilt=options.tilt, **how))
+            on_plane = first_confident(
+                scales, lambda scale: find_slice(pyramid, sem, scale=scale, tilt=options.tilt, **how)
             )
+            return self._on_plane(on_plane, sem.shape)
         txm = pair.txm.read()
 
         def begin(scale: Scales) -> Matrix | None:
@@ -130,19 +131,14 @@ class Placing:
 
     def together(self, slices: Mapping[str, SliceAlignment], geometry: Geometry) -> dict[int, Plane]:
         """Return the planes of slices by their numbers, each drawn towards what all have in common."""
-        apart = {}
-        for pair in self.inputs.pairs:
-            found = slices[pair.sem.key]
-            if found.halves_apart:
-                z, down, right = found.halves_apart
-                apart[pair.sem.number] = (z - float(np.dot(found.middle[1:], (down, right))), down, right)
+        apart = {pair.sem.number: slices[pair.sem.key].halves_apart for pair in self.inputs.pairs}
         return together(self._lying(slices), apart, geometry)
 
     def on(self, plane: Plane, found: SliceAlignment, field: Field | None) -> Placed:
         """Return a slice on another plane, close to the one where it was found."""
         assert self._pyramid is not None
         _, height, width = self._pyramid.shape
-        return Placed(self._image(plane), found.pair((height, width), field), plane)
+        return Placed(self._image(plane), found.pair((height, width), field), plane, found.halves_apart)
 
     def _lying(self, slices: Mapping[str, SliceAlignment]) -> dict[int, _Lying]:
         return {
@@ -159,9 +155,10 @@ class Placing:
     def place_again(self, pair: SlicePair, sem: NDArray[Any], valid: NDArray[np.bool_], geometry: Geometry) -> Placed:
         """Return where a slice lies that was not found, close to where the others let expect it."""
         assert self._pyramid is not None
-        return self._on_plane(
-            find_again(self._pyramid, sem, geometry, pair.sem.number, sem_valid=valid, transform=self.options.transform)
+        found = find_again(
+            self._pyramid, sem, geometry, pair.sem.number, sem_valid=valid, transform=self.options.transform
         )
+        return self._on_plane(found, sem.shape)
 
     def planes(self, slices: Mapping[str, SliceAlignment]) -> Figure | None:
         """Return a picture of where slices lie in the volume; None: there is none, or no slice was confirmed."""
@@ -179,10 +176,10 @@ class Placing:
         z, y, x = (float(place) for place in at)
         return draw_planes(images, shape, (z, y, x), {key: one.corners for key, one in found.items()}, size)
 
-    def _on_plane(self, found: PlaneAlignment) -> Placed:
+    def _on_plane(self, found: PlaneAlignment, shape: tuple[int, ...]) -> Placed:
         # It was found on the plane, whether or not tiles of that moved it further.
         pair = replace(found.pair, improved=True, reason="") if found.confident else found.pair
-        return Placed(self._image(found.plane), pair, found.plane, found.apart)
+        return Placed(self._image(found.plane), pair, found.plane, found.apart(shape))
 
     def _scales(self, pair: SlicePair, start: Matrix | None) -> list[Scales]:
         """Return the scales to try, one after the other: pixels of the TXM in one of the SEM."""

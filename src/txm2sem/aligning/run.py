@@ -235,39 +235,47 @@ class AlignRun:
         self._write(pair, placed, sem, bar, name)
 
     def _settle(self, pair: SlicePair, found: SliceAlignment, plane: Plane, name: str) -> None:
-        """Write a slice of a volume on another plane than the one that it alone has led to."""
+        """Write a slice of a volume on another plane than the one that it alone has led to; the SEM stays as it is."""
         sem, _, bar = pair.sem.read()
-        field = read_field(self._folder(pair) / FIELD) if found.field else None
-        self._write(pair, self.placing.on(plane, found, field), sem, bar, name)
+        folder = self._folder(pair)
+        placed = self.placing.on(plane, found, read_field(folder / FIELD) if found.field else None)
+        self._write_txm(folder, pair, placed)
+        self._describe(pair, placed, sem, bar, name)
 
     def _write(self, pair: SlicePair, placed: Placed, sem: NDArray[Any], bar: DataBar | None, name: str) -> None:
         """Write what belongs to a slice, what was found of it last."""
         found, folder = placed.pair, self._folder(pair)
         make_folder(folder)
-        written = found.confident or (pair.txm is not None and _is_as_it_was(found, sem.shape))
-        if written:
-            self._write_images(folder, pair, placed, sem)
+        if _is_written(pair, found, sem.shape):
+            self._write_txm(folder, pair, placed)
+            self._write_sem(folder, pair, found, sem)
         if found.field is not None:
             write_field(folder / FIELD, found.field)
+        write_text(folder / "to_sem.tfm", itk_transform(found.to_txm, found.field, found.shape))
+        self._describe(pair, placed, sem, bar, name)
+
+    def _describe(self, pair: SlicePair, placed: Placed, sem: NDArray[Any], bar: DataBar | None, name: str) -> None:
+        """Write pictures of a slice, and what was found of it."""
+        found, folder = placed.pair, self._folder(pair)
         size = self._size_of(pair)
         began = pair.txm is not None and found.improved
         before = replace(found, to_txm=found.start, field=None) if began else None
         pictures = pictures_of(placed.txm, sem, before, found, size and mean_side(size))
         for layer, picture in pictures.items():
             (folder / f"{layer}.jpg").write_bytes(picture)
-        write_text(folder / "to_sem.tfm", itk_transform(found.to_txm, found.field, found.shape))
         document = described(
             found,
             placed.plane,
             self.placing.depth,
-            apart=placed.apart,
+            halves_apart=placed.apart,
             sem=str(pair.sem.image.path),
             txm=str(self._txm_of(pair)),
             shape=sem.shape,
             bar=str(bar or ""),
             field=f"alignment/{pair.sem.key}.npz" if found.field is not None else "",
             landmarks=_distances(pair, found),
-            split=(pair.sem.split or "train") if written else "",  # blocks are known when all are done
+            # Blocks are known when all are done.
+            split=(pair.sem.split or "train") if _is_written(pair, found, sem.shape) else "",
         )
         write_slice(folder / name, document)
 
@@ -277,13 +285,16 @@ class AlignRun:
     def _size_of(self, pair: SlicePair) -> Size | None:
         return self.inputs.txm_pixel_size if pair.txm is None else pair.txm.pixel_size
 
-    def _write_images(self, folder: Path, pair: SlicePair, placed: Placed, sem: NDArray[Any]) -> None:
-        """Write both slices and the masks on the grid of the TXM; what is of that grid already is copied."""
-        kept, found = Kept(PixelSize.of(self._size_of(pair))), placed.pair
+    def _write_txm(self, folder: Path, pair: SlicePair, placed: Placed) -> None:
+        """Write what the TXM shows of a slice; a file of its own is copied."""
         if pair.txm is None or pair.txm.path is None:
-            write_image(folder / "txm.tif", placed.txm, kept)
+            write_image(folder / "txm.tif", placed.txm, Kept(PixelSize.of(self._size_of(pair))))
         else:
             shutil.copyfile(pair.txm.path, folder / "txm.tif")
+
+    def _write_sem(self, folder: Path, pair: SlicePair, found: PairAlignment, sem: NDArray[Any]) -> None:
+        """Write a slice of the SEM and its masks on the grid of the TXM; what is of that grid already is copied."""
+        kept = Kept(PixelSize.of(self._size_of(pair)))
         if pair.txm is not None and _is_as_it_was(found, sem.shape):
             shutil.copyfile(pair.sem.image.path, folder / "sem.tif")
             for mask, path in pair.sem.masks.items():
@@ -402,6 +413,11 @@ def _distances(pair: SlicePair, found: PairAlignment) -> tuple[float, ...]:
         return ()
     away = np.linalg.norm(found.map(pair.landmarks.sem) - pair.landmarks.txm, axis=1)
     return tuple(away.tolist())
+
+
+def _is_written(pair: SlicePair, found: PairAlignment, shape: tuple[int, ...]) -> bool:
+    """Return whether images of a slice of a shape are written: it is confirmed, or stays as it was."""
+    return found.confident or (pair.txm is not None and _is_as_it_was(found, shape))
 
 
 def _is_as_it_was(found: PairAlignment, shape: tuple[int, ...]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -165,9 +165,7 @@ class _Model:
         return away
 
 
-def together(
-    slices: Mapping[int, Lying], apart: Mapping[int, tuple[float, float, float]], geometry: Geometry
-) -> dict[int, Plane]:
+def together(slices: Mapping[int, Lying], apart: Mapping[int, Sequence[float]], geometry: Geometry) -> dict[int, Plane]:
     """Return the planes of slices, each drawn towards what all have in common as far as they are not known better.
 
     Heights are explained by a line along the numbers, slopes by their mean. What is left of each is noise, and what
@@ -182,7 +180,7 @@ def together(
     numbers = [
         number
         for number, one in sorted(slices.items())
-        if one.confident and number in apart and number not in geometry.outliers
+        if one.confident and apart.get(number) and number not in geometry.outliers
     ]
     if len(numbers) < MIN_SLICES:
         return {}
@@ -193,7 +191,6 @@ def together(
         [(plane.at(middle[None])[0], plane.down, plane.right) for plane, middle in zip(planes, middles, strict=True)]
     )
     differences = np.array([apart[number] for number in numbers])
-    differences[:, 0] += np.sum(differences[:, 1:] * middles, axis=1)
     line = np.column_stack([np.ones(len(numbers)), numbers])
     after = np.empty_like(found)
     for index, design in enumerate((line, line[:, :1], line[:, :1])):

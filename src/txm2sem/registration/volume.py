@@ -70,14 +70,14 @@ class PlaneAlignment:
         flat = self.pair.map(points)
         return np.column_stack([self.plane.at(flat), flat])
 
-    @property
-    def apart(self) -> tuple[float, float, float] | None:
-        """By how much its halves differ: z at the origin [voxels], and its growth from row to row and from column to
-        column; None: there are none."""
+    def apart(self, shape: tuple[int, ...]) -> tuple[float, ...]:
+        """Return by how much its halves differ: z at the middle of a SEM of a shape, and its growth from row to row and
+        from column to column of the TXM [voxels]; empty: there are none."""
         if self.halves is None:
-            return None
+            return ()
         one, other = self.halves
-        return one.z - other.z, one.down - other.down, one.right - other.right
+        middle = mapped(self.pair.to_txm, (np.array([shape]) - 1) / 2)
+        return float((one.at(middle) - other.at(middle))[0]), one.down - other.down, one.right - other.right
 
     @property
     def turn(self) -> float:

@@ -125,6 +125,23 @@ def test_slices_of_one_geometry_are_drawn_together_as_far_as_they_are_noise() ->
     assert after < 0.3 * alone
 
 
+def test_heights_and_slopes_tell_of_one_noise() -> None:
+    slices = specimen(10, jitter=0.6)
+    geometry = geometry_of(slices, SHAPE)
+    assert geometry is not None
+    pixels = np.array(list(itertools.product(*map(range, SHAPE))), np.float64)
+    places = np.cov(slices[0].pair.map(pixels).T).astype(np.float64)
+    reach = 1 / np.sqrt(np.diag(np.linalg.inv(places)))
+    by_height, by_rows, by_columns = (
+        together(slices, dict.fromkeys(slices, apart), geometry)
+        for apart in ((1.0, 0.0, 0.0), (0.0, 1.0 / reach[0], 0.0), (0.0, 0.0, 1.0 / reach[1]))
+    )
+    for number, plane in by_height.items():
+        assert plane.z != pytest.approx(slices[number].plane.z, abs=0.01)
+        assert by_rows[number].z == pytest.approx(plane.z, abs=0.01)
+        assert by_columns[number].z == pytest.approx(plane.z, abs=0.01)
+
+
 def test_what_is_known_for_sure_stays() -> None:
     slices = specimen(10, jitter=0.6)
     geometry = geometry_of(slices, SHAPE)

@@ -169,8 +169,9 @@ def together(slices: Mapping[int, Lying], apart: Mapping[int, Sequence[float]], 
     """Return the planes of slices, each drawn towards what all have in common as far as they are not known better.
 
     Heights are explained by a line along the numbers, slopes by their mean. What is left of each is noise, and what
-    really differs from slice to slice. How much is noise is told by the two halves of each slice; that share of what is
-    left is taken away (Efron and Morris 1973, https://doi.org/10.1080/01621459.1973.10481350).
+    really differs from slice to slice. How much is noise is told by the two halves of each slice, for heights and
+    slopes at once, as tiles that lie evenly all over a slice tell one as well as the others; that share of what is left
+    is taken away (Efron and Morris 1973, https://doi.org/10.1080/01621459.1973.10481350).
 
     Args:
         slices: by their numbers.
@@ -191,15 +192,19 @@ def together(slices: Mapping[int, Lying], apart: Mapping[int, Sequence[float]], 
         [(plane.at(middle[None])[0], plane.down, plane.right) for plane, middle in zip(planes, middles, strict=True)]
     )
     differences = np.array([apart[number] for number in numbers])
+    within = np.array([matrix[1:, :2] for matrix in matrices])
+    places = np.mean(within * (geometry.middle**2 / 3) @ within.transpose(0, 2, 1), axis=0)
+    # Variances of z at the middle and of slopes by such tiles, in units of the first.
+    variances = np.array([1.0, *np.diag(np.linalg.inv(places))])
+    # The mean of two halves has a quarter of the variance of their difference.
+    noise = np.mean(differences**2 / variances) / 4 * variances
     line = np.column_stack([np.ones(len(numbers)), numbers])
     after = np.empty_like(found)
     for index, design in enumerate((line, line[:, :1], line[:, :1])):
         expected = design @ np.linalg.lstsq(design, found[:, index], rcond=None)[0]
         rest = found[:, index] - expected
-        # The mean of two halves has a quarter of the variance of their difference.
-        noise = np.mean(differences[:, index] ** 2) / 4
         scatter = np.sum(rest**2) / (len(numbers) - design.shape[1])
-        after[:, index] = expected + rest * max(0.0, 1 - noise / max(scatter, 1e-12))
+        after[:, index] = expected + rest * max(0.0, 1 - noise[index] / max(scatter, 1e-12))
     return {
         number: Plane(float(z - [down, right] @ middle), float(down), float(right))
         for number, (z, down, right), middle in zip(numbers, after, middles, strict=True)

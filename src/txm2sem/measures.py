@@ -24,7 +24,10 @@ DEFINITIONS = {
     "calibration's own error where probabilities are known",
     "surface": "area of the phase's surface per volume, by Crofton's formula in 13 directions (Ohser and Muecklich "
     "2000; Lehmann and Legland 2012)",
-    "euler_number": "objects minus tunnels plus cavities, per volume; voxels of the phase hang together by faces",
+    "perimeter": "of a section: length of the phase's boundary per area, by Crofton's formula in 4 directions (Serra "
+    "1982); only where pixels are square",
+    "euler_number": "objects minus tunnels plus cavities, per volume; voxels of the phase hang together by faces. Of a "
+    "section: objects minus holes, per area",
     "clusters": "bodies of the phase, whose voxels hang together by faces",
     "percolates": "whether a cluster reaches from the first to the last plane of the volume along the axis",
     "thickness": "diameter of the largest sphere in the phase that holds a voxel, over the phase's voxels (Hildebrand "
@@ -86,8 +89,12 @@ def numbers(phase: Mapping[str, Any], unit: str) -> Iterator[Number]:
     yield Number("thickness", "mean local thickness", "", number(thick["mean"]), unit)
     yield Number("thickness", "median local thickness", "", number(thick["median"]), unit)
     yield Number("thickness", "largest sphere", "", number(thick["largest"]), unit)
-    yield Number("surface", "surface per volume", "", number(phase["surface"]), f"1/{unit}")
-    yield Number("euler_number", "Euler number per volume", "", number(phase["euler_number"]), f"1/{unit}^3")
+    if "perimeter" in phase:
+        yield Number("perimeter", "perimeter per area", "", number(phase["perimeter"]), f"1/{unit}")
+        yield Number("euler_number", "Euler number per area", "", number(phase["euler_number"]), f"1/{unit}^2")
+    else:
+        yield Number("surface", "surface per volume", "", number(phase["surface"]), f"1/{unit}")
+        yield Number("euler_number", "Euler number per volume", "", number(phase["euler_number"]), f"1/{unit}^3")
     yield Number("clusters", "clusters", "", number(clusters["number"]))
     yield Number("clusters", "clusters per volume", "", number(clusters["number_per_volume"]), f"1/{unit}^3")
     yield Number("clusters", "share in the largest cluster", "", number(clusters["largest_share"]))

@@ -22,6 +22,7 @@ from txm2sem.data.writers import Channel, Description, Label, build_pyramid, cre
 from txm2sem.errors import UserError
 from txm2sem.measures import numbers, paired
 from txm2sem.measuring import boxes, job
+from txm2sem.metrics.rock import euler_density, quads, specific_perimeter
 from txm2sem.runs import MeasurePaths
 
 
@@ -200,12 +201,17 @@ def test_labels_of_any_type_are_read(dtype: str) -> None:
     assert found["phases"][1]["fraction"]["value"] == pytest.approx((labels > 0).mean(), abs=1e-6)
 
 
-def test_a_section_has_measures_of_a_section() -> None:
-    write(phases((1, 64, 80)))
+def test_a_section_has_measures_of_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = phases((1, 64, 80))
+    write(labels)
     found = txm2sem.measure("labels.tif", "out", voxel_size=32)
     one = found["phases"][1]
     assert list(one["correlation"]) == ["y", "x"]
-    assert one["surface"] is None
+    counts = quads(labels[0] == 1, np.ones((64, 80), bool))
+    assert one["perimeter"] == pytest.approx(specific_perimeter(counts) / 32, rel=1e-6)
+    assert one["euler_number"] == pytest.approx(euler_density(counts) / 32**2, rel=1e-6)
+    in_small_boxes(monkeypatch)
+    assert measured(txm2sem.measure("labels.tif", "boxes", voxel_size=32)) == measured(found)
     assert one["thickness"]["mean"] > 32
     assert any("one voxel along z" in note for note in found["notes"])
 

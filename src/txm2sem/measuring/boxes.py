@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from txm2sem.errors import UserError
 from txm2sem.measuring.phases import Labels, Valid
+from txm2sem.metrics.rock import quads
 from txm2sem.morphology import clusters, correlation, patterns, runs, thickness
 from txm2sem.morphology.boxes import Box, Region, Shape, with_halo
 from txm2sem.morphology.fractions import CELL, count_cells
@@ -46,6 +47,12 @@ class Wanted:
     measured: tuple[int, ...]
     longest: int
     room: float
+
+    @property
+    def section(self) -> int | None:
+        """The one axis along which there is a single voxel, of a volume that is a section; None where it is none."""
+        flat = [axis for axis, length in enumerate(self.shape) if length == 1]
+        return flat[0] if len(flat) == 1 else None
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -89,7 +96,13 @@ def measure_box(box: Box, wanted: Wanted, read: Read, likelihood: Likelihood | N
 
 
 def _of_phase(label: int, phase: Valid, valid: Valid, box: Box, core: Region, wanted: Wanted) -> Arrays:
-    found = {f"{label}.octants": patterns.octants(phase, valid, core)}
+    if wanted.section is None:
+        found: Arrays = {f"{label}.octants": patterns.octants(phase, valid, core)}
+    else:
+        # Patterns whose first pixel is in the box, as those of voxels are.
+        window = tuple(slice(side.start, side.stop + 1) for side in core)
+        flat = (part[window].squeeze(wanted.section) for part in (phase, valid))
+        found = {f"{label}.quads": quads(*flat)}
     tally = clusters.ClusterTally.of(phase[core], valid[core], box, wanted.shape)
     found |= _named(f"{label}.clusters", tally.to_arrays())
     for axis in wanted.axes:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.measuring.boxes import Wanted, part_of
+from txm2sem.metrics.rock import euler_density, specific_perimeter
 from txm2sem.morphology import clusters, correlation, patterns, runs, thickness
 from txm2sem.morphology.boxes import Box, Grid
 from txm2sem.morphology.fractions import CELL, Counts, cells_of, sampling_error
@@ -86,13 +87,10 @@ class Joined:
 
     def morphology(self, label: int) -> Plain:
         """Return all else that was measured of a phase; lengths in the unit of the spacing."""
-        spacing = self.wanted.spacing
-        octants = self._sum(f"{label}.octants")
         along = {AXES[axis]: self._along(label, axis) for axis in self.wanted.axes}
         lengths = [one["correlation"]["length"] for one in along.values()]
         return {
-            "surface": patterns.specific_surface(octants, spacing),
-            "euler_number": patterns.euler_density(octants, spacing),
+            **self._surface(label),
             "clusters": self._clusters(label),
             "thickness": self._thickness(label),
             "anisotropy": max(lengths) / min(lengths) if len(lengths) > 1 else math.nan,
@@ -100,6 +98,23 @@ class Joined:
                 name: {axis: one[name] for axis, one in along.items()}
                 for name in ("chords", "lineal_path", "correlation")
             },
+        }
+
+    def _surface(self, label: int) -> Plain:
+        """Return surface and Euler number per volume; of a section, its perimeter and Euler number per area."""
+        spacing, section = self.wanted.spacing, self.wanted.section
+        if section is None:
+            octants = self._sum(f"{label}.octants")
+            return {
+                "surface": patterns.specific_surface(octants, spacing),
+                "euler_number": patterns.euler_density(octants, spacing),
+            }
+        counts = self._sum(f"{label}.quads")
+        down, across = (side for axis, side in enumerate(spacing) if axis != section)
+        square = math.isclose(down, across)
+        return {
+            "perimeter": specific_perimeter(counts) / down if square else math.nan,
+            "euler_number": euler_density(counts) / (down * across),
         }
 
     def _clusters(self, label: int) -> Plain:

@@ -43,4 +43,6 @@ def _shown(one: Number) -> tuple[float, str]:
         return one.value * MICRO, "1/µm"
     if one.unit == "1/nm^3":
         return one.value * MICRO**3, "1/µm³"
-    return one.value, one.unit.replace("^3", "³")
+    if one.unit == "1/nm^2":
+        return one.value * MICRO**2, "1/µm²"
+    return one.value, one.unit.replace("^2", "²").replace("^3", "³")

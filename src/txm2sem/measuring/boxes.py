@@ -21,8 +21,8 @@ Arrays = dict[str, NDArray[Any]]
 FIRST_HALO = 16
 """Voxels around a box that are read for its local thickness at first; more where that does not suffice."""
 
-BYTES_PER_VOXEL = 30
-"""What a voxel of a box and its halo takes while it is measured."""
+BYTES_PER_VOXEL = 14
+"""What a voxel of a box and its halo takes while it is measured, beside what reading it takes."""
 
 Read = Callable[[Region], tuple[Labels, Valid]]
 Likelihood = Callable[[int, Region], NDArray[np.float32]]
@@ -39,6 +39,7 @@ class Wanted:
         measured: those of which everything is.
         longest: largest distance of correlations [voxels].
         room: memory for the voxels of a box [bytes].
+        read_bytes: that reading a voxel takes.
     """
 
     shape: Shape
@@ -47,6 +48,11 @@ class Wanted:
     measured: tuple[int, ...]
     longest: int
     room: float
+    read_bytes: int = 0
+
+    def bytes_of(self, shape: Shape) -> float:
+        """Return what it takes to measure what was read of this shape [bytes]."""
+        return float(np.prod(shape, dtype=np.float64)) * (BYTES_PER_VOXEL + self.read_bytes)
 
     @property
     def section(self) -> int | None:
@@ -124,8 +130,8 @@ def _thickness(label: int, phase: Valid, valid: Valid, box: Box, wanted: Wanted,
         except thickness.NarrowHaloError as narrow:
             halo = narrow.halo
         region, _ = with_halo(box, halo, halo, wanted.shape)
-        voxels = int(np.prod([side.stop - side.start for side in region]))
-        if voxels * BYTES_PER_VOXEL > wanted.room:
+        z, y, x = (side.stop - side.start for side in region)
+        if wanted.bytes_of((z, y, x)) > wanted.room:
             raise UserError(
                 f"phase {label} is so thick that {halo} voxels around a box count, which do not fit into the memory; "
                 "pass a larger --memory, or leave the phase out of --measured"
@@ -149,7 +155,7 @@ def side_for(wanted: Wanted) -> Shape:
     """
     for side in (256, 192, 128, 96, 64, 48, 32, 16):
         z, y, x = (min(side, -(-length // CELL) * CELL) for length in wanted.shape)
-        if np.prod(read_shape((z, y, x), wanted), dtype=np.float64) * BYTES_PER_VOXEL <= wanted.room:
+        if wanted.bytes_of(read_shape((z, y, x), wanted)) <= wanted.room:
             return z, y, x
     raise UserError("--memory is too little for the smallest boxes; pass a larger one, fewer --workers, or --longest")
 

@@ -17,7 +17,7 @@ from txm2sem.devices import resident_memory
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, json_text, read_json, write_text
-from txm2sem.measuring.boxes import BYTES_PER_VOXEL, Wanted, measure_box, read_shape, side_for
+from txm2sem.measuring.boxes import Wanted, measure_box, read_shape, side_for
 from txm2sem.measuring.job import MeasureJob
 from txm2sem.measuring.opening import OpenPhases
 from txm2sem.measuring.phases import Phase3D
@@ -130,8 +130,9 @@ class MeasureRun:
             UserError: the memory does not suffice, or as `phases`.
         """
         opened, labels = self.opened, self._labels
-        processes = max(self.options.workers, 1)
-        room = (memory_limit(self.options.memory) - resident_memory()) / processes
+        # Workers have the program in memory, too.
+        workers = self.options.workers
+        room = (memory_limit(self.options.memory) - (workers + 1) * resident_memory()) / max(workers, 1)
         wanted = Wanted(
             shape=opened.reader.shape,
             spacing=opened.reader.voxel_size or (1.0, 1.0, 1.0),
@@ -139,6 +140,7 @@ class MeasureRun:
             measured=opened.measured(labels),
             longest=self.options.longest,
             room=room,
+            read_bytes=opened.read_bytes,
         )
         side = self._said("side") or side_for(wanted)
         own = self.applied is not None
@@ -255,9 +257,8 @@ class MeasureRun:
 
     def _memory_line(self) -> str:
         options, job = self.options, self.job
-        needed = float(np.prod(read_shape(job.side, job.wanted), dtype=np.float64)) * BYTES_PER_VOXEL
-        processes = max(options.workers, 1)
-        total = processes * needed + resident_memory()
+        needed = job.wanted.bytes_of(read_shape(job.side, job.wanted))
+        total = max(options.workers, 1) * needed + (options.workers + 1) * resident_memory()
         shared = f" for {options.workers} processes and this one" if options.workers else ""
         return (
             f"memory:     about {format_bytes(total)}{shared}, of {format_bytes(memory_limit(options.memory))} in all"

@@ -71,6 +71,13 @@ class RunPaths:
         """Return what is known of where predictions of the generator at a label can be believed."""
         return self.checkpoints / f"{label}_net_G.trust.json"
 
+    def phases(self, label: str, seg_mode: str) -> Path:
+        """Return what brings the probabilities of the segmentation model at a label to mean what they say.
+
+        There is one for each image that it may be given (`--seg_mode`).
+        """
+        return self.checkpoints / f"{label}_net_G.phases_{seg_mode}.json"
+
     @property
     def txm_contrast(self) -> Path:
         """Which grey values the TXM has that the model was trained on."""
@@ -169,7 +176,7 @@ class RunPaths:
 
     @property
     def calibration_figure(self) -> Path:
-        """The picture of how far the uncertainty of the latest test is right."""
+        """The picture of how far the uncertainty of the latest test is right, or its probabilities of classes."""
         return self.results / "calibration.png"
 
     def volume(self, content: str, save_name: str) -> Path:

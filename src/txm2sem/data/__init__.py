@@ -25,6 +25,7 @@ from txm2sem.data.sampling import (
     PatchShares,
     draw_training_location,
     evaluation_locations,
+    grid_locations,
     patch_shares,
 )
 from txm2sem.data.slices import AlignedSlices, has_split
@@ -68,6 +69,7 @@ __all__ = [
     "draw_training_location",
     "evaluation_locations",
     "find_slices",
+    "grid_locations",
     "has_split",
     "keep_empty",
     "measure_range",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -134,6 +135,19 @@ def evaluation_locations(
         locations.append(_search(slices, draw, max_tries, wrapped_product=wrapped_product))
         random.randint(2147483647)  # seeded the augmentation of the patch
     return locations
+
+
+def grid_locations(slices: AlignedSlices, patch_size: int, most: int) -> list[PatchLocation]:
+    """Return patches side by side over all slices, none upon another: `most` at most, evenly spread.
+
+    Raises:
+        UserError: the patch does not fit the slices.
+    """
+    check_patch_fits(slices, patch_size)
+    rows, columns = (range(0, side - patch_size + 1, patch_size) for side in slices.shape)
+    places = list(product(range(len(slices)), rows, columns))
+    chosen = np.linspace(0, len(places) - 1, min(len(places), most)).round().astype(int)
+    return [PatchLocation(index, row, column, patch_size) for index, row, column in (places[one] for one in chosen)]
 
 
 def check_patch_fits(slices: AlignedSlices, patch_size: int) -> None:

@@ -24,6 +24,13 @@ from txm2sem.metrics.overlap import (
     likely_shifts,
 )
 from txm2sem.metrics.perceptual import feature_distance
+from txm2sem.metrics.probabilities import (
+    ClassCalibration,
+    ClassReliability,
+    ProbabilityCounts,
+    ReliabilityCurve,
+    share_errors,
+)
 from txm2sem.metrics.registration import Agreement, Displacement, Edges, edges, near_lags
 from txm2sem.metrics.rock import (
     chord_lengths,
@@ -72,6 +79,8 @@ __all__ = [
     "TERMS",
     "Agreement",
     "CalibrationCurve",
+    "ClassCalibration",
+    "ClassReliability",
     "CommonArea",
     "Continuity",
     "ContinuitySums",
@@ -82,7 +91,9 @@ __all__ = [
     "LikelyShift",
     "Normality",
     "Pixels",
+    "ProbabilityCounts",
     "Reliability",
+    "ReliabilityCurve",
     "Resampling",
     "RidgeSums",
     "SeamSums",
@@ -129,6 +140,7 @@ __all__ = [
     "resolution",
     "row_shares",
     "scales_of",
+    "share_errors",
     "similarity",
     "specific_perimeter",
     "ssim",

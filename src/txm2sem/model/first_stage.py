@@ -10,6 +10,7 @@ import torch
 from txm2sem.data import DATASET_MODES
 from txm2sem.devices import dtype_of
 from txm2sem.errors import UserError
+from txm2sem.files import checksum
 from txm2sem.model.predictor import Predictor
 from txm2sem.networks import size_multiple
 from txm2sem.options import MODEL_DEFAULTS, DataOptions, ModelCommand, TrainCommand, TrainedOptions, override
@@ -41,6 +42,14 @@ def notes_on_input(command: ModelCommand, data: DataOptions) -> list[str]:
         if mode == data.seg_mode
         else [f"the model was trained on {INPUTS[mode]} and segments {INPUTS[data.seg_mode]}"]
     )
+
+
+def segmented_image(run: TrainedOptions, data: DataOptions) -> str:
+    """Return what is segmented, for people; and what predicts it, where that is done, once `load_first_stage` has."""
+    if data.seg_mode != "semfake":
+        return INPUTS[data.seg_mode]
+    checkpoint = source_paths(run.checkpoints_dir, data.seg_source).network("latest", "G")
+    return f"SEM predicted by {data.seg_source} with SHA-256 {checksum(checkpoint)}"
 
 
 def load_first_stage(run: TrainedOptions, data: DataOptions, device: torch.device | str = "cpu") -> Predictor | None:

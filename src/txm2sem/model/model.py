@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy, deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from txm2sem.data.slices import ImageName
 from txm2sem.data.txm_input import TxmInput
 from txm2sem.files import checksum
 from txm2sem.model.backends import load_predictor
+from txm2sem.model.phases import PhaseCalibration
 from txm2sem.model.planes import PlaneTranslator
 from txm2sem.model.predictor import Predictor
 from txm2sem.options import BackendName, ContrastOptions, GeneratorOptions, ModelCommand
@@ -33,6 +34,7 @@ class Model:
         predictor: the network, from [-1, 1] to [-1, 1]; or to classes, see `Segmenter`.
         source: whether it sees the TXM or, in its place, the SEM.
         segments: what it finds the classes of, for people; empty where it translates.
+        phases: what is known of the probabilities of these; None where nothing is.
     """
 
     paths: RunPaths
@@ -43,6 +45,7 @@ class Model:
     predictor: Predictor
     source: ImageName = "txm"
     segments: str = ""
+    phases: PhaseCalibration | None = None
 
     @classmethod
     def load(
@@ -74,6 +77,12 @@ class Model:
     def name(self) -> str:
         """Its name and epoch, for people."""
         return f"{self.paths.name} (epoch {self.label})"
+
+    @property
+    def segmentation(self) -> dict[str, Any]:
+        """What the classes of a segmentation depend on besides the checkpoint: plain values by name."""
+        calibration = None if self.phases is None else asdict(self.phases.calibration)
+        return {"segments": self.segments, "calibration": calibration}
 
     @property
     def is_shipped(self) -> bool:

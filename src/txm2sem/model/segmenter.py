@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 
 import torch
 from torch import Tensor
@@ -10,13 +11,14 @@ from torch import Tensor
 from txm2sem.data import check_segments, check_translates_txm
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
-from txm2sem.files import checksum
-from txm2sem.model.first_stage import INPUTS, load_first_stage, notes_on_input, source_paths
+from txm2sem.metrics import ClassCalibration
+from txm2sem.model.first_stage import load_first_stage, notes_on_input, segmented_image
 from txm2sem.model.model import Model
+from txm2sem.model.phases import UNCHANGED, PhaseCalibration, load_phases
 from txm2sem.model.predictor import Predictor
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import Chain
-from txm2sem.options import AppliedCommand, BackendName, TrainCommand, override, to_mapping
+from txm2sem.options import AppliedCommand, BackendName, TrainCommand, override, run_name, to_mapping
 from txm2sem.runs import trained_with
 
 
@@ -26,9 +28,12 @@ class Segmenter(Predictor):
     Args:
         predictor: makes logits of the classes.
         first_stage: predicts the SEM that is segmented; None where it is the image itself.
+        calibration: brings its probabilities to mean what they say.
     """
 
-    def __init__(self, predictor: Predictor, first_stage: Predictor | None) -> None:
+    def __init__(
+        self, predictor: Predictor, first_stage: Predictor | None, calibration: ClassCalibration = UNCHANGED
+    ) -> None:
         notes = [*predictor.notes, *(first_stage.notes if first_stage else [])]
         super().__init__(
             predictor.generator,
@@ -40,6 +45,7 @@ class Segmenter(Predictor):
         )
         self.predicted = 1 + predictor.predicted
         self.first_stage = first_stage
+        self.calibration = calibration
         if first_stage is not None:
             self.chain = Chain((*first_stage.chain.models, *predictor.chain.models))
 
@@ -54,14 +60,20 @@ class Segmenter(Predictor):
             The image that was segmented, in [-1, 1], and the probability of each class, which add up to 1:
             (N, 1 + classes, H, W) float32, on the CPU.
         """
-        image = self._segmented(source)
-        return torch.cat([image, self.output(image).softmax(dim=1)], dim=1)
+        image, logits = self.logits(source)
+        return torch.cat([image, self.calibration(logits)], dim=1)
+
+    def logits(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the image that is segmented, and the logits of its classes, (N, classes, H, W), not calibrated."""
+        image = self.image(source)
+        return image, self.output(image)
 
     def generator_input(self, source: Tensor) -> Tensor:
         """As `Predictor.generator_input`: of the image that is segmented."""
-        return super().generator_input(self._segmented(source))
+        return super().generator_input(self.image(source))
 
-    def _segmented(self, source: Tensor) -> Tensor:
+    def image(self, source: Tensor) -> Tensor:
+        """Return the image that is segmented, (N, 1, H, W) in [-1, 1]."""
         return source if self.first_stage is None else self.first_stage(source)
 
 
@@ -92,14 +104,21 @@ def load_applied(command: AppliedCommand, label: str, backend: BackendName = "to
             "statistics of its own; name a translation model that was trained with --norm batch"
         )
     model = Model.load(command, label, backend, bounded=False)
-    predictor = Segmenter(model.predictor, first_stage)
-    predictor.notes += notes
-    segmenting = dataclasses.replace(model, predictor=predictor, segments=INPUTS[data.seg_mode])
-    if first_stage is not None:
-        checkpoint = source_paths(command.run.checkpoints_dir, data.seg_source).network("latest", "G")
-        segments = f"SEM predicted by {data.seg_source} with SHA-256 {checksum(checkpoint)}"
-        return dataclasses.replace(segmenting, segments=segments)
+    phases = load_phases(command, label, data)
+    predictor = Segmenter(model.predictor, first_stage, UNCHANGED if phases is None else phases.calibration)
+    predictor.notes += [*notes, *_notes_on_phases(command, phases)]
+    segmented = segmented_image(command.run, data)
+    segmenting = dataclasses.replace(model, predictor=predictor, segments=segmented, phases=phases)
     if data.seg_mode == "sem":
         seen = dataclasses.replace(data, txm_range=data.sem_range, gamma=1.0, hist_eq=0.0)
         return dataclasses.replace(segmenting, data=seen, source="sem")
     return segmenting
+
+
+def _notes_on_phases(command: AppliedCommand, phases: PhaseCalibration | None) -> list[str]:
+    if phases is not None:
+        return [*phases.warnings, phases.summary]
+    return [
+        "probabilities are not calibrated, as nothing that belongs to this checkpoint and input is kept beside it; a "
+        f"test finds it where the validation images are: txm2sem test --name {shlex.quote(run_name(command))}"
+    ]

@@ -36,7 +36,7 @@ OutputDtype = Literal["uint8", "uint16", "float32"]
 Statistics = Literal["frozen", "volume"]
 BackendName = Literal["torch", "openvino"]
 SpreadName = Literal["auto", "dropout", "checkpoints", "scale"]
-RecipeName = Literal["none", "translate", "texture"]
+RecipeName = Literal["none", "translate", "texture", "phases"]
 GreyMatching = Literal["auto", "match", "as_is"]
 TransformName = Literal["none", "shift", "rigid", "similarity", "affine", "smooth"]
 MissingVoxels = Literal["refuse", "black"]
@@ -831,4 +831,5 @@ class RecipeOptions(Options):
 
     recipe: RecipeName = "none"
     """translate: a small U-Net for few slices, minutes of training; texture: the same as a GAN, which draws noise and
-    edges like a SEM's, at some cost of PSNR. Options beside it override those of the recipe"""
+    edges like a SEM's, at some cost of PSNR; phases: the same network tells how likely each phase is, from the TXM, or
+    from the SEM with --seg_mode sem. Options beside it override those of the recipe"""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from txm2sem.data.segmentation import CLASSES
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, read_json, read_text
 from txm2sem.options import TestCommand, checked
@@ -173,6 +174,37 @@ def _has_kinds(means: Any, where: str) -> None:
     _expect(len(means["rows"]) > 0, f"{where}.rows", "empty", "kinds of prediction")
 
 
+def _or_none(check: Check) -> Check:
+    return lambda value, where: None if value is None else check(value, where)
+
+
+def _of_classes(check: Check) -> Check:
+    """Return what wants a value of each class."""
+    count = len(CLASSES)
+    return _all_of(_list_of(check), lambda value, where: _expect(len(value) == count, where, value, f"{count} values"))
+
+
+def _has_points(curve: Any, where: str) -> None:
+    lengths = {len(values) for values in curve.values()}
+    _expect(len(lengths) == 1, where, sorted(lengths), "lists of one length")
+
+
+_reliability = _fields(
+    {
+        **_each(("bits_per_pixel", "calibration_error"), _number),
+        **_each(("class_calibration_errors", "expected_shares", "true_shares"), _of_classes(_number)),
+        "curves": _of_classes(_all_of(_fields(_each(("predicted", "true", "share"), _list_of(_number))), _has_points)),
+    }
+)
+
+_probabilities = _fields(
+    {
+        "calibration": _or_none(_fields({"fraction_error": _of_classes(_number)})),
+        "tested": _fields({"raw": _reliability}, {"calibrated": _reliability}),
+        "training_shares": _or_none(_of_classes(_number)),
+    }
+)
+
 _means_alone = _fields(
     {
         "format": _is(FORMAT),
@@ -180,7 +212,13 @@ _means_alone = _fields(
         "means": _all_of(_means_of_kinds, _has_kinds),
         "notes": _list_of(_text),
     },
-    {"options": _options},
+    {
+        "options": _options,
+        "probabilities": _probabilities,
+        "better_on_validation": _or_none(
+            _fields({"name": _text, **_each(("mean_dice", "mean_dice_of_model"), _number)})
+        ),
+    },
 )
 
 _scores = _fields(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from txm2sem.data.segmentation import CLASSES
 from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD, Interval
 from txm2sem.pages import Cell, Html, Line, Mark, Plot, Table, fragment, interval_cell, plot
 from txm2sem.reporting.record import TestRecord, number_of
@@ -38,8 +39,17 @@ def scores_html(tested: TestRecord) -> Html:
     scores = tested.card
     if not scores:
         tables = [means_table(found.head, found.rows, 1) for found in evaluation_tables(tested.scores)]
-        notes = tested.scores.get("notes", [])
-        return fragment("run.html", "means", tables=tables, texts=notes, written=tested.evaluation)
+        probabilities = tested.scores.get("probabilities")
+        lines, plots = _reliability(probabilities) if probabilities else ([], [])
+        return fragment(
+            "run.html",
+            "means",
+            tables=[*tables, *(_probabilities(probabilities) if probabilities else [])],
+            lines=lines,
+            plots=plots,
+            texts=tested.scores.get("notes", []),
+            written=tested.evaluation,
+        )
     about = f"{scores['images']} images of {scores['height_px']} × {scores['width_px']} pixels from {scores['slices']} "
     about += f"slices of split {scores['split']}, the {100 * scores['valid_share']:.1f} % of their pixels that count"
     if scores.get("interval"):
@@ -69,6 +79,53 @@ def means_table(head: list[str], rows: Mapping[str, list[tuple[float, float]]], 
     """Return means and standard errors, see `EvaluationTable`, as a table whose first rows are marked."""
     lines = [[kind, *(f"{mean:.4g} ± {error:.2g}" for mean, error in means)] for kind, means in rows.items()]
     return Table("Mean ± standard error over patches", ["", *head], lines, marked)
+
+
+def _probabilities(found: Mapping[str, Any]) -> list[Table]:
+    """Return how far the probabilities of classes are right, and the fractions that they expect beside the true ones.
+
+    Calibrated ones come first, where there are any.
+    """
+    tested = dict(reversed(found["tested"].items()))
+    errors = [
+        [
+            kind,
+            number_text(one["bits_per_pixel"], 3),
+            *(number_text(error, 4) for error in (one["calibration_error"], *one["class_calibration_errors"])),
+        ]
+        for kind, one in tested.items()
+    ]
+    shares = {f"expected, {kind}": one["expected_shares"] for kind, one in tested.items()}
+    shares["true"] = found["tested"]["raw"]["true_shares"]
+    shares |= {"mean of the training slices": found["training_shares"]} if found["training_shares"] else {}
+    fractions = [[kind, *(number_text(100 * share, 2) for share in values)] for kind, values in shares.items()]
+    if found["calibration"]:
+        spreads = [f"± {number_text(100 * error, 2)}" for error in found["calibration"]["fraction_error"]]
+        fractions.append(["standard deviation of the expected, from the calibration", *spreads])
+    head = ["", "bits per pixel ↓", "calibration error ↓", *(f"of {name} ↓" for name in CLASSES)]
+    return [
+        Table("Probabilities beside the true classes; ↓ lower is better", head, errors, marked=1),
+        Table("Fractions [%]: mean probability, and truth", ["", *CLASSES], fractions, marked=1),
+    ]
+
+
+def _reliability(found: Mapping[str, Any]) -> tuple[list[Line], list[Plot]]:
+    """Return what belongs to the legend, and a drawing for each class of how often it is true."""
+    right = Line("right", np.array([0.0, 1.0]), np.array([0.0, 1.0]), style=-1)
+    kinds = {kind: one["curves"] for kind, one in reversed(found["tested"].items())}
+    drawings, lines = [], [right]
+    for number, name in enumerate(CLASSES):
+        lines = [right]
+        for style, (kind, curves) in enumerate(kinds.items()):
+            curve = curves[number]
+            lines.append(Line(kind, np.array(curve["predicted"]), np.array(curve["true"]), style=style))
+        label = f"how often pixels are of {name}, by the probability of it"
+        ends = (0.0, 1.0)
+        title = f"{name}: share that is true"
+        drawings.append(
+            plot(title, [line for line in lines if line.x.size], label, "probability", x_range=ends, y_range=ends)
+        )
+    return lines, drawings
 
 
 def similarity_table(rows: Mapping[str, Mapping[str, Any]], marked: int = 1) -> Table:

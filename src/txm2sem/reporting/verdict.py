@@ -16,6 +16,7 @@ from txm2sem.reporting.scorecard import evaluation_tables
 from txm2sem.scoring.card import FEW_SLICES
 from txm2sem.scoring.measuring import TRUTH
 from txm2sem.scoring.table import REGION_NAMES
+from txm2sem.scoring.thresholds import better_text
 
 Judgement = Literal["better", "worse", "unclear", "said"]
 
@@ -51,7 +52,10 @@ def judge(record: RunRecord) -> tuple[str, list[Judged]]:
         return "Not tested yet: how good the model is, is not known.", list(_continuity(record.volumes))
     found = judge_scores(record.tested) if record.tested.slices else _judge_tables(record.tested.scores)
     tested = record.tested
-    return _headline(found), [*found, *_few(tested), *_power(tested), *_rock(tested), *_continuity(record.volumes)]
+    better = tested.scores.get("better_on_validation")
+    first = [Judged("worse", "Dice", better_text(better))] if better else []
+    headline = f"Not better than what needs no model: {better['name']}." if better else _headline(found)
+    return headline, [*first, *found, *_few(tested), *_power(tested), *_rock(tested), *_continuity(record.volumes)]
 
 
 def judge_scores(tested: TestRecord) -> list[Judged]:

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from txm2sem.data import to_uint8
-from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
+from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches, measure_class_shares
 from txm2sem.devices import device_of
 from txm2sem.figures.labels import LabelResult, draw_labels_overview, write_labels
+from txm2sem.figures.overview import save_figure
 from txm2sem.metrics import Summary, accuracy, class_summaries, confusion_matrix, dice, iou, pooled, row_shares
+from txm2sem.model.calibrating import open_phases
 from txm2sem.model.first_stage import INPUTS, load_first_stage, notes_on_input
 from txm2sem.options import DataOptions, TestCommand
 from txm2sem.results import NewResults
@@ -23,6 +25,7 @@ from txm2sem.scoring.means import Column, Means
 from txm2sem.scoring.thresholds import GreyThresholds, fit_thresholds
 from txm2sem.testing.harness import Found, Subject, Test
 from txm2sem.testing.images import stretch, write_images
+from txm2sem.testing.probabilities import ProbabilityScores
 
 Counts = NDArray[np.int64]
 See = Callable[[Tensor], Image]
@@ -54,12 +57,17 @@ class SegmentationTest(Test[LabelResult]):
         self.patches = SegmentationEvaluationPatches(slices, data)
         self.patches.locations = self.patches.locations[: subject.command.test.ntest or None]
         self.trivial: dict[str, GreyThresholds] = {}
+        self.phases, notes = open_phases(subject.command, subject.model.label, subject.command.data)
+        subject.notes.extend(notes)
+        shares: list[float] | None = None
         missing = "trivial segmentations have nothing to be fitted on and are left out"
         if (known := subject.open_training(missing)) is not None:
             training = SegmentationEvaluationPatches(known, data)
+            shares = measure_class_shares(known).tolist()
             self.trivial = fit_thresholds((self.see(item["source"]), item["target"][0].numpy()) for item in training)
             if len(self.trivial) == 1:
                 subject.notes.append("the images have fewer grey values than classes, so thresholds cannot be fitted")
+        self.probabilities = ProbabilityScores(self.phases, shares)
         self.confusions: dict[str, list[Counts]] = {kind: [] for kind in (subject.model_kind, *self.trivial)}
         self.count = len(self.patches)
 
@@ -74,8 +82,8 @@ class SegmentationTest(Test[LabelResult]):
         folder = FOLDERS[self.patches.options.seg_mode]
         for index, item in enumerate(self.patches):
             image, target = self.see(item["source"]), item["target"][0].numpy()
-            logits = subject.model.predictor(torch.from_numpy(image)[None, None])[0]
-            predictions = {subject.model_kind: logits.argmax(dim=0).numpy()}
+            logits = subject.model.predictor(torch.from_numpy(image)[None, None])
+            predictions = {subject.model_kind: self.probabilities.add(logits, target)}
             predictions |= {kind: thresholds(image) for kind, thresholds in self.trivial.items()}
             for kind, prediction in predictions.items():
                 self.confusions[kind].append(confusion_matrix(prediction, target, len(CLASSES), ignored=IGNORED))
@@ -94,17 +102,29 @@ class SegmentationTest(Test[LabelResult]):
         means = Means("pixels of known class, all patches together", self.count, SCORES, rows)
         name = INPUTS[self.patches.options.seg_mode]
         size = self.patches.options.patch_size
+        warnings = [] if self.phases is None else self.phases.warnings
         lines = [
+            *warnings,
             f"{self.count} patches of {size} x {size} pixels, split {subject.command.test.phase}, {name}; "
             f"{int(total.sum())} pixels count; all patches together ± standard error",
             "",
             means.tables(),
             f"\nconfusion matrix of {subject.model_kind} [pixels, and % of the true class]",
             confusion_table(total),
+            *self.probabilities.lines(),
         ]
         confusion = {"classes": CLASSES, "pixels_by_true_and_predicted": total.tolist()}
-        scores = means_document(means, subject.about, subject.notes, confusion=confusion)
-        return Found(means.line(), lines, draw_labels_overview(results, subject.title, name), scores)
+        scores = means_document(
+            means,
+            subject.about,
+            [*warnings, *subject.notes],
+            confusion=confusion,
+            better_on_validation=None if self.phases is None else self.phases.better,
+            probabilities=self.probabilities.document(),
+        )
+        save_figure(self.probabilities.figure(subject.title), new.paths.calibration_figure)
+        overview = draw_labels_overview(results, subject.title, name)
+        return Found(means.line(), lines, overview, scores, pictures=[new.paths.calibration_figure])
 
 
 def input_of(command: TestCommand, data: DataOptions) -> See:

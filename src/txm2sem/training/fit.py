@@ -88,6 +88,8 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
                     echo(line)
         trainer = build_trainer(module, paths, echo, accelerator="gpu" if devices else "cpu", devices=devices or 1)
         train(trainer, module, patches)
+        if is_main_process():
+            module.conclude(echo)
     return paths
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -222,6 +222,9 @@ class TranslationModule(pl.LightningModule):
     def forward(self, source: Tensor) -> Tensor:
         """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range."""
         return self.finish(self.results["G"](generator_input(source, self.command.model, source.device)), source)
+
+    def conclude(self, echo: Callable[[str], None]) -> None:
+        """Find what is to be known of the model when all of it is trained and saved, and keep it beside it."""
 
     def finish(self, output: Tensor, source: Tensor) -> Tensor:
         """Return what a generator's output (N, C, H, W) stands for, the prediction first."""

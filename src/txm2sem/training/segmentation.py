@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from txm2sem.data.segmentation import (
 )
 from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, class_summaries, confusion_matrix, dice
+from txm2sem.model.calibrating import open_phases
 from txm2sem.model.first_stage import load_first_stage, read_source_options
 from txm2sem.objectives import segmentation_loss
 from txm2sem.options import TrainCommand, override, run_name
+from txm2sem.runs import paths_of
 from txm2sem.training.accumulation import BatchPart
 from txm2sem.training.modules import TranslationModule
 from txm2sem.training.stopwatch import CLOCK, Clock
@@ -96,6 +99,14 @@ class SegmentationModule(TranslationModule):
         weights = torch.tensor(self.class_weights, device=prediction.device)
         losses = {"G_CE": segmentation_loss(prediction, part.target[:, 0], weights, ignored=IGNORED)}
         return losses | self.continuity_losses(prediction.float().softmax(dim=1), image)
+
+    def conclude(self, echo: Callable[[str], None]) -> None:
+        """As `TranslationModule.conclude`: what brings the probabilities to mean what they say, see `open_phases`."""
+        for label in ("best", "latest"):
+            if paths_of(self.command).network(label, "G").exists():
+                _, notes = open_phases(self.command, label, self.command.data)
+                for note in notes:
+                    echo(f"{label} model: {note}")
 
     def on_validation_epoch_start(self) -> None:
         """Forget the counts of the validation before."""

@@ -68,7 +68,7 @@ class ImageRun:
             "images": [stamp(image.path) for image in self.images],
             "model_sha256": model.checksum,
             **{name: str(options[name]) for name in RESULT_OPTIONS},
-            **({"segments": model.segments, "probabilities": options["probabilities"]} if model.segments else {}),
+            **(model.segmentation | {"probabilities": options["probabilities"]} if model.segments else {}),
             "contrast": str(self.translator.match),
         }
 

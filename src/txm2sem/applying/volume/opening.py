@@ -153,7 +153,7 @@ class OpenVolume:
             "halo": self.halo,
             **{name: str(options[name]) for name in VOXEL_OPTIONS},
             **({} if self.channels is None else {"uncertainty": self.channels.trust.model.identity}),
-            **({"segments": self.model.segments, "channels": self.channel_names} if self.classes else {}),
+            **(self.model.segmentation | {"channels": self.channel_names} if self.classes else {}),
         }
 
     def samples(self) -> Iterator[torch.Tensor]:

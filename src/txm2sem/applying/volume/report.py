@@ -64,7 +64,7 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
         {
             "seams": {f"across_{axis}": sums.score for axis, sums in measures.seams.items()},
             **({"continuity": continuity_values(continuity)} if continuity else {}),
-            **_class_values(measures),
+            **_class_values(run, measures),
             "share_in_field_of_view": inside,
             "network_share_of_time": share,
             **{name: Summary.of(values) for name, values in _fidelity(measures).items()},
@@ -72,7 +72,7 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
         }
     )
     lines = [
-        *_class_lines(measures),
+        *_class_lines(run, measures),
         *_seam_lines(measures),
         *([continuity_table(continuity)] if continuity else []),
         *_fidelity_lines(measures),
@@ -96,19 +96,25 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
     return VolumeReport(lines, paths.output, paths.report(".png"))
 
 
-def _class_values(measures: VolumeMeasures) -> dict[str, Any]:
-    """Return the share of each class in what was imaged: of its voxels, and expected, the mean of its probability."""
+def _class_values(run: VolumeRun, measures: VolumeMeasures) -> dict[str, Any]:
+    """Return the share of each class in what was imaged: of its voxels, and expected, the mean of its probability.
+
+    Where that is calibrated there is `fraction_error`, too, see `PhaseCalibration`.
+    """
     voxels = sum(measures.classes.voxels)
     if not voxels:
         return {}
     found = zip(CLASSES, measures.classes.voxels, measures.classes.expected, strict=True)
-    return {
-        "classes": {name: {"share": count / voxels, "expected_share": sums / voxels} for name, count, sums in found}
-    }
+    classes = {name: {"share": count / voxels, "expected_share": sums / voxels} for name, count, sums in found}
+    phases = run.opened.model.phases
+    errors = [] if phases is None else phases.fraction_error
+    for values, error in zip(classes.values(), errors, strict=False):
+        values["fraction_error"] = error
+    return {"classes": classes}
 
 
-def _class_lines(measures: VolumeMeasures) -> list[str]:
-    found = _class_values(measures).get("classes", {})
+def _class_lines(run: VolumeRun, measures: VolumeMeasures) -> list[str]:
+    found = _class_values(run, measures).get("classes", {})
     shares = [f"{name} {one['share']:.2%} (expected {one['expected_share']:.2%})" for name, one in found.items()]
     return [f"classes:    {', '.join(shares)}; expected: the mean of the probability"] if shares else []
 

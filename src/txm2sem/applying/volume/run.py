@@ -297,7 +297,7 @@ class VolumeRun:
             "input_absent_share": opened.reader.absent_share,
             "options": options_without_trust(self.command) if opened.channels is None else to_mapping(self.command),
             **({"channels": opened.channel_texts} if opened.channel_names else {}),
-            **({"segments": opened.model.segments, "labels": MEANING} if opened.classes else {}),
+            **(opened.model.segmentation | {"labels": MEANING} if opened.classes else {}),
         }
 
     def _check_places(self) -> None:

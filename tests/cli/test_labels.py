@@ -23,9 +23,12 @@ from txm2sem.applying.volume.blocks import BlockResult, BlockTranslator
 from txm2sem.applying.volume.passes import Block
 from txm2sem.data.segmentation import CLASS_COLOURS, CLASSES, IGNORED, MEANING
 from txm2sem.errors import UserError
+from txm2sem.metrics import ClassCalibration, ProbabilityCounts
 from txm2sem.model import Predictor
-from txm2sem.options import ModelOptions
-from txm2sem.runs import RunPaths
+from txm2sem.model.phases import UNCHANGED, PhaseCalibration, identity_of
+from txm2sem.options import ModelOptions, TestCommand
+from txm2sem.resolving import resolve
+from txm2sem.runs import RunPaths, paths_of
 from txm2sem.tiling import Tiling
 
 SHAPE = (5, 44, 300)
@@ -45,7 +48,23 @@ def scan(program: Program) -> NDArray[np.uint8]:
     return volume
 
 
-def probabilities(scan: NDArray[Any], source: str = "txm") -> NDArray[np.float32]:
+CALIBRATION = ClassCalibration((0.5, 2.0, 1.5), (0.7, -1.0, 0.3))
+
+
+def keep_calibration(name: str) -> Path:
+    """Write what brings the probabilities of a model to mean what they say, as a test of it leaves that."""
+    command = resolve(TestCommand(), {"name": name, "gpu_ids": "-1"})
+    counts = ProbabilityCounts(len(CLASSES))
+    counts.add(np.full((len(CLASSES), 1), 1 / 3, np.float32), np.array([0]))
+    found, identity = counts.reliability(), identity_of(command, "latest", command.data)
+    path = paths_of(command).phases("latest", command.data.seg_mode)
+    PhaseCalibration(identity, CALIBRATION, (0.01, 0.02, 0.03), 1, found, found, {"model": 0.5}).save(path)
+    return path
+
+
+def probabilities(
+    scan: NDArray[Any], source: str = "txm", calibration: ClassCalibration = UNCHANGED
+) -> NDArray[np.float32]:
     """Return what the networks make of whole slices, (classes, z, y, x), from the checkpoints alone."""
 
     def predictor(name: str, options: dict[str, Any], **more: Any) -> Predictor:
@@ -57,7 +76,7 @@ def probabilities(scan: NDArray[Any], source: str = "txm") -> NDArray[np.float32
     if source == "semfake":
         image = predictor("translation", TRANSLATES).any_size(image)
     logits = predictor("phases", SEGMENTS, bounded=False).any_size(image)
-    return np.where(scan == 0, 0, logits.softmax(dim=1).numpy().swapaxes(0, 1)).astype(np.float32)
+    return np.where(scan == 0, 0, calibration(logits).numpy().swapaxes(0, 1)).astype(np.float32)
 
 
 def agree(found: NDArray[Any], expected: NDArray[np.float32], scan: NDArray[Any]) -> None:
@@ -146,6 +165,43 @@ def test_a_volume_has_labels_beside_the_image_that_was_segmented(program: Progra
     np.testing.assert_array_equal(np.asarray(read), labels_of("out.ome.zarr"))
 
 
+def test_kept_calibrations_are_applied_to_images_and_volumes_alike(program: Program, scan: NDArray[np.uint8]) -> None:
+    assert "not calibrated" in program(f"volume scan out.ome.zarr --name phases --dry_run {VOLUME}").out
+    keep_calibration("phases")
+    expected = probabilities(scan, calibration=CALIBRATION)
+    assert np.abs(expected - probabilities(scan)).max() > 0.1
+    outcome = program("translate scan out --name phases --gpu_ids -1 --probabilities")
+    assert outcome.status == 0, outcome.err
+    assert "not calibrated" not in outcome.out
+    written = sorted(Path("out_probabilities").iterdir())
+    np.testing.assert_allclose(np.stack([tifffile.imread(path) for path in written], axis=1), expected, atol=5e-3)
+    assert program(f"volume scan out.ome.zarr --name phases --probabilities {VOLUME}").status == 0
+    np.testing.assert_allclose(voxels("out.ome.zarr")[1:], expected * 255, atol=1.5)
+    agree(labels_of("out.ome.zarr"), expected, scan)
+    report = json.loads(Path("out.ome.zarr_report.json").read_text())
+    assert report["calibration"]["scales"] == list(CALIBRATION.scales)
+    for number, name in enumerate(CLASSES):
+        found = report["scores"]["classes"][name]
+        assert found["expected_share"] == pytest.approx(expected[number][scan > 0].mean(), abs=1e-4)
+        assert found["fraction_error"] == pytest.approx(0.01 * (number + 1))
+
+
+def test_a_calibration_of_another_checkpoint_is_not_applied_and_a_damaged_one_is_named(
+    program: Program, scan: NDArray[np.uint8]
+) -> None:
+    kept = keep_calibration("phases")
+    write_run("phases", SEGMENTS, seg_mode="txm", gamma=0.5)
+    assert "not calibrated" in program(f"volume scan out.ome.zarr --name phases --dry_run {VOLUME}").out
+    write_run("phases", SEGMENTS, seg_mode="txm")
+    whole = kept.read_text()
+    wrong = (whole[:-20], whole.replace("0.5,", "-0.5,", 1), whole.replace("0.01,", "1.5,", 1), "[]")
+    for content in wrong:
+        kept.write_text(content)
+        outcome = program(f"volume scan out.ome.zarr --name phases --dry_run {VOLUME}")
+        assert outcome.status == 1
+        assert kept.name in outcome.err
+
+
 @pytest.mark.usefixtures("tiles")
 def test_a_chain_of_models_in_blocks_and_tiles_is_that_of_whole_slices(
     program: Program, scan: NDArray[np.uint8]
@@ -211,6 +267,9 @@ def test_an_interrupted_segmentation_goes_on_and_makes_lost_labels_anew(
         assert program(words.format("out.ome.zarr")).status == 130
     Path("out.ome.zarr.partial/volume.ome.zarr/labels/phases/0/c/0/0/0").unlink()
     assert "another output" in program(words.format("out.ome.zarr"), "--probabilities").err
+    kept = keep_calibration("phases")
+    assert "another output" in program(words.format("out.ome.zarr")).err
+    kept.unlink()
     outcome = program(words.format("out.ome.zarr"))
     assert outcome.status == 0, outcome.err
     np.testing.assert_array_equal(labels_of("out.ome.zarr"), labels_of("whole.ome.zarr"))

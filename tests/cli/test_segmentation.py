@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 from data_roots import write_bars
 from PIL import Image
 
+import txm2sem
 from cli.calls import SRGAN, TINY_TRAINING, Program, TrainOnce
 from txm2sem.data.segmentation import IGNORED
 from txm2sem.metrics import confusion_matrix, dice, iou
@@ -25,6 +27,7 @@ from txm2sem.runs import RunPaths
 TINY = TINY_TRAINING.replace("--ndf 4 ", "")
 SEGMENTATION = f"--model segmentation {TINY}"
 TRANSLATION = f"--name translation {SRGAN} {TINY_TRAINING}"
+KEPT = Path("checkpoints/run/latest_net_G.phases_sem.json")
 INPUTS = {"sem": ("", "sem"), "txm": ("", "txm"), "semfake": ("--seg_source translation", "sem_fake")}
 
 
@@ -99,8 +102,71 @@ def test_the_predicted_class_is_the_likeliest_one(program: Program) -> None:
     options = override(TrainCommand(), yaml.safe_load(Path("checkpoints/run/options.yaml").read_text())).model
     predict = Predictor.load(RunPaths.of("run", Path("checkpoints"), Path("results")), "latest", options, bounded=False)
     sem = torch.from_numpy(labels("results/run/sem"))[:, None] / 127.5 - 1
-    likeliest = torch.cat([predict(patch[None]) for patch in sem.float()]).argmax(dim=1).numpy()
+    kept = json.loads(KEPT.read_text())["calibration"]
+    scales, biases = (torch.tensor(kept[name])[:, None, None] for name in ("scales", "biases"))
+    likeliest = torch.cat([scales * predict(patch[None]) + biases for patch in sem.float()]).argmax(dim=1).numpy()
     assert np.mean(likeliest == labels("results/run/labels_fake")) > 0.999
+
+
+@pytest.mark.usefixtures("trained")
+def test_what_probabilities_say_is_tested_beside_the_truth(program: Program) -> None:
+    assert {path.name for path in Path("checkpoints/run").glob("*.phases_*")} == {
+        "best_net_G.phases_sem.json",
+        KEPT.name,
+    }
+    kept = json.loads(KEPT.read_text())
+    outcome = program("test --name run --num_test 5")
+    assert outcome.status == 0, outcome.err
+    assert (json.loads(KEPT.read_text()), Path("results/run/calibration.png").exists()) == (kept, True)
+    found = json.loads(Path("results/run/scores.json").read_text())["probabilities"]
+    assert found["calibration"] == {**kept["calibration"], "fraction_error": kept["fraction_error"], "slices": 2}
+    assert found["validation"] == {name: kept[name] for name in ("raw", "calibrated")}
+    # On the split that it was found on, the mean probability is the share.
+    assert kept["calibrated"]["expected_shares"] == pytest.approx(kept["calibrated"]["true_shares"], abs=1e-3)
+    assert kept["calibrated"]["bits_per_pixel"] <= kept["raw"]["bits_per_pixel"]
+    true, sem = labels("results/run/labels"), labels("results/run/sem").astype(np.uint8)
+    known = true != IGNORED
+    assert found["tested"]["raw"]["true_shares"] == pytest.approx(np.bincount(true[known]) / known.sum(), abs=1e-6)
+    likely = txm2sem.load("run", device="cpu", seg_mode="sem").probabilities(np.maximum(sem, 1))
+    shares = found["tested"]["calibrated"]["expected_shares"]
+    assert shares == pytest.approx(likely[:, known].mean(axis=1), abs=5e-3)
+    assert max(abs(np.subtract(shares, found["tested"]["raw"]["expected_shares"]))) > 0.05
+    assert sum(found["training_shares"]) == pytest.approx(1)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_calibration_that_is_lost_is_found_anew_and_one_without_validation_slices_is_not(
+    program: Program, images: Path
+) -> None:
+    kept = KEPT.read_text()
+    KEPT.unlink()
+    assert program("test --name run --ntest 1").status == 0
+    assert KEPT.read_text() == kept
+    KEPT.unlink()
+    shutil.rmtree(images / "val")
+    outcome = program("test --name run --ntest 1")
+    assert outcome.status == 0, outcome.err
+    assert "not calibrated" in outcome.out
+    found = json.loads(Path("results/run/scores.json").read_text())
+    assert found["better_on_validation"] is None
+    assert found["probabilities"]["calibration"] is found["probabilities"]["validation"] is None
+    assert set(found["probabilities"]["tested"]) == {"raw"}
+
+
+@pytest.mark.usefixtures("trained")
+def test_thresholds_that_are_better_on_the_validation_split_are_named_first(program: Program) -> None:
+    kept = json.loads(KEPT.read_text())
+    assert set(kept["dice"]) >= {"model", "Otsu thresholds"}
+    KEPT.write_text(json.dumps({**kept, "dice": {"model": 0.25, "Otsu thresholds": 0.5, "only neither": 0.3}}))
+    outcome = program("test --name run --ntest 1")
+    assert outcome.status == 0, outcome.err
+    assert "Otsu thresholds have a mean Dice of 0.500, the model 0.250" in outcome.out.splitlines()[0]
+    found = json.loads(Path("results/run/scores.json").read_text())
+    assert found["better_on_validation"] == {"name": "Otsu thresholds", "mean_dice": 0.5, "mean_dice_of_model": 0.25}
+    assert program("report run").status == 0
+    page = Path("results/run/report.html").read_text()
+    assert re.search(r'class="verdict">[^<]*Otsu thresholds', page)
+    assert page.index("bits per pixel") < page.index("All that the test has written")
 
 
 def test_label_images_show_the_same_place_as_the_input(program: Program, images: Path) -> None:

@@ -31,30 +31,32 @@ def draw_probabilities(
     figure = Figure(figsize=(16, 4.9), layout="constrained")
     figure.suptitle(title, fontsize=13)
     *curves, fractions = figure.subplots(1, len(CLASSES) + 1)
-    shown = {**tested, **({} if validation is None else {"calibrated, on the validation split": validation})}
+    shown = {**tested, **({} if validation is None else {"validation": validation})}
     for number, (axes, name) in enumerate(zip(curves, CLASSES, strict=True)):
         axes.plot((0, 1), (0, 1), color="black", linewidth=0.8)
         for (kind, found), colour, marker in zip(shown.items(), COLOURS, MARKERS, strict=False):
-            curve, label = found.curves[number], f"{kind}: error {found.class_calibration_errors[number]:.3f}"
+            curve, label = found.curves[number], f"{kind} {found.class_calibration_errors[number]:.3f}"
             axes.plot(curve.predicted, curve.true, f"{marker}-", color=colour, markersize=4, label=label)
         axes.set_title(f"({'abc'[number]}) {name}", loc="left", fontsize=11)
         axes.set_xlabel("probability")
         axes.set_ylabel("share of the pixels that are of the class")
         axes.set_aspect("equal")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, frameon=False, loc="upper left")
-    expected = {f"expected, {kind}": found.expected_shares for kind, found in tested.items()}
-    true = {"true": next(iter(tested.values())).true_shares}
-    training = {} if training_shares is None else {"training slices": training_shares}
-    _draw_fractions(fractions, {**expected, **training, **true})
+        axes.legend(title="calibration error", title_fontsize=9, fontsize=9, frameon=False, loc="lower right")
+    rows = [
+        (f"expected, {kind}", colour, found.expected_shares)
+        for (kind, found), colour in zip(tested.items(), COLOURS, strict=False)
+    ]
+    if training_shares is not None:
+        rows.append(("training slices", COLOURS[3], list(training_shares)))
+    _draw_fractions(fractions, [*rows, ("true", "black", next(iter(tested.values())).true_shares)])
     return figure
 
 
-def _draw_fractions(axes: Axes, rows: Mapping[str, Sequence[float]]) -> None:
+def _draw_fractions(axes: Axes, rows: Sequence[tuple[str, str, Sequence[float]]]) -> None:
     width = 0.8 / len(rows)
-    for place, (name, shares) in enumerate(rows.items()):
+    for place, (name, colour, shares) in enumerate(rows):
         lefts = [group + (place - (len(rows) - 1) / 2) * width for group in range(len(CLASSES))]
-        colour = "black" if place == len(rows) - 1 else COLOURS[place]
         drawn = axes.bar(lefts, [100 * share for share in shares], width * 0.9, color=colour, label=name)
         axes.bar_label(drawn, fmt="%.1f", fontsize=7)
     axes.set_xticks(range(len(CLASSES)), CLASSES)

@@ -30,9 +30,10 @@ PLAIN = f"{DEFAULT} --no_flip"
 
 @row("train", "recipe")
 def _(bench: Bench, command: str) -> None:
-    for recipe in ("translate", "texture"):
+    for recipe in ("translate", "texture", "phases"):
         found = to_mapping(bench.command(command, f"--recipe {recipe} --ngf 2"))
         assert found.items() >= {**RECIPES[recipe], "recipe": recipe, "ngf": 2}.items()
+    assert bench.command(command, "--recipe phases --seg_mode sem").data.seg_mode == "sem"
 
 
 @row("train", "phase")

@@ -35,7 +35,7 @@ from txm2sem.scoring.thresholds import GreyThresholds, fit_thresholds
 PATCHES = 256
 """Patches of the validation split that are looked at, at most."""
 
-PIXELS = 2**20
+PIXELS = 2**18
 """Pixels of them that are counted, about."""
 
 

@@ -169,6 +169,11 @@ def test_thresholds_that_are_better_on_the_validation_split_are_named_first(prog
     page = Path("results/run/report.html").read_text()
     assert re.search(r'class="verdict">[^<]*Otsu thresholds', page)
     assert page.index("bits per pixel") < page.index("All that the test has written")
+    found["probabilities"]["tested"]["raw"]["true_shares"] = [1.0]
+    Path("results/run/scores.json").write_text(json.dumps(found))
+    outcome = program("report run")
+    assert outcome.status == 0
+    assert "probabilities.tested.raw.true_shares" in outcome.out + outcome.err
 
 
 def test_label_images_show_the_same_place_as_the_input(program: Program, images: Path) -> None:

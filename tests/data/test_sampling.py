@@ -9,7 +9,14 @@ from data_roots import write_data_root, write_slice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txm2sem.data import AlignedSlices, PatchLocation, draw_training_location, evaluation_locations, patch_shares
+from txm2sem.data import (
+    AlignedSlices,
+    PatchLocation,
+    draw_training_location,
+    evaluation_locations,
+    grid_locations,
+    patch_shares,
+)
 from txm2sem.errors import UserError
 from txm2sem.options import DataOptions
 
@@ -168,3 +175,18 @@ def test_shares_count_charged_pixels_and_pixels_empty_in_either_image(slices: Al
     assert shares(10, 10) == (1, 0.75)  # a quarter is empty in the SEM
     assert shares(10, 60) == (1, 0.5)  # half is empty in the TXM
     assert shares(30, 30) == (0.8, 0)  # 4 of 20 rows are charged, too many to look at the images
+
+
+@given(size=st.integers(1, 64), most=st.integers(1, 400))
+def test_patches_side_by_side_lie_in_all_slices_and_never_upon_another(
+    slices: AlignedSlices, size: int, most: int
+) -> None:
+    covered = np.zeros((3, ROWS, COLUMNS), int)
+    locations = grid_locations(slices, size, most)
+    for location in locations:
+        covered[location.to_slices()] += 1
+    assert len(locations) == min(most, 3 * (ROWS // size) * (COLUMNS // size))
+    assert covered.sum() == len(locations) * size**2
+    assert covered.max() == 1
+    if most >= 3:
+        assert covered.any(axis=(1, 2)).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -172,11 +173,19 @@ def test_expected_fractions_are_means_of_probabilities(roi: str, monkeypatch: py
     likely[:, :, :3] = 0
     write_segmented(Path("it.ome.zarr"), labels, likely, np.where(labels == IGNORED, 0, 90).astype(np.uint8))
     in_small_boxes(monkeypatch)
+    report = Path("it.ome.zarr_report.json")
+    report.write_text("{}")
+    with pytest.raises(UserError, match=report.name):
+        txm2sem.measure("it.ome.zarr", "out", roi=roi, **{**QUICK, "voxel_size": ""})
+    report.write_text(json.dumps({"scores": {"classes": {CLASSES[1]: {"fraction_error": 0.1}}}}))
     found = txm2sem.measure("it.ome.zarr", "out", roi=roi, **{**QUICK, "voxel_size": ""})
     part = (slice(4, 36), slice(None), slice(10, 60)) if roi else (slice(None),) * 3
     assert [phase["name"] for phase in found["phases"]] == list(CLASSES)
     assert found["voxel_size_nm"] == [32, 32, 32]
     counts = labels[part] != IGNORED
+    fractions = [phase["expected_fraction"] for phase in found["phases"]]
+    assert [fraction["calibration_error"] for fraction in fractions] == [0, 0.1, 0]
+    assert fractions[1]["high"] - fractions[1]["value"] > 0.15 > fractions[2]["high"] - fractions[2]["value"]
     for phase in found["phases"]:
         expected = likely[phase["label"]][part][counts].mean() / 255
         assert phase["expected_fraction"]["value"] == pytest.approx(expected, rel=1e-5)

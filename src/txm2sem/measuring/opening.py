@@ -34,6 +34,7 @@ from txm2sem.measuring.phases import (
 )
 from txm2sem.morphology.boxes import Box, Region, with_halo
 from txm2sem.options import MeasureOptions
+from txm2sem.runs import VolumePaths
 
 NOT_IMAGED = "not imaged"
 """What this program calls the value of voxels where nothing was imaged, in files."""
@@ -59,7 +60,8 @@ class OpenPhases:
         not_imaged: the value of voxels where nothing was imaged; None: there are none.
 
     Raises:
-        UserError: the volume cannot be read, has grey values where labels are expected, or the options do not fit it.
+        UserError: the volume cannot be read, has grey values where labels are expected, or the options do not fit it;
+            or the report beside it is damaged.
     """
 
     def __init__(self, options: MeasureOptions, path: Path, *, own: bool = False) -> None:
@@ -92,6 +94,11 @@ class OpenPhases:
             self.thresholds = parse_thresholds(options.thresholds, options.blur)
         else:
             self.thresholds = otsu_thresholds(self.reader, self.not_imaged, options.blur)
+        self._calibration_errors = (
+            {}
+            if self.probabilities is None
+            else {label: VolumePaths(path).fraction_error(name) for label, name in enumerate(CLASSES)}
+        )
 
     @property
     def says(self) -> str:
@@ -189,7 +196,7 @@ class OpenPhases:
 
     def calibration_error(self, label: int) -> float:
         """Return the standard error of a phase's expected fraction that comes from what its probabilities are of."""
-        return 0.0
+        return self._calibration_errors.get(label, 0.0)
 
     @cached_property
     def grey(self) -> Callable[[Region], NDArray[Any]] | None:

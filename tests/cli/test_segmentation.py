@@ -145,6 +145,9 @@ def test_a_calibration_that_is_lost_is_found_anew_and_one_without_validation_sli
     assert program("test --name run --ntest 1").status == 0
     assert KEPT.read_text() == kept
     KEPT.unlink()
+    for path in (images / "val" / "highdensity").iterdir():
+        tifffile.imwrite(path, np.zeros_like(tifffile.imread(path)))
+    assert "images/val has no high density" in program("test --name run --ntest 1").out
     shutil.rmtree(images / "val")
     outcome = program("test --name run --ntest 1")
     assert outcome.status == 0, outcome.err

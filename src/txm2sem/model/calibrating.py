@@ -107,9 +107,8 @@ class _Pixels:
         thin = slice(None, None, max(1, round((len(places) * data.patch_size**2 / PIXELS) ** 0.5)))
         logits, classes, of_slice = [], [], []
         trivial: dict[str, list[NDArray[np.int64]]] = {name: [] for name in thresholds}
-        for patch, place in zip(
-            tqdm(patches, total=len(places), desc="calibrating", disable=None), places, strict=True
-        ):
+        seen = tqdm(patches, total=len(places), desc="calibrating", unit="patch", disable=None)
+        for patch, place in zip(seen, places, strict=True):
             true = patch["target"][0, thin, thin].numpy()
             image, found = segmenter.logits(patch["source"][None])
             logits.append(found[0, :, thin, thin].numpy())

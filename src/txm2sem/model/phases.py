@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from txm2sem.data.segmentation import CLASSES
-from txm2sem.files import checksum, interpreting, json_text, read_json, typed, write_text
+from txm2sem.files import checksum, interpreting, json_text, json_values, read_json, typed, write_text
 from txm2sem.metrics import ClassCalibration, ClassReliability
 from txm2sem.model.first_stage import segmented_image
 from txm2sem.options import DataOptions, ModelCommand
@@ -65,8 +65,9 @@ class PhaseCalibration:
     def summary(self) -> str:
         """What it does, for people."""
         before, after = self.raw, self.calibrated
+        slices = "1 slice" if self.slices == 1 else f"{self.slices} slices"
         return (
-            f"probabilities are calibrated on the validation split ({self.slices} slice{'s'[: self.slices > 1]}): "
+            f"probabilities are calibrated on the validation split ({slices}): "
             f"calibration error {before.calibration_error:.3f} -> {after.calibration_error:.3f}, "
             f"{before.bits_per_pixel:.3f} -> {after.bits_per_pixel:.3f} bits per pixel"
         )
@@ -91,7 +92,7 @@ class PhaseCalibration:
         remedy = "remove it, and the next test finds it anew"
         with interpreting(path, "what is known of a model's probabilities", remedy):
             content = read_json(path, remedy)
-            if content["identity"] != identity:
+            if content["identity"] != json_values(identity):
                 return None
             kept: PhaseCalibration = typed(cls, content)
             kept.check()

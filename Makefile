@@ -1,4 +1,5 @@
-# make demo   install, write a phantom, train a small model, test it, report on it   (DATA=folder: your own slices)
+# make demo   install, write a phantom, train a small model, test it, measure the phases of its volume, report on it
+#             (DATA=folder: your own slices, without the phases)
 # make demo-align  install, write what two instruments leave of a phantom, align it, train, test, report
 # make demo-untrained  install, translate a phantom's TXM with the model that comes along, and repair its charged SEM
 # make test   install the test tools too; lint, types, tests
@@ -13,8 +14,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 DATA ?= demo/images
+OWN = $(filter-out demo/images,$(DATA))
 
-.PHONY: demo demo-align demo-untrained test quick check bench visdom models clean
+.PHONY: demo demo-phases demo-align demo-untrained test quick check bench visdom models clean
 
 # torch comes first and alone, so that no other package chooses a build of it.
 .venv/installed: pyproject.toml constraints.txt
@@ -44,7 +46,16 @@ demo: .venv/installed | $(DATA)
 	  --model srgan --netG sr_resnet_6blocks --ngf 32 --downsample_factor 2 --patch_size 128 \
 	  --lambda_img_grad 1e-4 --num_train 300 --niter 2 --niter_decay 2
 	$(BIN)/txm2sem test --name demo --checkpoints_dir demo/checkpoints --results_dir demo/results --eval
-	$(BIN)/txm2sem report demo --checkpoints_dir demo/checkpoints --results_dir demo/results
+	$(if $(OWN),,$(MAKE) --no-print-directory demo-phases)
+	$(BIN)/txm2sem report demo --checkpoints_dir demo/checkpoints --results_dir demo/results \
+	  $(if $(OWN),,--measures demo/measured)
+
+demo-phases: .venv/installed | demo/images
+	$(BIN)/txm2sem train --recipe phases --dataroot demo/images --name phases --checkpoints_dir demo/checkpoints \
+	  --results_dir demo/results --time_budget 3
+	rm -rf demo/measured
+	$(BIN)/txm2sem measure demo/images/test/txm_full_stack demo/measured --name phases \
+	  --checkpoints_dir demo/checkpoints --voxel_size 32
 
 demo/scans: | .venv/installed
 	$(BIN)/txm2sem phantom $@ --unaligned

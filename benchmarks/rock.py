@@ -144,7 +144,9 @@ def measure(folder: Path, number: int, known: dict[Key, Found]) -> dict[str, dic
 
 def sem_thresholds(images: Path) -> dict[str, Any]:
     """Return the thresholds that repeat the masks of the training split best, as options."""
-    phases = fit_phases(EvaluationPatches(AlignedSlices(images / "train", DataOptions()), DataOptions()))
+    options = DataOptions(patch_size=128, txm_range="0,255", sem_range="0,255")
+    patches = EvaluationPatches(AlignedSlices.open(images, "train", options), options)
+    phases = fit_phases(patches[index] for index in range(len(patches)))
     assert phases is not None
     assert phases.order == (1, 0, 2)
     return {"thresholds": ",".join(f"{value:g}" for value in phases.thresholds), "blur": float(phases.sigma)}

@@ -58,6 +58,11 @@ class TrustChannels:
         return whole.astype(self.grey.dtype)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of all channels."""
+        return NAMES
+
+    @property
     def texts(self) -> dict[str, str]:
         """What the values of each channel mean, by its name."""
         return {NAMES[0]: str(self.grey)} | {channel.name: channel.text for channel in self.descriptions}

@@ -23,7 +23,7 @@ from txm2sem.model.segmenter import load_applied
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.options import VolumeCommand, to_mapping
 from txm2sem.trust import check_trust, open_trust
-from txm2sem.trust.channels import NAMES, TrustChannels
+from txm2sem.trust.channels import TrustChannels
 
 SAMPLES = 32
 """Patches on which normalisation statistics are estimated."""
@@ -107,17 +107,22 @@ class OpenVolume:
     @property
     def channel_names(self) -> tuple[str, ...]:
         """The channels of the result; nothing where it has no axis for them."""
-        return NAMES if self.channels else self.classes.names if self.classes else ()
+        return self._further.names if self._further else ()
 
     @property
     def channel_texts(self) -> dict[str, str]:
         """What their values mean, by name."""
-        return self.channels.texts if self.channels else self.classes.texts if self.classes else {}
+        return self._further.texts if self._further else {}
 
     @property
     def channel_descriptions(self) -> tuple[Channel, ...]:
         """What is said of them in the file, but of the first."""
-        return self.channels.descriptions if self.channels else self.classes.descriptions if self.classes else ()
+        return self._further.descriptions if self._further else ()
+
+    @property
+    def _further(self) -> TrustChannels | ClassChannels | None:
+        """What says what the channels are; None where the result is one image."""
+        return self.channels or self.classes
 
     @cached_property
     def estimates_statistics(self) -> bool:

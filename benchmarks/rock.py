@@ -74,6 +74,7 @@ class Found:
     value: float
     low: float = math.nan
     high: float = math.nan
+    unit: str = ""
 
 
 def main() -> None:
@@ -195,7 +196,7 @@ def numbers_of(place: Path, name: str, source: str, options: dict[str, Any]) -> 
                     # What is expected is said after what the labels say, and takes its place.
                     kept = "fraction" if one.measure == "expected_fraction" else one.name
                     if wanted is None or one.measure == "diffusion":
-                        yield (phase["name"], kept, one.axis), Found(one.value, one.low, one.high)
+                        yield (phase["name"], kept, one.axis), Found(one.value, one.low, one.high, one.unit)
 
 
 def row(found: dict[Key, Found]) -> str:
@@ -242,9 +243,12 @@ def draw(results: list[dict[str, dict[Key, Found]]]) -> Figure:
         ends = [one["true"][key].value for one in results if math.isfinite(one["true"][key].value)]
         if ends:
             axes.plot([min(ends), max(ends)], [min(ends), max(ends)], color="black", linewidth=0.8)
-        axes.set_title(f"{key[0]}: {key[1]}{f' along {key[2]}' if key[2] else ''}", fontsize=9)
+        unit = results[0]["true"][key].unit
+        along, of = f" along {key[2]}" if key[2] else "", f" [{unit}]" if unit else ""
+        axes.set_title(f"{key[0]}: {key[1]}{along}{of}", fontsize=9)
         axes.set_xlabel("true", fontsize=8)
         axes.tick_params(labelsize=7)
+        axes.locator_params(axis="x", nbins=4)
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("measured in the prediction", fontsize=8)
     figure.axes[5].set_ylabel("measured in the prediction", fontsize=8)

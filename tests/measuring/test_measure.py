@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from forks import CONTEXT
 from numpy.typing import NDArray
 from skimage.filters import threshold_multiotsu
@@ -208,6 +209,18 @@ def test_labels_of_any_type_are_read(dtype: str) -> None:
     np.save("labels.npy", labels)
     found = txm2sem.measure("labels.npy", "out", **QUICK)
     assert found["phases"][1]["fraction"]["value"] == pytest.approx((labels > 0).mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("dataset", ["", "labels/phases", "0"])
+def test_labels_in_plain_zarr_and_in_groups_are_read(dataset: str) -> None:
+    labels = phases()
+    place = {"": "it.zarr", "0": "it.zarr/0"}.get(dataset, f"it.zarr/{dataset}")
+    if "/" in dataset:
+        zarr.open_group("it.zarr", mode="w", zarr_format=3)
+    zarr.create_array(place, data=labels, dimension_names=("z", "y", "x"))
+    source = place if dataset == "0" else "it.zarr"
+    found = txm2sem.measure(source, "out", dataset="" if dataset == "0" else dataset, **QUICK)
+    assert found["phases"][1]["fraction"]["value"] == pytest.approx((labels == 1).mean(), abs=1e-6)
 
 
 def test_a_section_has_measures_of_a_section(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,9 +131,7 @@ def label_images(folder: Path) -> list[str]:
     group = folder / "labels"
     if not is_zarr(folder) or not is_zarr(group):
         return []
-    with readable(group, "a Zarr folder"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        names = _ome_of(group).get("labels")
+    names = _ome_of(group).get("labels")
     names = names if isinstance(names, list) else []
     return [f"labels/{name}" for name in names if isinstance(name, str) and is_zarr(group / name)]
 
@@ -153,8 +151,10 @@ def label_meanings(folder: Path) -> dict[int, tuple[str, tuple[int, int, int] | 
 
 
 def _ome_of(folder: Path) -> Mapping[str, Any]:
-    """Return the OME-Zarr metadata of a group; of version 0.4 they are its attributes."""
-    attributes = dict(zarr.open_group(PlainFiles(folder, read_only=True), mode="r").attrs)
+    """Return the OME-Zarr metadata of a group, or an array; of version 0.4 they are its attributes."""
+    with readable(folder, "a Zarr folder"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        attributes = dict(zarr.open(PlainFiles(folder, read_only=True), mode="r").attrs)
     ome = attributes.get("ome")
     return ome if isinstance(ome, Mapping) else attributes
 

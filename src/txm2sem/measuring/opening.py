@@ -42,6 +42,9 @@ NOT_IMAGED = "not imaged"
 LOOKED_AT = 8
 """Slices that tell labels from grey values before long work."""
 
+SCANNED_VOXELS = 2**24
+"""About so many are read together where all of a volume is looked through."""
+
 ALL = slice(None)
 
 
@@ -216,7 +219,7 @@ class OpenPhases:
     def _slices(self) -> Iterator[Region]:
         """Yield windows of whole slices that are read together."""
         depth, rows, columns = self.reader.shape
-        step = max(2**26 // (rows * columns), 1)
+        step = max(SCANNED_VOXELS // (rows * columns), 1)
         for first in range(0, depth, step):
             yield slice(first, min(first + step, depth)), ALL, ALL
 

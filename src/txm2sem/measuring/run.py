@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from txm2sem.devices import resident_memory
+from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, json_text, read_json, write_text
@@ -130,6 +130,7 @@ class MeasureRun:
             UserError: the memory does not suffice, or as `phases`.
         """
         opened, labels = self.opened, self._labels
+        return_freed_memory()  # of the search for labels
         # Workers have the program in memory, too.
         workers = self.options.workers
         room = (memory_limit(self.options.memory) - (workers + 1) * resident_memory()) / max(workers, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from cli.calls import Program
 from cli.volumes import IDENTITY, SEGMENTS, rock, voxels, write_identity, write_run, write_scan
 from txm2sem.data.segmentation import CLASSES, IGNORED
 from txm2sem.measures import sentence
+from txm2sem.measuring import job
 
 SHAPE = (6, 44, 60)
 VOLUME = "--voxel_size 32 --gpu_ids -1 --longest 4 --diffusion_side 16"
@@ -47,6 +49,27 @@ def test_a_model_that_segments_is_applied_and_measured(program: Program, scan: N
     assert found["model"]["model"].startswith("phases ")
     again = program(f"measure scan out --name phases {VOLUME}")
     assert (again.status, "exists and is not overwritten" in again.err) == (1, True)
+
+
+def test_a_model_that_was_applied_is_not_applied_again(
+    program: Program, scan: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run("phases", SEGMENTS, seg_mode="txm")
+    words = f"measure scan OUT --name phases {VOLUME}"
+    assert program(words.replace("OUT", "whole")).status == 0
+
+    def interrupted(*rest: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "measure_box", interrupted)
+        assert program(words.replace("OUT", "out")).status == 130
+    made = Path("out.partial/root/volume.ome.zarr")
+    before = made.stat().st_ino
+    outcome = program(words.replace("OUT", "out"))
+    assert outcome.status == 0, outcome.err
+    assert Path("out/volume.ome.zarr").stat().st_ino == before
+    assert document("out")["phases"] == document("whole")["phases"]
 
 
 def test_a_model_that_translates_is_measured_by_grey_values(program: Program, scan: NDArray[np.uint8]) -> None:

@@ -52,12 +52,10 @@ class VolumeRun:
     Attributes:
         opened: volume and model.
         paths: where everything goes.
-        stage: what there is of the output: nothing (`new`), a part (`begun`), or all (`whole`).
-        store: what is done so far.
 
     Raises:
-        UserError: model, volume and options do not fit each other, the output is there, or what there is of it belongs
-            to another translation.
+        UserError: model, volume and options do not fit each other. What there is of the output is looked at when it is
+            asked for.
     """
 
     def __init__(self, command: VolumeCommand, source: VolumeInput, output: Path, model: Model | None = None) -> None:
@@ -70,12 +68,26 @@ class VolumeRun:
         self.voxel_size = self._voxel_size(reader)
         self.opened = OpenVolume(command, reader, self._open_truth(reader), model)
         self._draft = Draft(self.paths.output, "volume", [*self.paths.reports.values(), *self._beside.values()])
-        self.stage: Stage = self._draft.look(self.identity)
-        self.store = (
-            VolumeStore.create(self.paths, self._draft, self._plan(), labels=self.opened.classes is not None)
-            if self.stage == "new"
-            else self._reopened()
-        )
+
+    @cached_property
+    def stage(self) -> Stage:
+        """What there is of the output: nothing (`new`), a part (`begun`), or all (`whole`).
+
+        Raises:
+            UserError: the output is there, or what there is of it belongs to another translation.
+        """
+        return self._draft.look(self.identity)
+
+    @cached_property
+    def store(self) -> VolumeStore:
+        """What is done so far.
+
+        Raises:
+            UserError: as `stage`; or the memory does not suffice.
+        """
+        if self.stage != "new":
+            return self._reopened()
+        return VolumeStore.create(self.paths, self._draft, self._plan(), labels=self.opened.classes is not None)
 
     @classmethod
     def of(cls, command: VolumeCommand, path: Path | str, output: Path | str, model: Model | None = None) -> VolumeRun:

@@ -140,7 +140,6 @@ def measure(folder: Path, number: int, known: dict[Key, Found]) -> dict[str, dic
     """Return the numbers of a phantom by the way they are measured."""
     place = folder / f"phantom_{number}"
     share = number / 9
-    rock = None
     if not (place / "txm.tif").exists():
         rock = txm2sem.phantom(
             SIZE, DEPTH, FIRST_SEED + number, porosity=0.02 + 0.1 * share, organic=0.05 + 0.15 * (number * 7 % 10) / 9

@@ -27,9 +27,6 @@ from txm2sem.files import (
     write_text,
 )
 
-STATE = "run.json"
-"""File in the folder of an output that grows: what is being made from what."""
-
 Stage = Literal["new", "begun", "whole"]
 """What there is of an output: nothing, a part, or all of it, and only the folder that it grew in is still there."""
 
@@ -62,7 +59,7 @@ class Draft:
         self.beside = tuple(beside)
         self.resumable = resumable
         self.folder = output.with_name(f"{output.name}.partial")
-        self.state = self.folder / STATE
+        self.state = self.folder / "run.json"
         self.run = ""
         self.identity: Mapping[str, Any] = {}
         self.plan: Any = None
@@ -179,6 +176,20 @@ class Draft:
             ) from error
         self.remove()
         return moved
+
+    def check_run(self, run: str) -> None:
+        """Check that the folder is that of a making, for processes that may outlive the one that holds it.
+
+        Args:
+            run: names it.
+
+        Raises:
+            UserError: it is another one's now.
+        """
+        with suppress(UserError):
+            if read_json(self.state, "").get("run") == run:
+                return
+        raise UserError(f"{self.folder} has become that of another output; nothing more is written there")
 
     @property
     def is_cut_off(self) -> bool:

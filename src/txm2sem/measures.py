@@ -12,6 +12,7 @@ from typing import Any
 
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, read_json
+from txm2sem.quantities import format_length
 from txm2sem.runs import MeasurePaths
 
 PROGRAM, KIND = "txm2sem", "measures"
@@ -22,7 +23,7 @@ DEFINITIONS = {
     "interval": "where the fraction of the rock lies, of which the volume is a part, in 90 of 100 cases: from how much "
     "blocks of the volume differ (ratio estimator over blocks as long as what is alike, Student's t), and the "
     "calibration's own error where probabilities are known",
-    "surface": "area of the phase's surface per volume, by Crofton's formula in 13 directions (Ohser and Muecklich "
+    "surface": "area of the phase's surface per volume, by Crofton's formula in 13 directions (Ohser and Mücklich "
     "2000; Lehmann and Legland 2012)",
     "perimeter": "of a section: length of the phase's boundary per area, by Crofton's formula in 4 directions (Serra "
     "1982); only where pixels are square",
@@ -31,7 +32,7 @@ DEFINITIONS = {
     "clusters": "bodies of the phase, whose voxels hang together by faces",
     "percolates": "whether a cluster reaches from the first to the last plane of the volume along the axis",
     "thickness": "diameter of the largest sphere in the phase that holds a voxel, over the phase's voxels (Hildebrand "
-    "and Rueegsegger 1997); what lies beyond the volume is no wall",
+    "and Rüegsegger 1997); what lies beyond the volume is no wall",
     "chords": "unbroken runs of the phase along an axis; the mean has no bias from those that the volume's edge "
     "cuts (Underwood 1970)",
     "lineal_path": "probability that a line of that length lies wholly in the phase (Lu and Torquato 1992)",
@@ -187,7 +188,7 @@ def sentence(phase: Mapping[str, Any], unit: str) -> str:
         return f"{text}."
     through = [axis for axis, percolates in clusters["percolates"].items() if percolates]
     reach = f"reaching through the volume along {_listed(through)}" if through else "reaching through it along no axis"
-    text += f", {length_text(number(thick['mean']), unit)} thick in the mean; "
+    text += f", {format_length(number(thick['mean']), unit)} thick in the mean; "
     text += f"{clusters['number']} clusters, {number(clusters['largest_share']):.0%} of it in the largest, {reach}"
     diffusion = phase.get("diffusion") or {}
     conducts = {axis: number(values["relative"]) for axis, values in diffusion.items() if values["relative"]}
@@ -195,15 +196,6 @@ def sentence(phase: Mapping[str, Any], unit: str) -> str:
         text += "; it conducts " + _listed([f"{value:.2g} along {axis}" for axis, value in conducts.items()])
         text += " of what it would if it filled the volume"
     return f"{text}."
-
-
-def length_text(length: float, unit: str) -> str:
-    """Return a length for people."""
-    if math.isnan(length):
-        return "unknown"
-    if unit == "nm":
-        return f"{length / 1e3:.3g} µm" if length >= 1e3 else f"{length:.3g} nm"
-    return f"{length:.3g} {unit}s"
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -21,6 +21,20 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def format_length(length: float, unit: str) -> str:
+    """Return a length for people.
+
+    Args:
+        length: may be no number.
+        unit: `nm`, which becomes micrometres, or the name of another in the singular, such as `voxel`.
+    """
+    if math.isnan(length):
+        return "unknown"
+    if unit == "nm":
+        return f"{length / 1e3:.3g} µm" if length >= 1e3 else f"{length:.3g} nm"
+    return f"{float(f'{length:.3g}'):g} {unit}s"
+
+
 def round_length(longest: float) -> float:
     """Return the largest of 1, 2, 5, 10, 20, ... that is not longer, for a scale bar."""
     power = 10.0 ** math.floor(math.log10(longest))

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from txm2sem.errors import UserError
-from txm2sem.files import check_name, interpreting, read_json, read_text, typed, write_text
+from txm2sem.files import check_name, interpreting, read_text, write_text
 from txm2sem.options import ModelCommand, PlaceOptions, TrainCommand, override, run_name, to_mapping
 
 IMAGE_FOLDERS = (
@@ -322,27 +322,6 @@ class VolumePaths:
         """The `.json` of the report that there is: earlier versions left the format out of its name."""
         earlier = self.output.with_name(f"{self.output.name[: -len(self.suffix)]}_report.json")
         return earlier if earlier.exists() and not self.report(".json").exists() else self.report(".json")
-
-    def fraction_error(self, name: str) -> float:
-        """Return by how much the expected fraction of a class is wrong, since the calibration is: 0 to 1.
-
-        A standard deviation, from the report of a segmented volume; 0 where that is not there, or does not say it.
-
-        Args:
-            name: of the class.
-
-        Raises:
-            UserError: the report is damaged.
-        """
-        report, remedy = self.known_report, "restore the file, or move it away"
-        if not report.exists():
-            return 0.0
-        with interpreting(report, "the report of a volume", remedy):
-            classes = read_json(report, remedy)["scores"].get("classes", {})
-            error: float = typed(float, classes.get(name, {}).get("fraction_error", 0.0))
-            if not 0 <= error <= 1:
-                raise ValueError(f"fraction_error {error}")
-            return error
 
     def growing_report(self, suffix: str) -> Path:
         """Return where the report is until the volume is whole."""

@@ -321,6 +321,17 @@ def test_what_was_cut_off_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not MeasurePaths(Path("out").absolute()).work.exists()
 
 
+def test_a_disk_that_is_full_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(phases())
+
+    def full(path: Path, content: Any) -> None:
+        raise UserError(f"cannot write {path}: the disk is full")
+
+    monkeypatch.setattr(job, "write_whole", full)
+    with pytest.raises(UserError, match="the disk is full"):
+        txm2sem.measure("labels.tif", "out", **QUICK)
+
+
 def test_processes_share_the_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("multiprocessing.get_context", lambda method: CONTEXT)
     write(phases())

@@ -236,9 +236,9 @@ def measure(words: Sequence[str], program: str) -> int:
         if stage == "whole":
             print(f"measures:   {run.paths.output} is whole already")
             return 0
-        if run.applied is not None and not run.is_applied:
-            _print(*run.applied.describe())
-            run.applied.apply()
+        if not run.is_applied:
+            _print(*run.describe())
+            run.apply()
         _print(*run.describe())
         report = measure_volume(run)
     _print(*report.lines, f"numbers:    {run.paths.table}", f"page:       {run.paths.page}")

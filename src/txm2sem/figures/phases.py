@@ -41,9 +41,7 @@ class PhaseCut:
     pixel_size: tuple[float, float]
 
 
-def draw_phases(
-    cut: PhaseCut, colours: Mapping[int, tuple[int, int, int]], *, in_nanometres: bool
-) -> NDArray[np.uint8]:
+def draw_phases(cut: PhaseCut, colours: Mapping[int, tuple[int, int, int]], unit: str) -> NDArray[np.uint8]:
     """Return a section in colours, (H, W, 3), with a scale bar, true to scale.
 
     Over an image phases are tints, and the phase 0 is none; without one they are plain colours.
@@ -51,7 +49,7 @@ def draw_phases(
     Args:
         cut: the section.
         colours: of the phases, 0 to 255.
-        in_nanometres: the pixel size is in nm; otherwise it is in voxels.
+        unit: of the pixel size, see `with_scale_bar`.
     """
     table = np.zeros((256, 3), np.float32)
     for label, colour in colours.items():
@@ -68,8 +66,7 @@ def draw_phases(
     scale = LONGEST / pixels if pixels > LONGEST else float(max(SHORTEST // math.ceil(pixels), 1))
     size = (max(round(columns / finest * scale), 1), max(round(rows / finest * scale), 1))
     shown = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
-    pixel = columns / size[0]
-    return with_scale_bar(np.rint(shown).astype(np.uint8), pixel if in_nanometres else None)
+    return with_scale_bar(np.rint(shown).astype(np.uint8), columns / size[0], unit)
 
 
 def _stretched(grey: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

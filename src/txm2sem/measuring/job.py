@@ -12,14 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.drafts import STATE
-from txm2sem.errors import UserError
-from txm2sem.files import read_json, write_whole
+from txm2sem.drafts import Draft
+from txm2sem.files import write_whole
 from txm2sem.measuring.boxes import Wanted, measure_box
 from txm2sem.measuring.opening import OpenPhases
 from txm2sem.morphology.boxes import Box, Grid, Shape
 from txm2sem.options import MeasureOptions
 from txm2sem.runs import MeasurePaths
+
+KIND = "measure"
+"""What makes the output, see `Draft`."""
+
+DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+"""What reading a damaged file of a box raises."""
 
 RUN = "run"
 """Array in the file of a box that says which measurement it is of."""
@@ -66,12 +71,16 @@ class MeasureJob:
         Raises:
             UserError: the volume cannot be read; so does what is returned, also where the disk is full or not writable.
         """
-        opened, boxes = OpenPhases(self.options, self.source, own=self.own), self.boxes
+        return self.work_on(OpenPhases(self.options, self.source, own=self.own))
+
+    def work_on(self, opened: OpenPhases) -> Callable[[str], None]:
+        """As `open`, of a volume that is open."""
+        boxes = self.boxes
         return lambda name: self._measure(opened, name, boxes[name])
 
     def load(self, name: str) -> Mapping[str, NDArray[Any]] | None:
         """Return what was measured of a box; None where it is not there, damaged, or of another measurement."""
-        with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with suppress(*DAMAGED):
             content: Mapping[str, NDArray[Any]] = np.load(self._file(name), allow_pickle=False)
             if str(content[RUN]) == self.run:
                 return content
@@ -82,7 +91,7 @@ class MeasureJob:
         content = self.load(name)
         if content is None:
             return False
-        with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with suppress(*DAMAGED):
             return all(content[key] is not None for key in content)
         return False
 
@@ -90,13 +99,8 @@ class MeasureJob:
         several = opened.probabilities
         found: dict[str, Any] = measure_box(box, self.wanted, opened.read, None if several is None else several.read)
         found[RUN] = np.array(self.run)
-        path = self._file(name)
-        work = MeasurePaths(self.output).work
-        with suppress(UserError):
-            if read_json(work / STATE, "").get("run") == self.run:
-                write_whole(path, lambda buffer: np.savez(buffer, allow_pickle=False, **found))
-                return
-        raise UserError(f"{work} has become that of another measurement; nothing more is written there")
+        Draft(self.output, KIND).check_run(self.run)
+        write_whole(self._file(name), lambda buffer: np.savez(buffer, allow_pickle=False, **found))
 
     def _file(self, name: str) -> Path:
         return MeasurePaths(self.output).box(name)

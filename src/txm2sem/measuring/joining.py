@@ -24,6 +24,7 @@ LEVEL = 0.9
 AXES = "zyx"
 
 ALONG = ("chords", "lineal_path", "correlation")
+"""What is measured along each axis."""
 
 QUANTILES = {"p10": 0.1, "median": 0.5, "p90": 0.9}
 
@@ -49,6 +50,11 @@ class Joined:
     def valid(self) -> Counts:
         """Imaged voxels in each cell."""
         return self.cells("valid.cells")
+
+    @cached_property
+    def _valid_along(self) -> dict[int, tuple[NDArray[np.int64], runs.Runs]]:
+        """Imaged voxels of each plane across an axis, and the runs of them along it, by the axis."""
+        return {axis: (self._profile("valid", axis), self._runs("valid", axis)) for axis in self.wanted.axes}
 
     def cells(self, name: str) -> Counts:
         """Return the sums in all cells of the volume."""
@@ -81,7 +87,7 @@ class Joined:
         """Return the fraction of a phase in each plane across z, y and x; None where nothing was imaged."""
         found = {}
         for axis in self.wanted.axes:
-            phase, valid = (self._profile(name, axis) for name in (str(label), "valid"))
+            phase, valid = self._profile(str(label), axis), self._valid_along[axis][0]
             found[AXES[axis]] = [int(one) / int(all_) if all_ else None for one, all_ in zip(phase, valid, strict=True)]
         return found
 
@@ -94,10 +100,7 @@ class Joined:
             "clusters": self._clusters(label),
             "thickness": self._thickness(label),
             "anisotropy": max(lengths) / min(lengths) if len(lengths) > 1 else math.nan,
-            **{
-                name: {axis: one[name] for axis, one in along.items()}
-                for name in ("chords", "lineal_path", "correlation")
-            },
+            **{name: {axis: one[name] for axis, one in along.items()} for name in ALONG},
         }
 
     def _surface(self, label: int) -> Plain:
@@ -157,7 +160,7 @@ class Joined:
     def _along(self, label: int, axis: int) -> Plain:
         """Return what is measured along an axis."""
         step = self.wanted.spacing[axis]
-        phase, valid = (self._runs(name, axis) for name in (str(label), "valid"))
+        phase, valid = self._runs(str(label), axis), self._valid_along[axis][1]
         both, pairs = self._sum(f"{label}.pairs_{axis}")
         s2 = np.divide(both, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
         known = int(np.isfinite(s2).sum())

@@ -18,6 +18,7 @@ from txm2sem.data.segmentation import CLASSES, IGNORED, LABEL_COLOURS
 from txm2sem.data.stacks import find_slices
 from txm2sem.data.tiff import colour_table, open_tiff
 from txm2sem.errors import UserError
+from txm2sem.files import interpreting, read_json, typed
 from txm2sem.measuring.phases import (
     MOST_PHASES,
     OWN_PHASES,
@@ -97,11 +98,7 @@ class OpenPhases:
             self.thresholds = parse_thresholds(options.thresholds, options.blur)
         else:
             self.thresholds = otsu_thresholds(self.reader, self.not_imaged, options.blur)
-        self._calibration_errors = (
-            {}
-            if self.probabilities is None
-            else {label: VolumePaths(path).fraction_error(name) for label, name in enumerate(CLASSES)}
-        )
+        self._calibration_errors = [] if self.probabilities is None else _fraction_errors(path)
 
     @property
     def says(self) -> str:
@@ -199,7 +196,7 @@ class OpenPhases:
 
     def calibration_error(self, label: int) -> float:
         """Return the standard error of a phase's expected fraction that comes from what its probabilities are of."""
-        return self._calibration_errors.get(label, 0.0)
+        return self._calibration_errors[label] if self._calibration_errors else 0.0
 
     @cached_property
     def grey(self) -> Callable[[Region], NDArray[Any]] | None:
@@ -294,6 +291,25 @@ class Probabilities:
         )
         channel: NDArray[Any] = self._stored.load((slice(number, number + 1), *places))[0]
         return channel
+
+
+def _fraction_errors(volume: Path) -> list[float]:
+    """Return by how much the expected fraction of each class is wrong, since its calibration is, as a report says it.
+
+    Standard deviations, 0 to 1; [] where there is no report, or no calibration in it.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    report, remedy = VolumePaths(volume).known_report, "restore the file, or move it away"
+    if not report.exists():
+        return []
+    with interpreting(report, "the report of a volume", remedy):
+        classes = read_json(report, remedy)["scores"].get("classes", {})
+        errors: list[float] = typed(list[float], [classes.get(name, {}).get("fraction_error", 0.0) for name in CLASSES])
+        if not all(0 <= error <= 1 for error in errors):
+            raise ValueError(f"fraction_error {errors}")
+        return errors
 
 
 def _has_own_colours(path: Path) -> bool:

@@ -12,13 +12,14 @@ import numpy as np
 
 from txm2sem.figures.phases import PhaseCut, draw_phases
 from txm2sem.files import write_text
-from txm2sem.measures import DEFINITIONS, counterpart, length_text, paired, sentence
+from txm2sem.measures import DEFINITIONS, counterpart, paired, sentence
 from txm2sem.measuring.joining import AXES
 from txm2sem.measuring.phases import style_of
 from txm2sem.measuring.run import MeasureRun
 from txm2sem.pages import Cell, Line, Plot, Table, page, plot, png
 from txm2sem.pages.cuts import CUTS
 from txm2sem.pages.measures import measures_table, number_cell, number_title
+from txm2sem.quantities import format_length
 
 Phase = Mapping[str, Any]
 
@@ -44,7 +45,7 @@ def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
         extent=" × ".join(map(str, document["shape"])),
         voxel=" × ".join(f"{side:g}" for side in document["voxel_size_nm"] or ()),
         sentences=[sentence(phase, unit) for phase in document["phases"]],
-        cuts=_cuts(run),
+        cuts=_cuts(run, unit),
         keys=[(phase["name"], "#{:02x}{:02x}{:02x}".format(*phase["colour"])) for phase in document["phases"]],
         overall=[*_profile_plots(document["phases"], document), *_thickness_plots(measured, unit)],
         of_phases=[
@@ -59,8 +60,8 @@ def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
     write_text(run.paths.growing.page, text)
 
 
-def _cuts(run: MeasureRun) -> list[tuple[str, str]]:
-    """Return the three cuts through the middle: what each is, and the picture as data."""
+def _cuts(run: MeasureRun, unit: str) -> list[tuple[str, str]]:
+    """Return the three cuts through the middle: what each is, and the picture as data; `unit` is that of lengths."""
     opened, shape = run.opened, run.opened.reader.shape
     spacing = dict(zip(AXES, run.job.wanted.spacing, strict=True))
     found = []
@@ -80,9 +81,8 @@ def _cuts(run: MeasureRun) -> list[tuple[str, str]]:
             None if grey is None else grey.transpose(order)[..., 0],
             (spacing[down], spacing[across]),
         )
-        known = run.opened.reader.voxel_size is not None
-        picture = draw_phases(cut, {phase.label: phase.colour for phase in run.phases}, in_nanometres=known)
-        position = length_text(middle * spacing[through], "nm" if known else "voxel")
+        picture = draw_phases(cut, {phase.label: phase.colour for phase in run.phases}, unit)
+        position = format_length(middle * spacing[through], unit)
         found.append((f"{across}{down} at {through} = {position}", png(picture)))
     return found
 

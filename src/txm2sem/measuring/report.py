@@ -45,8 +45,7 @@ def measure_volume(run: MeasureRun) -> MeasureReport:
         UserError: a part cannot be read, or the disk is full or not writable. What was done stays: the same command
             goes on there.
     """
-    if run.applied is not None and not run.is_applied:
-        run.applied.apply()
+    run.apply()
     run.measure_boxes()
     job = run.job
     names = {box.index: name for name, box in job.boxes.items()}

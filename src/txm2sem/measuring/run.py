@@ -18,7 +18,7 @@ from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, json_text, read_json, write_text
 from txm2sem.measuring.boxes import Wanted, measure_box, read_shape, side_for
-from txm2sem.measuring.job import MeasureJob
+from txm2sem.measuring.job import KIND, MeasureJob
 from txm2sem.measuring.opening import OpenPhases
 from txm2sem.measuring.phases import Phase3D
 from txm2sem.memory import memory_limit
@@ -84,7 +84,7 @@ class MeasureRun:
         self.source = source.absolute()
         self.paths = MeasurePaths(output.absolute())
         self.applied = None if apply is None else apply(self.paths.growing.volume)
-        self._draft = Draft(self.paths.output, "measure")
+        self._draft = Draft(self.paths.output, KIND)
         self.stage: Stage = self._draft.look(self.identity)
 
     @property
@@ -100,8 +100,8 @@ class MeasureRun:
 
     @property
     def is_applied(self) -> bool:
-        """Whether the model has been applied."""
-        return self.paths.growing.volume.exists()
+        """Whether all is there that is measured: no model has to be applied before, or not any more."""
+        return self.applied is None or self.paths.growing.volume.exists()
 
     @cached_property
     def opened(self) -> OpenPhases:
@@ -206,6 +206,15 @@ class MeasureRun:
         with self._draft.begin(self.identity) as self.stage:
             yield self.stage
 
+    def apply(self) -> None:
+        """Apply the model, where there is one that was not applied before.
+
+        Raises:
+            UserError: as what it does.
+        """
+        if self.applied is not None and not self.is_applied:
+            self.applied.apply()
+
     def measure_boxes(self) -> None:
         """Measure the missing boxes, with a progress bar.
 
@@ -222,10 +231,9 @@ class MeasureRun:
                 for _ in finished_parts(job, iter(missing), options.workers, options.scheduler):
                     bar.update()
                 return
-            work = job.open(1) if missing else None
+            measure = job.work_on(self.opened)
             for name in missing:
-                assert work is not None
-                work(name)
+                measure(name)
                 bar.update()
 
     def finish(self) -> None:
@@ -267,13 +275,9 @@ class MeasureRun:
 
     def _time_line(self, share: float) -> str:
         job, options = self.job, self.options
-        middle = tuple(
-            slice(
-                max(length // 2 - TIMED_SIDE // 2, 0), max(length // 2 - TIMED_SIDE // 2, 0) + min(TIMED_SIDE, length)
-            )
-            for length in job.wanted.shape
-        )
-        z, y, x = middle
+        shape = job.wanted.shape
+        starts = [max(length - TIMED_SIDE, 0) // 2 for length in shape]
+        z, y, x = (slice(start, min(start + TIMED_SIDE, length)) for start, length in zip(starts, shape, strict=True))
         box = Box((0, 0, 0), (z, y, x))
         several = self.opened.probabilities
         started = time.perf_counter()

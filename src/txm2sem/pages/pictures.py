@@ -14,7 +14,7 @@ from matplotlib.font_manager import findfont
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from txm2sem.quantities import round_length
+from txm2sem.quantities import format_length, round_length
 
 Bytes = NDArray[np.uint8]
 
@@ -81,18 +81,17 @@ def file_data(content: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{b64encode(content).decode()}"
 
 
-def with_scale_bar(pixels: Bytes, pixel_size: float | None) -> Bytes:
+def with_scale_bar(pixels: Bytes, pixel_size: float | None, unit: str = "nm") -> Bytes:
     """Return a grey (H, W) or coloured (H, W, 3) image with a scale bar in its lower left corner, a fifth of its width.
 
     Args:
         pixels: the image.
-        pixel_size: of them [nm]; None: not known, and the bar counts pixels.
+        pixel_size: of them, in the unit; None: not known, and the bar counts pixels.
+        unit: see `format_length`.
     """
     height, width = pixels.shape[:2]
     length = round_length(width / 5 * (pixel_size or 1.0))
-    label = (
-        f"{length:g} pixels" if pixel_size is None else f"{length / 1e3:g} µm" if length >= 1e3 else f"{length:g} nm"
-    )
+    label = format_length(length, "pixel" if pixel_size is None else unit)
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
     font = ImageFont.truetype(findfont("DejaVu Sans"), max(height / 24, 12))

@@ -13,7 +13,7 @@ from txm2sem.applying.volume.plan import Demand
 from txm2sem.errors import UserError
 from txm2sem.networks import Chain
 from txm2sem.options import ModelOptions
-from txm2sem.quantities import format_bytes, format_seconds
+from txm2sem.quantities import format_bytes, format_length, format_seconds
 
 MODEL = ModelOptions(model="srgan", netG="sr_resnet_6blocks", ngf=8, downsample_factor=2, norm="batch")
 DEMAND = Demand(
@@ -95,6 +95,8 @@ def test_blocks_of_a_huge_volume_are_not_listed() -> None:
 
 
 def test_numbers_are_written_for_people() -> None:
+    lengths = [(320.4, "nm"), (1234, "nm"), (1500, "voxel"), (float("nan"), "nm")]
+    assert [format_length(*one) for one in lengths] == ["320 nm", "1.23 µm", "1500 voxels", "unknown"]
     assert [format_bytes(count) for count in (2e3, 3.25e6, 4e9, 5e12)] == ["2 kB", "3.2 MB", "4.0 GB", "5.0 TB"]
     assert [format_seconds(seconds) for seconds in (5, 80, 100, 7200, 2e5)] == [
         *("5 s", "80 s", "1.7 min", "2.0 h", "2.3 days"),

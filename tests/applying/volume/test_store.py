@@ -171,12 +171,12 @@ def test_a_process_that_outlives_its_run_writes_nothing_into_the_next(done: Path
     shutil.copytree(done, tmp_path, dirs_exist_ok=True)
     with begun(tmp_path) as store:
         run = store.draft.run
-        store.check_run(run)
+        store.draft.check_run(run)
         shutil.rmtree(store.draft.folder)
     with begun(tmp_path) as store:
         assert store.draft.run != run
-        with pytest.raises(UserError, match="has become that of another translation"):
-            store.check_run(run)
+        with pytest.raises(UserError, match="has become that of another output"):
+            store.draft.check_run(run)
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)

@@ -52,6 +52,6 @@ class VolumeJob:
         keep_freed_memory()
         torch.set_num_threads(threads)
         run = VolumeRun(self.command, self.source, self.output)
-        run.store.check_run(self.run)
+        run.store.draft.check_run(self.run)
         work = run.attach(dict(self.room))
         return lambda block: run.keep(work, block, work.translate(block, work.read(block), lambda voxels: None))

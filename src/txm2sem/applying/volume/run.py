@@ -207,7 +207,7 @@ class VolumeRun:
         Raises:
             UserError: the disk is full or not writable, or the folder has become another translation's.
         """
-        self.store.check_run(self._draft.run)
+        self._draft.check_run(self._draft.run)
         try:
             work.write(block, result)
             self.store.record(block, work.measure(block, result), self._fingerprint(block))

@@ -173,17 +173,6 @@ class VolumeStore:
         """Yield the blocks that are done."""
         return (self.passes[axis].block(index) for axis, done in self._done.items() for index in sorted(done))
 
-    def check_run(self, run: str) -> None:
-        """Check that the folder is that of a run, for processes that may outlive the one that holds it.
-
-        Raises:
-            UserError: it is another one's now.
-        """
-        with suppress(UserError):
-            if read_json(self.draft.state, "").get("run") == run:
-                return
-        raise UserError(f"{self.paths.work} has become that of another translation; nothing more is written there")
-
     def record(self, block: Block, measures: VolumeMeasures, fingerprint: str) -> None:
         """Bring the voxels of a block to the disk, and then say that it is done.
 

@@ -255,7 +255,7 @@ def load(
         name: of its run; without one, the model that comes along.
         epoch: which checkpoint: the number of an epoch, `latest`, or `best` of the validation.
         checkpoints_dir: where its run is.
-        device: `cpu`, `cuda`, `cuda:1`, or `auto`: the first GPU, where there is one.
+        device: `cpu`, `cuda`, `cuda:1`, `mps` (Apple's GPU), or `auto`: the first GPU, where there is one.
         precision: `fp32` or `bf16`.
         backend: `torch`, or `openvino`, which computes in 8-bit integers.
         seg_mode: what a model that segments is given: `txm`, `sem`, or `semfake`: TXM, of which the SEM is predicted
@@ -479,9 +479,9 @@ def _changed(command: Command, options: dict[str, Any]) -> dict[str, Any]:
 def _gpu_ids(device: str) -> str:
     """Return `--gpu_ids` for a device as PyTorch names it."""
     kind, _, number = device.partition(":")
-    known = {"auto": "auto", "cpu": "-1", "cuda": number or "0"}
+    known = {"auto": "auto", "cpu": "-1", "cuda": number or "0", "mps": "mps"}
     if kind not in known:
-        raise UserError(f"device {device}: expected one of auto, cpu, cuda, cuda:N")
+        raise UserError(f"device {device}: expected one of auto, cpu, cuda, cuda:N, mps")
     return known[kind]
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from txm2sem.data.slices import split_folder
-from txm2sem.devices import parse_gpu_ids
+from txm2sem.devices import devices_of, name_of_device
 from txm2sem.networks import build_generator
 from txm2sem.options import GeneratorOptions, ImagesRunOptions, Phase, TestCommand, TrainCommand, TrainedOptions
 
@@ -53,9 +53,8 @@ def network_lines(name: str, network: nn.Module) -> list[str]:
 
 def device_line(options: TrainedOptions) -> str:
     """Return the processors that do the work, and the number format."""
-    ids = parse_gpu_ids(options.gpu_ids)
-    named = ", ".join(f"GPU {number} ({torch.cuda.get_device_name(number)})" for number in ids)
-    return f"device: {named or f'CPU, {torch.get_num_threads()} threads'}, {options.precision}"
+    named = ", ".join(map(name_of_device, devices_of(options.gpu_ids)))
+    return f"device: {named}, {options.precision}"
 
 
 def split_line(options: ImagesRunOptions, phase: Phase) -> str:

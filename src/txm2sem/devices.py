@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import psutil
@@ -23,24 +25,33 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _MOST_BYTES = 2**31 - 1
 
 
-def parse_gpu_ids(text: str) -> list[int]:
-    """Return the GPUs that `--gpu_ids` asks for; an empty list is the CPU.
+def devices_of(gpu_ids: str) -> list[torch.device]:
+    """Return the devices that `--gpu_ids` asks for, all of one type, at least one; the CPU and Apple's GPU are alone.
 
     Args:
-        text: `0`, `0,1`, ...; `-1` for the CPU; `auto` for GPU 0 where there is one.
+        gpu_ids: `0`, `0,1`, ...; `mps` for the GPU of an Apple processor; `-1` for the CPU; `auto` for GPU 0 where
+            there is one, else Apple's, else the CPU.
 
     Raises:
         UserError: the text is not of this form, or a GPU it names is absent.
     """
-    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    text, present = gpu_ids, torch.cuda.device_count() if torch.cuda.is_available() else 0
+    apple = torch.backends.mps.is_available()
     if text == "auto":
-        return [0] if present else []
+        return [torch.device("cuda", 0) if present else torch.device("mps" if apple else "cpu")]
+    if text == "mps":
+        if not apple:
+            raise UserError(
+                "--gpu_ids mps: this machine has no Apple GPU that torch can use, which takes an Apple processor and "
+                "macOS 14; pass -1 to compute on the CPU, or auto to take a GPU where there is one"
+            )
+        return [torch.device("mps")]
     try:
         ids = [int(part) for part in text.split(",")]
     except ValueError:
-        raise UserError(f"--gpu_ids {text}: expected numbers such as 0 or 0,1, -1 for the CPU, or auto") from None
+        raise UserError(f"--gpu_ids {text}: expected numbers such as 0 or 0,1, mps, -1 for the CPU, or auto") from None
     if ids == [-1]:
-        return []
+        return [torch.device("cpu")]
     absent = [number for number in ids if not 0 <= number < present]
     if absent:
         raise UserError(
@@ -49,13 +60,19 @@ def parse_gpu_ids(text: str) -> list[int]:
         )
     if len(set(ids)) < len(ids):
         raise UserError(f"--gpu_ids {text}: each GPU can be named once only")
-    return ids
+    return [torch.device("cuda", number) for number in ids]
 
 
 def device_of(gpu_ids: str) -> torch.device:
     """Return the one device that tests and predictions run on: the first GPU asked for, or the CPU."""
-    ids = parse_gpu_ids(gpu_ids)
-    return torch.device("cuda", ids[0]) if ids else torch.device("cpu")
+    return devices_of(gpu_ids)[0]
+
+
+def name_of_device(device: torch.device) -> str:
+    """Return what people call a device: which GPU it is, or how many threads of the CPU compute."""
+    if device.type == "cuda":
+        return f"GPU {device.index} ({torch.cuda.get_device_name(device)})"
+    return "Apple GPU" if device.type == "mps" else f"CPU, {torch.get_num_threads()} threads"
 
 
 def dtype_of(precision: Precision) -> torch.dtype:
@@ -69,7 +86,9 @@ def usable_precision(precision: Precision, device: torch.device) -> Precision:
 
 
 def computes_bf16(device: torch.device) -> bool:
-    """Say whether a device has instructions for bf16; without them it is emulated, which is slower than fp32.
+    """Say whether a device computes in bf16 as it is trained in here, by instructions of its own.
+
+    Without them it is emulated, which is slower than fp32. On Apple's GPUs Lightning does not compute in bf16.
 
     On x86, oneDNN says that it supports bf16 wherever there is AVX-512, where it emulates it too; so the instructions
     themselves are asked for (processors with AMX have AVX512_BF16 besides). On ARM its answer is the processor's.
@@ -77,6 +96,8 @@ def computes_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         with torch.cuda.device(device):
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "mps":
+        return False
     if platform.machine().lower() in ("x86_64", "amd64"):
         return bool(torch.cpu._is_avx512_bf16_supported())
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
@@ -117,6 +138,29 @@ def move_images(images: Tensor, device: torch.device) -> Tensor:
         images = images.pin_memory()
     layout = memory_format_of(device) if images.dim() == 4 else torch.preserve_format
     return images.to(device, non_blocking=on_gpu, memory_format=layout)
+
+
+def random_state(device: torch.device) -> Tensor:
+    """Return the state of a device's random generator."""
+    return _generator_of(device).get_state()
+
+
+@contextmanager
+def same_random_numbers(state: Tensor, device: torch.device) -> Iterator[None]:
+    """Draw what was drawn after a state of a device's random generator, and then go on as if nothing had been drawn."""
+    generator = _generator_of(device)
+    before = generator.get_state()
+    generator.set_state(state)
+    try:
+        yield
+    finally:
+        generator.set_state(before)
+
+
+def _generator_of(device: torch.device) -> torch.Generator:
+    if device.type == "cuda":
+        return torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
+    return torch.mps._get_default_mps_generator() if device.type == "mps" else torch.default_generator
 
 
 def keep_freed_memory() -> bool:

@@ -33,7 +33,7 @@ def train(images: Path, folder: Path, processes: int, options: Mapping[str, Any]
     module = MODELS[command.model.model](command, lambda: float(next(ticks)))
     module.displacements = Displacements.of(splits[0], command.sampling.forgive)
     paths = RunPaths.of("run", folder, folder)
-    trainer = build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=processes)
+    trainer = build_trainer(module, paths, lambda line: None, [torch.device("cpu")] * processes)
     trainer.fit(module, PatchData(module, *splits))
     ending = {
         "weights": {name: network.state_dict() for name, network in module.learners.items()},

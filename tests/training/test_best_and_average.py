@@ -39,7 +39,7 @@ def run(
     monkeypatch.setattr(TranslationModule, "validation_summary", summary)
     module.note_score = spy  # type: ignore[method-assign]
     paths = RunPaths.of("run", tmp_path, tmp_path)
-    trainer = build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=1)
+    trainer = build_trainer(module, paths, lambda line: None, [torch.device("cpu")])
     loader = DataLoader(Patches(1), batch_size=None)
     trainer.fit(module, loader, loader)
     return module, after
@@ -85,7 +85,7 @@ def test_the_average_is_that_of_the_weights_after_each_step(tmp_path: Path, monk
 
     monkeypatch.setattr(module, "update_average", spy)
     paths = RunPaths.of("run", tmp_path, tmp_path)
-    trainer = build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=1)
+    trainer = build_trainer(module, paths, lambda line: None, [torch.device("cpu")])
     trainer.fit(module, DataLoader(Patches(3), batch_size=None), DataLoader(Patches(1), batch_size=None))
     found = saved(tmp_path, "latest")
     for name, weight in average.items():

@@ -11,6 +11,8 @@ import pytorch_lightning as pl
 import torch
 from data_roots import write_data_root
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from training.test_accumulation import assert_close, batches, build, train
 from training.test_displays import small_run
@@ -142,10 +144,55 @@ def test_patches_for_a_gpu_are_loaded_into_pinned_memory(
         assert loader.pin_memory == (device == GPU)
 
 
-@pytest.mark.parametrize("accelerator", ["cpu", "gpu"])
-def test_cudnn_tries_its_algorithms_on_a_gpu(accelerator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("devices", "accelerator", "asked", "strategy"),
+    [
+        ([CPU], "cpu", 1, "auto"),
+        ([torch.device("mps")], "mps", 1, "auto"),
+        ([torch.device("cuda", 2)], "cuda", [2], "auto"),
+        ([GPU, torch.device("cuda", 3)], "cuda", [0, 3], "ddp_find_unused_parameters_true"),
+    ],
+)
+def test_training_runs_on_the_devices_asked_for(
+    devices: list[torch.device],
+    accelerator: str,
+    asked: int | list[int],
+    strategy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(pl, "Trainer", SimpleNamespace)
     module = build("feedforward", 1)
     paths = RunPaths.of("run", tmp_path, tmp_path)
-    trainer: Any = build_trainer(module, paths, lambda line: None, accelerator=accelerator, devices=1)
-    assert trainer.benchmark == (accelerator == "gpu")
+    trainer: Any = build_trainer(module, paths, lambda line: None, devices)
+    assert (trainer.accelerator, trainer.devices, trainer.strategy) == (accelerator, asked, strategy)
+    assert trainer.benchmark == (accelerator == "cuda")  # cuDNN tries its algorithms
+
+
+class Apple(TorchDispatchMode):
+    """Refuses to make float64 of what is computed, as Apple's GPUs do, which have no such numbers."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        given, found = ({leaf.dtype for leaf in tree_leaves(one) if isinstance(leaf, Tensor)} for one in (args, made))
+        assert torch.float64 not in found or torch.float32 not in given, func
+        return made
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_steps_of_training_and_predictions_take_no_float64(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"lambda_img_grad": 1e-4, "lambda_ssim": 0.1} if model == "feedforward" else {"lambda_img_grad": 1e-4}
+    options |= {"lambda_spectrum": 1.0} if model == "pix2pix" else {}
+    module, step = build(model, 1, **options).float(), TranslationModule.training_step
+
+    def on_apple(self: TranslationModule, *batch: Any) -> Any:
+        with Apple():
+            return step(self, *batch)
+
+    monkeypatch.setattr(TranslationModule, "training_step", on_apple)
+    data = batches(model, 2, dtype=torch.float32)
+    train(module, tmp_path, data)
+    with Apple():
+        Predictor(module.generator, module.command.model)(data[0]["source"])

@@ -54,7 +54,7 @@ class Patches(Dataset[dict[str, Tensor]]):
 def train(module: TranslationModule, tmp_path: Path, steps: int = 2) -> TranslationModule:
     """Train on random patches with the real trainer, on the CPU."""
     paths = RunPaths.of("run", tmp_path, tmp_path)
-    trainer = build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=1)
+    trainer = build_trainer(module, paths, lambda line: None, [torch.device("cpu")])
     training, validation = (
         DataLoader(Patches(count, module.command.model.input_nc), batch_size=None) for count in (steps, 1)
     )
@@ -153,7 +153,7 @@ def test_neighbouring_slices_are_learned_from_and_judged_by(model: str, tmp_path
         patches = Patches(2, channels=3)
         patches.images[:, (0, 2)] *= neighbours
         paths = RunPaths.of(f"run{neighbours}", tmp_path, tmp_path)
-        trainer = build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=1)
+        trainer = build_trainer(module, paths, lambda line: None, [torch.device("cpu")])
         trainer.fit(module, DataLoader(patches, batch_size=None), DataLoader(patches, batch_size=None))
         assert all(moved(before[name], network) for name, network in module.networks.items())
         losses.append({name: float(loss) for name, loss in module.losses.items()})
@@ -313,7 +313,7 @@ def test_pixels_that_do_not_count_take_no_part_in_the_training(model: str, tmp_p
         patches.images[:, 1] = torch.where(valid, patches.images[:, 1], charge)
         loader = DataLoader(patches, batch_size=None, collate_fn=with_validity)
         paths = RunPaths.of(f"run{charge}", tmp_path, tmp_path)
-        trainer = build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=1)
+        trainer = build_trainer(module, paths, lambda line: None, [torch.device("cpu")])
         trainer.fit(module, loader, loader)
         scores = np.array([list(patch.values()) for patch in module.validation_scores])
         trained.append((weights(module.generator), float(module.losses[next(iter(module.losses))]), scores))

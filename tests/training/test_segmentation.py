@@ -56,7 +56,7 @@ def train(module: SegmentationModule, root: Path, tmp_path: Path) -> None:
         SegmentationTrainingPatches(slices, options.data, 0), options.sampling.batch_size, sampler=keys
     )
     validation = DataLoader(SegmentationEvaluationPatches(slices, options.data))
-    build_trainer(module, paths, lambda line: None, accelerator="cpu", devices=1).fit(module, training, validation)
+    build_trainer(module, paths, lambda line: None, [torch.device("cpu")]).fit(module, training, validation)
 
 
 def write_translator(checkpoints_dir: Path, **options: Any) -> torch.nn.Module:

@@ -125,10 +125,11 @@ def with_usable_precision(command: AnyCommand) -> AnyCommand:
     device = device_of(command.run.gpu_ids)
     usable = usable_precision(command.run.precision, device)
     if usable != command.run.precision:
-        print(
-            f"--precision {command.run.precision}: this {'GPU' if device.type == 'cuda' else 'processor'} has no "
-            f"instructions for it, and to emulate them is slower than {usable}; {usable} is used"
-        )
+        here = "GPU" if device.type == "cuda" else "processor"
+        why = f"this {here} has no instructions for it, and to emulate them is slower than {usable}"
+        if device.type == "mps":
+            why = "nothing is computed in it on Apple's GPUs"
+        print(f"--precision {command.run.precision}: {why}; {usable} is used")
     return override(command, {"precision": usable})
 
 

@@ -97,7 +97,7 @@ class TrainedOptions(ModelPlaceOptions):
     suffix: str = ""
     """appended to the name as _SUFFIX; may hold options in braces, e.g. {model}_{netG}_patch{patch_size}"""
     gpu_ids: str = "auto"
-    """GPUs to use, e.g. 0 or 0,1; -1 for the CPU; auto takes GPU 0 where there is one"""
+    """GPUs to use, e.g. 0 or 0,1; mps is Apple's, -1 the CPU; auto takes GPU 0 or Apple's where there is one"""
     precision: Precision = "fp32"
     """number format of the arithmetic: fp32, or bf16 (mixed precision: faster, a little less exact; fp32 where the
     processor has no instructions for it)"""
@@ -736,7 +736,7 @@ class MeasureOptions(SharedWorkOptions, VolumeInputOptions):
     seg_source: str = field(default="", metadata={"beside": "name", "is_name": True})
     """with --seg_mode semfake: name of a trained translation model in checkpoints_dir"""
     gpu_ids: str = beside("name", "auto")
-    """GPUs to use, e.g. 0 or 0,1; -1 for the CPU; auto takes GPU 0 where there is one"""
+    """GPUs to use, e.g. 0 or 0,1; mps is Apple's, -1 the CPU; auto takes GPU 0 or Apple's where there is one"""
 
     def check(self) -> None:
         """As `Options.check`."""

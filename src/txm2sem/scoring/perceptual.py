@@ -71,7 +71,7 @@ class PerceptualDistance:
         distances = [
             feature_distance(self._features(np.where(valid, image, target)), truth, counted) for image in predictions
         ]
-        return torch.cat(distances).double().cpu().numpy()
+        return torch.cat(distances).cpu().double().numpy()
 
     def _features(self, image: NDArray[np.uint8]) -> list[Tensor]:
         grey = (torch.from_numpy(image).to(self.device).float() - MEAN) / DEVIATION

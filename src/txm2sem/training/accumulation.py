@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from txm2sem.devices import random_state, same_random_numbers
 from txm2sem.model.predictor import batch_statistics
 
 
@@ -66,7 +66,7 @@ class GeneratorPass:
         self._generator = generator
         self._run = run
         self._device = device
-        self._random = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+        self._random = random_state(device)
         with torch.set_grad_enabled(keep):
             image, prediction = run()
         self._kept = (image, prediction) if keep else None
@@ -78,15 +78,3 @@ class GeneratorPass:
             return self._kept
         with same_random_numbers(self._random, self._device), batch_statistics(self._generator):
             return self._run()
-
-
-@contextmanager
-def same_random_numbers(state: Tensor, device: torch.device) -> Iterator[None]:
-    """Draw what was drawn after a state of a device's random generator, and then go on as if nothing had been drawn."""
-    on_gpu = device.type == "cuda"
-    with torch.random.fork_rng([device] if on_gpu else []):
-        if on_gpu:
-            torch.cuda.set_rng_state(state, device)
-        else:
-            torch.set_rng_state(state)
-        yield

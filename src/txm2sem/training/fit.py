@@ -22,7 +22,7 @@ from txm2sem.course import cut_course
 from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, check_channels, size_option
 from txm2sem.data.bars import check_bars
 from txm2sem.details import training_details
-from txm2sem.devices import parse_gpu_ids
+from txm2sem.devices import devices_of
 from txm2sem.errors import UserError
 from txm2sem.files import LOCK, held, interpreting, set_aside, write_text
 from txm2sem.networks import build_discriminator, build_generator, check_patch_size
@@ -54,7 +54,7 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
         Interrupted: asked to stop; its notes say what is saved.
     """
     paths = paths_of(command)
-    devices = parse_gpu_ids(command.run.gpu_ids)
+    devices = devices_of(command.run.gpu_ids)
     check_channels(command.model, command.data)
     size = size_option(command.data)
     check_patch_size(command.model, getattr(command.data, size), size)
@@ -86,7 +86,7 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
             if command.run.verbose:
                 for line in training_details(command, module.networks):
                     echo(line)
-        trainer = build_trainer(module, paths, echo, accelerator="gpu" if devices else "cpu", devices=devices or 1)
+        trainer = build_trainer(module, paths, echo, devices)
         train(trainer, module, patches)
         if is_main_process():
             module.conclude(echo)
@@ -203,9 +203,7 @@ def build_trainer(
     module: TranslationModule,
     paths: RunPaths,
     echo: Echo,
-    *,
-    accelerator: str,
-    devices: int | Sequence[int],
+    devices: Sequence[torch.device],
 ) -> pl.Trainer:
     """Return the Lightning trainer of a run.
 
@@ -213,22 +211,21 @@ def build_trainer(
         module: the model, at the position that the run starts from.
         paths: where logs and checkpoints go.
         echo: receives each line for the console.
-        accelerator: `cpu` or `gpu`.
-        devices: number of CPU processes, or the GPUs by their ids; several train together (DDP).
+        devices: all of one type; several train together (DDP), each in a process of its own.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # Lightning's advice about loader processes and logging intervals is addressed to programmers.
     warnings.filterwarnings("ignore", module="pytorch_lightning")
-    several = devices > 1 if isinstance(devices, int) else len(devices) > 1
+    kind = devices[0].type
     fresh = module.position.iteration == 0
     return pl.Trainer(
-        accelerator=accelerator,
-        devices=devices if isinstance(devices, int) else list(devices),
+        accelerator=kind,
+        devices=[device.index for device in devices] if kind == "cuda" else len(devices),
         # Each of the adversarial steps leaves the parameters of the other network without gradients.
-        strategy="ddp_find_unused_parameters_true" if several else "auto",
+        strategy="ddp_find_unused_parameters_true" if len(devices) > 1 else "auto",
         precision="bf16-mixed" if module.command.run.precision == "bf16" else "32-true",
         # Patches are all of one size, so cuDNN can find the fastest of its algorithms once, by trying.
-        benchmark=accelerator == "gpu",
+        benchmark=kind == "cuda",
         max_epochs=-1 if module.has_budget else module.epochs_in_all - module.position.epoch - module.awaits_validation,
         # The whole validation before the first epoch of a fresh run gives the scores of epoch 0; a run that was
         # stopped between the last patch of an epoch and its end begins with that, too.

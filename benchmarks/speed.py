@@ -1,13 +1,15 @@
 """How much faster the fast paths are than the plain ones, and how near the machine's limit.
 
     python benchmarks/speed.py [--rounds 5] [--case NAME ...] [--json benchmarks/results.json]
+    python benchmarks/speed.py --gpu_ids auto --batch_size 16
 
 Plain is what the original code does: float32, each batch one patch, the Jacobian penalty in every step, torch's own
 convolutions, dropout and Adam, memory given back to the system. Fast is what the options in the table make of it. Both
 are measured in turn, round by round, in one process; the table has medians, their ratio, and the share of the machine's
 peak: the operations of the convolutions per second, beside those of a large matrix product in the same number format
 (of 8-bit integers there is none to compare with). Run it on a quiet machine. Cases of `--backend openvino` are left out
-where that is not installed.
+where that is not installed. On a GPU each case is timed in fp32 as well as in bf16, and the peak in fp32 is that of
+products whose factors are rounded to TF32, as cuDNN does by default; give it more than one patch a batch.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from txm2sem.devices import keep_freed_memory
+from txm2sem.devices import device_of, keep_freed_memory, move_images, move_network, name_of_device
 from txm2sem.model import Predictor
 from txm2sem.model.openvino import OpenVinoNetwork, find_ranges
 from txm2sem.networks.blocks import HalfDropout
@@ -39,6 +41,7 @@ from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import TranslationModule
 
+CPU = torch.device("cpu")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 TORCHS_OWN: dict[type[nn.Module], type[nn.Module]] = {
     FewChannelsConv2d: nn.Conv2d,
@@ -82,19 +85,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="of which each times both once, after one to warm up")
     parser.add_argument("--case", action="append", choices=list(CASES), help="only this one; may be given again")
+    parser.add_argument("--gpu_ids", default="-1", help="where, as txm2sem takes it: the CPU")
+    parser.add_argument("--batch_size", type=int, default=1, help="patches of a step, or of a translation")
     parser.add_argument("--json", type=Path, help="write the numbers there, too")
     arguments = parser.parse_args()
+    device = device_of(arguments.gpu_ids)
     print(
         f"{'':<27}{'plain [s]':>10}{'fast [s]':>10}{'ratio':>7}{'wanted':>8}{'of peak: plain':>16}{'fast':>6}"
         f"{'peak [GFLOP/s]':>17}  fast is"
     )
     results = {}
-    for name in arguments.case or CASES:
-        case = CASES[name]
+    for name, case in cases_of(arguments.case or list(CASES), device, arguments.batch_size):
         if case.fast == INT8 and importlib.util.find_spec("openvino") is None:
             print(f"{name:<27}left out: OpenVINO is not installed; pip install txm2sem[openvino]")
             continue
-        results[name] = measure(case, arguments.rounds)
+        results[name] = measure(case, arguments.rounds, device)
         row = results[name]
         found = ", ".join(f"{value / 1e9:.0f}" for value in row["peak_flops"].values())
         print(
@@ -103,39 +108,53 @@ def main() -> int:
             flush=True,
         )
     if arguments.json:
-        write_results(arguments.json, rounds=arguments.rounds, cases=results)
+        write_results(arguments.json, device, rounds=arguments.rounds, cases=results)
     return 0
 
 
-def write_results(path: Path, **parts: Any) -> None:
+def cases_of(names: list[str], device: torch.device, batch_size: int) -> list[tuple[str, Case]]:
+    """Return the cases that a device has, in batches of a size: on a GPU each in both number formats."""
+    found = []
+    for name in names:
+        case = CASES[name]
+        case = replace(case, options={**case.options, "batch_size": batch_size})
+        if device.type == "cpu":
+            found.append((name, case))
+        elif case.fast != INT8:
+            found += [(f"{name}, {form}", replace(case, fast={**case.fast, "precision": form})) for form in DTYPES]
+    return found
+
+
+def write_results(path: Path, device: torch.device = CPU, **parts: Any) -> None:
     """Write parts of the results, and the machine they are of, over those of earlier runs; other cases stay."""
     machine = {"processor": processor(), "threads": torch.get_num_threads(), "torch": torch.__version__}
+    if device != CPU:
+        machine["gpu"] = name_of_device(device)
     content = json.loads(path.read_text()) if path.exists() else {}
     for name, part in {"machine": machine, **parts}.items():
         content[name] = {**content.get(name, {}), **part} if isinstance(part, dict) else part
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def measure(case: Case, rounds: int) -> dict[str, Any]:
+def measure(case: Case, rounds: int, device: torch.device) -> dict[str, Any]:
     """Time plain and fast in turn; a round takes as many steps as the lazy penalty has in a period."""
     steps = case.fast.get("jacobian_interval", 1)
-    ways = {way: work(case, way) for way in ("plain", "fast")}
+    ways = {way: work(case, way, device) for way in ("plain", "fast")}
     times: dict[str, list[float]] = {way: [] for way in ways}
     operations = {}
     # The machine itself is faster at one time than at another, so its peak is found in the same rounds.
     peaks = dict.fromkeys(DTYPES, 0.0)
     for number in range(rounds + 1):
-        peaks = {name: max(peak(dtype), peaks[name]) for name, dtype in DTYPES.items()}
+        peaks = {name: max(peak(dtype, device), peaks[name]) for name, dtype in DTYPES.items()}
         for name, run in ways.items():
             keep_memory(name == "fast")
+            torch.backends.cudnn.benchmark = name == "fast" and case.training
             if number == 0:
                 with OperationCounter() as counter:
                     run(steps)
                 operations[name] = counter.total / steps
                 continue
-            started = time.perf_counter()
-            run(steps)
-            times[name].append((time.perf_counter() - started) / steps)
+            times[name].append(clocked(lambda run=run: run(steps), device) / steps)
     plain, fast = (statistics.median(times[name]) for name in ("plain", "fast"))
     return {
         "plain": plain,
@@ -150,19 +169,19 @@ def measure(case: Case, rounds: int) -> dict[str, Any]:
     }
 
 
-def work(case: Case, way: str) -> Callable[[int], None]:
+def work(case: Case, way: str, device: torch.device = CPU) -> Callable[[int], None]:
     """Return a function that takes a number of steps, or translates so many patches, in the `plain` or `fast` way."""
     plain = way == "plain"
     changes = {} if plain else case.fast
     if case.training:
-        _, step = training_module(case, changes, plain=plain)
+        _, step = training_module(case, changes, device, plain=plain)
         return lambda steps: [step() for _ in range(steps)] and None
     command = command_of(case, changes)
     network = MODELS[case.model](command).generator
     if plain:
         use_torchs_own(network)
     source, _ = images_of(command)
-    predictor = Predictor(network, command.model, dtype=DTYPES[command.run.precision])
+    predictor = Predictor(network, command.model, device=device, dtype=DTYPES[command.run.precision])
     if changes == INT8:
         # The weights are random, so random patches are as good as others to find ranges on.
         ranges = find_ranges(network, [predictor.generator_input(source)])
@@ -182,19 +201,23 @@ def images_of(command: TrainCommand) -> Tensor:
 
 
 def training_module(
-    case: Case, changes: dict[str, Any], *, plain: bool = False
+    case: Case, changes: dict[str, Any], device: torch.device = CPU, *, plain: bool = False
 ) -> tuple[TranslationModule, Callable[..., None]]:
     """Return a module, and a function that takes a step with it, on a batch of its own unless it is given one."""
     command = command_of(case, changes)
-    source, target = images_of(command)
+    source, target = (move_images(image, device) for image in images_of(command))
     module = MODELS[case.model](command)
     if plain:
         use_torchs_own(module)
+    if plain:
+        module.to(device)
+    else:
+        move_network(module, device)
     attach_optimisers(module, fused=not plain)
     mixed = command.run.precision == "bf16"
 
     def step(source: Tensor = source, target: Tensor = target) -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
             module.optimisation_step(source, target)
         module.position.step += 1
 
@@ -241,7 +264,7 @@ def attach_optimisers(module: TranslationModule, *, fused: bool) -> None:
             group["fused"] = fused
 
     def backward(loss: Tensor) -> None:
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(module.device.type, enabled=False):
             loss.backward()  # type: ignore[no-untyped-call]
 
     module.train()
@@ -249,15 +272,22 @@ def attach_optimisers(module: TranslationModule, *, fused: bool) -> None:
     module.manual_backward = backward  # type: ignore[method-assign, assignment]
 
 
-def peak(dtype: torch.dtype, side: int = 2048, rounds: int = 7) -> float:
+def peak(dtype: torch.dtype, device: torch.device, rounds: int = 7) -> float:
     """Return the operations per second of a product of square matrices, the best of some rounds."""
-    one, other = torch.rand(2, side, side).to(dtype)
-    best = 0.0
-    for _ in range(rounds):
-        started = time.perf_counter()
-        one @ other
-        best = max(best, 2 * side**3 / (time.perf_counter() - started))
-    return best
+    side = 2048 if device == CPU else 8192
+    one, other = torch.rand(2, side, side, device=device).to(dtype)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
+    return max(2 * side**3 / clocked(lambda: one @ other, device) for _ in range(rounds))
+
+
+def clocked(run: Callable[[], object], device: torch.device) -> float:
+    """Return how long something takes until its device is done with it [s]."""
+    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device.type, lambda: None)
+    wait()
+    started = time.perf_counter()
+    run()
+    wait()
+    return time.perf_counter() - started
 
 
 def keep_memory(keep: bool) -> None:

@@ -13,10 +13,14 @@ from measuring.volumes import document, phases, write
 from numpy.typing import NDArray
 
 from cli.calls import Program
-from cli.volumes import IDENTITY, SEGMENTS, rock, voxels, write_identity, write_run, write_scan
+from cli.volumes import IDENTITY, SEGMENTS, TRANSLATES, rock, voxels, write_identity, write_run, write_scan
+from txm2sem.applying.volume.applied import AppliedVolume
 from txm2sem.data.segmentation import CLASSES, IGNORED
 from txm2sem.measures import sentence
 from txm2sem.measuring import job
+from txm2sem.measuring.model import volume_command
+from txm2sem.measuring.run import BELIEVED
+from txm2sem.options import MeasureCommand, override
 
 SHAPE = (6, 44, 60)
 VOLUME = "--voxel_size 32 --gpu_ids -1 --longest 4 --diffusion_side 16"
@@ -47,8 +51,27 @@ def test_a_model_that_segments_is_applied_and_measured(program: Program, scan: N
         assert sentence(phase, "nm") in outcome.out
     assert found["share_imaged"] == pytest.approx((scan > 0).mean(), rel=1e-6)
     assert found["model"]["model"].startswith("phases ")
+    assert found["notes"] == [BELIEVED]
     again = program(f"measure scan out --name phases {VOLUME}")
     assert (again.status, "exists and is not overwritten" in again.err) == (1, True)
+
+
+@pytest.mark.usefixtures("program", "scan")
+@pytest.mark.parametrize(
+    ("options", "guess"),
+    [
+        ({"name": "phases"}, True),
+        ({"name": "translation"}, True),
+        ({"name": "of_sem", "seg_mode": "sem"}, False),
+        ({"name": "of_sem", "seg_mode": "semfake", "seg_source": "translation"}, True),
+    ],
+)
+def test_what_is_told_from_the_txm_is_a_guess(options: dict[str, str], guess: bool) -> None:
+    write_run("phases", SEGMENTS, seg_mode="txm")
+    write_run("of_sem", SEGMENTS, seg_mode="sem")
+    write_run("translation", TRANSLATES)
+    command = override(MeasureCommand(), {"voxel_size": "32", "gpu_ids": "-1", **options})
+    assert AppliedVolume(volume_command(command), Path("scan"), Path("out.ome.zarr")).is_guess == guess
 
 
 def test_a_model_that_was_applied_is_not_applied_again(

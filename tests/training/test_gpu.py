@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,8 +41,8 @@ def trained(model: str, device: torch.device, folder: Path) -> TranslationModule
     penalty = {} if model in ("repair", "segmentation") else {"lambda_img_grad": 1e-4}
     module = build(model, 1, **PLAIN | penalty).float()
     paths = RunPaths.of(device.type, folder / device.type, folder)
-    loaders = [DataLoader(data, batch_size=None) for data in [batches(model, 2, dtype=torch.float32)] * 2]  # type: ignore[arg-type]
-    build_trainer(module, paths, lambda line: None, [device]).fit(module, *loaders)
+    data: DataLoader[Any] = DataLoader(batches(model, 2, dtype=torch.float32), batch_size=None)  # type: ignore[arg-type]
+    build_trainer(module, paths, lambda line: None, [device]).fit(module, data, data)
     return module
 
 

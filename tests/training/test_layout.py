@@ -169,7 +169,7 @@ def test_training_runs_on_the_devices_asked_for(
     assert trainer.benchmark == (accelerator == "cuda")  # cuDNN tries its algorithms
 
 
-class Apple(TorchDispatchMode):
+class Apple(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Refuses to make float64 of what is computed, as Apple's GPUs do, which have no such numbers."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -188,11 +188,11 @@ def test_steps_of_training_and_predictions_take_no_float64(
     module, step = build(model, 1, **options).float(), TranslationModule.training_step
 
     def on_apple(self: TranslationModule, *batch: Any) -> Any:
-        with Apple():
+        with Apple():  # type: ignore[no-untyped-call]
             return step(self, *batch)
 
     monkeypatch.setattr(TranslationModule, "training_step", on_apple)
     data = batches(model, 2, dtype=torch.float32)
     train(module, tmp_path, data)
-    with Apple():
+    with Apple():  # type: ignore[no-untyped-call]
         Predictor(module.generator, module.command.model)(data[0]["source"])

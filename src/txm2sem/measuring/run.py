@@ -38,12 +38,25 @@ TIMED_SIDE = 64
 """Side of the box that tells how long all of them will take [voxels]."""
 
 
+BELIEVED = (
+    "these are the numbers of a prediction from the TXM: believe fractions of rock like that of the training, as they "
+    "lean towards its fractions elsewhere, which their intervals do not know; take sizes (thickness, chords, "
+    "correlation lengths) for a tenth to a quarter off; believe neither surface, connectivity and Euler number nor "
+    "diffusivity and tortuosity, which hang on necks finer than what a TXM resolves. So it was on ten synthetic shales "
+    "(docs/rock.md)"
+)
+
+
 class AppliedModel(Protocol):
     """A model that is applied to a volume before anything is measured."""
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """What its result depends on: plain values by name."""
+
+    @property
+    def is_guess(self) -> bool:
+        """Whether its result is a guess of what the volume itself does not show."""
 
     def describe(self) -> list[str]:
         """Return what it will do, for people."""
@@ -159,7 +172,7 @@ class MeasureRun:
     def notes(self) -> list[str]:
         """What has to be known of the numbers, for people."""
         reader = self.opened.reader
-        notes = []
+        notes = [BELIEVED] if self.applied is not None and self.applied.is_guess else []
         if reader.voxel_size is None:
             notes.append(
                 "the size of the voxels is not known, so lengths are in voxels; pass --voxel_size, one number or Z,Y,X "

@@ -32,6 +32,12 @@ class AppliedVolume:
         """What the result depends on: plain values by name."""
         return self._run.identity | {"input": f"SHA-256 {self._run.opened.reader.fingerprint()}"}
 
+    @property
+    def is_guess(self) -> bool:
+        """Whether the phases are told from the TXM, which shows less than there is; not from a SEM."""
+        command = self._run.command
+        return command.model.model != "segmentation" or command.data.seg_mode != "sem"
+
     def describe(self) -> list[str]:
         """Return the plan for people, see `describe`."""
         return describe(self._run)

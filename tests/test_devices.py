@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -40,6 +41,16 @@ def test_memory_that_is_freed_is_used_again() -> None:
     assert done.returncode == 0, done.stderr
     given_back, kept = map(int, done.stdout.split())
     assert kept < given_back / 5
+
+
+@pytest.mark.parametrize(("said", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_that_wait_do_not_spin_unless_the_user_says_so(said: str | None, expected: str) -> None:
+    """What torch's threads do is read when it is loaded: what the program says has to be there by then."""
+    code = "import txm2sem, sys, os; assert 'torch' not in sys.modules; print(os.environ['OMP_WAIT_POLICY'])"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {} if said is None else {"OMP_WAIT_POLICY": said}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == expected
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 The calls of `txm2sem.api` are here, too, imported when they are first used: they take libraries that are slow to load.
 """
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
         scores,
         train,
     )
+
+# Threads of torch that wait for others would spin, and on a machine that has other work, too, take its processors for
+# nothing. It is read when torch is loaded, so it is said here, before that; what the user says stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = version("txm2sem")
 

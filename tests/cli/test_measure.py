@@ -51,6 +51,7 @@ def test_a_model_that_segments_is_applied_and_measured(program: Program, scan: N
         assert sentence(phase, "nm") in outcome.out
     assert found["share_imaged"] == pytest.approx((scan > 0).mean(), rel=1e-6)
     assert found["model"]["model"].startswith("phases ")
+    assert found["phases_by"] == "labels of what phases predicts"
     assert found["notes"] == [BELIEVED]
     again = program(f"measure scan out --name phases {VOLUME}")
     assert (again.status, "exists and is not overwritten" in again.err) == (1, True)

@@ -127,7 +127,7 @@ def _document(run: MeasureRun, joined: Joined, region: Region | None, phases: li
         "offset": reader.offset,
         "voxel_size_nm": reader.voxel_size,
         "unit": "voxel" if reader.voxel_size is None else "nm",
-        "phases_by": run.opened.says,
+        "phases_by": run.opened.says + ("" if run.applied is None else f" of what {run.options.name} predicts"),
         "model": None if run.applied is None else run.applied.identity,
         "share_imaged": float(joined.valid.sum()) / voxels,
         "interval_level": LEVEL,

@@ -154,10 +154,12 @@ def _(bench: Bench, command: str) -> None:
 def _(bench: Bench, command: str) -> None:
     write_run(Path(), "one")
     write(phases((12, 20, 24)))
-    bench.run("measure labels.tif rock --voxel_size 32 --diffusion_side 0 --longest 4")
+    bench.run("measure labels.tif rock --diffusion_side 0 --longest 4")
     bench.run("report one --output page.html --measures rock")
     text = Path("page.html").read_text(encoding="utf-8")
-    for phase in read_measures(Path("rock"))["phases"]:
-        assert sentence(phase, "nm") in text
+    found = read_measures(Path("rock"))
+    assert found["notes"]  # of voxels without a size
+    for said in [*found["notes"], *(sentence(phase, "voxel") for phase in found["phases"])]:
+        assert said in text
     assert "mean local thickness" in text
     assert "there is no away/measures.json" in bench.run("report one --measures away", status=1).err

@@ -18,14 +18,12 @@ from txm2sem.data.bars import MOST_LOOKED_AT, DataBar, find_bar, without_bar
 from txm2sem.data.images import GreyImage, PixelSize, open_image
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume, parse_voxel_size
 from txm2sem.data.readers.ome_zarr import is_zarr
+from txm2sem.data.readers.voxel_size import LARGEST_PIXEL
 from txm2sem.data.slices import MASK_NAMES, SPLIT_FOLDERS, MaskName, has_split, split_folder
 from txm2sem.data.stacks import TiffSlices, find_slices
 from txm2sem.errors import UserError, listed
 from txm2sem.options import AlignOptions, Phase
 from txm2sem.registration.given import MIN_SIDE
-
-LARGEST_PIXEL = 20_000
-"""Pixels of a TXM or SEM are no larger [nm]; what programs write without knowing (72 to 600 dots per inch) is."""
 
 OF_INSTRUMENTS = (*MASK_NAMES, "landmarks", "dataset", "axes", "val", "test")
 OF_VOLUMES = ("tilt", "spacing")

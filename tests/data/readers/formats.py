@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import itertools
+import zlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,9 @@ from numpy.typing import NDArray
 
 from data.readers.compound import write_txm
 from txm2sem.data.readers import VolumeInput
+
+Writer = Callable[[Path, NDArray[Any]], VolumeInput]
+"""Writes a volume into a folder."""
 
 VOXEL_SIZE = (100.0, 40.0, 50.0)
 """(z, y, x) [nm], of the formats that say it."""
@@ -135,6 +141,119 @@ def txm(folder: Path, volume: NDArray[Any]) -> VolumeInput:
     return VolumeInput(write_txm(folder / "scan.txm", volume, pixel_size=0.0625))
 
 
+def metaimage(*, local: bool = False, big: bool = False, compressed: bool = False, text: bool = False) -> Writer:
+    def write(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+        header = {
+            "ObjectType": "Image",
+            "NDims": 3,
+            "BinaryData": not text,
+            "BinaryDataByteOrderMSB": big,
+            "CompressedData": compressed,
+            "DistanceUnits": "mm",
+            "DimSize": " ".join(map(str, volume.shape[::-1])),
+            "ElementSpacing": " ".join(f"{size / 1e6}" for size in VOXEL_SIZE[::-1]),
+            "ElementType": {"uint16": "MET_USHORT", "float32": "MET_FLOAT"}[str(volume.dtype)],
+            "ElementDataFile": "LOCAL" if local else "scan.raw",
+        }
+        voxels = written(volume) if text else stored(volume, big=big)
+        voxels = zlib.compress(voxels) if compressed else voxels
+        lines = "".join(f"{name} = {value}\n" for name, value in header.items()).encode()
+        path = folder / ("scan.mha" if local else "scan.mhd")
+        path.write_bytes(lines + voxels if local else lines)
+        if not local:
+            (folder / "scan.raw").write_bytes(voxels)
+        return VolumeInput(path)
+
+    return write
+
+
+def nrrd_file(*, beside: bool = False, big: bool = False, encoding: str = "raw", spacings: bool = False) -> Writer:
+    def write(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+        x, y, z = (size / 1000 for size in VOXEL_SIZE[::-1])
+        place = (
+            [f"spacings: {x} {y} {z}", 'units: "um" "um" "um"']
+            if spacings
+            else [
+                "space dimension: 3",
+                f"space directions: ({x},0,0) (0,{y},0) (0,0,{z})",
+                'space units: "um" "um" "um"',
+            ]
+        )
+        lines = [
+            "NRRD0004",
+            "# a comment",
+            f"type: {volume.dtype if volume.dtype.kind == 'u' else 'float'}",
+            "dimension: 3",
+            *place,
+            f"sizes: {' '.join(map(str, volume.shape[::-1]))}",
+            f"encoding: {encoding}",
+            f"endian: {'big' if big else 'little'}",
+            "made by:=somebody",
+            *(["data file: scan.bin"] if beside else []),
+        ]
+        voxels = written(volume) if encoding == "ascii" else stored(volume, big=big)
+        voxels = gzip.compress(voxels) if encoding == "gzip" else voxels
+        head = ("\n".join(lines) + "\n").encode()
+        path = folder / ("scan.nhdr" if beside else "scan.nrrd")
+        path.write_bytes(head if beside else head + b"\n" + voxels)
+        if beside:
+            (folder / "scan.bin").write_bytes(voxels)
+        return VolumeInput(path)
+
+    return write
+
+
+def amira(first: str = "AmiraMesh BINARY-LITTLE-ENDIAN 3.0", encoding: str = "") -> Writer:
+    def write(folder: Path, volume: NDArray[Any]) -> VolumeInput:
+        kind = {"uint8": "byte", "uint16": "ushort", "float32": "float"}[str(volume.dtype)]
+        voxels = written(volume) if "ASCII" in first else stored(volume, big="LITTLE" not in first)
+        if encoding:
+            voxels = zlib.compress(voxels) if encoding == "HxZip" else in_runs(voxels)
+        ends = ((length - 1) * size / 1000 for length, size in zip(volume.shape[::-1], VOXEL_SIZE[::-1], strict=True))
+        lines = [
+            f"# {first}",
+            "",
+            f"define Lattice {' '.join(map(str, volume.shape[::-1]))}",
+            "Parameters {",
+            '    Units { Coordinates "µm" }',
+            f'    Content "{volume.shape} {kind}, uniform coordinates",',
+            f"    BoundingBox {' '.join(f'0 {end}' for end in ends)},",
+            '    CoordType "uniform"',
+            "}",
+            f"Lattice {{ {kind} Data }} @1{f'({encoding},{len(voxels)})' if encoding else ''}",
+            "",
+            "# Data section follows",
+            "@1",
+        ]
+        path = folder / "scan.am"
+        path.write_bytes("\n".join(lines).encode("latin-1") + b"\n" + voxels + b"\n")
+        return VolumeInput(path)
+
+    return write
+
+
+def stored(volume: NDArray[Any], *, big: bool) -> bytes:
+    return volume.astype(volume.dtype.newbyteorder(">" if big else "<")).tobytes()
+
+
+def written(volume: NDArray[Any]) -> bytes:
+    return "\n".join(" ".join(map(repr, row)) for row in volume.reshape(-1, volume.shape[-1]).tolist()).encode()
+
+
+def in_runs(content: bytes) -> bytes:
+    """Shorten bytes as Amira does: runs of equal ones, and others in parts of up to 127."""
+    found, others = bytearray(), bytearray()
+    for value, run in ((value, len(list(run))) for value, run in itertools.groupby(content)):
+        if run == 1:
+            others.append(value)
+        if others and (run > 1 or len(others) == 127):
+            found += bytes([128 + len(others)]) + others
+            others.clear()
+        for count in [127] * (run // 127) + [run % 127]:
+            found += bytes([count, value]) if run > 1 and count else b""
+    return bytes(found + (bytes([128 + len(others)]) + others if others else b""))
+
+
 RESOLUTION: dict[str, Any] = {"resolution": (20, 25), "resolutionunit": "none"}
 OME = {"axes": "ZYX"} | {f"PhysicalSize{axis}": size / 1000 for axis, size in zip("ZYX", VOXEL_SIZE, strict=True)}
 TURNED_OME = OME | {"PhysicalSizeX": OME["PhysicalSizeY"], "PhysicalSizeY": OME["PhysicalSizeX"]}
@@ -166,6 +285,15 @@ FORMATS = {
     "numpy": Format(numpy_file),
     "numpy-transposed": Format(transposed),
     "txm": Format(txm, (62.5, 62.5, 62.5)),
+    "metaimage": Format(metaimage(), VOXEL_SIZE),
+    "metaimage-local-big-endian": Format(metaimage(local=True, big=True), VOXEL_SIZE),
+    "metaimage-compressed": Format(metaimage(local=True, compressed=True), VOXEL_SIZE),
+    "nrrd": Format(nrrd_file(), VOXEL_SIZE),
+    "nrrd-beside-big-endian": Format(nrrd_file(beside=True, big=True, spacings=True), VOXEL_SIZE),
+    "nrrd-compressed": Format(nrrd_file(beside=True, encoding="gzip"), VOXEL_SIZE),
+    "amira-big-endian": Format(amira("AmiraMesh 3D BINARY 2.0"), VOXEL_SIZE),
+    "amira-text": Format(amira("AmiraMesh 3D ASCII 2.0"), VOXEL_SIZE),
+    "amira-zip": Format(amira("Avizo BINARY-LITTLE-ENDIAN 2.1", "HxZip"), VOXEL_SIZE),
 }
 
 

@@ -29,7 +29,7 @@ def describe(run: VolumeRun) -> list[str]:
         f"input:      {opened.reader.name}: {_sides(opened.reader.shape)} voxels (z, y, x), {opened.reader.dtype}, "
         f"{_sides(run.voxel_size)} nm",
         f"model:      {opened.model.name}: {model.model}, {model.netG}{factor}; normalisation statistics: {statistics}",
-        *(f"note:       {note}" for note in (*_absent_notes(run), *opened.model.predictor.notes, *_trust_notes(run))),
+        *(f"note:       {note}" for note in (*_reader_notes(run), *opened.model.predictor.notes, *_trust_notes(run))),
         f"output:     {run.paths.output}: {_content(run)}",
         *([f"labels:     of {opened.model.segments}: {MEANING}"] if opened.classes else []),
         *([f"channels:   {', '.join(opened.channel_names)}"] if opened.channel_names else []),
@@ -101,12 +101,13 @@ def _trust_notes(run: VolumeRun) -> tuple[str, ...]:
     return (*channels.trust.notes, *([own] if run.opened.estimates_statistics else []))
 
 
-def _absent_notes(run: VolumeRun) -> list[str]:
-    return [
+def _reader_notes(run: VolumeRun) -> list[str]:
+    absent = [
         f"{reader.absent_share:.2%} of the voxels of {reader.name} are not stored and taken for black"
         for reader in (run.opened.reader, run.opened.truth)
         if reader is not None and reader.absent_share
     ]
+    return [note for note in (run.opened.reader.note, *absent) if note]
 
 
 def _sides(sides: tuple[float, ...]) -> str:

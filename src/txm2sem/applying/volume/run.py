@@ -325,8 +325,8 @@ class VolumeRun:
         size = reader.voxel_size
         if size is None:
             raise UserError(
-                f"{reader.name} does not say how large its voxels are; pass --voxel_size, one number or Z,Y,X in nm, "
-                "such as --voxel_size 32"
+                f"{reader.name} does not say how large its voxels are{reader.note and f' ({reader.note})'}; pass "
+                "--voxel_size, one number or Z,Y,X in nm, such as --voxel_size 32"
             )
         if self.command.volume.z_blend and max(size) > MOST_ANISOTROPIC * min(size):
             raise UserError(

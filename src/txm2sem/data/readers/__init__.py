@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 
 from txm2sem.arrays import plain_array
 from txm2sem.data.files import check_is_file
+from txm2sem.data.readers.amira import AmiraVolume
 from txm2sem.data.readers.arrays import ArrayVolume, NumpyVolume
 from txm2sem.data.readers.base import CACHE_BYTES, StoredVolume
+from txm2sem.data.readers.metaimage import MetaImageVolume
+from txm2sem.data.readers.nrrd import NrrdVolume
 from txm2sem.data.readers.tiff_slices import TiffSlicesVolume, matching_slices
 from txm2sem.data.readers.tiff_stack import TiffStackVolume
 from txm2sem.data.readers.txrm import TxrmVolume
@@ -25,7 +29,17 @@ __all__ = ["CACHE_BYTES", "VolumeInput", "VolumeReader", "open_volume", "parse_v
 
 _TIFF = (".tif", ".tiff", ".btf", ".tf8")
 _HDF5 = (".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nc", ".ims")
-_TXRM = (".txm", ".txrm")
+_OTHERS: dict[str, Callable[[Path], StoredVolume]] = {
+    **dict.fromkeys((".txm", ".txrm"), TxrmVolume),
+    **dict.fromkeys((".mha", ".mhd"), MetaImageVolume),
+    **dict.fromkeys((".nrrd", ".nhdr"), NrrdVolume),
+    ".am": AmiraVolume,
+    ".npy": NumpyVolume,
+}
+"""What opens files of the formats that have no options of their own."""
+
+SUFFIXES = (*_TIFF, *_HDF5, *_OTHERS)
+"""What the names of files end with that are volumes."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +108,13 @@ def _open(volume: VolumeInput) -> StoredVolume:
     check_is_file(path)
     if suffix in _TIFF:
         return TiffStackVolume(path, labels=volume.labels)
-    if suffix in _TXRM:
-        return TxrmVolume(path)
-    if suffix == ".npy":
-        return NumpyVolume(path)
+    if suffix in _OTHERS:
+        return _OTHERS[suffix](path)
+    if suffix == ".raw":
+        return _open_beside(path)
     raise UserError(
         f"{path} is of no known format; expected a folder of TIFF slices, a Zarr folder, or a file that ends in "
-        f"{', '.join((*_TIFF, *_HDF5, *_TXRM, '.npy'))}: convert it"
+        f"{', '.join(SUFFIXES)}: convert it"
     )
 
 
@@ -113,6 +127,33 @@ def _open_folder(folder: Path, volume: VolumeInput) -> StoredVolume:
         raise UserError(f"{folder} is of the format N5, which is not read; write it anew as Zarr or HDF5")
     _refuse_dataset(volume.dataset, folder)
     return TiffSlicesVolume(find_slices(folder), str(folder), labels=volume.labels)
+
+
+def _open_beside(path: Path) -> StoredVolume:
+    """Open a file of nothing but voxels by the header beside it.
+
+    Raises:
+        UserError: there is none, or it is one of other voxels.
+    """
+    header = next((path.with_suffix(suffix) for suffix in (".mhd", ".nhdr") if path.with_suffix(suffix).exists()), None)
+    if header is not None:
+        volume = (MetaImageVolume if header.suffix == ".mhd" else NrrdVolume)(header)
+        if volume.data.name != path.name:
+            raise UserError(f"{header} is the header of {volume.data}, not of {path}; pass the header, or correct it")
+        return volume
+    lines = (
+        "NDims = 3",
+        "DimSize = COLUMNS ROWS SLICES",
+        "ElementType = MET_UCHAR (8 bits), MET_USHORT (16) or MET_FLOAT",
+        "BinaryDataByteOrderMSB = False",
+        "HeaderSize = BYTES BEFORE THE VOXELS, 0",
+        f"ElementDataFile = {path.name}",
+    )
+    raise UserError(
+        f"{path} has {path.stat().st_size} bytes of voxels, and nothing says how many along each axis, nor of what "
+        f"type; expected a header beside it, {path.with_suffix('.mhd').name}: write it, a text file of the lines "
+        f"{'; '.join(lines)}"
+    )
 
 
 def _refuse_dataset(dataset: str, path: Path) -> None:

@@ -44,6 +44,7 @@ class StoredVolume(ABC):
         steps: distance of neighbours along each axis [nm]; None where the file does not say.
         origin: where the first voxel is along each axis [nm]; None where the file does not say.
         no_data: value of voxels that were not imaged, which become 0; None where the file names none.
+        note: what is to be known of what the file says of sizes, for people.
         process: the only process that may read, where forked ones would share the position in an open file.
     """
 
@@ -55,6 +56,7 @@ class StoredVolume(ABC):
     steps: tuple[float | None, ...] | None = None
     origin: tuple[float | None, ...] | None = None
     no_data: float | None = None
+    note: str = ""
     process: int | None = None
 
     @abstractmethod

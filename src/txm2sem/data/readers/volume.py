@@ -52,6 +52,7 @@ class VolumeReader:
         dtype: type of the voxels, one of `GREY_DTYPES`, or of `LABEL_DTYPES` of labels, in the machine's byte order.
         voxel_size: size of a voxel (z, y, x) [nm]; None where neither the user nor the file says it.
         offset: (z, y, x) of the region's first voxel in the whole volume.
+        note: what is to be known of the voxel size, where that is the file's or not known, for people; "": nothing.
         absent_share: of the region's voxels that are not stored, and are 0 because `missing` says so.
 
     Raises:
@@ -92,6 +93,7 @@ class VolumeReader:
             check_voxel_size(voxel_size, ",".join(map(str, voxel_size)))
         self._check_size()
         self.voxel_size = self._stored_voxel_size() if voxel_size is None else voxel_size
+        self.note = stored.note if voxel_size is None else ""
         self.absent_share = self._checked_absent(missing) / math.prod(self.shape)
 
     def origin(self, voxel_size: VoxelSize) -> tuple[float, float, float]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from txm2sem.errors import UserError
 
 VoxelSize = tuple[float, float, float]
@@ -10,6 +13,14 @@ VoxelSize = tuple[float, float, float]
 SMALLEST, LARGEST = 0.01, 1e7
 """No voxel is smaller or larger [nm]. Atoms are ten times as large as the smallest, and the largest is a centimetre:
 what lies beyond was written in another unit. TIFF can write all of these."""
+
+MILLIMETRE = 1e6
+
+LARGEST_PIXEL = 20_000
+"""Pixels of a TXM or SEM are no larger [nm]; what programs write without knowing is: 72 to 600 dots per inch, 1 mm."""
+
+Along = tuple[float | None, ...]
+"""Lengths along the axes of an array [nm]; None where they are not known."""
 
 
 def is_plausible(size: float) -> bool:
@@ -60,3 +71,30 @@ def stored_voxel_size(sizes: VoxelSize, where: str) -> VoxelSize:
             "or 100,64,64"
         )
     return sizes
+
+
+def placed(
+    steps: Sequence[float], place: Sequence[float] | None, unit: float | None
+) -> tuple[Along | None, Along | None, str]:
+    """Return the distances of neighbours and the place of the first voxel [nm], and a note where no unit is named.
+
+    Numbers without a unit are millimetres, as ITK has it, where voxels of a microscope can be so large. They are often
+    micrometres or anything else, so the size is not known where they cannot.
+
+    Args:
+        steps: distances along the axes; NaN: not known.
+        place: of the first voxel; None: not known.
+        unit: what the numbers count [nm]; None: the file does not say it.
+    """
+    told, note = unit or MILLIMETRE, ""
+    found = tuple(None if math.isnan(step) else abs(step) * told for step in steps)
+    known = [size for size in found if size is not None]
+    if not known:
+        return None, None, ""
+    if unit is None:
+        sizes = " x ".join(f"{size:g}" for size in known)
+        if not all(is_plausible(size) and size <= LARGEST_PIXEL for size in known):
+            return None, None, f"its header names no unit, and in mm its voxels of {sizes} nm would be too large"
+        note = f"its header names no unit: in mm, as ITK has it, voxels are {sizes} nm; else pass --voxel_size"
+    first = None if place is None else tuple(None if math.isnan(one) else one * told for one in place)
+    return found, first, note

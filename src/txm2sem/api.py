@@ -156,7 +156,7 @@ class TrainedModel:
 
         Args:
             source: a file, a folder of TIFF slices, or a pattern.
-            output: what to write: a name that ends with `.ome.zarr` or `.ome.tif`.
+            output: what to write: a name that ends with `.ome.zarr`, `.ome.tif`, `.mha`, `.mhd` or `.nrrd`.
             options: those of `txm2sem volume`, such as `voxel_size=32` [nm], `roi` or `uncertainty=8`.
 
         Returns:

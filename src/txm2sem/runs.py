@@ -248,8 +248,13 @@ def trained_with(command: ModelCommand) -> TrainCommand:
 LABELS = "phases"
 """Name of the labels of a segmented volume in its OME-Zarr image."""
 
-VOLUME_SUFFIXES = (".ome.zarr", ".zarr", ".ome.tiff", ".ome.tif", ".tiff", ".tif")
+VOLUME_SUFFIXES = (".ome.zarr", ".zarr", ".ome.tiff", ".ome.tif", ".tiff", ".tif", ".mha", ".mhd", ".nrrd")
 """What the name of a translated volume may end with: its format."""
+
+
+def voxels_beside(path: Path) -> Path:
+    """Return the file of the voxels that belongs to a header of MetaImage (`.mhd`)."""
+    return path.with_suffix(".raw")
 
 
 @dataclass(frozen=True)
@@ -287,17 +292,17 @@ class VolumePaths:
 
     @property
     def stack(self) -> Path:
-        """The whole volume as OME-TIFF, before it is moved into its place."""
-        return self.work / "volume.ome.tif"
+        """The whole volume in one file, before it is moved into its place."""
+        return self.work / f"volume{self.suffix}"
 
     @property
     def channels(self) -> Path:
-        """The image of a segmented volume with its channels, as OME-TIFF, before it is moved into its place."""
-        return self.work / "channels.ome.tif"
+        """The image of a segmented volume with its channels, in one file, before it is moved into its place."""
+        return self.work / f"channels{self.suffix}"
 
     @property
     def probabilities(self) -> Path:
-        """That place, beside labels in a TIFF file."""
+        """That place, beside a file of labels."""
         return self.output.with_name(f"{self.output.name[: -len(self.suffix)]}_probabilities{self.suffix}")
 
     @property

@@ -237,6 +237,19 @@ def test_a_volume_as_tiff_has_a_colour_map_and_its_channels_in_a_file_of_their_o
     }
 
 
+def test_a_volume_as_nrrd_has_labels_and_its_channels_in_a_file_of_their_own(
+    program: Program, scan: NDArray[np.uint8]
+) -> None:
+    nrrd = pytest.importorskip("nrrd")
+    words = f"volume scan out.nrrd --name of_sem --seg_mode semfake --seg_source translation {VOLUME}"
+    outcome = program(words, "--probabilities")
+    assert outcome.status == 0, outcome.err
+    expected = probabilities(scan, "semfake")
+    agree(nrrd.read("out.nrrd", index_order="C")[0], expected, scan)
+    channels = nrrd.read("out_probabilities.nrrd", index_order="C")[0]
+    np.testing.assert_allclose(channels[1:], expected * 255, atol=1.5)
+
+
 def test_sem_is_segmented_where_it_is_said_to_be_sem(program: Program, scan: NDArray[np.uint8]) -> None:
     for command in ("translate scan out", f"volume scan out.ome.zarr {VOLUME}"):
         outcome = program(command, "--name of_sem --gpu_ids -1")

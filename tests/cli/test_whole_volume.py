@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from cli.calls import Program
 from cli.volumes import IDENTITY, NETWORK, rock, voxels, write_identity, write_network, write_scan
+from txm2sem.data.readers import VolumeInput, open_volume
+from txm2sem.reporting.stored import open_display
 from txm2sem.tiling import Tiling
 
 SHAPE = (40, 50, 70)
@@ -48,6 +50,30 @@ def test_a_tiff_stack_has_the_same_voxels_and_their_size(program: Program, scan:
         np.testing.assert_array_equal(file.asarray(), rock(SHAPE))
         assert 'PhysicalSizeZ="32.0"' in (file.ome_metadata or "")
     assert not Path("out.ome.tif.partial").exists()
+
+
+@pytest.mark.parametrize("name", ["out.nrrd", "out.mhd"])
+def test_other_programs_formats_have_the_same_voxels_and_their_size(program: Program, scan: Path, name: str) -> None:
+    done = program(f"volume scan {name}", IDENTITY, "--voxel_size 32,30,28")
+    assert done.status == 0, done.err
+    reader = open_volume(VolumeInput(name))
+    np.testing.assert_array_equal(reader[:], rock(SHAPE))
+    assert reader.voxel_size == pytest.approx((32, 30, 28))
+    again = open_display(Path(name))
+    assert again.shape == SHAPE
+    np.testing.assert_array_equal(next(iter(again.channels.values()))(2), rock(SHAPE)[2])
+    assert {path.name for path in Path().glob("out*")} == {
+        *(name, *(["out.raw"] if name == "out.mhd" else [])),
+        *(f"{name}_report{suffix}" for suffix in (".txt", ".json", ".png")),
+    }
+
+
+def test_voxels_beside_a_header_do_not_take_the_place_of_others(program: Program, scan: Path) -> None:
+    Path("out.raw").write_bytes(b"mine")
+    refused = program("volume scan out.mhd", IDENTITY, SIZE)
+    assert refused.status == 1
+    assert "out.raw" in refused.err
+    assert Path("out.raw").read_bytes() == b"mine"
 
 
 @pytest.mark.draws

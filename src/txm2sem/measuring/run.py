@@ -173,6 +173,7 @@ class MeasureRun:
         """What has to be known of the numbers, for people."""
         reader = self.opened.reader
         notes = [BELIEVED] if self.applied is not None and self.applied.is_guess else []
+        notes += [reader.note] if reader.note else []
         if reader.voxel_size is None:
             notes.append(
                 "the size of the voxels is not known, so lengths are in voxels; pass --voxel_size, one number or Z,Y,X "

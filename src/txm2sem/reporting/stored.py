@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from tifffile import TiffFile
 
 from txm2sem.data.files import readable
-from txm2sem.data.readers import VolumeInput, open_volume
+from txm2sem.data.readers import VolumeInput, open_stored, open_volume
 from txm2sem.data.readers.base import StoredVolume
 from txm2sem.data.readers.ome_zarr import ZarrVolume, display_settings, is_zarr, level_paths
 from txm2sem.data.readers.tiff_stack import TiffStackVolume
 from txm2sem.errors import UserError
 from txm2sem.files import read_json
 from txm2sem.reporting.images import reduced
-from txm2sem.runs import VolumePaths
+from txm2sem.runs import VOLUME_SUFFIXES, VolumePaths
 from txm2sem.trust.channels import NAMES
 
 SHOWN_SIDE = 160
@@ -53,7 +53,7 @@ class DisplayVolume:
 
 
 def open_display(path: Path) -> DisplayVolume:
-    """Open a translated volume, OME-Zarr or TIFF, at a resolution to look at.
+    """Open a translated volume, OME-Zarr or a file, at a resolution to look at.
 
     Raises:
         UserError: there is none, or it cannot be read.
@@ -62,7 +62,12 @@ def open_display(path: Path) -> DisplayVolume:
         return _open_zarr(path)
     if path.is_file() and path.suffix.lower() in (".tif", ".tiff"):
         return _open_tiff(path)
-    raise UserError(f"--volume {path}: expected a volume that txm2sem volume has written: an OME-Zarr or a TIFF file")
+    if path.is_file() and path.suffix.lower() in VOLUME_SUFFIXES:
+        return _display(open_stored(VolumeInput(path)), [], None, 1)
+    raise UserError(
+        f"--volume {path}: expected a volume that txm2sem volume has written, which ends with one of "
+        f"{', '.join(VOLUME_SUFFIXES)}"
+    )
 
 
 def open_input(path: Path, whole: Shape, txm: Path | None = None) -> ReadSlice | None:

@@ -44,7 +44,7 @@ def _content(run: VolumeRun) -> str:
     """Return what the output has."""
     if run.opened.classes is None:
         return str(run.opened.grey)
-    return "labels" if run.is_tiff else f"labels beside the image, {run.opened.grey}"
+    return "labels" if run.is_file else f"labels beside the image, {run.opened.grey}"
 
 
 def _pass_lines(run: VolumeRun) -> list[str]:
@@ -69,7 +69,7 @@ def _memory_line(run: VolumeRun) -> str:
 
 
 def _disk_line(run: VolumeRun) -> str:
-    result = run.opened.demand.output_bytes * (2 if run.is_tiff else 1)
+    result = run.opened.demand.output_bytes * (2 if run.is_file else 1)
     # Passes across y and x are kept in half precision until they are fused.
     scratch = 2 * run.opened.model.predictor.predicted * (len(run.passes) - 1)
     needed = run.passes[-1].voxels() * (result + scratch)

@@ -22,7 +22,16 @@ from txm2sem.applying.volume.plan import base_memory
 from txm2sem.applying.volume.store import VolumeStore
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume, parse_voxel_size
 from txm2sem.data.segmentation import MEANING
-from txm2sem.data.writers import Description, build_pyramid, channel_windows, open_array, write_ome_tiff
+from txm2sem.data.writers import (
+    Description,
+    VoxelArray,
+    build_pyramid,
+    channel_windows,
+    open_array,
+    write_metaimage,
+    write_nrrd,
+    write_ome_tiff,
+)
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
 from txm2sem.files import check_name, interpreting
@@ -30,7 +39,7 @@ from txm2sem.memory import memory_limit
 from txm2sem.model.model import Model
 from txm2sem.model.statistics import estimate_statistics, fix_statistics
 from txm2sem.options import VolumeCommand, to_mapping
-from txm2sem.runs import LABELS, VOLUME_SUFFIXES, VolumePaths
+from txm2sem.runs import LABELS, VOLUME_SUFFIXES, VolumePaths, voxels_beside
 from txm2sem.trust.channels import options_without_trust
 
 MOST_ANISOTROPIC = 1.01
@@ -218,7 +227,7 @@ class VolumeRun:
             ) from error
 
     def finish(self, scores: dict[str, Any]) -> None:
-        """Build the pyramid, or the TIFF file, and move the result and its report into their places.
+        """Build the pyramid, or the file, and move the result and its report into their places.
 
         Args:
             scores: what was found, for the file's provenance.
@@ -240,18 +249,17 @@ class VolumeRun:
         if opened.classes is not None:
             labels = dataclasses.replace(description, name=LABELS, channels=(), labels=CLASS_LABELS)
             images[self.paths.labels] = (self.paths.stack, labels)
-        finished = self.paths.stack if self.is_tiff else self.paths.image
+        finished = self.paths.stack if self.is_file else self.paths.image
         arrays = {image: open_array(image, 0) for image in images}
         voxels = sum(int(np.prod(array.shape)) for array in arrays.values())
         try:
             with tqdm(total=voxels, desc="finishing", unit="voxel", unit_scale=True, disable=None) as bar:
                 for image, (stack, said) in images.items():
                     array = arrays[image]
-                    if not self.is_tiff:
+                    if not self.is_file:
                         build_pyramid(image, last.depth, said, bar.update)
                     elif stack is not None:
-                        slices = self.slices(image, bar.update)
-                        write_ome_tiff(stack, array.shape, array.dtype, slices, said)
+                        self._write_file(stack, array, self.slices(image, bar.update), said)
         except OSError as error:
             raise UserError(
                 f"cannot write {finished}: {error.strerror or error}; make room or permit writing there, then run the "
@@ -259,21 +267,46 @@ class VolumeRun:
             ) from error
         self._draft.finish(finished, self.paths.reports | self._beside)
 
+    def _write_file(
+        self, path: Path, array: VoxelArray, slices: Iterator[NDArray[Any]], description: Description
+    ) -> None:
+        """Write one file in the format that the name of the output says."""
+        suffix, dtype = self.paths.suffix, np.dtype(array.dtype)
+        if suffix == ".nrrd":
+            write_nrrd(path, array.shape, dtype, slices, description)
+        elif suffix in (".mha", ".mhd"):
+            data = voxels_beside(self._files[path]).name if suffix == ".mhd" else ""
+            write_metaimage(path, array.shape, dtype, slices, description, data)
+        else:
+            write_ome_tiff(path, array.shape, dtype, slices, description)
+
     @property
     def _stack_of_image(self) -> Path | None:
-        """The TIFF file of the image; None where labels are written alone."""
+        """The file of the image; None where labels are written alone."""
         if self.opened.classes is None:
             return self.paths.stack
         return self.paths.channels if self.opened.classes.written else None
 
     @property
-    def _beside(self) -> dict[Path, Path]:
-        """What is written beside the output but for the report: where it grows, and where it belongs.
+    def _files(self) -> dict[Path, Path]:
+        """All files but the report, of an output that is one: where each grows, and where it belongs.
 
-        A TIFF file of labels, which has a colour map, has no room for the image and its channels.
+        A file of labels has no room for the image and its channels.
         """
-        stack = self._stack_of_image
-        return {stack: self.paths.probabilities} if self.is_tiff and stack == self.paths.channels else {}
+        if not self.is_file:
+            return {}
+        files = {self.paths.stack: self.paths.output}
+        if self._stack_of_image == self.paths.channels:
+            files[self.paths.channels] = self.paths.probabilities
+        return files
+
+    @property
+    def _beside(self) -> dict[Path, Path]:
+        """What is written beside the output but for the report: where it grows, and where it belongs."""
+        files = self._files
+        if self.paths.suffix == ".mhd":
+            files |= {voxels_beside(grown): voxels_beside(place) for grown, place in files.items()}
+        return {grown: place for grown, place in files.items() if place != self.paths.output}
 
     @property
     def is_shared(self) -> bool:
@@ -281,9 +314,9 @@ class VolumeRun:
         return bool(self.command.volume.workers or self.command.volume.scheduler)
 
     @property
-    def is_tiff(self) -> bool:
-        """Whether the output is a TIFF file, not OME-Zarr."""
-        return "tif" in self.paths.suffix
+    def is_file(self) -> bool:
+        """Whether the output is a file, not the folder of an OME-Zarr."""
+        return "zarr" not in self.paths.suffix
 
     def slices(self, image: Path, progress: Callable[[int], Any] = lambda voxels: None) -> Iterator[NDArray[Any]]:
         """Yield the slices (y, x) of an image of the result, in z order, channel by channel, as they are written."""

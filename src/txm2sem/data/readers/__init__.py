@@ -25,7 +25,7 @@ from txm2sem.data.readers.voxel_size import VoxelSize, parse_voxel_size
 from txm2sem.data.stacks import find_slices
 from txm2sem.errors import UserError
 
-__all__ = ["CACHE_BYTES", "VolumeInput", "VolumeReader", "open_volume", "parse_voxel_size"]
+__all__ = ["CACHE_BYTES", "VolumeInput", "VolumeReader", "open_stored", "open_volume", "parse_voxel_size"]
 
 _TIFF = (".tif", ".tiff", ".btf", ".tf8")
 _HDF5 = (".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nc", ".ims")
@@ -83,10 +83,17 @@ def open_volume(volume: VolumeInput | NDArray[Any]) -> VolumeReader:
     """
     if not isinstance(volume, VolumeInput):
         return VolumeReader(ArrayVolume(plain_array(volume, ArrayVolume.name)))
-    return VolumeReader(_open(volume), volume.axes, volume.voxel_size, volume.roi, volume.missing, labels=volume.labels)
+    return VolumeReader(
+        open_stored(volume), volume.axes, volume.voxel_size, volume.roi, volume.missing, labels=volume.labels
+    )
 
 
-def _open(volume: VolumeInput) -> StoredVolume:
+def open_stored(volume: VolumeInput) -> StoredVolume:
+    """Open a volume as it is stored, with all its axes.
+
+    Raises:
+        UserError: as `open_volume`.
+    """
     path = Path(volume.path)
     suffix = path.suffix.lower()
     if path.is_dir():

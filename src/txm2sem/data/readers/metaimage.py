@@ -67,7 +67,7 @@ class MetaImageVolume(HeaderedVolume):
                 start = skipped
             of_channels = (channels,) if channels > 1 else ()
             super().__init__(path, data, start, None, (*shape, *of_channels), dtype, decoder)
-            names = "tzyx"[-count:] if count in (3, 4) else "?" * count
+            names = "czyx"[-count:] if count in (3, 4) else "?" * count
             self.axes = (*names, *"c"[: len(of_channels)])
             self._say_place(said, count, (math.nan,) * len(of_channels))
 

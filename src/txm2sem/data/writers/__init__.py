@@ -1,5 +1,6 @@
 """Write volumes larger than memory, block by block, with their physical size and where they come from."""
 
+from txm2sem.data.writers.headered import write_metaimage, write_nrrd
 from txm2sem.data.writers.ome_tiff import write_ome_tiff
 from txm2sem.data.writers.ome_zarr import (
     Channel,
@@ -27,5 +28,7 @@ __all__ = [
     "create_scratch",
     "open_array",
     "stored_files",
+    "write_metaimage",
+    "write_nrrd",
     "write_ome_tiff",
 ]

@@ -304,6 +304,24 @@ def test_what_is_said_of_a_slice_is_said_of_the_repaired_one_and_of_its_mask(pro
         assert file.pages.first.resolution == pytest.approx((1e6, 1e6))  # of a centimetre: 10 nm
 
 
+def test_the_text_beside_a_slice_says_where_its_data_bar_is_and_comes_along(program: Program) -> None:
+    sem = np.random.default_rng(0).integers(60, 200, (48, 40)).astype(np.uint8)
+    sem[5:15, 5:15] = 250
+    sem[40:] = 255  # brighter than what is charged, without any text
+    write_slice(Path("own/000.tif"), sem)
+    Path("own/000.txt").write_text("$CM_FULL_SIZE 40 40\n$$SM_MICRON_BAR 91\n$$SM_MICRON_MARKER 10um\n")
+    Path("own/notes.txt").write_text("mine")
+    outcome = program("repair own repaired --dilation 0")
+    assert outcome.status == 0, outcome.err
+    after, mask = (tifffile.imread(f"{folder}/000.tif") for folder in ("repaired", "repaired/charge"))
+    np.testing.assert_array_equal(mask > 0, sem == 250)
+    np.testing.assert_array_equal(after[40:], sem[40:])
+    assert Path("repaired/000.txt").read_bytes() == Path("own/000.txt").read_bytes()
+    assert not Path("repaired/notes.txt").exists()
+    with tifffile.TiffFile("repaired/charge/000.tif") as file:
+        assert 1e7 / file.pages.first.resolution[0] == pytest.approx(1e4 / 91, rel=1e-5)
+
+
 def test_the_meaning_of_black_and_the_pixel_size_are_kept(program: Program, trained: Program) -> None:
     sem = np.random.default_rng(0).integers(60, 255, (40, 40)).astype(np.uint8)
     sem[5:15, 5:15] = 0  # white, as the file means it

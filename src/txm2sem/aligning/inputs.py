@@ -72,7 +72,7 @@ class SemSlice:
             UserError: a file is damaged, or a mask is not of the slice's size.
         """
         image = self.image.read()
-        bar = None if self.keep_bar else self.bar or find_bar(image)
+        bar = None if self.keep_bar else self.bar or find_bar(image, self.image.bar)
         image = without_bar(image, bar)
         valid: NDArray[np.bool_] = image != 0
         return image, valid & ~self.mask("charge") if "charge" in self.masks else valid, bar
@@ -224,7 +224,7 @@ def _in_pairs(matching: list[TxmSlice], slices: list[SemSlice], options: AlignOp
     for ours, pair in zip(matching, pairs, strict=True):
         if pair.landmarks is not None:
             pair.landmarks.check(pair.sem.image.shape, ours.shape)
-    return Inputs(pairs, None, None, _notes([ours.pixel_size for ours in matching], slices))
+    return Inputs(pairs, None, None, _notes([ours.pixel_size for ours in matching], slices, options))
 
 
 def _in_volume(volume: VolumeReader, slices: list[SemSlice], options: AlignOptions) -> Inputs:
@@ -241,7 +241,7 @@ def _in_volume(volume: VolumeReader, slices: list[SemSlice], options: AlignOptio
             f"{volume.name} has slices of {volume.shape[1]} x {volume.shape[2]} voxels; expected {MIN_SIDE} at least"
         )
     pairs = tuple(SlicePair(None, one) for one in slices)
-    return Inputs(pairs, volume, None, _notes([size], slices))
+    return Inputs(pairs, volume, None, _notes([size], slices, options))
 
 
 def open_data_root(dataroot: Path, options: AlignOptions) -> Inputs:
@@ -306,7 +306,7 @@ def common_bar(images: list[GreyImage]) -> DataBar | None:
     """
     alike = [image for image in images if image.shape == images[0].shape]
     looked_at = alike[:: max(len(alike) // MOST_LOOKED_AT, 1)]
-    found = Counter(find_bar(image.read()) for image in looked_at)
+    found = Counter(find_bar(image.read(), image.bar) for image in looked_at)
     bar, count = found.most_common(1)[0]
     if bar is None and len(found) > 1:
         bar, count = found.most_common(2)[1]
@@ -354,7 +354,8 @@ def _check_same(one: Path, numbers: list[int], other: Path, others: list[int]) -
             )
 
 
-def _notes(ours: list[Size | None], slices: list[SemSlice]) -> tuple[str, ...]:
+def _notes(ours: list[Size | None], slices: list[SemSlice], options: AlignOptions) -> tuple[str, ...]:
+    """Return what is to be known of pixel sizes: those that are not known, and what microscopes say of theirs."""
     unknown = [
         f"the size of the {name}'s pixels is not known: scales from 0.78 to 1.28 are tried; pass --{option} where it is"
         for name, option, sizes in (
@@ -363,4 +364,5 @@ def _notes(ours: list[Size | None], slices: list[SemSlice]) -> tuple[str, ...]:
         )
         if None in sizes
     ]
-    return tuple(unknown[:1])
+    said = [one.image.pixel_size.note for one in slices if one.image.pixel_size.note and not options.sem_pixel_size]
+    return (*unknown[:1], *said[:1])

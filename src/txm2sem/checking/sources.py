@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from txm2sem.checking.findings import Finding
 from txm2sem.data.bars import DataBar, find_bar, without_bar
+from txm2sem.data.images import said_bar
 from txm2sem.data.pixels import are_grey
 from txm2sem.data.slices import MASK_NAMES, has_split, split_folder
 from txm2sem.data.stacks import SliceCache, TiffSlices, find_slices
@@ -144,7 +145,8 @@ def read_slice(sources: Sources, place: Place) -> tuple[SlicePixels, list[Findin
                 "All images and masks of a slice must show the same pixels: register and crop them first.",
             )
         )
-    bars = {kind: find_bar(found[kind]) for kind in IMAGES if kind in found}
+    files = sources.files[place]
+    bars = {kind: find_bar(found[kind], said_bar(files[kind].paths[0])) for kind in IMAGES if kind in found}
     pixels = SlicePixels(
         images={kind: without_bar(found[kind], bar) for kind, bar in bars.items()},
         masks={kind: found[kind] > 0 for kind in MASK_NAMES if kind in found},

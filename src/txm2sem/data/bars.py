@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.data.images import said_bar
 from txm2sem.data.slices import AlignedSlices
 from txm2sem.data.stacks import TiffSlices
 from txm2sem.errors import UserError
@@ -68,12 +69,19 @@ class DataBar:
         return slice(-self.rows, None) if self.edge == "bottom" else slice(0, self.rows)
 
 
-def find_bar(image: NDArray[Any]) -> DataBar | None:
+def find_bar(image: NDArray[Any], said: int = 0) -> DataBar | None:
     """Return the data bar of an image (H, W), black or white or of any grey value, or None.
 
     It has constant background over the whole width, and text in few grey levels. Rows of 0 without any text are no bar:
     nothing was imaged there. Nor are saturated or charged areas.
+
+    Args:
+        image: the image.
+        said: rows of the bar below the picture that the file speaks of; 0: of none. They are taken where one of them is
+            plain, as otherwise the bar was cut off since.
     """
+    if 0 < said < len(image) and _are_plain(image[-said:]).any():
+        return DataBar(said, "bottom")
     for edge in ("bottom", "top"):
         rows = _bar_rows(image[::-1] if edge == "bottom" else image)
         if rows:
@@ -118,7 +126,10 @@ def bars_of(stack: TiffSlices) -> dict[int, DataBar | None]:
     """Return the data bars of some slices of a stack, evenly spread, by their numbers."""
     spread = np.linspace(0, len(stack) - 1, min(len(stack), MOST_LOOKED_AT)).round().astype(int)
     whole = tuple(map(slice, stack.shape))
-    return {stack.numbers[index]: find_bar(stack.read(index, *whole)) for index in spread.tolist()}
+    return {
+        stack.numbers[index]: find_bar(stack.read(index, *whole), said_bar(stack.paths[index]))
+        for index in spread.tolist()
+    }
 
 
 def _bar_rows(image: NDArray[Any]) -> int:
@@ -144,6 +155,12 @@ def _bar_rows(image: NDArray[Any]) -> int:
         and _is_text(rows[:count][~lines[:count]], background)
     )
     return count if is_bar else 0
+
+
+def _are_plain(rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which rows (h, W) have one value nearly everywhere."""
+    plain: NDArray[np.bool_] = np.mean(rows == np.median(rows, axis=1, keepdims=True), axis=1) >= PLAIN
+    return plain
 
 
 def _is_text(rows: NDArray[Any], background: Any) -> bool:

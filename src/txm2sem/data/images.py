@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from struct import calcsize
@@ -16,8 +16,8 @@ from tifffile import COMPRESSION, RESUNIT, TiffFile, TiffPage, imwrite
 from tifffile import TIFF as FORMAT
 
 from txm2sem.data.files import check_is_file, readable
-from txm2sem.data.microscopes import microscope_pixel_size
-from txm2sem.data.pixels import check_finite
+from txm2sem.data.microscopes import TESCAN_TAG, Said, said_of
+from txm2sem.data.pixels import Pixels, check_finite
 from txm2sem.data.png import open_png
 from txm2sem.data.readers.tiff_steps import resolution, voxel_steps
 from txm2sem.data.readers.voxel_size import is_plausible
@@ -38,13 +38,16 @@ StoredTag = tuple[int, int, int, bytes, bool]
 
 _DESCRIPTION = 270
 
+_OF_MICROSCOPES = (34118, 34680, 34682, TESCAN_TAG)
+"""Tags of Zeiss, FEI and Thermo Fisher, and TESCAN."""
+
 _KEPT_TAGS = (
     *(_DESCRIPTION, 271, 272, 285, 305, 306, 315, 316, 33432, 700),
-    *(34118, 34680, 34682, 50431),
+    *_OF_MICROSCOPES,
     *(50838, 50839),
 )
 """Tags that say of an image what its pixels do not: in words (ImageDescription, where ImageJ and OME have the size of
-pixels, maker, software, date and so on), as microscopes do (Zeiss, FEI and Thermo Fisher, TESCAN), as ImageJ does."""
+pixels, maker, software, date and so on), as microscopes do, as ImageJ does."""
 
 _LATEST = SliceCache(0)
 """Of a folder of images no more than one need be in memory."""
@@ -57,7 +60,7 @@ class PixelSize:
     Attributes:
         resolution: pixels per unit of length along x and y.
         unit: of length; `NONE` where only their ratio is known.
-        note: what the file says that cannot be, for people.
+        note: what has to be known of what the file says, for people.
     """
 
     resolution: tuple[float, float] = (1.0, 1.0)
@@ -110,6 +113,7 @@ class GreyImage:
         shape: (rows, columns).
         dtype: of its pixels.
         pixel_size: as the file says.
+        bar: rows of the data bar below the picture, as the file says; 0: it says nothing of one.
         load: reads the pixels, upright, with 0 as black and where nothing was imaged.
     """
 
@@ -117,6 +121,7 @@ class GreyImage:
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     pixel_size: PixelSize
+    bar: int
     load: Callable[[], NDArray[Any]]
 
     def read(self) -> NDArray[Any]:
@@ -198,6 +203,22 @@ def kept_of(path: Path) -> Kept:
         )
 
 
+def kept_by_prediction(image: GreyImage) -> Kept:
+    """Return what an image that is predicted from another has of it: the size of pixels, and what its microscope says.
+
+    What is said in words is of the other image's grey values, too.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    if image.path.suffix.lower() not in TIFF:
+        return Kept(image.pixel_size)
+    with readable(image.path, "a TIFF image"), open_tiff(image.path) as file:
+        if page_pixels(image.path, file.pages.first).orientation != 1:
+            return Kept(image.pixel_size)
+        return Kept(image.pixel_size, tags=tuple(_stored_tags(file, _OF_MICROSCOPES)), byteorder=file.byteorder)
+
+
 def write_image(
     path: Path, image: NDArray[Any], kept: Kept, colours: Mapping[int, tuple[int, int, int]] | None = None
 ) -> None:
@@ -263,39 +284,69 @@ def write_channels(path: Path, channels: NDArray[np.float32], names: Sequence[st
 def _open_tiff(path: Path) -> GreyImage:
     with readable(path, "a TIFF image"), open_tiff(path) as file:
         page = single_page(path, file, f"one 2-D image in a file. {_volume_hint(path)}")
-        pixel_size = _said_size(path, file, turned=page_pixels(path, page).turned)
+        pixels = page_pixels(path, page)
+        pixel_size = _said_size(path, file, turned=pixels.turned)
+        bar = _said_bar(path, pixels, file)
     header = TiffSlices({0: path}, cache=_LATEST)
-    return GreyImage(path, header.shape, header.dtype, pixel_size, lambda: header.read(0, slice(None), slice(None)))
+    return GreyImage(
+        path, header.shape, header.dtype, pixel_size, bar, lambda: header.read(0, slice(None), slice(None))
+    )
 
 
 def _open_png(path: Path) -> GreyImage:
     with readable(path, "a PNG image"):
         png = open_png(path)
-    pixel_size = PixelSize()
-    if png.density is not None:
+    said = said_of(path, png.pixels.stored_shape)
+    if said.pixel_size or said.note:
+        pixel_size = _of_microscope(path, said, turned=png.pixels.turned)
+    elif png.density is not None:
         x, y, in_metres = png.density
         per_unit = (x / 100, y / 100, RESUNIT.CENTIMETER) if in_metres else (x, y, RESUNIT.NONE)
         pixel_size = _pixel_size(*per_unit, turned=png.pixels.turned)
+    else:
+        pixel_size = PixelSize()
 
     def load() -> NDArray[Any]:
         with readable(path, "a PNG image"):
             return png.read()
 
-    return GreyImage(path, png.pixels.shape, png.pixels.dtype, pixel_size, load)
+    return GreyImage(path, png.pixels.shape, png.pixels.dtype, pixel_size, _said_bar(path, png.pixels), load)
+
+
+def said_bar(path: Path) -> int:
+    """Return how many rows the data bar of a TIFF image has that its microscope speaks of; 0: of none.
+
+    Raises:
+        UserError: the file is damaged, or not a single grey image.
+    """
+    with readable(path, "a TIFF image"), open_tiff(path) as file:
+        return _said_bar(path, page_pixels(path, file.pages.first), file)
+
+
+def _said_bar(path: Path, pixels: Pixels, file: TiffFile | None = None) -> int:
+    return said_of(path, pixels.stored_shape, file).bar if pixels.orientation == 1 else 0
 
 
 def _said_size(path: Path, file: TiffFile, *, turned: bool) -> PixelSize:
     """Return the size of upright pixels that a file says: ImageJ, OME and microscopes write it elsewhere than TIFF."""
     _, y, x = voxel_steps(file)
-    if y is None or x is None:
-        said = microscope_pixel_size(file)
-        if said is None:
-            return _tag_size(file.pages.first, turned=turned)
-        y, x = said
+    if y is not None and x is not None:
+        return _of_microscope(path, Said((y, x)), turned=turned)
+    said = said_of(path, file.pages.first.shape, file)
+    if said.pixel_size or said.note:
+        return _of_microscope(path, said, turned=turned)
+    return _tag_size(file.pages.first, turned=turned)
+
+
+def _of_microscope(path: Path, said: Said, *, turned: bool) -> PixelSize:
+    note = said.note and f"{path}: {said.note}"
+    if said.pixel_size is None:
+        return PixelSize(note=note)
+    y, x = said.pixel_size
     if not (is_plausible(y) and is_plausible(x)):
         return PixelSize(note=f"{path} says that its pixels are {y:g} x {x:g} nm, which cannot be; that is left out")
     per_centimetre = (_NANOMETRES_PER_CENTIMETRE / x, _NANOMETRES_PER_CENTIMETRE / y)
-    return _pixel_size(*per_centimetre, RESUNIT.CENTIMETER, turned=turned)
+    return replace(_pixel_size(*per_centimetre, RESUNIT.CENTIMETER, turned=turned), note=note)
 
 
 def _tag_size(page: TiffPage, *, turned: bool = False) -> PixelSize:

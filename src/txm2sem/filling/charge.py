@@ -10,6 +10,7 @@ from scipy.ndimage import distance_transform_edt, label
 
 from txm2sem.data import TiffStack
 from txm2sem.data.bars import find_bar, without_bar
+from txm2sem.data.images import said_bar
 from txm2sem.errors import UserError
 
 
@@ -21,7 +22,10 @@ def saturation_of(stack: TiffStack, text: str) -> float:
     """
     if text == "auto":
         images = (stack.read(index, *map(slice, stack.shape)) for index in range(len(stack)))
-        return max(float(without_bar(image, find_bar(image)).max()) for image in images)
+        bars = map(said_bar, stack.paths)
+        return max(
+            float(without_bar(image, find_bar(image, said)).max()) for image, said in zip(images, bars, strict=True)
+        )
     try:
         return float(text)
     except ValueError:

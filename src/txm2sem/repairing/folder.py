@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,11 +14,13 @@ from numpy.typing import NDArray
 
 from txm2sem.data import TiffStack
 from txm2sem.data.bars import DataBar, find_bar, without_bar
-from txm2sem.data.images import Kept, kept_of, open_image, write_image
+from txm2sem.data.images import Kept, kept_of, open_image, said_bar, write_image
+from txm2sem.data.microscopes import text_beside
 from txm2sem.data.pixels import to_dtype
 from txm2sem.data.readers.base import stamp
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
+from txm2sem.files import write_whole
 from txm2sem.filling.charge import dilated, find_charge, saturation_of
 from txm2sem.filling.kriging import KrigingFilling
 from txm2sem.filling.network import NetworkFilling
@@ -167,7 +171,7 @@ class FolderRepair:
         """
         for index, path in enumerate(self.sem.paths):
             sem = read(self.sem, index)
-            bar = find_bar(sem)
+            bar = find_bar(sem, said_bar(path))
             seen = without_bar(sem, bar)
             mask = self._mask(index, seen)
             if self._is_done(path):
@@ -177,6 +181,10 @@ class FolderRepair:
             if self.saturation is not None:
                 levels = mask.astype(np.uint8) * 255
                 write_image(self.result / "charge" / path.name, levels, Kept(open_image(path).pixel_size))
+            beside = text_beside(path)
+            if beside is not None:
+                write_whole(self.result / beside.name, partial(_copy, beside))
+            # Last, as it says that the slice is done.
             write_image(self.result / path.name, repaired.after, kept_of(path))
             yield repaired
 
@@ -208,6 +216,10 @@ class FolderRepair:
     def _beside(self, stack: TiffStack, index: int) -> NDArray[Any]:
         """Return the slice of an aligned stack that has the number of a SEM slice."""
         return read(stack, stack.numbers.index(self.sem.numbers[index]))
+
+
+def _copy(path: Path, target: BytesIO) -> None:
+    target.write(path.read_bytes())
 
 
 def read(stack: TiffStack, index: int) -> NDArray[Any]:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from txm2sem.applying.images.translator import ImageTranslator
 from txm2sem.data.grey import measured_slices
-from txm2sem.data.images import TIFF, GreyImage, Kept, find_images, open_image, write_channels, write_image
+from txm2sem.data.images import (
+    TIFF,
+    GreyImage,
+    find_images,
+    kept_by_prediction,
+    open_image,
+    write_channels,
+    write_image,
+)
 from txm2sem.data.readers.base import stamp
 from txm2sem.data.segmentation import CLASSES, LABEL_COLOURS, MEANING
 from txm2sem.data.stacks import SliceCache, TiffSlices
@@ -130,7 +138,7 @@ class ImageRun:
                 write_channels(self._probable(image), translated.probabilities, CLASSES, image.pixel_size)
             colours = LABEL_COLOURS if self.translator.model.segments else None
             # Last, as it says that the image is done.
-            write_image(self.translated(image), translated.pixels, Kept(image.pixel_size), colours)
+            write_image(self.translated(image), translated.pixels, kept_by_prediction(image), colours)
             yield image
 
     @property

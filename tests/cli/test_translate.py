@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from data.readers.compound import write_txm
 from data_roots import write_slice
 from numpy.typing import NDArray
 from PIL import Image
@@ -77,6 +78,21 @@ def test_another_type_and_contrast_gives_nearly_the_same(
     one, two = (tifffile.imread(out).astype(int) for out in ("one.tif", "two.tif"))
     assert one.std() > 5
     assert np.abs(one - two).max() <= 2
+
+
+def test_a_volume_in_one_file_is_translated_slice_by_slice(program: Program) -> None:
+    volume = np.stack([txm(seed=seed) for seed in range(3)])
+    write_txm(Path("scan.txm"), volume.astype(np.uint16) * 100, pixel_size=0.05)
+    for z, image in enumerate(volume):
+        write_slice(Path(f"slices/{z:03d}.tif"), image.astype(np.uint16) * 100)
+    for source in ("scan.txm", "slices"):
+        outcome = program(f"translate {source} {Path(source).stem}_out")
+        assert outcome.status == 0, outcome.err
+    for name in ("000.tif", "001.tif", "002.tif"):
+        np.testing.assert_array_equal(tifffile.imread(f"scan_out/{name}"), tifffile.imread(f"slices_out/{name}"))
+    with tifffile.TiffFile("scan_out/001.tif") as file:
+        assert file.pages.first.resolution == pytest.approx((2e5, 2e5))  # of a centimetre: 50 nm
+    assert len(list(Path("scan_out").iterdir())) == 3
 
 
 def test_grey_values_can_be_left_as_they_are(program: Program) -> None:

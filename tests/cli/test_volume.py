@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from data.readers.compound import write_txm
 from data_roots import write_slice, write_stack
 from numpy.typing import NDArray
 from PIL import Image
@@ -69,6 +70,16 @@ def test_x_is_the_column_y_the_row_and_z_the_slice(program: Program, stack: Path
         assert [file.name for file in files] == [f"{index:03d}.png" for index in range(SIZE)]
         np.testing.assert_array_equal(slices_of(results / f"volume_{content}_here"), expected)
     assert "slices 003.tif to 014.tif (--z_ind 3), rows 5 to 16 (--y_ind 5), columns 7 to 18 (--x_ind 7)" in out
+
+
+def test_the_full_stack_may_be_a_volume_in_one_file(program: Program, stack: Path) -> None:
+    for path in stack.iterdir():
+        path.unlink()
+    stack.rmdir()
+    write_txm(stack.with_suffix(".txm"), made_stack())
+    run(program, "--x_ind 7 --y_ind 5 --z_ind 3")
+    expected = made_stack()[3 : 3 + SIZE, 5 : 5 + SIZE, 7 : 7 + SIZE]
+    np.testing.assert_array_equal(slices_of(Path("results/identity/volume_pred_test")), expected)
 
 
 def test_the_tiff_file_is_a_stack_along_z_for_fiji(program: Program, stack: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from struct import calcsize
@@ -19,6 +20,7 @@ from txm2sem.data.files import check_is_file, readable
 from txm2sem.data.microscopes import TESCAN_TAG, Said, said_of
 from txm2sem.data.pixels import Pixels, check_finite
 from txm2sem.data.png import open_png
+from txm2sem.data.readers import PLAIN_SUFFIXES, VolumeInput, open_volume
 from txm2sem.data.readers.tiff_steps import resolution, voxel_steps
 from txm2sem.data.readers.voxel_size import is_plausible
 from txm2sem.data.stacks import SliceCache, TiffSlices
@@ -110,6 +112,7 @@ class GreyImage:
 
     Attributes:
         path: its file.
+        name: what a file that is made of it is called, without a suffix.
         shape: (rows, columns).
         dtype: of its pixels.
         pixel_size: as the file says.
@@ -118,6 +121,7 @@ class GreyImage:
     """
 
     path: Path
+    name: str
     shape: tuple[int, int]
     dtype: np.dtype[Any]
     pixel_size: PixelSize
@@ -163,6 +167,43 @@ def find_images(place: Path) -> list[Path]:
             f"{place} has two images called {twice[0]}, which differ in the suffix only; rename one of them"
         )
     return images
+
+
+def open_images(place: Path) -> list[GreyImage]:
+    """Read the headers of an image file, of the images of a folder, or of a volume in one file, slice by slice.
+
+    Raises:
+        UserError: as `find_images` and `open_image`, or as `open_volume`.
+    """
+    return slices_of(place) if is_volume_file(place) else [open_image(path) for path in find_images(place)]
+
+
+def is_volume_file(place: Path) -> bool:
+    """Say whether a file is a volume, of a format that has no images."""
+    return place.is_file() and place.suffix.lower() in PLAIN_SUFFIXES
+
+
+def slices_of(path: Path) -> list[GreyImage]:
+    """Return the slices of a volume as images that are called by their numbers.
+
+    Raises:
+        UserError: as `open_volume`.
+    """
+    volume = open_volume(VolumeInput(path))
+    size = PixelSize.of(None if volume.voxel_size is None else volume.voxel_size[1:])
+    note = volume.note and f"{path}: {volume.note}"
+    digits = max(3, len(str(volume.shape[0] - 1)))
+
+    def read(z: int) -> NDArray[Any]:
+        plane: NDArray[Any] = volume.read(slice(z, z + 1), slice(None), slice(None))[0]
+        return plane
+
+    return [
+        GreyImage(
+            path, f"{z:0{digits}d}", volume.shape[1:], volume.dtype, replace(size, note=note), 0, partial(read, z)
+        )
+        for z in range(volume.shape[0])
+    ]
 
 
 def open_image(path: Path) -> GreyImage:
@@ -289,7 +330,7 @@ def _open_tiff(path: Path) -> GreyImage:
         bar = _said_bar(path, pixels, file)
     header = TiffSlices({0: path}, cache=_LATEST)
     return GreyImage(
-        path, header.shape, header.dtype, pixel_size, bar, lambda: header.read(0, slice(None), slice(None))
+        path, path.stem, header.shape, header.dtype, pixel_size, bar, lambda: header.read(0, slice(None), slice(None))
     )
 
 
@@ -310,7 +351,7 @@ def _open_png(path: Path) -> GreyImage:
         with readable(path, "a PNG image"):
             return png.read()
 
-    return GreyImage(path, png.pixels.shape, png.pixels.dtype, pixel_size, _said_bar(path, png.pixels), load)
+    return GreyImage(path, path.stem, png.pixels.shape, png.pixels.dtype, pixel_size, _said_bar(path, png.pixels), load)
 
 
 def said_bar(path: Path) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.data.stacks import TiffStack, missing_between
+from txm2sem.data.volume_stacks import open_stack, volume_file
 from txm2sem.errors import UserError, listed
 
 HEADER = ["number", "z"]
@@ -93,13 +94,13 @@ class Neighbours:
         Raises:
             UserError: stack or table is missing or damaged, has not all that is needed, or does not fit the slices.
         """
-        if not folder.is_dir():
+        if not folder.is_dir() and volume_file(folder) is None:
             raise UserError(
                 f"there is no folder {folder}, from which --context_slices {context} takes the TXM slices below and "
                 "above the aligned ones: put all TXM slices of the volume there as 000.tif, 001.tif, ... in z order, "
                 "or train a model without the option"
             )
-        stack = TiffStack(folder)
+        stack = open_stack(folder)
         if (stack.shape, stack.dtype) != (txm.shape, txm.dtype):
             raise UserError(
                 f"with --context_slices {context} a network sees slices of {folder} beside those of {txm.folder}, so "

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from txm2sem.data.neighbours import check_no_gaps, context_indices
 from txm2sem.data.slices import full_stack_folder
 from txm2sem.data.stacks import TiffStack
+from txm2sem.data.volume_stacks import open_stack, volume_file
 from txm2sem.errors import UserError
 from txm2sem.options import DataOptions, Phase, VolumeOptions
 
@@ -66,12 +67,12 @@ def open_full_stack(dataroot: Path, phase: Phase, options: DataOptions) -> TiffS
         UserError: it is not there, or a slice is damaged or does not fit the others.
     """
     folder = full_stack_folder(dataroot, phase, "txm", options)
-    if not folder.is_dir():
+    if not folder.is_dir() and volume_file(folder) is None:
         raise UserError(
             f"there is no folder {folder}; --dataset_mode txm2sem3d translates the uncropped TXM slices of a volume: "
-            "put them there as 000.tif, 001.tif, ... in z order"
+            f"put them there as 000.tif, 001.tif, ... in z order, or the volume beside it, such as {folder.name}.txm"
         )
-    return TiffStack(folder)
+    return open_stack(folder)
 
 
 def open_truth(dataroot: Path, phase: Phase, options: DataOptions, txm: TiffStack) -> TiffStack | None:

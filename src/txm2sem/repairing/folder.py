@@ -18,6 +18,7 @@ from txm2sem.data.images import Kept, kept_of, open_image, said_bar, write_image
 from txm2sem.data.microscopes import text_beside
 from txm2sem.data.pixels import to_dtype
 from txm2sem.data.readers.base import stamp
+from txm2sem.data.volume_stacks import open_stack
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import write_whole
@@ -118,7 +119,7 @@ class FolderRepair:
         self.options = options
         self.draft = Draft(out, "repair")
         self.sem = TiffStack(folder)
-        self.txm = None if options.txm is None else aligned(TiffStack(options.txm), self.sem)
+        self.txm = None if options.txm is None else aligned(open_stack(options.txm), self.sem)
         self.charge = None if options.charge is None else aligned(TiffStack(options.charge, mask=True), self.sem)
         self.fill: Filling = (
             NetworkFilling(command, self.sem, self.txm, self.charge)

@@ -14,9 +14,9 @@ from txm2sem.data.grey import measured_slices
 from txm2sem.data.images import (
     TIFF,
     GreyImage,
-    find_images,
+    is_volume_file,
     kept_by_prediction,
-    open_image,
+    open_images,
     write_channels,
     write_image,
 )
@@ -39,7 +39,7 @@ class ImageRun:
 
     Args:
         command: the options.
-        source: the TXM: a file, or a folder.
+        source: the TXM: an image, a folder of images, or a volume in one file, slice by slice.
         output: what to write: a TIFF file, or a folder of TIFF files of the same names.
 
     Attributes:
@@ -57,12 +57,11 @@ class ImageRun:
 
     def __init__(self, command: TranslateCommand, source: Path, output: Path) -> None:
         self.source = source
-        files = find_images(source)
-        self.paths = ImagePaths(output, source.is_dir())
+        self.images = open_images(source)
+        self.paths = ImagePaths(output, source.is_dir() or is_volume_file(source))
         _check_suffix(self.paths, source)
         extra = [self.paths.probabilities] if command.translate.probabilities else []
         self.draft = Draft(output, "translate", [self.paths.picture, *extra])
-        self.images = [open_image(path) for path in files]
         _check_one_dtype(self.images)
         samples = (self.images[index].read() for index in measured_slices(len(self.images)))
         self.translator = ImageTranslator(command, samples, str(source))
@@ -111,7 +110,7 @@ class ImageRun:
 
     def translated(self, image: GreyImage) -> Path:
         """Return where the translation of an image is, until all are moved into their place."""
-        return self.result / f"{image.path.stem}.tif" if self.paths.folder else self.result
+        return self.result / f"{image.name}.tif" if self.paths.folder else self.result
 
     def read(self, image: GreyImage) -> NDArray[np.uint8]:
         """Return the translation of an image, once it is written: grey levels or labels, (rows, columns)."""
@@ -146,7 +145,7 @@ class ImageRun:
         return self.draft.folder / ("probabilities" if self.paths.folder else "probabilities.tif")
 
     def _probable(self, image: GreyImage) -> Path:
-        return self._grown_probabilities / f"{image.path.stem}.tif" if self.paths.folder else self._grown_probabilities
+        return self._grown_probabilities / f"{image.name}.tif" if self.paths.folder else self._grown_probabilities
 
     def _notes(self) -> list[str]:
         """Return what of the images' headers is not carried along; many images mostly say the same."""
@@ -162,8 +161,7 @@ def _check_suffix(paths: ImagePaths, source: Path) -> None:
         )
     if paths.folder and paths.output.suffix.lower() in TIFF:
         raise UserError(
-            f"{paths.output}: expected the name of a new folder, as {source} is a folder of images; leave the "
-            "suffix out"
+            f"{paths.output}: expected the name of a new folder, as {source} has many images; leave the suffix out"
         )
 
 

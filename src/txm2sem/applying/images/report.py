@@ -22,7 +22,7 @@ class TranslatedImage:
     """An image to show.
 
     Attributes:
-        name: its file name.
+        name: of its file, or of the slice.
         txm: (rows, columns), in the file's grey values.
         prediction: (rows, columns), 8 bits: grey levels, or labels.
     """
@@ -47,7 +47,7 @@ def translate_images(run: ImageRun) -> None:
             pass
         rows = rows_to_show(len(run.images))
         shown = [run.images[index] for index in rows[:: -(-len(rows) // SHOWN)]]
-        pairs = [TranslatedImage(image.path.name, thinned(image.read()), thinned(run.read(image))) for image in shown]
+        pairs = [TranslatedImage(image.name, thinned(image.read()), thinned(run.read(image))) for image in shown]
         picture, model = run.draft.folder / "report.png", run.translator.model
         title = f"{'Classes' if model.segments else 'SEM'} predicted by {run.translator.model_name}"
         save_figure(draw_translated(pairs, title, model.source.upper(), labels=bool(model.segments)), picture)

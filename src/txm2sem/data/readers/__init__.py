@@ -25,7 +25,15 @@ from txm2sem.data.readers.voxel_size import VoxelSize, parse_voxel_size
 from txm2sem.data.stacks import find_slices
 from txm2sem.errors import UserError
 
-__all__ = ["CACHE_BYTES", "VolumeInput", "VolumeReader", "open_stored", "open_volume", "parse_voxel_size"]
+__all__ = [
+    "CACHE_BYTES",
+    "PLAIN_SUFFIXES",
+    "VolumeInput",
+    "VolumeReader",
+    "open_stored",
+    "open_volume",
+    "parse_voxel_size",
+]
 
 _TIFF = (".tif", ".tiff", ".btf", ".tf8")
 _HDF5 = (".h5", ".hdf5", ".hdf", ".nxs", ".nx5", ".nc", ".ims")
@@ -37,6 +45,9 @@ _OTHERS: dict[str, Callable[[Path], StoredVolume]] = {
     ".npy": NumpyVolume,
 }
 """What opens files of the formats that have no options of their own."""
+
+PLAIN_SUFFIXES = (*_OTHERS, ".raw")
+"""What the names of such files end with."""
 
 SUFFIXES = (*_TIFF, *_HDF5, *_OTHERS)
 """What the names of files end with that are volumes."""

@@ -13,6 +13,7 @@ import pytest
 import tifffile
 import torch
 import yaml
+from data.readers.compound import write_txm
 from data_roots import write_bars, write_data_root, write_slice
 from numpy.typing import NDArray
 from PIL import Image
@@ -238,9 +239,10 @@ def test_slices_larger_than_a_tile_are_repaired_everywhere_and_again_the_same(
         rock[mask > 0] = 255
         for folder, image in (("sem", rock), ("txm", rock // 2), ("charge", mask)):
             write_slice(Path(f"own/{folder}/x_{number}.tif"), image)
-    words = "--name run --txm own/txm --charge own/charge --gpu_ids -1"
-    for out in ("one", "two"):
-        outcome = program(f"repair own/sem {out}", words)
+    txm = [np.zeros((75, 101), np.uint8)] * 7 + [tifffile.imread(f"own/txm/x_{number}.tif") for number in (7, 8)]
+    write_txm(Path("own/scan.txm"), np.stack(txm))  # as a volume, in which slices are counted from 0
+    for out, source in (("one", "own/txm"), ("two", "own/scan.txm")):
+        outcome = program(f"repair own/sem {out} --name run --txm {source} --charge own/charge --gpu_ids -1")
         assert outcome.status == 0, outcome.err
     for first, second in zip(repaired_pairs("own/sem", "one"), repaired_pairs("own/sem", "two"), strict=True):
         np.testing.assert_array_equal(first[1], second[1])

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from data.readers.compound import write_txm
 from data.readers.formats import noise
 from txm2sem.data.stacks import TiffStack
-from txm2sem.data.volume_stacks import VolumeStack, open_stack, volume_file
-from txm2sem.errors import UserError
+from txm2sem.data.volume_stacks import open_stack, volume_file
 
 SHAPE = (7, 11, 18)
 
@@ -46,15 +45,6 @@ def test_other_processes_open_the_file_anew(both: tuple[TiffStack, TiffStack], m
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(volume)).read(3, *whole), expected)
     monkeypatch.setattr("os.getpid", lambda: -1)  # as in a process that was forked
     np.testing.assert_array_equal(volume.read(3, *whole), expected)
-
-
-def test_a_black_slice_is_an_error(tmp_path: Path) -> None:
-    volume = noise(SHAPE)
-    volume[2] = 0
-    stack = VolumeStack(write_txm(tmp_path / "scan.txm", volume))
-    stack.read(1, slice(2), slice(2))
-    with pytest.raises(UserError, match=r"slice 2 .* is black"):
-        stack.read(2, slice(2), slice(2))
 
 
 def test_a_volume_stands_for_a_folder_of_its_name(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from txm2sem.data.readers import PLAIN_SUFFIXES, VolumeInput, VolumeReader, open_volume
 from txm2sem.data.stacks import TiffStack
-from txm2sem.errors import UserError
 
 
 class VolumeStack(TiffStack):
-    """The slices of a volume, as those of a folder: numbered from 0, every pixel finite, and none black all over.
+    """The slices of a volume, as those of a folder, numbered from 0: every pixel is finite.
+
+    What is black all over may be above or below the sample.
 
     It can be pickled and used in loader processes, each of which opens the file anew.
 
@@ -29,7 +30,6 @@ class VolumeStack(TiffStack):
         self.folder = path
         self.mask = False
         self._opened: tuple[int, VolumeReader] | None = None
-        self._checked: set[int] = set()
         reader = self._reader
         self.numbers = tuple(range(reader.shape[0]))
         self.paths = (path,) * len(self.numbers)
@@ -43,16 +43,9 @@ class VolumeStack(TiffStack):
         """Return a copy of a part of a slice, see `TiffStack.read`.
 
         Raises:
-            UserError: the file cannot be decoded, a pixel is not finite, or the slice is black all over.
+            UserError: the file cannot be decoded, or a pixel is not finite.
         """
-        plane = slice(index, index + 1)
-        if index not in self._checked:
-            if not self._reader.read(plane, slice(None), slice(None)).any():
-                raise UserError(
-                    f"{self._reader.describe(index)} is black: all its voxels are 0; export the volume again"
-                )
-            self._checked.add(index)
-        part: NDArray[Any] = self._reader.read(plane, rows, columns)[0]
+        part: NDArray[Any] = self._reader.read(slice(index, index + 1), rows, columns)[0]
         return part
 
     @property

@@ -13,6 +13,7 @@ from PIL import Image
 
 from txm2sem.data.bars import DataBar, find_bar
 from txm2sem.data.images import kept_by_prediction, kept_of, open_image, said_bar, write_image
+from txm2sem.data.microscopes import text_beside
 
 FEI = """[User]\r\nDate=1\r\n[EBeam]\r\nTiltCorrectionIsOn={on}\r\nStageTa=0.907553\r\nTiltCorrectionAngle=-0.663242\r
 [Scan]\r\nPixelWidth=1.25e-008\r\nPixelHeight=2.5e-008\r\n[Image]\r\nResolutionX=9\r\nResolutionY=30\r\n"""
@@ -90,8 +91,10 @@ def test_a_text_beside_an_image_says_its_size_and_data_bar(
     image = open_image(tmp_path / f"sem.{kind}")
     assert image.pixel_size.nanometres == pytest.approx((size, size))
     assert image.bar == 10
+    assert text_beside(image.path) == beside
     beside.write_text("my notes")
     assert open_image(image.path).bar == 0
+    assert text_beside(image.path) is None
 
 
 @pytest.mark.parametrize(

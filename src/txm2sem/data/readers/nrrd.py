@@ -89,13 +89,11 @@ class NrrdVolume(HeaderedVolume):
             steps = [math.hypot(*vector) if vector else math.nan for vector in vectors]
             units = _texts(said.get("space units", "")) or units
             along = [vector for vector in vectors if vector]
-            if (
-                all(
-                    vector.index(max(vector)) == number and vector.count(0) == len(vector) - 1 and max(vector) > 0
-                    for number, vector in enumerate(along)
-                )
-                and "space origin" in said
-            ):
+            straight = all(
+                vector.index(max(vector)) == number and vector.count(0) == len(vector) - 1
+                for number, vector in enumerate(along)
+            )
+            if straight and "space origin" in said:
                 first = iter(_vector(said["space origin"]))
                 place = tuple(next(first) if vector else math.nan for vector in vectors)
         elif "spacings" in said:

@@ -179,6 +179,8 @@ class AppliedCommand(ModelCommand):
 class VolumeCommand(AppliedCommand):
     """Translate a whole TXM volume with a trained model.
 
+    The name of OUTPUT says the format: OME-Zarr (.ome.zarr), OME-TIFF (.tif), MetaImage (.mha, .mhd) or NRRD (.nrrd).
+
     A segmentation model writes the number of the class of each voxel: 0 neither, 1 low density, 2 high density, and 255
     where nothing was imaged; as labels beside the image that was segmented (OME-Zarr), or as TIFF with a colour map.
     """

@@ -754,8 +754,8 @@ class ReportOptions(Options):
     """What the page about a run shows besides, and where it goes."""
 
     volume: tuple[Path, ...] = ()
-    """translated volumes (OME-Zarr, OME-TIFF) to cut along xy, xz and yz, beside their TXM where that is in the same
-    folder"""
+    """translated volumes, as txm2sem volume writes them, to cut along xy, xz and yz, beside their TXM where that is
+    in the same folder"""
     measures: tuple[Path, ...] = ()
     """folders that txm2sem measure has written: what there is of each phase"""
     txm: tuple[Path, ...] = ()

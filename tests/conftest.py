@@ -46,6 +46,14 @@ def no_power_cuts() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_models_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Unpack models in a folder of the tests, not in that of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("txm2sem.archives.kept_models", lambda: tmp_path_factory.getbasetemp() / "models")
+        yield
+
+
 @pytest.fixture
 def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save figures without what is in them: to draw them takes longer than to train and test a tiny model."""

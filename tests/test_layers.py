@@ -15,9 +15,21 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 LAYERS = [
     {"errors", "options", "arrays", "files", "drafts", "quantities", "memory", "workers"},
     {"networks", "objectives", "metrics", "morphology", "phantoms", "devices", "tiling"},
-    {"data", "runs", "resolving", "checkpoints", "details", "commands", "course", "results", "measures", "pages"},
+    {
+        "data",
+        "runs",
+        "archives",
+        "resolving",
+        "checkpoints",
+        "details",
+        "commands",
+        "course",
+        "results",
+        "measures",
+        "pages",
+    },
     {"model", "scoring", "trust", "filling", "figures", "registration"},
-    {"training", "testing", "applying", "measuring", "repairing", "aligning", "checking", "reporting"},
+    {"training", "testing", "applying", "measuring", "repairing", "aligning", "checking", "reporting", "exporting"},
     {"cli", "api"},
 ]
 PURE, VERBS = LAYERS[1], LAYERS[4]

@@ -30,18 +30,20 @@ from txm2sem.options import (
     CheckCommand,
     Command,
     CompareCommand,
+    ExportCommand,
     MeasureCommand,
     PhantomCommand,
     TestCommand,
     TrainCommand,
     TranslateCommand,
     VolumeCommand,
+    is_model_file,
     override,
     to_mapping,
 )
 from txm2sem.phantoms import Phantom, render_phantom
 from txm2sem.registration import align_pair
-from txm2sem.resolving import of_shipped_model, resolve
+from txm2sem.resolving import of_model_file, of_shipped_model, resolve
 from txm2sem.runs import RunPaths
 
 Array = NDArray[Any]
@@ -218,6 +220,11 @@ class Run:
         """Return its model, see `load`."""
         return load(self.name, checkpoints_dir=self.checkpoints.parent, **options)
 
+    def export(self, output: Path | str, **options: Any) -> Path:
+        """Write its model as one file, see `export`."""
+        places = {"checkpoints_dir": self.checkpoints.parent, "results_dir": self.results.parent}
+        return export(self.name, output, **places, **options)
+
     def test(self, *, eval: bool = True, **options: Any) -> dict[str, Any]:  # noqa: A002 (the command's name for it)
         """Test it, as `txm2sem test`.
 
@@ -239,7 +246,7 @@ class Run:
 
 
 def load(
-    name: str = "",
+    name: Path | str = "",
     *,
     epoch: str | int = "latest",
     checkpoints_dir: Path | str = "checkpoints",
@@ -252,9 +259,9 @@ def load(
     """Return a trained model.
 
     Args:
-        name: of its run; without one, the model that comes along.
+        name: of its run, or a file that `export` has written; without one, the model that comes along.
         epoch: which checkpoint: the number of an epoch, `latest`, or `best` of the validation.
-        checkpoints_dir: where its run is.
+        checkpoints_dir: where its run is; a file is its own place.
         device: `cpu`, `cuda`, `cuda:1`, `mps` (Apple's GPU), or `auto`: the first GPU, where there is one.
         precision: `fp32` or `bf16`.
         backend: `torch`, or `openvino`, which computes in 8-bit integers.
@@ -267,7 +274,12 @@ def load(
     """
     asked = {name: value for name, value in (("seg_mode", seg_mode), ("seg_source", seg_source)) if value}
     machine = {"gpu_ids": _gpu_ids(device), "precision": precision, **asked}
-    own = {"name": name, "checkpoints_dir": checkpoints_dir, "epoch": str(epoch)} if name else of_shipped_model({})
+    if not name:
+        own = of_shipped_model({})
+    elif is_model_file(str(name)):
+        own = of_model_file({"name": str(name), "epoch": str(epoch)})
+    else:
+        own = {"name": str(name), "checkpoints_dir": checkpoints_dir, "epoch": str(epoch)}
     return TrainedModel({**own, **machine}, backend)
 
 
@@ -297,6 +309,23 @@ def train(
     given = {"dataroot": dataroot, "name": name, "gpu_ids": _gpu_ids(device), **options}
     paths = fit(resolve(TrainCommand(), given), echo)
     return Run(paths.name, paths.checkpoints, paths.results)
+
+
+def export(name: str, output: Path | str, **options: Any) -> Path:
+    """Write a trained model as one file, as `txm2sem export`, and return where it is.
+
+    Args:
+        name: of its run; "" for the model that comes along.
+        output: a name that ends with `.zip`, for `load` and BioImage.IO, or with `.onnx`.
+        options: further ones of `txm2sem export`: `author="..."` and `license="CC-BY-4.0"`, which a `.zip` needs,
+            `citation`, `epoch`, or `checkpoints_dir`.
+
+    Raises:
+        UserError: as the command.
+    """
+    from txm2sem.exporting import export_model
+
+    return export_model(resolve(ExportCommand(), options), name, Path(output)).output
 
 
 def repair(sem: ArrayLike, charge: ArrayLike, txm: ArrayLike | None = None, *, seed: int | None = None) -> Array:

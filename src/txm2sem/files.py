@@ -103,17 +103,21 @@ def make_folder(path: Path) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Be the only writer of a folder, which is made where it is missing, until the end.
 
     The system gives the lock back when the process ends, however that is; its file stays. What another writer was
     killed over, files beside their place, is removed.
 
+    Args:
+        folder: the folder.
+        wait: until another writer has ended.
+
     Raises:
-        UserError: another process writes there, or the file system knows no locks.
+        UserError: another process writes there, and is not waited for, or the file system knows no locks.
     """
     make_folder(folder)
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=-1 if wait else 0)
     try:
         lock.acquire()
     except Timeout:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from txm2sem.archives import unpacked
 from txm2sem.errors import UserError
 from txm2sem.options import (
     IDENTITY,
@@ -22,6 +23,7 @@ from txm2sem.options import (
     TrainCommand,
     check_known,
     checked,
+    is_model_file,
     name_of,
     override,
     to_mapping,
@@ -41,6 +43,9 @@ FIXED_BY_CHECKPOINT = frozenset(field.name for field in dataclasses.fields(Model
 OF_OWN_MODELS = ("checkpoints_dir", "suffix", "epoch", "load_iter")
 """Options that say which checkpoint of a trained model is meant."""
 
+OF_RUNS = ("checkpoints_dir", "suffix")
+"""Those of them that say where its run is."""
+
 
 def resolve(base: AnyCommand, given: Mapping[str, Any]) -> AnyCommand:
     """Return all options of a command.
@@ -54,7 +59,7 @@ def resolve(base: AnyCommand, given: Mapping[str, Any]) -> AnyCommand:
             beside the others; or the saved options cannot be read.
     """
     check_known(base, given)
-    given = checked(base, given)
+    given = of_model_file(checked(base, given), trains=isinstance(base, TrainCommand))
     values = _of_model(base, given) if isinstance(base, ModelCommand) else given
     command = override(base, values)
     command.check_given(given)
@@ -83,6 +88,31 @@ def _of_model(base: ModelCommand, given: Mapping[str, Any]) -> dict[str, Any]:
     trained = {**to_mapping(base), **MODEL_DEFAULTS.get(str(saved.get("model")), {}), **inherited}
     _check_contradictions(name_of(asked), given, trained)
     return {**trained, **given}
+
+
+def of_model_file(given: Mapping[str, Any], *, trains: bool = False) -> dict[str, Any]:
+    """Return options with the run that is in a file in place of the file, where `name` is one.
+
+    Args:
+        given: options by name.
+        trains: whether they are those of a training, which goes on in no file.
+
+    Raises:
+        UserError: the file is no such one, or another place is given for the run, too.
+    """
+    name = given.get("name", "")
+    if not is_model_file(name):
+        return dict(given)
+    if trains:
+        raise UserError(
+            f"--name {name} is the name of a file, and a training needs that of a folder to keep its models in; choose "
+            f"another name. To have the model of a file among your own: txm2sem load {name}"
+        )
+    idle = next((option for option in OF_RUNS if option in given), None)
+    if idle is not None:
+        raise UserError(f"--{idle} does nothing beside --name {name}, which is a file; leave the option out")
+    run = unpacked(Path(name))
+    return {**given, "name": run.name, "checkpoints_dir": run.checkpoints.parent}
 
 
 def of_shipped_model(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,18 @@ from cli.calls import Program, TrainOnce
 from cli.flags.table import ROWS, Bench, Row
 from txm2sem.options import COMMANDS, fields_of
 
-for _rows in ("machine", "network", "data", "learning", "testing", "applying", "aligning", "measuring", "pages"):
+for _rows in (
+    "machine",
+    "network",
+    "data",
+    "learning",
+    "testing",
+    "applying",
+    "aligning",
+    "measuring",
+    "pages",
+    "exporting",
+):
     import_module(f"cli.flags.{_rows}")
 
 DOCUMENTED = set(

@@ -17,6 +17,8 @@ from txm2sem.options import (
     AlignCommand,
     CheckCommand,
     CompareCommand,
+    ExportCommand,
+    LoadCommand,
     MeasureCommand,
     PhantomCommand,
     RepairCommand,
@@ -25,6 +27,7 @@ from txm2sem.options import (
     TrainCommand,
     TranslateCommand,
     VolumeCommand,
+    is_model_file,
     option_words,
 )
 
@@ -262,6 +265,43 @@ def repair(words: Sequence[str], program: str) -> int:
     with _interruption("the same command goes on with the slices that are missing"):
         report = repair_slices(command, folder, out)
     _print(*report.lines, f"slices:  {out}", f"picture: {report.picture}")
+    return 0
+
+
+def export(words: Sequence[str], program: str) -> int:
+    """Write a trained model as one file, say what is in it and what a colleague does with it."""
+    places, command = parse(ExportCommand(), words, program)
+    if len(places) not in (1, 2):
+        raise UsageError(
+            f"expected the name of a run and a file to write, as in: {program} srgan_imgreg model.zip --author NAME "
+            f"--license CC-BY-4.0; or the file alone, for the model that comes along, as in: {program} model.onnx"
+        )
+
+    from txm2sem.exporting import export_model
+
+    *names, output = places
+    with _interruption("nothing was written; the same command begins anew"):
+        report = export_model(command, names[0] if names else "", Path(output))
+    _print(*report.lines, f"file:    {report.output}")
+    if is_model_file(output):
+        print(f"next:    {shlex.join(['txm2sem', 'load', output])}, where it is to be used; or --name {output} there")
+    return 0
+
+
+def load(words: Sequence[str], program: str) -> int:
+    """Take a model that somebody else has exported among one's own, and say what it is called."""
+    places, command = parse(LoadCommand(), words, program)
+    if len(places) != 1:
+        raise UsageError(f"expected a file that txm2sem export has written, as in: {program} model.zip")
+
+    from txm2sem.archives import load_run
+    from txm2sem.commands import places as where
+
+    with _interruption("nothing was written; the same command begins anew"):
+        paths = load_run(Path(places[0]), command.run.checkpoints_dir)
+    named = " ".join([shlex.join(option_words("name", paths.name)), where(paths)]).strip()
+    print(f"model: {paths.checkpoints}")
+    print(f"next:  txm2sem volume INPUT OUTPUT {named}")
     return 0
 
 

@@ -30,6 +30,8 @@ COMMANDS = {
     "volume": "translate a whole TXM volume of any size and format with a trained model",
     "measure": "measure the phases of a volume: fractions, sizes, surfaces, connectivity, diffusion",
     "repair": "fill charged regions of your own SEM slices, by kriging or with a trained model",
+    "export": "write a trained model as one file: for colleagues (BioImage.IO), or for other programs (ONNX)",
+    "load": "take a model that somebody else has exported among your own",
     "phantom": "write a synthetic shale data set to try things with",
 }
 """Commands with their one-line help; each is the function of the same name in `txm2sem.cli.commands`."""

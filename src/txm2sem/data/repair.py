@@ -86,15 +86,16 @@ def repair_source(txm: Tensor | None, sem: Tensor, charge: Tensor) -> Tensor:
     """Return what the network sees of charged images: TXM, SEM with the charge painted white, charge mask.
 
     Args:
-        txm: (1, H, W) in [-1, 1]; None gives a channel of zeros (`--sem_only`).
-        sem: (1, H, W) in [-1, 1]; what it shows where it is charged has no influence.
-        charge: bool (1, H, W), True where charged.
+        txm: (..., 1, H, W) in [-1, 1]; None gives a channel of zeros (`--sem_only`).
+        sem: (..., 1, H, W) in [-1, 1]; what it shows where it is charged has no influence.
+        charge: bool (..., 1, H, W), True where charged.
 
     Returns:
-        float32 (3, H, W); the mask is 1 where charged and -1 elsewhere.
+        float32 (..., 3, H, W); the mask is 1 where charged and -1 elsewhere.
     """
     painted = torch.where(charge, WHITE, sem)
-    return torch.cat([torch.zeros_like(sem) if txm is None else txm, painted, charge.float() * 2 - 1])
+    seen = torch.zeros_like(sem) if txm is None else txm
+    return torch.cat([seen, painted, charge.float() * 2 - 1], dim=-3)
 
 
 def charge_of(source: Tensor) -> Tensor:

@@ -90,8 +90,12 @@ def products_pay(source: Tensor) -> bool:
 
     Other programs know convolutions better than what would stand for them here.
     """
-    exported = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    return source.device.type == "cpu" and not exported
+    return source.device.type == "cpu" and not is_exported()
+
+
+def is_exported() -> bool:
+    """Say whether what is computed becomes the graph of another program."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _with_bias(image: Tensor, bias: Tensor | None) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from txm2sem.networks.convolutions import is_exported
 from txm2sem.networks.residual_unet import ResidualUnetGenerator
 from txm2sem.options import GeneratorOptions
 
@@ -56,7 +57,19 @@ def grain(images: Tensor) -> Tensor:
     side = range(2 * GRAIN_REACH + 1)
     for row, column, channel in itertools.product(side, side, range(images.shape[1])):
         seen = levels[:, channel, None, row : row + rows, column : column + columns]
-        state = (state ^ seen) * MULTIPLIER
+        state = _xor(state, seen) * MULTIPLIER
         # Products move digits upwards only.
-        state = state ^ (state >> 32)
-    return ((state * MULTIPLIER) >> 40).to(images.dtype) / 2**23
+        state = _xor(state, _shifted(state, 32))
+    return _shifted(state * MULTIPLIER, 40).to(images.dtype) / 2**23
+
+
+def _xor(one: Tensor, other: Tensor) -> Tensor:
+    """Return `one ^ other`, which the graphs of other programs have no word for."""
+    return one + other - 2 * (one & other) if is_exported() else one ^ other
+
+
+def _shifted(numbers: Tensor, digits: int) -> Tensor:
+    """Return `numbers >> digits`, see `_xor`."""
+    if not is_exported():
+        return numbers >> digits
+    return torch.div(numbers - (numbers & (2**digits - 1)), 2**digits, rounding_mode="trunc")

@@ -56,6 +56,16 @@ def name_of_path(default: str = "") -> Any:
     return field(default=default, metadata={"is_name": True})
 
 
+def name_of_run(default: str = "") -> Any:
+    """Return a field for the name of a run, or for a file that a run is in; it may be empty."""
+    return field(default=default, metadata={"is_name": True, "may_be_file": True})
+
+
+def is_model_file(name: str) -> bool:
+    """Say whether the name of a run is that of a file that a run is in."""
+    return name.lower().endswith(".zip")
+
+
 def fixed(value: Any) -> Any:
     """Return a field that a group takes over from a larger one and that users do not choose there."""
     return field(default=value, metadata={"fixed": True})
@@ -103,7 +113,7 @@ def _checked(option: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
         found = str(value)[:100] if isinstance(value, str | int | float) else f"of type {type(value).__name__}"
         found = found if found and found.isprintable() else repr(found)
         raise UserError(f"--{option.name} {found}: expected {expected}")
-    if value and option.metadata.get("is_name"):
+    if value and option.metadata.get("is_name") and not (option.metadata.get("may_be_file") and is_model_file(value)):
         check_name(value, f"--{option.name}")
     return hint(value) if hint in (int, float, Path) else value
 

@@ -24,11 +24,13 @@ from txm2sem.options.groups import (
     ContrastOptions,
     DataOptions,
     DisplayOptions,
+    ExportOptions,
     GeneratorOptions,
     ImagesDataOptions,
     ImagesRunOptions,
     MeasureOptions,
     ModelOptions,
+    ModelPlaceOptions,
     ObjectiveOptions,
     PhantomOptions,
     PlaceOptions,
@@ -297,6 +299,30 @@ class CompareCommand(Command):
 
 
 @dataclass(frozen=True)
+class ExportCommand(Command):
+    """Write a trained model as one file, for colleagues and for other programs; without NAME the one that comes along.
+
+    OUTPUT.zip is a model of BioImage.IO with everything that this program needs, too: pass it as --name. OUTPUT.onnx is
+    the network alone, from grey values to grey values, with OUTPUT.npz: an input and its output, to be checked with.
+    """
+
+    places = "[NAME] OUTPUT"
+    first = ("author", "license", "citation", "epoch", "checkpoints_dir")
+
+    export: ExportOptions = ExportOptions()
+    run: PlaceOptions = PlaceOptions()
+
+
+@dataclass(frozen=True)
+class LoadCommand(Command):
+    """Take a model that somebody else has exported among your own. To use it once, pass the file as --name instead."""
+
+    places = "FILE"
+
+    run: ModelPlaceOptions = ModelPlaceOptions()
+
+
+@dataclass(frozen=True)
 class PhantomCommand(Command):
     """Write a synthetic shale data set, to try things with and to know the truth of."""
 
@@ -317,6 +343,8 @@ COMMANDS: Mapping[str, Command] = {
     "volume": VolumeCommand(),
     "measure": MeasureCommand(),
     "repair": RepairCommand(),
+    "export": ExportCommand(),
+    "load": LoadCommand(),
     "phantom": PhantomCommand(),
 }
 """The commands by their names, each with its defaults."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from txm2sem.errors import UserError
-from txm2sem.options.base import Options, beside, between, fixed, name_of_path, of_models, of_modes
+from txm2sem.options.base import Options, beside, between, fixed, name_of_path, name_of_run, of_models, of_modes
 
 ModelName = Literal["feedforward", "srcnn", "pix2pix", "srgan", "repair", "segmentation"]
 GeneratorName = Literal[
@@ -92,8 +92,9 @@ class SeedOptions(Options):
 class TrainedOptions(ModelPlaceOptions):
     """The model, and the machine that computes it."""
 
-    name: str = name_of_path("experiment_name")
-    """name of the experiment; decides where models and results are stored"""
+    name: str = name_of_run("experiment_name")
+    """name of the experiment; decides where models and results are stored. To use a model it may be a file, NAME.zip,
+    that txm2sem export has written"""
     suffix: str = ""
     """appended to the name as _SUFFIX; may hold options in braces, e.g. {model}_{netG}_patch{patch_size}"""
     gpu_ids: str = "auto"
@@ -724,8 +725,9 @@ class MeasureOptions(SharedWorkOptions, VolumeInputOptions):
     """longest side of the part, chosen for its fractions, in which diffusion is computed [voxels]; 0: it is left out"""
     compare: Path | None = None
     """the output of another measurement, to be set beside this one"""
-    name: str = name_of_path()
-    """a trained model that is applied first: one that segments, or one that predicts the SEM"""
+    name: str = name_of_run()
+    """a trained model that is applied first: one that segments, or one that predicts the SEM; its name, or a file that
+    txm2sem export has written"""
     checkpoints_dir: Path = beside("name", Path("./checkpoints"))
     """models are saved here, in a folder of the experiment's name"""
     epoch: str = field(default="latest", metadata={"beside": "name", "is_name": True})
@@ -747,6 +749,22 @@ class MeasureOptions(SharedWorkOptions, VolumeInputOptions):
             raise UserError(f"--thresholds does nothing with --method {self.method}; leave one of them out")
         if self.blur and self.method == "labels":
             raise UserError("--blur smooths grey values, and --method labels has none; leave one of them out")
+
+
+@dataclass(frozen=True)
+class ExportOptions(Options):
+    """Which checkpoint is exported, and what is said of it."""
+
+    author: str = ""
+    """who has made the model, names separated by semicolons; a .zip needs it"""
+    license: str = ""
+    """licence under which others may use it, an identifier of SPDX such as CC-BY-4.0 or MIT; a .zip needs it"""
+    citation: str = ""
+    """what users of it should cite beside this program: a text that ends with its DOI (10. ...)"""
+    epoch: str = name_of_path("latest")
+    """which checkpoint to export: an epoch's number, latest, or best (of the validation)"""
+    load_iter: int = between(0, MOST * MOST_EPOCHS, 0)
+    """export the checkpoint iter_N instead, where N > 0"""
 
 
 @dataclass(frozen=True)

@@ -83,11 +83,12 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 
 # Folders and files of tests that `quick` leaves out; a new one belongs to it until it is named here.
-LONG := cli training parity applying measuring reporting checking registration pages model data/readers/test_contract.py \
+LONG := cli training parity applying measuring reporting checking registration pages model exporting \
+  data/readers/test_contract.py \
   data/readers/test_zarr.py data/readers/test_absent.py data/test_damaged_files.py data/writers filling \
   metrics/test_continuity.py test_api.py test_convolutions.py test_footprint.py test_receptive_field.py \
   test_checkpoints.py test_phantom.py test_unaligned_phantom.py test_devices.py test_shipped_model.py \
-  test_textured_unet.py test_wheel.py
+  test_textured_unet.py test_wheel.py test_archives.py
 
 quick: check
 	$(BIN)/pytest --quiet --numprocesses 2 --dist worksteal --hypothesis-profile quick -m 'not openvino' $(LONG:%=--ignore tests/%)

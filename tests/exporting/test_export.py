@@ -18,6 +18,7 @@ from run_folders import write_test
 from scipy.ndimage import gaussian_filter
 
 import txm2sem
+from txm2sem.data import GreyRange
 from txm2sem.errors import UserError
 from txm2sem.exporting.card import model_card
 from txm2sem.exporting.sample import ShownImage
@@ -69,8 +70,8 @@ def image(side: int, count: int = 1, high: float = 255) -> NDArray[np.float32]:
 def computed(path: Path, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what another program makes of channels (C, H, W)."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    found: NDArray[np.float32] = session.run(None, {"input": image[None]})[0][0]
-    return found
+    (found,) = session.run(None, {"input": image[None]})
+    return np.asarray(found[0], np.float32)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,9 +103,9 @@ def test_another_program_repairs_as_this_one_does(sem_only: bool) -> None:
     mask = np.zeros((64, 64), bool)
     mask[10:30, 20:50] = True
     command = override(resolve(RepairCommand(), {"name": "mine", "gpu_ids": "-1"}), {"patch_size": 64})
-    grey = lambda values, low, high: ((values - low) / (high - low) * 2 - 1).astype(np.float32)  # noqa: E731
-    seen = None if sem_only else grey(txm[0], 0, 255)
-    filled = fill(Model.load(command, "latest").predictor, seen, grey(sem[0], 10, 200), mask, command.data)
+    seen = None if sem_only else GreyRange(0, 255).normalise(txm[0])
+    intact = GreyRange(10, 200).normalise(sem[0])
+    filled = fill(Model.load(command, "latest").predictor, seen, intact, mask, command.data)
     channels = [*([] if sem_only else [txm[0]]), sem[0], mask.astype(np.float32)]
     found = computed(output, np.stack(channels))[0]
     np.testing.assert_allclose(found[~mask], sem[0][~mask], atol=1e-3)

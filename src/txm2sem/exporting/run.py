@@ -36,7 +36,7 @@ from txm2sem.exporting.graph import import_onnx, write_graph
 from txm2sem.exporting.sample import ShownImage
 from txm2sem.exporting.subject import Exported
 from txm2sem.files import interpreting, json_text, read_json
-from txm2sem.options import ExportCommand, PlaceOptions, is_model_file
+from txm2sem.options import TRANSLATION_MODELS, ExportCommand, PlaceOptions, is_model_file
 from txm2sem.runs import RunPaths, read_options
 
 MOMENT = (1980, 1, 1, 0, 0, 0)
@@ -97,7 +97,7 @@ def export_model(command: ExportCommand, name: str, output: Path) -> ExportRepor
             write_graph(subject, sample, result, takes_grey=True)
             example = draft.folder / golden[0].name
             np.savez_compressed(example, input=sample.seen[None], output=sample.shown[None])
-            notes = list(subject.model.notes)
+            notes = subject.notes
             draft.finish(result, {example: golden[0]})
             lines.append(f"example: {golden[0]}: input and output, as other programs must find it")
     return ExportReport(output, [*lines, *(f"note:    {note}" for note in notes)])
@@ -107,7 +107,7 @@ def _write_archive(subject: Exported, sample: ShownImage, command: ExportCommand
     """Write a model of BioImage.IO that this program reads, too, and return what one must know of it."""
     folder = result.with_name("content")
     folder.mkdir()
-    notes = [*subject.model.notes]
+    notes = subject.notes
     trained = _handed_on(subject.paths)
     archived = dict(_of_run(subject.paths, subject.model.label, folder, notes))
     if subject.first_stage is not None:
@@ -140,11 +140,12 @@ def _of_run(
     paths: RunPaths, label: str, folder: Path, notes: list[str], prefix: str = ""
 ) -> Iterator[tuple[str, Archived]]:
     """Copy the files of a run that this program needs to apply it; yield each, by its name in the archive."""
-    content: dict[str, bytes] = {"options.yaml": yaml.safe_dump(_handed_on(paths), sort_keys=False).encode()}
+    options = _handed_on(paths)
+    content: dict[str, bytes] = {"options.yaml": yaml.safe_dump(options, sort_keys=False).encode()}
     kept = {paths.txm_contrast: paths.txm_contrast.name}
     kept |= {path: LABEL + path.name.removeprefix(label) for path in _of_checkpoint(paths, label, notes)}
     content |= {name: path.read_bytes() for path, name in kept.items() if path.exists()}
-    if not paths.txm_contrast.exists() and not prefix:
+    if options.get("model") in TRANSLATION_MODELS and not paths.txm_contrast.exists() and not prefix:
         notes.append(
             f"the contrast of the training TXM, for --grey match, is not known: translate an image with --name "
             f"{paths.name} --grey match beside the training images, then export again"

@@ -129,6 +129,21 @@ class Exported:
         return any(options.draws_grain for options in self.chain.models)
 
     @property
+    def notes(self) -> list[str]:
+        """What the user must know of the network."""
+        notes = list(self.model.notes)
+        if self.model.segments:
+            notes.append(
+                "where nothing was imaged (grey value 0) this program gives no class, and all probabilities are 0; the "
+                "network alone does not look for that"
+            )
+        if self.model.options.predicts_scale:
+            notes.append(
+                "the scale of its error, for --uncertainty, is this program's to tell: the network returns none"
+            )
+        return notes
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What `ExportedNetwork` is made of but for ranges: plain values by name."""
         predictor, model = self.model.predictor, self.model.data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -18,8 +19,8 @@ from cli.volumes import SEGMENTS, TRANSLATES, rock, write_run
 import txm2sem
 from txm2sem.archives import CONTENTS, FORMAT, PROGRAM, Archived, Contents, kept_models, load_run, unpacked
 from txm2sem.errors import UserError
-from txm2sem.options import COMMANDS, ModelCommand
-from txm2sem.resolving import resolve
+from txm2sem.options import COMMANDS, to_mapping
+from txm2sem.resolving import OF_RUNS, resolve
 
 Entries = dict[str, bytes]
 
@@ -102,10 +103,13 @@ HARMFUL: dict[str, tuple[Callable[[Entries], Entries], str]] = {
     "a large table": (lambda found: found | {CONTENTS: b" " * 2**21}, "2097152 bytes"),
     "a name that leads away": (lambda found: placed(found, WEIGHTS, run="../other"), "leads to another folder"),
     "its own name that leads away": (lambda found: changed(found, name=".."), "leads to another folder"),
-    "a file that leads away": (lambda found: placed(found, WEIGHTS, file="../latest_net_G.pth"), "damaged"),
+    "a file that leads away": (
+        lambda found: placed(found, WEIGHTS, file="../latest_net_G.pth"),
+        "one of them '../latest",
+    ),
     "a file of no run": (lambda found: placed(found, OPTIONS, file="code.py"), "code.py"),
-    "one file twice": (lambda found: placed(found, OPTIONS, file="latest_net_G.pth"), "damaged"),
-    "no options": (lambda found: changed(found, files={}), "damaged"),
+    "one file twice": (lambda found: placed(found, OPTIONS, file="latest_net_G.pth"), "2 files of runs"),
+    "no options": (lambda found: changed(found, files={}), "no latest_net_G.pth of mine"),
     "an absent file": (lambda found: without(found, WEIGHTS), WEIGHTS),
     "other weights": (lambda found: found | {WEIGHTS: b"other"}, "not what it was"),
     "weights that call": (lambda found: replaced(found, WEIGHTS, pickled()), "not executed"),
@@ -191,24 +195,25 @@ def test_a_file_is_unpacked_once_and_again_where_it_has_changed(place: Path) -> 
     assert unpacked(FILE).checkpoints != kept.checkpoints
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, base in COMMANDS.items() if hasattr(base, "data") or name == "measure"]
-)
+@pytest.mark.parametrize("name", ["translate", "test", "volume", "repair", "measure"])
 def test_every_command_that_takes_a_run_takes_a_file(name: str) -> None:
-    base = COMMANDS[name]
-    if name in ("check", "train"):
-        return
     write(entries())
-    command = resolve(base, {"name": str(FILE)})
-    found = command.run if isinstance(command, ModelCommand) else command.measure  # type: ignore[attr-defined]
-    kept = unpacked(FILE)
-    assert (found.name, found.checkpoints_dir) == ("mine", kept.checkpoints.parent)
-    if isinstance(command, ModelCommand) and name != "repair":
-        assert command.model.downsample_factor == 2
-    for option, value in (("checkpoints_dir", "models"), ("suffix", "more")):
-        if option in ("checkpoints_dir",) or name != "measure":
-            with pytest.raises(UserError, match=f"--{option} does nothing beside --name"):
-                resolve(base, {"name": str(FILE), option: value})
+    given = {"name": str(FILE)}
+    options = to_mapping(resolve(COMMANDS[name], given))
+    assert (options["name"], options["checkpoints_dir"]) == ("mine", str(unpacked(FILE).checkpoints.parent))
+    if name not in ("repair", "measure"):
+        assert options["downsample_factor"] == 2
+    for place in OF_RUNS if "suffix" in options else OF_RUNS[:1]:
+        with pytest.raises(UserError, match=f"--{place} does nothing beside --name"):
+            resolve(COMMANDS[name], {**given, place: "other"})
+
+
+def test_processes_that_need_a_file_at_once_all_get_it() -> None:
+    write(entries())
+    with ThreadPoolExecutor(4) as pool:
+        found = set(pool.map(unpacked, [FILE] * 4))
+    assert len(found) == 1
+    assert found.pop().options.exists()
 
 
 def test_a_training_takes_no_file() -> None:

@@ -64,14 +64,14 @@ def image(side: int, count: int = 1, high: float = 255) -> NDArray[np.float32]:
     noise = gaussian_filter(np.random.default_rng(1).standard_normal((count, side, side)), (0, 1.5, 1.5))
     grey = np.rint((noise - noise.min()) / np.ptp(noise) * 0.9 * high + 0.05 * high)
     grey[:, :20, :24] = 0
-    return grey.astype(np.float32)
+    return np.asarray(grey, np.float32)
 
 
 def computed(path: Path, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what another program makes of channels (C, H, W)."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"input": image[None]})
-    return np.asarray(found[0], np.float32)
+    found: NDArray[np.float32] = session.run(None, {"input": image[None]})[0][0]
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -138,9 +138,7 @@ class Exported:
                 "network alone does not look for that"
             )
         if self.model.options.predicts_scale:
-            notes.append(
-                "the scale of its error, for --uncertainty, is this program's to tell: the network returns none"
-            )
+            notes.append("the scale of its error is for --uncertainty of this program; the network returns none")
         return notes
 
     @property

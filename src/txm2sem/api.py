@@ -299,7 +299,7 @@ def train(
         device: as in `load`.
         echo: receives each line for the console, such as `print`.
         options: further ones of `txm2sem train`, such as `recipe="translate"`, `time_budget=5` [minutes], or
-            `continue_train=True`.
+            `continue_train=True`; `config="mine.yaml"` takes them from a file, as in all calls.
 
     Raises:
         UserError: as the command.
@@ -307,7 +307,7 @@ def train(
     from txm2sem.training.fit import fit
 
     given = {"dataroot": dataroot, "name": name, "gpu_ids": _gpu_ids(device), **options}
-    paths = fit(resolve(TrainCommand(), given), echo)
+    paths = fit(resolve(TrainCommand(), given, echo), echo)
     return Run(paths.name, paths.checkpoints, paths.results)
 
 

@@ -1,19 +1,22 @@
 """From the options that a user gives, by words or by name, to all options of a command.
 
-Defaults come from four places, the later ones first: what the user gives, what the run was trained with, what follows
-from `--model` and `--recipe`, and the base defaults of `txm2sem.options`.
+Values come from five places, and each counts over those behind it: what the user gives by words or by name; the files
+that `--config` names, the last one first; what the run was trained with; what follows from `--model` and `--recipe`;
+and the base defaults of `txm2sem.options`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from txm2sem.archives import unpacked
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, listed
 from txm2sem.options import (
+    COMMANDS,
     IDENTITY,
     MODEL_DEFAULTS,
     RECIPES,
@@ -21,12 +24,18 @@ from txm2sem.options import (
     ModelCommand,
     ModelOptions,
     TrainCommand,
+    TranslateCommand,
     check_known,
     checked,
     is_model_file,
+    fields_of,
     name_of,
     override,
+    program_of,
+    read_written,
     to_mapping,
+    understood,
+    written_text,
 )
 from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION, RunPaths, read_options
 
@@ -46,28 +55,125 @@ OF_OWN_MODELS = ("checkpoints_dir", "suffix", "epoch", "load_iter")
 OF_RUNS = ("checkpoints_dir", "suffix")
 """Those of them that say where its run is."""
 
+CONFIG = "config"
+"""What names files of options, on the command line and in calls; it is no option itself, and no file has it."""
 
-def resolve(base: AnyCommand, given: Mapping[str, Any]) -> AnyCommand:
+SPLIT = "phase"
+"""The split that a model was trained on is not the one to test it on."""
+
+
+def resolve(base: AnyCommand, given: Mapping[str, Any], echo: Callable[[str], None] = lambda line: None) -> AnyCommand:
     """Return all options of a command.
 
     Args:
         base: the defaults.
-        given: options by name.
+        given: options by name; `config`: files of more of them, see `read_config`.
+        echo: receives a line for each file of which something is passed over.
 
     Raises:
         UserError: there is no such option or value, one contradicts the checkpoint or another one, or does nothing
-            beside the others; or the saved options cannot be read.
+            beside the others; or the saved options, or a file, cannot be read.
     """
-    check_known(base, given)
-    given = of_model_file(checked(base, given), trains=isinstance(base, TrainCommand))
-    values = _of_model(base, given) if isinstance(base, ModelCommand) else given
-    command = override(base, values)
-    command.check_given(given)
+    config = read_config(base, given.get(CONFIG, ()))
+    for note in config.notes:
+        echo(note)
+    own = {name: value for name, value in given.items() if name != CONFIG}
+    check_known(base, own)
+    own = checked(base, own)
+    asked = {**config.values, **own}
+    if is_model_file(asked.get("name", "")):  # which is its own place, whatever place a file of options speaks of
+        asked = {name: value for name, value in asked.items() if name in own or name not in OF_RUNS}
+    asked = of_model_file(asked, trains=isinstance(base, TrainCommand))
+    if isinstance(base, TranslateCommand) and not asked.get("name"):
+        asked |= of_shipped_model(own)
+    command = override(base, _of_model(base, asked) if isinstance(base, ModelCommand) else asked)
+    # A file has all options of a run, or is for several commands: with their defaults, and where they say which run and
+    # which machine, they may do nothing.
+    defaults = to_mapping(base)
+    changed = [name for name, value in to_mapping(override(base, config.values)).items() if value != defaults[name]]
+    said = {name: config.places[name] for name in changed if name not in own and name not in IDENTITY}
+    for _, option, _ in fields_of(command):
+        if option.name in said and (reason := command.idle(option)):
+            raise UserError(f"{said[option.name]}: --{option.name} {reason}")
+    command.check_given([*own, *said])
     return command
 
 
+@dataclass(frozen=True)
+class Config:
+    """What files say of the options of a command.
+
+    Attributes:
+        values: of options, by name.
+        places: where each value stands: the file and the line.
+        notes: what is passed over, a line for each file of which something is.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_config(base: Command, files: Iterable[Path | str] | Path | str) -> Config:
+    """Return what files say of the options of a command; what a later one says counts.
+
+    A file may serve several commands: options that only others have are passed over. So is the split of a training,
+    where another command reads its options.
+
+    Args:
+        base: the command.
+        files: YAML, such as `txm2sem config` or a training writes.
+
+    Raises:
+        UserError: a file cannot be read, has an option that no command has, or a value that is none of its option.
+    """
+    config = Config()
+    own, trained = to_mapping(base), to_mapping(TrainCommand())
+    every = {name for command in COMMANDS.values() for name in to_mapping(command)}
+    for path in [files] if isinstance(files, Path | str) else files:
+        written = read_written(Path(path), "write it anew with txm2sem config, or pass another --config")
+        for name in (name for name in written if name not in every):
+            try:
+                check_known(base, [name])
+            except UserError as error:
+                raise UserError(f"{written[name].place}: {error}") from None
+        passed = [name for name in written if name not in own]
+        if any(name in trained for name in passed) and SPLIT in written:
+            passed.append(SPLIT)
+        values = understood(base, {name: said for name, said in written.items() if name not in passed})
+        config.values.update(values)
+        config.places.update({name: written[name].place for name in values})
+        if passed:
+            config.notes.append(
+                f"{path}: {program_of(base)} passes over what is not for it: {listed(passed, 4)}, of {len(written)}"
+            )
+    return config
+
+
+def config_text(base: Command, given: Mapping[str, Any]) -> str:
+    """Return a file for `config`, with the help of each option, that gives what these options by name give.
+
+    It has those that are given, and for a training those that follow from `--model` and `--recipe`, which other
+    commands take from the run. The others, with their defaults, stand behind a #.
+
+    Raises:
+        UserError: as `resolve`.
+    """
+    notes: list[str] = []
+    resolve(base, given, notes.append)
+    config = read_config(base, given.get(CONFIG, ()))
+    own = {name: value for name, value in given.items() if name != CONFIG}
+    start = with_defaults(base, given) if isinstance(base, TrainCommand) else base
+    command = override(start, {**config.values, **own})
+    defaults, values = to_mapping(base), to_mapping(command)
+    kept = {name for name, value in values.items() if value != defaults[name]} | {*config.values, *own}
+    title = f"Options of {program_of(base)}, for --config; those behind a # have their defaults. {' '.join(notes)}"
+    return written_text(base, {name: value for name, value in values.items() if name in kept}, title)
+
+
 def with_defaults(base: AnyCommand, given: Mapping[str, Any]) -> AnyCommand:
-    """Return a command with the defaults of the recipe and the model that are given."""
+    """Return a command with the defaults of the recipe and the model that are given, in files, too."""
+    given = {**read_config(base, given.get(CONFIG, ())).values, **given}
     if not isinstance(base, ModelCommand):
         return base
     recipe = RECIPES[given.get("recipe", "none")]
@@ -81,8 +187,7 @@ def _of_model(base: ModelCommand, given: Mapping[str, Any]) -> dict[str, Any]:
     saved = _saved_options(base, asked)
     if not saved:
         return {**asked, **_added_channels(asked, given)}
-    # The split that a model was trained on is not the one to test it on.
-    own = IDENTITY if isinstance(base, TrainCommand) else IDENTITY | {"phase"}
+    own = IDENTITY if isinstance(base, TrainCommand) else IDENTITY | {SPLIT}
     inherited = {name: value for name, value in saved.items() if name not in own}
     # An option that is not among the saved ones is younger than the run, which was trained with its default.
     trained = {**to_mapping(base), **MODEL_DEFAULTS.get(str(saved.get("model")), {}), **inherited}

@@ -9,8 +9,17 @@ from typing import Any
 import yaml
 
 from txm2sem.errors import UserError
-from txm2sem.files import check_name, interpreting, read_text, write_text
-from txm2sem.options import ModelCommand, PlaceOptions, TrainCommand, override, run_name, to_mapping
+from txm2sem.files import check_name, write_text
+from txm2sem.options import (
+    ModelCommand,
+    PlaceOptions,
+    TrainCommand,
+    override,
+    read_written,
+    run_name,
+    to_mapping,
+    understood,
+)
 
 IMAGE_FOLDERS = (
     *("txm", "sem", "sem_fake", "txm_fake", "charge", "lowdensity", "highdensity"),
@@ -21,9 +30,6 @@ IMAGE_FOLDERS = (
 """Folders of patches in a run's results, named as the original code names them; the last lines are of repair, of
 segmentation, and of where not to believe a prediction. With `_fullslice` behind the name they hold whole slices."""
 
-
-MOST_OPTIONS = 2**20
-"""Bytes that a file of options may have; those of this program have some thousand."""
 
 SHIPPED_MODELS = Path(__file__).with_name("models")
 """Trained models that come with the program, each in a folder as a run has: a `checkpoints_dir` that is only read."""
@@ -460,42 +466,20 @@ def read_options(path: Path) -> dict[str, Any]:
         UserError: the file is not a mapping of options of a training to values of theirs.
     """
     remedy = "restore the file, or train again"
-    with interpreting(path, "options (name: value)", remedy):
-        try:
-            found = yaml.load(read_text(path, remedy, MOST_OPTIONS), _PlainLoader)
-        except yaml.YAMLError as error:
-            raise ValueError(" ".join(str(error).split())) from None
-        if not isinstance(found, dict):
-            raise ValueError(f"found a {type(found).__name__}")
-    options = to_mapping(TrainCommand())
-    unknown = [str(name)[:100] for name in found if name not in options]
+    written = read_written(path, remedy)
+    known = to_mapping(TrainCommand())
+    unknown = [name[:100] for name in written if name not in known]
     if unknown:
         raise UserError(
             f"{path} has the option {unknown[0]!r}, which this version of the program does not know; a newer one may "
             f"have written it: install that, or {remedy}"
         )
     try:
-        checked = to_mapping(override(TrainCommand(), found))
+        values = understood(TrainCommand(), written)
+        checked = to_mapping(override(TrainCommand(), values))
     except UserError as error:
-        raise UserError(f"{path} has {error}; {remedy}") from None
-    return {name: checked[name] for name in found}
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """Reads names with plain values: nothing nested, and nothing that refers to something else."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        is_plain = isinstance(event, yaml.MappingStartEvent if parent is None else yaml.ScalarEvent)
-        if not is_plain or event.anchor or event.tag:
-            raise yaml.composer.ComposerError(None, None, "expected name: value", event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        found = super().construct_mapping(node, deep)
-        if len(found) < len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "a name comes twice", node.start_mark)
-        return found
+        raise UserError(f"{path} is damaged: {error}; {remedy}") from None
+    return {name: checked[name] for name in written}
 
 
 def options_text(options: dict[str, Any], defaults: dict[str, Any]) -> str:

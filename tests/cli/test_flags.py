@@ -12,6 +12,7 @@ import pytest
 from cli.calls import Program, TrainOnce
 from cli.flags.table import ROWS, Bench, Row
 from txm2sem.options import COMMANDS, fields_of
+from txm2sem.resolving import CONFIG
 
 for _rows in (
     "machine",
@@ -66,7 +67,7 @@ def test_the_flag_does_what_it_says(command: str, row: Row, bench: Bench) -> Non
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_flag_of_a_command_has_a_row(command: str) -> None:
-    offered = {option.name for _, option, _ in fields_of(COMMANDS[command])}
+    offered = {option.name for _, option, _ in fields_of(COMMANDS[command])} | {CONFIG}
     assert {flag for name, flag in ROWS if name == command} == offered
 
 

@@ -12,8 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from txm2sem.cli.parsing import UsageError, parse
+from txm2sem.cli.parsing import UsageError, help_of_config, parse, read_words
+from txm2sem.errors import nearest
 from txm2sem.options import (
+    COMMANDS,
     AlignCommand,
     CheckCommand,
     CompareCommand,
@@ -30,6 +32,7 @@ from txm2sem.options import (
     is_model_file,
     option_words,
 )
+from txm2sem.resolving import config_text
 
 if TYPE_CHECKING:
     from txm2sem.applying.volume import VolumeRun
@@ -322,6 +325,21 @@ def phantom(words: Sequence[str], program: str) -> int:
         print(f"TXM: {folder / TXM_FILE}; SEM slices: {folder / 'sem'}; phantom.json says where they lie in the TXM")
         return 0
     print(f"next: {shlex.join(['txm2sem', 'train', '--recipe', 'translate', *option_words('dataroot', folder)])}")
+    return 0
+
+
+def config(words: Sequence[str], program: str) -> int:
+    """Print a file of the options of a command, with what the words give."""
+    name = words[0] if words and not words[0].startswith("-") else "train"
+    if name not in COMMANDS:
+        raise UsageError(f"expected one of {', '.join(COMMANDS)}, found {name}{nearest(name, list(COMMANDS))}")
+    said = read_words(COMMANDS[name], words[1:] if name in words[:1] else words)
+    if said.help:
+        print(help_of_config(program))
+        return 0
+    if said.places:
+        raise UsageError(f"{program} {name} takes options alone, which begin with --; found {said.places[0]}")
+    _print(*config_text(COMMANDS[name], said.given).splitlines())
     return 0
 
 

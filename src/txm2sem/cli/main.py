@@ -33,6 +33,7 @@ COMMANDS = {
     "export": "write a trained model as one file: for colleagues (BioImage.IO), or for other programs (ONNX)",
     "load": "take a model that somebody else has exported among your own",
     "phantom": "write a synthetic shale data set to try things with",
+    "config": "write a file of options for a command, with their help, to be passed as --config FILE",
 }
 """Commands with their one-line help; each is the function of the same name in `txm2sem.cli.commands`."""
 

@@ -7,27 +7,31 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import Field, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
 from txm2sem.errors import UserError
 from txm2sem.options import (
     ALIASES,
+    SEVERAL,
     Command,
     ModelCommand,
     Options,
-    TranslateCommand,
     check_known,
     checked,
+    described,
     fields_of,
     help_of,
+    of_text,
     override,
 )
-from txm2sem.resolving import of_shipped_model, resolve, with_defaults
+from txm2sem.resolving import CONFIG, resolve, with_defaults
 
 AnyCommand = TypeVar("AnyCommand", bound=Command)
 
-SEVERAL = tuple[Path, ...]
-"""Type of an option that takes several words."""
+HELP_OF_CONFIG = (
+    "--config FILE takes options from a file (YAML), such as txm2sem config writes, or the options.yaml of a run. "
+    "There may be several, of which the last counts first; what stands on the command line counts before all of them."
+)
 
 
 class UsageError(UserError):
@@ -40,7 +44,7 @@ class Words:
 
     Attributes:
         places: what stands beside the options: names of files, folders or runs.
-        given: the values of options, by name.
+        given: the values of options, by name; `config`: the files of more of them, where there are any.
         help: `help` or `help_all`, where one is asked for.
     """
 
@@ -77,13 +81,15 @@ def read_words(command: Command, words: Sequence[str]) -> Words:
             if name in ("h", "help", "help_all"):
                 help_asked = "help" if name == "h" else name
                 continue
-            check_known(command, [name])
-            values = [value] if equals else _take_values(hints[name], left, has_place=bool(places))
+            if name != CONFIG:
+                check_known(command, [name])
+            values = [value] if equals else _take_values(hints.get(name), left, has_place=bool(places))
             if not values:
                 raise UsageError(f"--{name}: expected a value behind it, found none")
-            texts[name] = texts.get(name, []) + values if hints[name] == SEVERAL else values
+            texts[name] = texts.get(name, []) + values if name == CONFIG or hints[name] == SEVERAL else values
+        files = {CONFIG: texts.pop(CONFIG)} if CONFIG in texts else {}
         given = checked(command, {name: _typed(hints[name], texts[name]) for name in texts})
-        return Words(places, given, help_asked)
+        return Words(places, given | files, help_asked)
     except UserError as error:
         raise UsageError(str(error)) from None
 
@@ -91,7 +97,8 @@ def read_words(command: Command, words: Sequence[str]) -> Words:
 def parse(base: AnyCommand, words: Sequence[str], program: str) -> tuple[list[str], AnyCommand]:
     """Return the places that words give, and all options of a command.
 
-    One line on the console says so where the device does not compute in the number format asked for.
+    Lines on the console say what is passed over of files, and where the device does not compute in the number format
+    asked for.
 
     Args:
         base: the defaults.
@@ -109,8 +116,7 @@ def parse(base: AnyCommand, words: Sequence[str], program: str) -> tuple[list[st
         raise SystemExit(0)
     if said.places and not base.places:
         raise UsageError(f"{program} takes options alone, which begin with --; found {said.places[0]}")
-    given = of_shipped_model(said.given) if isinstance(base, TranslateCommand) else said.given
-    return said.places, with_usable_precision(resolve(base, given))
+    return said.places, with_usable_precision(resolve(base, said.given, lambda line: print(f"note: {line}")))
 
 
 def with_usable_precision(command: AnyCommand) -> AnyCommand:
@@ -148,24 +154,32 @@ def help_text(command: Command, program: str, *, whole: bool) -> str:
         group_options = getattr(command, group)
         title = str(group_options.__doc__) if names is options else "What most people need."
         entries.setdefault(title, []).append(_entry(group_options, option, value))
-    usage = " ".join(part for part in (f"usage: {program}", command.places, "[OPTIONS]") if part)
+    parts = (f"usage: {program}", command.places, "[OPTIONS] [--config FILE]")
+    usage = " ".join(part for part in parts if part)
     blocks = [
         usage,
         _wrapped(str(command.__doc__)),
         *("\n".join([f"{_wrapped(title)[:-1]}:", *lines]) for title, lines in entries.items()),
+        _wrapped(HELP_OF_CONFIG),
     ]
     if names is not options:
         blocks.append(f"{program} --help_all lists all {len(options)} options.")
     return "\n\n".join(blocks)
 
 
+def help_of_config(program: str) -> str:
+    """Return the help of the command that writes a file of options."""
+    text = (
+        "Write a file of the options of a command, train where none is named, with their help, and with the values "
+        "that the options here give, such as --recipe translate."
+    )
+    return "\n\n".join([f"usage: {program} [COMMAND] [OPTIONS] > FILE", _wrapped(text), _wrapped(HELP_OF_CONFIG)])
+
+
 def _entry(group: Options, option: Field[Any], value: Any) -> str:
     """Return an option's lines in the help."""
     hint = group.hints[option.name]
-    if get_origin(hint) is Literal:
-        what = " | ".join(map(str, get_args(hint)))
-    else:
-        what = {bool: "[True|False]", int: "N", float: "X", str: "TEXT", SEVERAL: "PATH ..."}.get(hint, "PATH")
+    what = f"[{described(hint)}]" if hint is bool else described(hint)
     default = "" if value in ("", None, ()) else f" (default: {value})"
     return f"{_wrapped(f'--{option.name} {what}', '  ')}\n{_wrapped(help_of(group, option.name) + default, '      ')}"
 
@@ -193,13 +207,4 @@ def _take_values(hint: Any, left: list[str], *, has_place: bool) -> list[str]:
 
 def _typed(hint: Any, texts: list[str]) -> Any:
     """Return a value of the type of an option, or the text itself where it stands for none."""
-    text = texts[-1]
-    if hint == SEVERAL:
-        return tuple(map(Path, texts))
-    if hint is bool or get_origin(hint) is Literal:
-        choices = (True, False) if hint is bool else get_args(hint)
-        return next((choice for choice in choices if str(choice) == text), text)
-    try:
-        return hint(text) if hint in (int, float) else text
-    except ValueError:
-        return text
+    return tuple(map(Path, texts)) if hint == SEVERAL else of_text(hint, texts[-1])

@@ -1,11 +1,15 @@
-"""Every option of every command, once: `groups` has the options, `commands` the commands, `base` what an option is."""
+"""Every option of every command, once: `groups` has the options, `commands` the commands, `base` what an option is,
+`written` how options stand in files."""
 
 from txm2sem.options.base import (
+    SEVERAL,
     Options,
     checked,
+    described,
     fields_of,
     help_of,
     is_model_file,
+    of_text,
     option_words,
     override,
     to_mapping,
@@ -34,6 +38,7 @@ from txm2sem.options.commands import (
     VolumeCommand,
     check_known,
     name_of,
+    program_of,
     run_name,
 )
 from txm2sem.options.groups import (
@@ -75,6 +80,7 @@ from txm2sem.options.groups import (
     VolumeDataOptions,
     VolumeOptions,
 )
+from txm2sem.options.written import Written, read_written, understood, written_text
 
 __all__ = [
     "ALIASES",
@@ -83,6 +89,7 @@ __all__ = [
     "LONGEST_SIDE",
     "MODEL_DEFAULTS",
     "RECIPES",
+    "SEVERAL",
     "TRANSLATION_MODELS",
     "AlignCommand",
     "AlignOptions",
@@ -136,14 +143,21 @@ __all__ = [
     "VolumeCommand",
     "VolumeDataOptions",
     "VolumeOptions",
+    "Written",
     "check_known",
     "checked",
+    "described",
     "fields_of",
     "help_of",
     "is_model_file",
     "name_of",
+    "of_text",
     "option_words",
     "override",
+    "program_of",
+    "read_written",
     "run_name",
     "to_mapping",
+    "understood",
+    "written_text",
 ]

@@ -27,6 +27,10 @@ MOST_TEXT = 4096
 """The longest text that an option takes [characters]: as long as paths may be."""
 
 
+SEVERAL = tuple[Path, ...]
+"""Type of an option that has several values."""
+
+
 def between(minimum: float, maximum: float, default: Any) -> Any:
     """Return a field with a smallest and a largest value."""
     return field(default=default, metadata={"at_least": minimum, "at_most": maximum})
@@ -104,13 +108,14 @@ def _checked(option: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
     Raises:
         UserError: it is of another type, not one of the choices, or beyond a limit.
     """
-    if hint == tuple[Path, ...]:
+    if hint == SEVERAL:
         return tuple(_checked(option, Path, item) for item in value)
     if hint == Path | None:
         return None if value is None else _checked(option, Path, value)
     fits, expected = _fits(option, hint, value)
     if not fits:
         found = str(value)[:100] if isinstance(value, str | int | float) else f"of type {type(value).__name__}"
+        found = "without a value" if value is None else found
         found = found if found and found.isprintable() else repr(found)
         raise UserError(f"--{option.name} {found}: expected {expected}")
     if value and option.metadata.get("is_name") and not (option.metadata.get("may_be_file") and is_model_file(value)):
@@ -168,7 +173,13 @@ def checked(command: Any, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def to_mapping(command: Any) -> dict[str, Any]:
     """Return a command's options as a flat mapping of plain values, in the order of the help."""
-    return {option.name: str(value) if isinstance(value, Path) else value for _, option, value in fields_of(command)}
+    return {option.name: _plain(value) for _, option, value in fields_of(command)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def override(command: AnyCommand, values: Mapping[str, Any]) -> AnyCommand:
@@ -205,6 +216,25 @@ def _texts(kind: type) -> dict[str, str]:
         and isinstance(text, ast.Expr)
         and isinstance(text.value, ast.Constant)
     }
+
+
+def described(hint: Any) -> str:
+    """Return what values an option of a type has, for people."""
+    if get_origin(hint) is Literal:
+        return " | ".join(map(str, get_args(hint)))
+    return {bool: "True|False", int: "N", float: "X", str: "TEXT", SEVERAL: "PATH ..."}.get(hint, "PATH")
+
+
+def of_text(hint: Any, text: str) -> Any:
+    """Return the value of the type of an option that a text stands for, or the text itself where it stands for none."""
+    if hint is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if get_origin(hint) is Literal:
+        return next((choice for choice in get_args(hint) if str(choice) == text), text)
+    try:
+        return hint(text) if hint in (int, float) else text
+    except ValueError:
+        return text
 
 
 def option_words(name: str, value: object, *, switch: bool = False) -> list[str]:

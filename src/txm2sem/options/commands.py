@@ -11,8 +11,6 @@ from pathlib import Path
 from string import Formatter
 from typing import Any, ClassVar, get_args
 
-import yaml
-
 from txm2sem.errors import UserError, nearest
 from txm2sem.files import check_name
 from txm2sem.options.base import fields_of, to_mapping
@@ -55,6 +53,7 @@ from txm2sem.options.groups import (
     VolumeRunOptions,
     WholeVolumeOptions,
 )
+from txm2sem.options.written import read_written, understood
 
 OF_KRIGING = frozenset({"txm", "charge", "saturation", "min_area", "dilation", "texture"})
 """Options of a repair by kriging; `--seed` is one with `--texture`."""
@@ -360,7 +359,7 @@ def check_known(command: Command, names: Iterable[str]) -> None:
         UserError: it lacks one; which commands have it is said, or which name is near.
     """
     own = [option.name for _, option, _ in fields_of(command)]
-    program = next(f"txm2sem {name}" for name, other in COMMANDS.items() if type(other) is type(command))
+    program = program_of(command)
     for name in names:
         if name in own:
             continue
@@ -369,6 +368,11 @@ def check_known(command: Command, names: Iterable[str]) -> None:
             raise UserError(f"--{name} does nothing in {program}; it belongs to {', '.join(others)}")
         advice = nearest(f"--{name}", [f"--{other}" for other in own]) or f"; {program} --help_all lists them all"
         raise UserError(f"{program} has no option --{name}{advice}")
+
+
+def program_of(command: Command) -> str:
+    """Return how a command is called."""
+    return next(f"txm2sem {name}" for name, other in COMMANDS.items() if type(other) is type(command))
 
 
 MODEL_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -408,7 +412,7 @@ because grey values tell its classes and a patch's own statistics would cancel t
 _RECIPES = Path(__file__).parents[1] / "recipes"
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {"none": {}} | {
-    name: yaml.safe_load((_RECIPES / f"{name}.yaml").read_text("utf-8"))
+    name: understood(TrainCommand(), read_written(_RECIPES / f"{name}.yaml", "install the program again"))
     for name in get_args(RecipeName)
     if name != "none"
 }

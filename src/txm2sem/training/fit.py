@@ -299,6 +299,7 @@ def resume(module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
 
 def write_run_options(paths: RunPaths, command: TrainCommand) -> None:
     """Save the resolved options beside the networks: as YAML for testing and resuming, as text for people."""
-    options = to_mapping(command)
+    # A run that was resumed ends as an uninterrupted one.
+    options = {**to_mapping(command), "continue_train": False}
     write_options(paths.options, options)
     write_text(paths.train_options_text, options_text(options, to_mapping(TrainCommand())))

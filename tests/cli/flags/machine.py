@@ -21,10 +21,20 @@ from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
 from txm2sem.filling.kriging import KrigingFilling
 from txm2sem.networks import build_generator, initialise
-from txm2sem.options import VolumeOptions
+from txm2sem.options import COMMANDS, VolumeOptions, to_mapping
 from txm2sem.runs import paths_of
 
 EVERY = f"train {TRAINED}"
+
+OTHER = {"gpu_ids": "-1", "output": "there.html", "charge": "masks", "porosity": 0.125}
+"""An option that each command has one of, with another value than by default."""
+
+
+@row(" ".join(COMMANDS), "config")
+def _(bench: Bench, command: str) -> None:
+    option, value = next((name, value) for name, value in OTHER.items() if name in to_mapping(COMMANDS[command]))
+    Path("mine.yaml").write_text(f"{option}: {value}")
+    assert to_mapping(bench.command(command, "--config mine.yaml"))[option] == value
 
 
 @row(EVERY, "name")

@@ -151,6 +151,18 @@ def load_network(network: nn.Module, path: Path, options: GeneratorOptions) -> N
     network.load_state_dict(_read_state(path, network.state_dict(), options))
 
 
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Return the weights in a file by name, of whatever network; see `load`.
+
+    Raises:
+        UserError: as `load`; or the file holds something else.
+    """
+    state = load(path)
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path} holds no state dict: expected a mapping of names to tensors, found {_kind(state)}")
+    return dict(state)
+
+
 def difference(expected: Mapping[str, Tensor], found: object) -> str | None:
     """Return where something differs from a state dict in keys, shapes or kinds of numbers; None where it does not.
 
@@ -159,14 +171,15 @@ def difference(expected: Mapping[str, Tensor], found: object) -> str | None:
     if not isinstance(found, Mapping):
         return f"expected a mapping of names to tensors, found a {type(found).__name__}"
     for key, tensor in expected.items():
-        problem = _tensor_difference(tensor, found[key]) if key in found else "is missing in the file"
+        problem = tensor_difference(tensor, found[key]) if key in found else "is missing in the file"
         if problem:
             return f"its key {key} {problem}"
     extra = [key for key in found if key not in expected]
     return f"the file has a key {_shown(extra[0])} that the network has not" if extra else None
 
 
-def _tensor_difference(expected: Tensor, found: object) -> str | None:
+def tensor_difference(expected: Tensor, found: object) -> str | None:
+    """Return how something differs from a tensor in shape or kind of numbers, as `difference`."""
     if not isinstance(found, Tensor):
         return f"is of type {type(found).__name__} in the file, expected a tensor"
     if expected.shape != found.shape:
@@ -223,13 +236,11 @@ def _keys_and_shapes(options: GeneratorOptions) -> dict[str, Tensor]:
 
 
 def _read_state(path: Path, expected: Mapping[str, Tensor], options: GeneratorOptions) -> dict[str, Tensor]:
-    state = load(path)
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path} holds no state dict: expected a mapping of names to tensors, found {_kind(state)}")
+    state = load_weights(path)
     found = difference(expected, state)
     if found:
-        raise UserError(f"{path} does not fit the network: {found}. {_advice(state, options)}")
-    return dict(state)
+        raise UserError(f"{path} does not fit the network: {found}. {made_with(state, options)}")
+    return state
 
 
 def _is_checked_archive(path: Path) -> bool:
@@ -291,7 +302,8 @@ def _shown(key: object) -> str:
     return str(key)[:100] if isinstance(key, str | int) else f"of type {type(key).__name__}"
 
 
-def _advice(state: Mapping[str, Tensor], options: GeneratorOptions) -> str:
+def made_with(state: Mapping[str, Tensor], options: GeneratorOptions) -> str:
+    """Return a sentence on the options, other than these, with which the weights of a generator were made."""
     fitting = fitting_options(state)
     if fitting is None:
         return (

@@ -119,7 +119,7 @@ class TrainCommand(ModelCommand):
 
     first = (
         *("recipe", "dataroot", "name", "model", "netG", "downsample_factor", "patch_size", "niter", "niter_decay"),
-        *("time_budget", "continue_train", "gpu_ids"),
+        *("time_budget", "init_from", "continue_train", "gpu_ids"),
     )
 
     recipe: RecipeOptions = RecipeOptions()

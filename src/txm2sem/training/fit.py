@@ -66,6 +66,8 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
     model = MODELS[command.model.model]
     command = model.resolve(command, training)
     module = model(command, clock)
+    if command.model.init_from and not command.schedule.continue_train:
+        module.begin(echo)
     module.displacements = Displacements.of(training, command.sampling.forgive)
     patches = PatchData(module, training, validation)
     if command.schedule.continue_train and not (paths.state.exists() or paths.network("latest", "G").exists()):
@@ -292,8 +294,7 @@ def resume(module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
         return
     for name, network in module.networks.items():
         load_network(network, paths.network("latest", name), module.command.model)
-    if module.average is not None:
-        module.average.load_state_dict(module.generator.state_dict())
+    module.restart_average()
     echo(f"{paths.state} is not there: going on from the weights alone, at epoch {module.epoch}")
 
 

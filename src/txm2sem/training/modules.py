@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytorch_lightning as pl
@@ -47,6 +47,7 @@ from txm2sem.options import TrainCommand
 from txm2sem.training.accumulation import BatchPart, GeneratorPass, split
 from txm2sem.training.forgiveness import Displacements, deformed
 from txm2sem.training.resuming import SavedOptimizer
+from txm2sem.training.starting import begin_with, frozen_modules
 from txm2sem.training.stopwatch import CLOCK, Clock, Stopwatch
 
 DISPLACEMENTS = "displacements"
@@ -135,8 +136,31 @@ class TranslationModule(pl.LightningModule):
         self.generator = build_generator(command.model, bounded=self.bounded)
         self._initialise(self.generator)
         self.average = deepcopy(self.generator).requires_grad_(False) if command.schedule.ema > 0 else None
+        self.frozen = [self.generator.get_submodule(name) for name in frozen_modules(command.model)]
+        for layer in self.frozen:
+            for weight in layer.parameters(recurse=False):
+                weight.requires_grad_(False)
+        self.train()  # Lightning keeps each layer as it finds it
         self.displacements: Displacements | None = None
         self._resumed: dict[str, SavedOptimizer] = {}
+
+    def begin(self, echo: Callable[[str], None]) -> None:
+        """Begin with the weights that `--init_from` names, see `begin_with`."""
+        begin_with(self.networks, self.command, echo)
+        self.restart_average()
+
+    def restart_average(self) -> None:
+        """Let the running average begin at the generator, where there is one."""
+        if self.average is not None:
+            self.average.load_state_dict(self.generator.state_dict())
+
+    def train(self, mode: bool = True) -> Self:
+        """Set whether the networks learn; statistics of layers that keep their weights stay as they are, too."""
+        super().train(mode)
+        for layer in self.frozen:
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eval()
+        return self
 
     @classmethod
     def resolve(cls, command: TrainCommand, training: AlignedSlices) -> TrainCommand:

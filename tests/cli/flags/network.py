@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from cli.calls import TINY_TRAINING
-from cli.flags.table import TRAINED, Bench, Row, row, same
+from cli.flags.table import TRAINED, Bench, Row, row, same, weights
 from cli.volumes import write_network
 from txm2sem.checkpoints import load_generator
 from txm2sem.data import check_channels, check_repairs, check_translates_txm
@@ -152,6 +153,25 @@ def _(bench: Bench, command: str) -> None:
         expected = build_generator(made.command.model)
         initialise(expected, kind, gain, torch.Generator().manual_seed(0))
         assert same(made.module.generator.state_dict(), expected.state_dict())
+
+
+@row("train", "init_from")
+def _(bench: Bench, command: str) -> None:
+    bench.trained()
+    start = weights(Path("checkpoints/run"))
+    for words, taken in (("--init_from run", True), ("--init_from checkpoints/run/1_net_G.pth", False)):
+        module = bench.training(f"--name new {words}").module
+        module.begin(lambda line: None)
+        assert same(module.networks["G"].state_dict(), start) == taken
+    assert "begins with checkpoints/run" in bench.train("--init_from run --niter 1 --niter_decay 0 --num_train 1").out
+
+
+@row("train", "freeze")
+def _(bench: Bench, command: str) -> None:
+    network = bench.training("--init_from run --freeze 1").module.networks["G"]
+    kept = {name for name, weight in network.named_parameters() if not weight.requires_grad}
+    assert kept == {"premodel.1.weight", "premodel.2.weight"}
+    assert "without --init_from" in bench.run("train --freeze 1", status=1).err
 
 
 @row("train", "no_dropout")

@@ -19,6 +19,7 @@ LAYERS = [
         "data",
         "runs",
         "archives",
+        "origin",
         "resolving",
         "checkpoints",
         "details",

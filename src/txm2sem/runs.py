@@ -100,6 +100,11 @@ class RunPaths:
         return self.checkpoints / "options.yaml"
 
     @property
+    def origin(self) -> Path:
+        """What the training was made with: versions, machine, times, and checksums of the data."""
+        return self.checkpoints / "origin.json"
+
+    @property
     def train_options_text(self) -> Path:
         """All training options, for people."""
         return self.checkpoints / "train_opt.txt"

@@ -64,7 +64,7 @@ def made(folder: Path, seed: int, **options: Any) -> nn.Module:
 @pytest.mark.parametrize("name", [name for name in GENERATORS if name not in ("unet_256", "textured_unet")])
 def test_more_slices_change_nothing_at_first_and_fewer_keep_their_own(name: str, tmp_path: Path) -> None:
     factor, side = (2 if name.startswith("sr") else 1), (128 if name == "unet_128" else 32)
-    options = {"netG": name, "downsample_factor": factor, "ngf": 1, "patch_size": side, "norm": "batch"}
+    options: dict[str, Any] = {"netG": name, "downsample_factor": factor, "ngf": 1, "patch_size": side, "norm": "batch"}
     many = random_images(5, side)
     one = made(tmp_path, 7, **options)
     _, network, _ = begun(tmp_path, one, **options, context_slices=2)
@@ -77,7 +77,7 @@ def test_more_slices_change_nothing_at_first_and_fewer_keep_their_own(name: str,
 
 
 def test_grain_stays_in_its_channel(tmp_path: Path) -> None:
-    options = {"netG": "textured_unet", "norm": "none"}
+    options: dict[str, Any] = {"netG": "textured_unet", "norm": "none"}
     one = made(tmp_path, 7, **options).state_dict()
     _, network, _ = begun(tmp_path, made(tmp_path, 7, **options), **options, context_slices=1)
     found, name = network.state_dict(), "translate.enter.weight"
@@ -113,7 +113,7 @@ def test_a_discriminator_sees_what_both_see(old: bool, new: bool, tmp_path: Path
     save_network(build_generator(before.model), tmp_path / "latest_net_G.pth")
     judge = build_discriminator(before.model, 1 + old).eval()
     _, network, _ = begun(tmp_path, judge, "D", **options, d_condition=new)
-    txm, sem = random_images(2).split(1, dim=1)
+    txm, sem = random_images(2).chunk(2, dim=1)
     if old and not new:
         txm = torch.zeros_like(txm)
     seen = {False: sem, True: torch.cat([txm, sem], dim=1)}

@@ -142,6 +142,16 @@ class AlignedSlices:
         return self.txm.folder.parent
 
     @property
+    def files(self) -> list[Path]:
+        """All files that are read, neighbours included."""
+        stacks = [stack for stack in (self.txm, self.sem, *map(self._mask, MASK_NAMES)) if stack is not None]
+        found = [path for stack in stacks for path in stack.paths]
+        if self.neighbours is not None:
+            seen = {position for index in range(len(self)) for position in self.neighbours.around(index)}
+            found += [self.neighbours.stack.paths[position] for position in sorted(seen)]
+        return found
+
+    @property
     def numbers(self) -> tuple[int, ...]:
         """Number of each slice, ascending."""
         return self.txm.numbers

@@ -8,10 +8,11 @@ from typing import Any, get_args
 import torch
 
 from txm2sem.commands import test_command, train_command
-from txm2sem.data.slices import has_split, split_folder
-from txm2sem.errors import UserError
+from txm2sem.data.slices import AlignedSlices, has_split, split_folder
+from txm2sem.errors import UserError, listed
 from txm2sem.networks import build_generator
 from txm2sem.options import Phase, TrainCommand, override
+from txm2sem.origin import Origin, changed, checksums, digest
 from txm2sem.pages import Html, changed_options, fragment
 from txm2sem.reporting.record import RunRecord, TestRecord
 
@@ -57,6 +58,48 @@ def commands_html(record: RunRecord, prefix: str = "") -> Html:
             commands[f"Test on a cube: {volume.name}"] = test_command(volume.options, record.options)
     titled = {f"{prefix}{title}": command for title, command in commands.items()}
     return fragment("parts.html", "commands", titled=titled)
+
+
+def origin_html(record: RunRecord) -> Html:
+    """Return what the training was made with, as facts; nothing where that is not known."""
+    facts = origin_facts(record)
+    return fragment("parts.html", "facts", caption="What it was made with", values=facts) if facts else Html()
+
+
+def origin_facts(record: RunRecord) -> dict[str, str]:
+    """Return what the training was made with, by name; what nothing tells is left out.
+
+    Raises:
+        UserError: the data cannot be read any more.
+    """
+    origin = record.origin
+    if origin is None or not origin.sessions:
+        return {}
+    versions = dict.fromkeys(", ".join(" ".join(pair) for pair in one.versions.items()) for one in origin.sessions)
+    known = sum(one.seconds for one in origin.sessions)
+    cut_off = sum(not one.seconds for one in origin.sessions)
+    sittings = f" in {len(origin.sessions)} sittings" if len(origin.sessions) > 1 else ""
+    return {
+        "versions": "; ".join(versions),
+        "machine": "; ".join(dict.fromkeys(one.machine for one in origin.sessions)),
+        "began": origin.sessions[0].began,
+        "took": f"{known / 60:.1f} minutes{sittings}" + (f", and {cut_off} that was cut off" if cut_off else ""),
+        "data": f"{len(origin.files)} files of training and validation, SHA-256 {digest(origin.files)}: that of the "
+        "lines which sha256sum prints for them, sorted by name",
+        "data now": _data_now(record, origin),
+    }
+
+
+def _data_now(record: RunRecord, origin: Origin) -> str:
+    """Say whether the data are those that the training had."""
+    resumed = "" if len({one.data for one in origin.sessions}) == 1 else "changed between the sittings; "
+    command = override(TrainCommand(), record.options)
+    root = command.run.dataroot
+    if not root.is_dir():
+        return f"{resumed}{root} is not there now"
+    splits = [AlignedSlices.open(root, phase, command.data) for phase in (command.sampling.phase, "val")]
+    different = changed(origin.files, checksums(root, splits))
+    return resumed + (f"changed since: {listed(different)}" if different else "the same as in the training")
 
 
 def _parameters(options: dict[str, Any]) -> str:

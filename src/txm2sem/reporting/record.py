@@ -20,6 +20,7 @@ from txm2sem.course import Course
 from txm2sem.errors import UserError, listed
 from txm2sem.files import check_name, own_file
 from txm2sem.options import TrainCommand, option_words
+from txm2sem.origin import Origin
 from txm2sem.reporting.documents import read_continuity, read_evaluation, read_scores, read_trust
 from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths, read_options
@@ -100,6 +101,7 @@ class RunRecord:
         tested: the latest test; None: there is none.
         volumes: the tests on cubes, the latest first.
         trust: `trust.json`; empty where it is not there.
+        origin: what the training was made with; None: it is not there.
         problems: what cannot be shown and why, by the title of the part of a page that lacks it.
     """
 
@@ -109,6 +111,7 @@ class RunRecord:
     tested: TestRecord | None = None
     volumes: list[VolumeRecord] = field(default_factory=list)
     trust: dict[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
     problems: Mapping[str, list[str]] = field(default_factory=dict)
 
     @classmethod
@@ -130,7 +133,10 @@ class RunRecord:
         reading = _Reading(paths)
         course = reading.of(TRAINING, Course(), lambda: read_course(paths, per_epoch))
         tested, trust = reading.test()
-        return cls(paths, options, course, tested, reading.cubes(), trust, reading.problems)
+        origin = None
+        if _is_there(paths.origin):
+            origin = reading.of(AGAIN, origin, lambda: Origin.read(own_file(paths.origin, paths.checkpoints)))
+        return cls(paths, options, course, tested, reading.cubes(), trust, origin, reading.problems)
 
     @property
     def model(self) -> str:

@@ -18,7 +18,7 @@ from txm2sem.files import write_text
 from txm2sem.measures import read_measures, sentence
 from txm2sem.pages import Html, curve_plots, fragment, how_condensed, page, png
 from txm2sem.pages.measures import measures_table
-from txm2sem.reporting.about import about_html, commands_html
+from txm2sem.reporting.about import about_html, commands_html, origin_html
 from txm2sem.reporting.images import read_figure
 from txm2sem.reporting.patches import patches_html
 from txm2sem.reporting.record import AGAIN, IMAGES, SCORES, TRAINING, TRUST, VOLUMES, RunRecord
@@ -112,7 +112,7 @@ def run_parts(record: RunRecord, volumes: Sequence[Html] = (), measures: Sequenc
         part(TRUST, *([partial(_trust, record)] if record.trust else [])),
         part(TRAINING, partial(_training, record)),
         part("The run", partial(about_html, record)),
-        part(AGAIN, partial(commands_html, record)),
+        part(AGAIN, partial(commands_html, record), partial(origin_html, record)),
     ]
 
 

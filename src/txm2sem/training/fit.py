@@ -27,6 +27,7 @@ from txm2sem.errors import UserError
 from txm2sem.files import LOCK, held, interpreting, set_aside, write_text
 from txm2sem.networks import build_discriminator, build_generator, check_patch_size
 from txm2sem.options import ModelOptions, TrainCommand, to_mapping
+from txm2sem.origin import checksums, recorded
 from txm2sem.runs import RunPaths, options_text, paths_of, write_options
 from txm2sem.training.callbacks import Checkpoints, DisplacementLog, Echo, LossLog, Progress, ValidationLog
 from txm2sem.training.displays import displays
@@ -75,6 +76,7 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
             f"there is nothing in {paths.checkpoints} to go on with; leave out --continue_train, or check --name"
         )
 
+    files = checksums(command.run.dataroot, [training, validation]) if is_main_process() else {}
     with held(paths.checkpoints) if is_main_process() else nullcontext():
         if command.schedule.continue_train:
             resume(module, paths, echo)
@@ -89,7 +91,9 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
                 for line in training_details(command, module.networks):
                     echo(line)
         trainer = build_trainer(module, paths, echo, devices)
-        train(trainer, module, patches)
+        goes_on = command.schedule.continue_train
+        with recorded(paths, command.run, files, echo, goes_on=goes_on) if is_main_process() else nullcontext():
+            train(trainer, module, patches)
         if is_main_process():
             module.conclude(echo)
     return paths

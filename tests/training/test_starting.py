@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from cli.volumes import TRANSLATES
 from data_roots import write_data_root
 from repair_roots import write_repair_root
+from test_archives import entries, write
 from torch import Tensor, nn
 
 from txm2sem.checkpoints import save_network
@@ -118,6 +120,18 @@ def test_a_discriminator_sees_what_both_see(old: bool, new: bool, tmp_path: Path
         txm = torch.zeros_like(txm)
     seen = {False: sem, True: torch.cat([txm, sem], dim=1)}
     assert torch.allclose(network(seen[new]), judge(seen[old]), atol=1e-5)
+
+
+def test_a_file_of_a_model_is_begun_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a colleague's, who has sent it: its weights, and what its channels are, from the options in it."""
+    monkeypatch.chdir(tmp_path)
+    path = write(entries("mine")).absolute()
+    saved = {**TRANSLATES, "no_dropout": True}
+    asked = resolve(TrainCommand(), {**TINY, **saved, "dataroot": "images", "name": "new", "init_from": str(path)})
+    network = MODELS[asked.model.model](asked).generator
+    begin_with({"G": network}, asked, lambda line: None)
+    kept = torch.load("checkpoints/mine/latest_net_G.pth", weights_only=True)
+    assert all(torch.equal(value, kept[key]) for key, value in network.state_dict().items())
 
 
 def test_the_running_average_begins_where_the_network_does(tmp_path: Path) -> None:

@@ -194,8 +194,8 @@ class ModelOptions(GeneratorOptions):
     """scaling factor of the normal, xavier and orthogonal initialisations"""
     init_from: str = ""
     """begin with the weights of a trained model: the name of a run in checkpoints_dir, whose latest checkpoint is
-    taken; a file of weights (LABEL_net_G.pth); or translate, the model that comes along. What does not fit begins anew,
-    and is said"""
+    taken; a file of weights (LABEL_net_G.pth) or of a model (.zip); or translate, the model that comes along. What does
+    not fit begins anew, and is said"""
     freeze: str = beside("init_from", "")
     """layers of the generator that keep the weights of --init_from: how many of its convolutions, counted from the
     image, or names as in the file, such as enter,encode.0; each with its normalisation, whose statistics stay, too"""

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from txm2sem.archives import unpacked
 from txm2sem.checkpoints import fitting_options, load_weights, made_with, tensor_difference
 from txm2sem.errors import UserError, listed, nearest
 from txm2sem.files import check_name
 from txm2sem.networks import GENERATORS, build_discriminator, build_generator, convolutions
-from txm2sem.options import ModelOptions, TrainCommand, override, run_name
+from txm2sem.options import ModelOptions, TrainCommand, is_model_file, override, run_name
 from txm2sem.runs import SHIPPED_MODELS, SHIPPED_TRANSLATION, RunPaths, read_options
 
 NAMES = {"G": "generator", "D": "discriminator"}
@@ -46,8 +47,13 @@ class Start:
             beside = path.with_name(path.name.replace("_net_G", "_net_D"))
             files = {"G": path} | ({"D": beside} if beside != path and beside.exists() else {})
             return cls(files, _options(path.with_name("options.yaml")))
+        if is_model_file(name):
+            archived = unpacked(path)
+            return cls({"G": archived.network("latest", "G")}, _options(archived.options))
         if path.is_file():
-            raise UserError(f"--init_from {name}: expected the name of a run, or a file of weights (.pth)")
+            raise UserError(
+                f"--init_from {name}: expected the name of a run, or a file of weights (.pth) or of a model (.zip)"
+            )
         check_name(name, "--init_from")
         for folder in (checkpoints_dir, SHIPPED_MODELS):
             paths = RunPaths.of(name, folder, folder)
@@ -58,7 +64,7 @@ class Start:
         runs = sorted({path.parent.name for path in checkpoints_dir.glob("*/*_net_G.pth")})
         raise UserError(
             f"--init_from {name}: there is no such run; {checkpoints_dir} has {listed(runs) or 'none'}, and "
-            f"{SHIPPED_TRANSLATION} comes along. Name one, or pass a file of weights (.pth)"
+            f"{SHIPPED_TRANSLATION} comes along. Name one, or pass a file of weights (.pth) or of a model (.zip)"
         )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from data.readers.formats import VOXEL_SIZE, amira, in_runs, metaimage, noise, nrrd_file
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume
-from txm2sem.data.readers.streams import Inflated, RunLengths, Written
+from txm2sem.data.readers.streams import AsText, Inflated, RunLengths
 from txm2sem.errors import UserError
 
 ALL = (slice(None), slice(None), slice(None))
@@ -283,7 +283,7 @@ def test_any_bytes_come_back_in_any_parts(
         (Inflated, zlib.compress(content)),
         (Inflated, gzip.compress(content[:9]) + gzip.compress(content[9:])),
         (RunLengths, in_runs(content)),
-        (Written, text),
+        (AsText, text),
     ):
         path = tmp_path_factory.getbasetemp() / "bytes"
         path.write_bytes(b"before" + stored)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from txm2sem.data.files import readable
-from txm2sem.data.readers.streams import Decoder, HeaderedVolume, Inflated, RunLengths, Written, read_head
+from txm2sem.data.readers.streams import AsText, Decoder, HeaderedVolume, Inflated, RunLengths, read_head
 from txm2sem.data.readers.units import nanometres
 from txm2sem.errors import UserError
 
@@ -68,7 +68,7 @@ class AmiraVolume(HeaderedVolume):
             if not written:
                 dtype = dtype.newbyteorder("<" if first[1].endswith("LITTLE-ENDIAN") else ">")
             stop = start + stored if stored else None
-            decoder = Written if written else _DECODERS[encoding]
+            decoder = AsText if written else _DECODERS[encoding]
             super().__init__(path, path, start, stop, shape, dtype, decoder, ends=bool(stored))
             self._say_place(header)
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from txm2sem.data.files import readable
-from txm2sem.data.readers.streams import Decoder, HeaderedVolume, Inflated, Written, read_head
+from txm2sem.data.readers.streams import AsText, Decoder, HeaderedVolume, Inflated, read_head
 from txm2sem.data.readers.units import nanometres
 from txm2sem.data.readers.voxel_size import placed
 from txm2sem.errors import UserError
@@ -57,7 +57,7 @@ class MetaImageVolume(HeaderedVolume):
             start = end if data == path else 0
             decoder: type[Decoder] | None = None
             if not _is_true(said, "BinaryData", default="True"):
-                decoder = Written
+                decoder = AsText
             elif _is_true(said, "CompressedData"):
                 decoder = Inflated
             skipped = int(said.get("HeaderSize", "0"))

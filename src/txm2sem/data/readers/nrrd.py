@@ -13,7 +13,7 @@ import numpy as np
 from txm2sem.data.files import readable
 from txm2sem.data.readers.axes import labelled_axes
 from txm2sem.data.readers.metaimage import data_file
-from txm2sem.data.readers.streams import Decoder, HeaderedVolume, Inflated, Written, read_head
+from txm2sem.data.readers.streams import AsText, Decoder, HeaderedVolume, Inflated, read_head
 from txm2sem.data.readers.units import nanometres
 from txm2sem.data.readers.voxel_size import placed
 from txm2sem.errors import UserError
@@ -35,7 +35,7 @@ _DTYPES = {name: dtype for dtype, names in _TYPES.items() for name in names}
 _DECODERS: dict[str, type[Decoder] | None] = {
     "raw": None,
     **dict.fromkeys(("gz", "gzip"), Inflated),
-    **dict.fromkeys(("txt", "text", "ascii"), Written),
+    **dict.fromkeys(("txt", "text", "ascii"), AsText),
 }
 
 _ALONG = ("domain", "space", "none", "???", "")
@@ -67,7 +67,7 @@ class NrrdVolume(HeaderedVolume):
                 raise ValueError(f"it has {count} axes, and {len(sizes)} sizes")
             dtype = np.dtype(_one_of(path, said, "type", _DTYPES))
             decoder = _one_of(path, said, "encoding", _DECODERS)
-            if dtype.itemsize > 1 and decoder is not Written:
+            if dtype.itemsize > 1 and decoder is not AsText:
                 dtype = dtype.newbyteorder(_one_of(path, said, "endian", {"little": "<", "big": ">"}))
             data = data_file(path, said.get("datafile", "LOCAL"))
             lines, skipped = int(said.get("lineskip", "0")), int(said.get("byteskip", "0"))

@@ -108,7 +108,7 @@ class Inflated(Decoder):
                 return b""
 
 
-class Written(Decoder):
+class AsText(Decoder):
     """Numbers that are written as text."""
 
     most = 4  # a digit and what follows it, of eight bytes

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 
 LAYERS = [
-    {"errors", "options", "arrays", "files", "drafts", "quantities", "memory", "workers"},
+    {"errors", "options", "arrays", "files", "drafts", "progress", "quantities", "memory", "workers"},
     {"networks", "objectives", "metrics", "morphology", "phantoms", "devices", "tiling"},
     {
         "data",

@@ -78,6 +78,7 @@ class TrainedModel:
 
     Attributes:
         name: of its run.
+        segments: it gives the number of a class, not the SEM's grey values.
         notes: what the user must know of how it computes.
     """
 
@@ -88,6 +89,7 @@ class TrainedModel:
         label = label_of(command.volume.epoch, command.volume.load_iter)
         self._model = load_applied(command, label, command.volume.backend)
         self.name = self._model.paths.name
+        self.segments = self._model.segments
         self.notes = list(self._model.notes)
 
     def predict(
@@ -112,7 +114,7 @@ class TrainedModel:
             UserError: the TXM is no such array or does not fit the model, or an option has no such value.
         """
         image, labels = self._translated(txm, grey, {"dtype": dtype, "memory": memory, **options})
-        return labels if self._model.segments else image
+        return labels if self.segments else image
 
     def probabilities(self, txm: ArrayLike, *, memory: str = "auto", **options: Any) -> Array:
         """Return how likely each class is, for a model that segments.
@@ -153,6 +155,25 @@ class TrainedModel:
         image, _ = self._translated(txm, grey, {"dtype": "float32", "memory": memory, **trust})
         return Trusted(*image)
 
+    def grey_match(self, txm: Any, grey: str = "auto") -> Callable[[Array], Array] | None:
+        """Return what brings planes of a TXM to the grey values that the model was trained with; None: they have them.
+
+        `predict` does so by itself; `predict_volume` takes a volume as it is.
+
+        Args:
+            txm: (z, y, x), with a shape, and NumPy arrays for its parts: little is read of it.
+            grey: as in `predict`.
+
+        Raises:
+            UserError: its contrast cannot be measured, or its grey values are others.
+        """
+        from txm2sem.applying.images.contrast import contrast_match
+
+        command = resolve(TranslateCommand(), {**self._given, **_changed(TranslateCommand(), {"grey": grey})})
+        samples = [txm[window] for window in measured_windows(txm.shape[0], txm.shape[1:])]
+        match = contrast_match(command, self._model, samples, "txm")
+        return None if match is None else match.of
+
     def predict_volume(self, source: Path | str, output: Path | str, **options: Any) -> dict[str, Any]:
         """Translate a volume of any size from file to file, as `txm2sem volume`; the same call goes on after an end.
 
@@ -182,18 +203,15 @@ class TrainedModel:
         self, txm: ArrayLike, grey: str, options: dict[str, Any], **internal: Any
     ) -> tuple[Array, NDArray[np.uint8]]:
         """Return what `translate_opened` does, of the TXM's shape; `internal` are options that users have not."""
-        from txm2sem.applying.images.contrast import contrast_match
         from txm2sem.applying.volume.driver import translate_opened
         from txm2sem.applying.volume.opening import OpenVolume
 
         array = plain_array(txm, "txm")
         axes = ("rows", "columns") if array.ndim == 2 else ("z", "y", "x")
         planes = grey_array(array, axes, "txm", GREY_DTYPES).reshape(-1, *array.shape[-2:])
-        matching = resolve(TranslateCommand(), {**self._given, **_changed(TranslateCommand(), {"grey": grey})})
-        samples = [planes[window] for window in measured_windows(len(planes), planes.shape[1:])]
-        match = contrast_match(matching, self._model, samples, "txm")
+        match = self.grey_match(planes, grey)
         if match is not None:
-            planes = np.stack([match.of(plane) for plane in planes])
+            planes = np.stack([match(plane) for plane in planes])
         given = {**self._given, **self._computed, **_changed(VolumeCommand(), options)}
         command = override(resolve(VolumeCommand(), given), internal)
         image, labels = translate_opened(OpenVolume(command, open_reader(planes), model=self._model))

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from txm2sem import __version__
 from txm2sem.errors import UserError
@@ -23,6 +22,7 @@ from txm2sem.morphology.boxes import Box, Region
 from txm2sem.morphology.diffusion import diffusivity
 from txm2sem.morphology.fractions import representative
 from txm2sem.options import to_mapping
+from txm2sem.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _region(run: MeasureRun, joined: Joined) -> Region | None:
 def _add_diffusion(run: MeasureRun, region: Region, phases: list[dict[str, Any]]) -> None:
     labels, valid = run.opened.read(region)
     wanted = [(phase, axis) for phase in phases if phase["measured"] for axis in run.job.wanted.axes]
-    for phase, axis in tqdm(wanted, desc="diffusion", disable=None):
+    for phase, axis in progress_bar(wanted, desc="diffusion"):
         path = run.paths.diffusion(phase["label"], AXES[axis])
         found: dict[str, Any] = {}
         with suppress(UserError):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.drafts import Draft, Stage
@@ -24,6 +23,7 @@ from txm2sem.measuring.phases import Phase3D
 from txm2sem.memory import memory_limit
 from txm2sem.morphology.boxes import Box
 from txm2sem.options import MeasureCommand, to_mapping
+from txm2sem.progress import progress_bar
 from txm2sem.quantities import format_bytes, format_seconds
 from txm2sem.runs import MeasurePaths
 from txm2sem.workers import finished_parts
@@ -166,7 +166,7 @@ class MeasureRun:
         names = list(self.job.boxes)
         if not self.paths.plan.exists():
             return names
-        return [name for name in tqdm(names, desc="checking", unit="box", disable=None) if not self.job.is_done(name)]
+        return [name for name in progress_bar(names, desc="checking", unit="box") if not self.job.is_done(name)]
 
     @property
     def notes(self) -> list[str]:
@@ -238,8 +238,8 @@ class MeasureRun:
         job, missing, options = self.job, self.missing, self.options
         assert self.phases  # what the user calls them is checked before long work
         write_text(self.paths.plan, json_text({"labels": job.wanted.labels, "side": job.side}))
-        with tqdm(
-            total=len(job.boxes), initial=len(job.boxes) - len(missing), desc="measuring", unit="box", disable=None
+        with progress_bar(
+            total=len(job.boxes), initial=len(job.boxes) - len(missing), desc="measuring", unit="box"
         ) as bar:
             if options.workers or options.scheduler:
                 for _ in finished_parts(job, iter(missing), options.workers, options.scheduler):
@@ -264,7 +264,7 @@ class MeasureRun:
         if said is not None:
             return tuple(said)
         voxels = int(np.prod(self.opened.reader.shape))
-        with tqdm(total=voxels, desc="looking", unit="voxel", unit_scale=True, disable=None) as bar:
+        with progress_bar(total=voxels, desc="looking", unit="voxel", unit_scale=True) as bar:
             return self.opened.scan(bar.update)
 
     def _said(self, name: str) -> Any:

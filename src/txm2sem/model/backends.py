@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from txm2sem.checkpoints import load_generator
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample, has_split
@@ -31,6 +30,7 @@ from txm2sem.options import (
     ImagesRunOptions,
     ModelCommand,
 )
+from txm2sem.progress import progress_bar
 from txm2sem.runs import paths_of, trained_with
 
 EXAMPLES = 32
@@ -185,7 +185,7 @@ def _patches(roots: list[Path], data: DataOptions, known: Calibration | None, ke
 def _calibrate(
     generator: nn.Module, model: GeneratorOptions, patches: EvaluationPatches, identity: dict[str, Any]
 ) -> Calibration:
-    bar = tqdm(patches, total=len(patches), desc="quantising", unit="patch", disable=None)
+    bar = progress_bar(patches, total=len(patches), desc="quantising", unit="patch")
     pairs = ((downsample(patch["source"][None], model.downsample_factor), patch["target"][None]) for patch in bar)
     ranges = find_ranges(generator, [next(pairs)[0] for _ in range(EXAMPLES)])
     quantised = OpenVinoNetwork(generator, model.input_nc, ranges)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from txm2sem.data import AlignedSlices, grid_locations, has_split
 from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
@@ -29,6 +28,7 @@ from txm2sem.model.model import Model
 from txm2sem.model.phases import MODEL, UNCHANGED, PhaseCalibration, identity_of, load_phases
 from txm2sem.model.segmenter import Segmenter
 from txm2sem.options import DataOptions, TestCommand, TrainCommand
+from txm2sem.progress import progress_bar
 from txm2sem.runs import paths_of, trained_with
 from txm2sem.scoring.thresholds import GreyThresholds, fit_thresholds
 
@@ -107,7 +107,7 @@ class _Pixels:
         thin = slice(None, None, max(1, round((len(places) * data.patch_size**2 / PIXELS) ** 0.5)))
         logits, classes, of_slice = [], [], []
         trivial: dict[str, list[NDArray[np.int64]]] = {name: [] for name in thresholds}
-        seen = tqdm(patches, total=len(places), desc="calibrating", unit="patch", disable=None)
+        seen = progress_bar(patches, total=len(places), desc="calibrating", unit="patch")
         for patch, place in zip(seen, places, strict=True):
             true = patch["target"][0, thin, thin].numpy()
             image, found = segmenter.logits(patch["source"][None])

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from txm2sem.figures.overview import rows_to_show, save_figure, thinned
 from txm2sem.options import RepairCommand
+from txm2sem.progress import progress_bar
 from txm2sem.repairing import FolderRepair, RepairedSlice
 
 SHOWN = 6
@@ -49,9 +49,7 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
         shares, fringes, shown, bars = [], [], [], []
         rows = rows_to_show(len(repair))
         wanted = set(rows[:: max(1, -(-len(rows) // SHOWN))])
-        for index, repaired in enumerate(
-            tqdm(repair.run(), total=len(repair), desc="repairing", unit="slice", disable=None)
-        ):
+        for index, repaired in enumerate(progress_bar(repair.run(), total=len(repair), desc="repairing", unit="slice")):
             shares.append(float(repaired.mask.mean()))
             fringes.append(repaired.fringe)
             bars += [repaired.bar] if repaired.bar is not None else []

@@ -12,7 +12,6 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from txm2sem.data import (
     AlignedSlices,
@@ -37,6 +36,7 @@ from txm2sem.files import check_name, json_text, write_text, write_whole
 from txm2sem.metrics import Continuity
 from txm2sem.networks import check_patch_size
 from txm2sem.options import DataOptions, TestCommand, to_mapping
+from txm2sem.progress import progress_bar
 from txm2sem.results import NewResults
 from txm2sem.scoring.card import Scorecard
 from txm2sem.scoring.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
@@ -143,7 +143,7 @@ class CubeTest(Test[NDArray[np.uint8]]):
         trivial, phases, notes = fit_on_training(command.run.dataroot, data)
         card = Scorecard(phases, perceptual_or_none(device_of(command.run.gpu_ids)), one_volume=True)
         txm, truth = source.grey_volume(), volumes[TRUTH]
-        for z in tqdm(range(self.count), desc="scoring", unit="slice", disable=None):
+        for z in progress_bar(range(self.count), desc="scoring", unit="slice"):
             if self.inside[z].any():
                 shown: dict[str, Any] = {subject.model_kind: volumes[PREDICTION][z], "raw TXM": volumes[TXM][z]}
                 shown |= {name: to_uint8(predict(txm[z])) for name, predict in trivial.items()}

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from txm2sem.checkpoints import label_of
 from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, size_option
@@ -20,6 +19,7 @@ from txm2sem.files import json_text, write_text
 from txm2sem.model.model import Model
 from txm2sem.networks import check_patch_size
 from txm2sem.options import DataOptions, TestCommand, to_mapping
+from txm2sem.progress import progress_bar
 from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths, options_text, paths_of
 
@@ -192,7 +192,7 @@ def run_test(kind: type[Test[Any]], command: TestCommand) -> TestReport:
         with torch.random.fork_rng():
             # What dropout draws, where it is not frozen.
             torch.manual_seed(command.run.seed)
-            done = tqdm(test.predict(new), total=test.count, desc=doing, unit=unit, disable=None)
+            done = progress_bar(test.predict(new), total=test.count, desc=doing, unit=unit)
             kept = set(test.kept)
             results = [result for index, result in enumerate(done) if index in kept]
         found = test.finish(results, new)

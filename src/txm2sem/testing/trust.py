@@ -11,7 +11,6 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from txm2sem.data import EvaluationPatches, to_uint8
 from txm2sem.errors import listed
@@ -21,6 +20,7 @@ from txm2sem.figures.trust import TrustRow, draw_trust
 from txm2sem.files import json_text, write_text, write_whole
 from txm2sem.metrics import Reliability, SpreadCounts
 from txm2sem.options import TestCommand
+from txm2sem.progress import progress_bar
 from txm2sem.runs import RunPaths
 from txm2sem.trust import Judgement, Trust
 from txm2sem.trust.fitting import absolute_errors, pair_of, usable
@@ -97,7 +97,7 @@ def write_trust(
     if trust is None:
         return [], []
     found, suffix = TrustCounts(), "_fullslice" if command.test.full_slice else ""
-    for index in tqdm(range(len(patches)), desc="judging", unit="patch", disable=None):
+    for index in progress_bar(range(len(patches)), desc="judging", unit="patch"):
         patch = patches[index]
         prediction, variance = (
             item[0, 0].numpy() for item in trust.sampler(patch["source"][None], _entropy(command, index))

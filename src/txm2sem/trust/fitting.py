@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from txm2sem.data import EvaluationPatches, middle_channel, to_uint8
 from txm2sem.metrics import Reliability, SpreadCounts, VarianceCalibration, texture
+from txm2sem.progress import progress_bar
 from txm2sem.trust.guard import Pair, fit_guard
 from txm2sem.trust.model import TrustModel, raw_spread
 from txm2sem.trust.novelty import fit_novelty
@@ -34,9 +34,7 @@ def fit_trust(
     known = [pair_of(patch) for patch in training]
     counted = SpreadCounts()
     pairs, predictions = [], []
-    for index, patch in enumerate(
-        tqdm(validation, total=len(validation), desc="calibrating", unit="patch", disable=None)
-    ):
+    for index, patch in enumerate(progress_bar(validation, total=len(validation), desc="calibrating", unit="patch")):
         prediction, variance = (item[0, 0].numpy() for item in sampler(patch["source"][None], (SEED, index)))
         valid = usable(patch)
         counted.add(raw_spread(variance)[valid], absolute_errors(prediction, patch)[valid])

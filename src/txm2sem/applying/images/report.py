@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from txm2sem.applying.images import ImageRun
 from txm2sem.figures.labels import add_class_keys, colour_classes
 from txm2sem.figures.overview import rows_to_show, save_figure, thinned
+from txm2sem.progress import progress_bar
 
 SHOWN = 4
 
@@ -43,7 +43,7 @@ def translate_images(run: ImageRun) -> None:
         if stage == "whole":
             return
         done = len(run.images) - len(run.missing)
-        for _ in tqdm(run.run(), total=len(run.images), initial=done, desc="translating", unit="image", disable=None):
+        for _ in progress_bar(run.run(), total=len(run.images), initial=done, desc="translating", unit="image"):
             pass
         rows = rows_to_show(len(run.images))
         shown = [run.images[index] for index in rows[:: -(-len(rows) // SHOWN)]]

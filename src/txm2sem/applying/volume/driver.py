@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from txm2sem.applying.volume.blocks import BlockResult, BlockTranslator
 from txm2sem.applying.volume.job import VolumeJob
@@ -20,6 +19,7 @@ from txm2sem.data.writers import VoxelArray
 from txm2sem.devices import return_freed_memory
 from txm2sem.memory import memory_limit
 from txm2sem.model.statistics import estimate_statistics
+from txm2sem.progress import progress_bar
 from txm2sem.workers import finished_parts
 
 Item = TypeVar("Item")
@@ -34,8 +34,8 @@ def translate_missing(run: VolumeRun) -> None:
         UserError: a block cannot be read or written; what was done stays.
     """
     missing = run.missing_voxels
-    with tqdm(
-        total=run.voxels, initial=run.voxels - missing, desc="translating", unit="voxel", unit_scale=True, disable=None
+    with progress_bar(
+        total=run.voxels, initial=run.voxels - missing, desc="translating", unit="voxel", unit_scale=True
     ) as bar:
         if not missing:
             return
@@ -84,7 +84,7 @@ def translate_opened(opened: OpenVolume) -> tuple[NDArray[Any], NDArray[np.uint8
         seed=command.run.seed,
     )
     voxels = sum(item.voxels() for item in passes)
-    with tqdm(total=voxels, desc="translating", unit="voxel", unit_scale=True, disable=None) as bar:
+    with progress_bar(total=voxels, desc="translating", unit="voxel", unit_scale=True) as bar:
         for item in passes:
             for block in item.blocks:
                 work.write(block, work.translate(block, work.read(block), bar.update))

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from txm2sem import __version__
 from txm2sem.applying.volume.blocks import BlockResult, BlockTranslator
@@ -39,6 +38,7 @@ from txm2sem.memory import memory_limit
 from txm2sem.model.model import Model
 from txm2sem.model.statistics import estimate_statistics, fix_statistics
 from txm2sem.options import VolumeCommand, to_mapping
+from txm2sem.progress import progress_bar
 from txm2sem.runs import LABELS, VOLUME_SUFFIXES, VolumePaths, voxels_beside
 from txm2sem.trust.channels import options_without_trust
 
@@ -253,7 +253,7 @@ class VolumeRun:
         arrays = {image: open_array(image, 0) for image in images}
         voxels = sum(int(np.prod(array.shape)) for array in arrays.values())
         try:
-            with tqdm(total=voxels, desc="finishing", unit="voxel", unit_scale=True, disable=None) as bar:
+            with progress_bar(total=voxels, desc="finishing", unit="voxel", unit_scale=True) as bar:
                 for image, (stack, said) in images.items():
                     array = arrays[image]
                     if not self.is_file:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from tqdm import tqdm
 
 from txm2sem import checkpoints
 from txm2sem.applying.volume.measures import VolumeMeasures
@@ -21,6 +20,7 @@ from txm2sem.data.writers import VoxelArray, create_image, create_labels, create
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import LOCK, interpreting, read_json, sync_folder, sync_tree, write_text
+from txm2sem.progress import progress_bar
 from txm2sem.runs import VolumePaths
 
 AT_ONCE = 2**20
@@ -141,7 +141,7 @@ class VolumeStore:
             UserError: a block is done, and was read from something else.
         """
         begun = [block for item in self.passes.values() for block in item.blocks if self._file(block).exists()]
-        for block in tqdm(begun, desc="checking", unit="block", disable=None):
+        for block in progress_bar(begun, desc="checking", unit="block"):
             said = self._said(block)
             if said is None or said["shards"] != self._checksums(block):
                 continue

@@ -7,6 +7,7 @@
 # make check  lint and types only
 # make bench  speed of training, translation and whole volumes, beside the plain way; an hour on a quiet machine
 # make visdom install what `--display_id` needs
+# make napari install napari, with the panels, readers and sample data of this program; its tests run then, too
 # make models SHALE=folder  train the model that comes along anew, from the slices that its card names
 # make clean  remove what the demo has written
 
@@ -16,7 +17,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 DATA ?= demo/images
 OWN = $(filter-out demo/images,$(DATA))
 
-.PHONY: demo demo-phases demo-align demo-untrained test quick check bench visdom models clean
+.PHONY: demo demo-phases demo-align demo-untrained test quick check bench visdom napari models clean
 
 # torch comes first and alone, so that no other package chooses a build of it.
 .venv/installed: pyproject.toml constraints.txt
@@ -33,6 +34,9 @@ OWN = $(filter-out demo/images,$(DATA))
 	touch $@
 
 visdom: .venv/installed-visdom
+
+napari: .venv/installed
+	$(INSTALL) --constraint constraints.txt --editable '.[napari]'
 
 .venv/installed-dev: .venv/installed .venv/installed-visdom
 	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
@@ -83,7 +87,7 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 
 # Folders and files of tests that `quick` leaves out; a new one belongs to it until it is named here.
-LONG := cli training parity applying measuring reporting checking registration pages model exporting \
+LONG := cli training viewer parity applying measuring reporting checking registration pages model exporting \
   data/readers/test_contract.py \
   data/readers/test_zarr.py data/readers/test_absent.py data/test_damaged_files.py data/writers filling \
   metrics/test_continuity.py test_api.py test_convolutions.py test_footprint.py test_receptive_field.py \

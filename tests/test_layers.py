@@ -31,7 +31,7 @@ LAYERS = [
     },
     {"model", "scoring", "trust", "filling", "figures", "registration"},
     {"training", "testing", "applying", "measuring", "repairing", "aligning", "checking", "reporting", "exporting"},
-    {"cli", "api"},
+    {"cli", "api", "viewer"},
 ]
 PURE, VERBS = LAYERS[1], LAYERS[4]
 

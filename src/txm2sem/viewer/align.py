@@ -141,7 +141,7 @@ def aligned(
     layer = Image(
         laid if txm.is_flat else laid[None],
         name=f"{sem.name}: aligned",
-        colormap="I Orange",
+        colormap="bop orange",
         blending="additive",
         opacity=0.7,
         **place,

@@ -53,7 +53,7 @@ class MeasurePanel(Panel):
         found = {phase["label"]: phase["name"] for phase in document["phases"]}
         name_phases(layer, names_of(layer) | found)
         table = measures_table(layer, document)
-        self.viewer.window.add_dock_widget(table, name=f"measures of {layer.name}", area="right")
+        self.viewer.window.add_dock_widget(table, name=f"measures of {layer.name}", area="bottom")
 
 
 def measured(volume: LayerVolume, *, output: Path | None = None, **options: Any) -> dict[str, Any]:

@@ -287,6 +287,17 @@ def test_a_volume_of_an_instrument_is_read_where_it_is_looked_at(tmp_path: Path)
     assert opening.reader_of([str(path)]) is None
 
 
+def test_a_nrrd_is_read_with_its_place(tmp_path: Path) -> None:
+    array = noise((5, 6, 7), "uint8")
+    header = "NRRD0004\ntype: uint8\ndimension: 3\nsizes: 7 6 5\nencoding: raw\nspace dimension: 3\n"
+    header += 'space directions: (2,0,0) (0,3,0) (0,0,4)\nspace units: "um" "um" "um"\nspace origin: (10,20,30)\n\n'
+    path = tmp_path / "scan.nrrd"
+    path.write_bytes(header.encode() + array.tobytes())
+    layer = Layer.create(*opening.opened(str(path))[0])
+    np.testing.assert_array_equal(layer.data, array)
+    np.testing.assert_allclose(layer.data_to_world((1, 1, 1)), (34000, 23000, 12000))
+
+
 def test_a_damaged_volume_is_said_and_opens_nothing(tmp_path: Path) -> None:
     path = tmp_path / "scan.txm"
     path.write_bytes(b"nothing")

@@ -45,6 +45,10 @@ DEFINITIONS = {
 """What the numbers of the document are."""
 
 
+MICRO = 1e3
+"""Nanometres of a micrometre, in which densities are shown: per nm they would be tiny."""
+
+
 @dataclass(frozen=True)
 class Number:
     """A number of a phase.
@@ -70,6 +74,17 @@ class Number:
     def title(self) -> str:
         """Its name with the axis."""
         return f"{self.name} along {self.axis}" if self.axis else self.name
+
+    @property
+    def shown(self) -> tuple[float, str]:
+        """Its value and unit as people read them: densities per micrometre."""
+        if self.unit == "1/nm":
+            return self.value * MICRO, "1/µm"
+        if self.unit == "1/nm^3":
+            return self.value * MICRO**3, "1/µm³"
+        if self.unit == "1/nm^2":
+            return self.value * MICRO**2, "1/µm²"
+        return self.value, self.unit.replace("^2", "²").replace("^3", "³")
 
 
 def numbers(phase: Mapping[str, Any], unit: str) -> Iterator[Number]:

@@ -237,6 +237,8 @@ def test_measures_of_labels_are_in_a_table_with_their_units(viewer: Seen, tmp_pa
     cells = [[table.item(row, column).text() for column in range(len(COLUMNS))] for row in range(table.rowCount())]
     expected = [number for phase in document["phases"] for number in numbers(phase, "nm")]
     assert [row[1] for row in cells] == [number.title for number in expected]
+    surface = next(number for number in expected if number.measure == "surface")
+    assert ["pore", "surface per volume", f"{surface.value * 1000:.4g}", "1/µm", ""] in cells
     first = expected[0]
     assert cells[0] == ["pore", "fraction", f"{first.value:.4g}", "", f"{first.low:.4g} to {first.high:.4g}"]
     assert not list(temporary.iterdir())

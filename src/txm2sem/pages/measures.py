@@ -9,9 +9,6 @@ from typing import Any
 from txm2sem.measures import Number, numbers
 from txm2sem.pages.tables import Cell, Table
 
-MICRO = 1e3
-"""Nanometres of a micrometre, in which densities are shown: per nm they would be tiny."""
-
 
 def measures_table(caption: str, document: Mapping[str, Any]) -> Table:
     """Return the numbers of a document of measures, a column a phase."""
@@ -27,22 +24,11 @@ def measures_table(caption: str, document: Mapping[str, Any]) -> Table:
 
 def number_title(one: Number) -> str:
     """Return the name of a number with its unit."""
-    return f"{one.title} [{_shown(one)[1]}]" if one.unit else one.title
+    return f"{one.title} [{one.shown[1]}]" if one.unit else one.title
 
 
 def number_cell(one: Number) -> Cell:
     """Return a number with its interval, where it has one."""
-    value, _ = _shown(one)
+    value, _ = one.shown
     text = "–" if math.isnan(value) else f"{value:.4g}"
     return Cell(text, "" if math.isnan(one.low) else f"{one.low:.4g} to {one.high:.4g}")
-
-
-def _shown(one: Number) -> tuple[float, str]:
-    """Return a number and its unit as they are shown: densities per micrometre."""
-    if one.unit == "1/nm":
-        return one.value * MICRO, "1/µm"
-    if one.unit == "1/nm^3":
-        return one.value * MICRO**3, "1/µm³"
-    if one.unit == "1/nm^2":
-        return one.value * MICRO**2, "1/µm²"
-    return one.value, one.unit.replace("^2", "²").replace("^3", "³")

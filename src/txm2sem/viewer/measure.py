@@ -85,8 +85,9 @@ def measures_table(layer: Labels, document: dict[str, Any]) -> QTableWidget:
     table.verticalHeader().hide()
     for row, (phase, number) in enumerate(rows):
         interval = "" if math.isnan(number.low) else f"{number.low:.4g} to {number.high:.4g}"
-        value = "" if math.isnan(number.value) else f"{number.value:.4g}"
-        for column, text in enumerate((phase["name"], number.title, value, number.unit, interval)):
+        shown, unit = number.shown
+        value = "" if math.isnan(shown) else f"{shown:.4g}"
+        for column, text in enumerate((phase["name"], number.title, value, unit, interval)):
             table.setItem(row, column, QTableWidgetItem(text))
         colour = layer.get_color(phase["label"])
         if colour is not None:

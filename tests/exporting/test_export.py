@@ -19,9 +19,10 @@ from scipy.ndimage import gaussian_filter
 
 import txm2sem
 from txm2sem.data import GreyRange
+from txm2sem.data.images import open_image
 from txm2sem.errors import UserError
 from txm2sem.exporting.card import model_card
-from txm2sem.exporting.sample import ShownImage
+from txm2sem.exporting.sample import COVER_SIDE, ShownImage
 from txm2sem.exporting.subject import Exported
 from txm2sem.filling.network import fill
 from txm2sem.model.model import Model
@@ -32,7 +33,7 @@ from txm2sem.runs import RunPaths
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs what the extra `export` installs")
 pytest.importorskip("bioimageio.spec", reason="needs what the extra `export` installs")
 
-SAID = {"author": "Ada Lovelace; Grace Hopper", "license": "cc-by-4.0"}
+SAID = {"author": "Your Name; A Colleague", "license": "cc-by-4.0"}
 
 SRCNN: dict[str, Any] = {**TRANSLATES, "model": "srcnn", "output_nc": 2}
 UNET: dict[str, Any] = {"model": "pix2pix", "netG": "unet_128", "downsample_factor": 1}
@@ -151,7 +152,7 @@ def test_an_archive_says_what_its_user_must_know() -> None:
     output = txm2sem.export("mine", "model.zip", **SAID, citation="A paper, doi 10.1234/abc.5.")
     said = described(output)
     subject = Exported.of(ExportCommand(), "mine")
-    assert [author["name"] for author in said["authors"]] == ["Ada Lovelace", "Grace Hopper"]
+    assert [author["name"] for author in said["authors"]] == ["Your Name", "A Colleague"]
     assert said["license"] == "CC-BY-4.0"
     assert said["cite"][-1] == {"text": "A paper, doi 10.1234/abc.5.", "doi": "10.1234/abc.5"}
     halo, step = subject.chain.receptive_field, subject.chain.multiple
@@ -177,6 +178,11 @@ def test_the_card_has_the_scores_of_the_test_and_the_image_is_one_of_its_patches
     sample = ShownImage.of(subject)
     assert untested.origin.startswith("a synthetic rock")
     assert sample.origin.startswith("patch ")
+    patch = np.asarray(open_image(paths.image("txm", int(sample.origin.split()[1]))).read())
+    times = COVER_SIDE // len(patch)  # and not what it is continued by, which the network needs
+    cover = sample.cover(subject)
+    assert cover.shape == (times * patch.shape[0], 2 * times * patch.shape[1], 3)
+    assert np.array_equal(cover[::times, ::times, 0][:, : patch.shape[1]], patch)
     card = model_card(subject, sample, subject.trained, "model.zip", ["a note"])
     psnr = scores["similarity"]["model mine"]["all"]["psnr"]["value"]
     assert f"| model mine | {psnr:.2f}" in card

@@ -45,7 +45,7 @@ def check_said(said: ExportOptions) -> None:
     if not _authors(said):
         raise UserError(
             "--author is missing: a model that is handed on says who has made it; pass their names, separated by "
-            'semicolons, as in --author "Ada Lovelace; Grace Hopper"'
+            'semicolons, as in --author "Your Name; A Colleague"'
         )
     if odd := next((name for name in _authors(said) if set(name) & set("/\\")), ""):
         raise UserError(f"--author {odd}: expected names without / and \\; write them another way")

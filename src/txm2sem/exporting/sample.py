@@ -20,7 +20,7 @@ from txm2sem.phantoms import render_phantom
 PHANTOM = PhantomOptions(size=128, depth=8, train_slices=0, val_slices=0, test_slices=0)
 
 COVER_SIDE = 400
-"""Rows of the cover picture at most [pixels]."""
+"""Rows of the cover picture at most; fewer are enlarged as far as whole pixels go [pixels]."""
 
 IN_8_BITS = GreyRange(0, 255)
 
@@ -30,13 +30,15 @@ class ShownImage:
     """An image, and what the model makes of it in this program.
 
     Attributes:
-        seen: channels of the image, (C, N, N) grey values.
+        seen: channels of the image, (C, N, N) grey values; beyond its own size it is continued by reflection.
         shown: what the model makes of them, (D, N, N).
+        size: rows and columns of the image itself.
         origin: where the image is from, for people.
     """
 
     seen: Image
     shown: Image
+    size: tuple[int, int]
     origin: str
 
     @classmethod
@@ -56,20 +58,24 @@ class ShownImage:
             images = {"txm": rock.txm[middle], "sem": sem, "charged": sem, "mask": 255 * charge}
             origin = "a synthetic rock, as the model was not tested where it was exported"
         seen = np.stack([_grey(images[channel.folder], channel) for channel in subject.seen])
-        side = subject.whole(max(seen.shape[1:]))
+        rows, columns = seen.shape[1:]
+        side = subject.whole(max(rows, columns))
         seen = continued(seen, (side, side))
-        return cls(seen, subject.predict(seen), origin)
+        return cls(seen, subject.predict(seen), (rows, columns), origin)
 
     def cover(self, subject: Exported) -> NDArray[np.uint8]:
-        """Return a picture: what the model sees, and what it makes of it, (rows, 2 * rows, RGB)."""
-        step = -(-self.seen.shape[1] // COVER_SIDE)
+        """Return a picture: what the model sees, and what it makes of it beside that, (rows, columns, RGB)."""
+        rows, columns = self.size
+        step, times = -(-rows // COVER_SIDE), max(COVER_SIDE // rows, 1)
         middle = 0 if subject.model.options.model == "repair" else len(self.seen) // 2
         shown = (
             np.asarray(CLASS_COLOURS, np.uint8)[self.shown.argmax(axis=0)]
             if subject.model.segments
             else _picture(self.shown[0], subject.shown[0])
         )
-        return np.hstack([_picture(self.seen[middle], subject.seen[middle]), shown])[::step, ::step]
+        pictures = [_picture(self.seen[middle], subject.seen[middle]), shown]
+        beside = np.hstack([picture[:rows:step, :columns:step] for picture in pictures])
+        return beside.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _tested(subject: Exported, folders: set[str]) -> list[int]:

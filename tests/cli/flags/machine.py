@@ -26,7 +26,7 @@ from txm2sem.runs import paths_of
 
 EVERY = f"train {TRAINED}"
 
-OTHER = {"gpu_ids": "-1", "output": "there.html", "charge": "masks", "porosity": 0.125}
+OTHER = {"gpu_ids": "-1", "output": "there.html", "charge": "masks", "porosity": 0.125, "checkpoints_dir": "models"}
 """An option that each command has one of, with another value than by default."""
 
 

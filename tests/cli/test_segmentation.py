@@ -191,10 +191,10 @@ def test_label_images_show_the_same_place_as_the_input(program: Program, images:
     assert np.array_equal(true[true != IGNORED], np.where(grey > 160, 2, np.where(grey < 90, 1, 0))[true != IGNORED])
 
 
-@pytest.mark.parametrize("options", ["--lr_policy plateau", "--seg_mode semfake --seg_source translation"])
-def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(program: Program, images: Path, options: str) -> None:
-    if "translation" in options:
-        assert program("train", TRANSLATION).status == 0
+@pytest.mark.usefixtures("images")
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(program: Program) -> None:
+    options = "--lr_policy plateau --seg_mode semfake --seg_source translation"
+    assert program("train", TRANSLATION).status == 0
     short = SEGMENTATION.removesuffix("--niter 1 --niter_decay 1")
     assert program("train --name whole --niter 2 --niter_decay 2", options, short).status == 0
     assert program("train --name parts --niter 2 --niter_decay 0", options, short).status == 0
@@ -216,8 +216,6 @@ def test_measured_class_weights_are_saved_with_the_run(program: Program) -> None
     assert saved["txm_range"] == "0,255"
     assert program("train --name other --class_weights", saved["class_weights"], SEGMENTATION).status == 0
     assert all(torch.equal(value, weights("other")[key]) for key, value in weights("run").items())
-    assert program("train --name plain --class_weights 1,1,1", SEGMENTATION).status == 0
-    assert any(not torch.equal(value, weights("plain")[key]) for key, value in weights("run").items())
 
 
 def test_masks_under_charge_change_nothing(program: Program, images: Path) -> None:

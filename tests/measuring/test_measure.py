@@ -52,8 +52,8 @@ def test_boxes_do_not_tell_in_the_numbers(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_bodies_may_be_thicker_than_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
-    z, y, x = np.ogrid[-24:24, -24:24, -24:24]
-    write((z**2 + y**2 + x**2 < 22**2).astype(np.uint8))
+    z, y, x = np.ogrid[-17:17, -17:17, -17:17]
+    write((z**2 + y**2 + x**2 < 15**2).astype(np.uint8))
     whole = txm2sem.measure("labels.tif", "whole", **QUICK)
     in_small_boxes(monkeypatch)
     assert measured(txm2sem.measure("labels.tif", "boxes", **QUICK)) == measured(whole)

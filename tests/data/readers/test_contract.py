@@ -95,7 +95,7 @@ def test_voxel_size_is_what_the_file_says_or_what_the_user_says(written: Written
 
 
 @given(part=parts())
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_any_part_is_that_of_the_array(written: Written, part: tuple[slice, slice, slice]) -> None:
     block = open_volume(written.volume).read(*part)
     assert block.dtype == written.array.dtype
@@ -103,7 +103,7 @@ def test_any_part_is_that_of_the_array(written: Written, part: tuple[slice, slic
 
 
 @given(region=REGIONS, part=parts())
-@settings(max_examples=8)
+@settings(max_examples=6)
 def test_any_region_is_that_of_the_array(
     written: Written, region: tuple[tuple[int, int], ...], part: tuple[slice, slice, slice]
 ) -> None:

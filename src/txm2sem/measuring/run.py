@@ -41,7 +41,7 @@ TIMED_SIDE = 64
 BELIEVED = (
     "these are the numbers of a prediction from the TXM: believe fractions of rock like that of the training, as they "
     "lean towards its fractions elsewhere, which their intervals do not know; take sizes (thickness, chords, "
-    "correlation lengths) for a tenth to a quarter off; believe neither surface, connectivity and Euler number nor "
+    "correlation lengths) for a tenth to two fifths off; believe neither surface, connectivity and Euler number nor "
     "diffusivity and tortuosity, which hang on necks finer than what a TXM resolves. So it was on ten synthetic shales "
     "(docs/rock.md)"
 )

@@ -236,7 +236,11 @@ def kept_of(path: Path) -> Kept:
         codes = [code for code in _KEPT_TAGS if not (pixels.turned and code == _DESCRIPTION)]
         no_data = () if pixels.no_data is None else ((NO_DATA_TAG, 2, 2, b"0\0", True),)
         return Kept(
-            pixel_size=_said_size(path, file, turned=True) if pixels.turned else _tag_size(page),
+            pixel_size=(
+                _said_size(path, file, said_of(path, pixels.stored_shape, file), turned=True)
+                if pixels.turned
+                else _tag_size(page)
+            ),
             white_is_zero=pixels.inverted_bits != 0,
             compressed=page.compression != COMPRESSION.NONE,
             tags=(*_stored_tags(file, codes), *no_data),
@@ -326,8 +330,9 @@ def _open_tiff(path: Path) -> GreyImage:
     with readable(path, "a TIFF image"), open_tiff(path) as file:
         page = single_page(path, file, f"one 2-D image in a file. {_volume_hint(path)}")
         pixels = page_pixels(path, page)
-        pixel_size = _said_size(path, file, turned=pixels.turned)
-        bar = _said_bar(path, pixels, file)
+        said = said_of(path, pixels.stored_shape, file)
+        pixel_size = _said_size(path, file, said, turned=pixels.turned)
+        bar = _upright_bar(said, pixels)
     header = TiffSlices({0: path}, cache=_LATEST)
     return GreyImage(
         path, path.stem, header.shape, header.dtype, pixel_size, bar, lambda: header.read(0, slice(None), slice(None))
@@ -351,7 +356,8 @@ def _open_png(path: Path) -> GreyImage:
         with readable(path, "a PNG image"):
             return png.read()
 
-    return GreyImage(path, path.stem, png.pixels.shape, png.pixels.dtype, pixel_size, _said_bar(path, png.pixels), load)
+    bar = _upright_bar(said, png.pixels)
+    return GreyImage(path, path.stem, png.pixels.shape, png.pixels.dtype, pixel_size, bar, load)
 
 
 def said_bar(path: Path) -> int:
@@ -361,19 +367,20 @@ def said_bar(path: Path) -> int:
         UserError: the file is damaged, or not a single grey image.
     """
     with readable(path, "a TIFF image"), open_tiff(path) as file:
-        return _said_bar(path, page_pixels(path, file.pages.first), file)
+        pixels = page_pixels(path, file.pages.first)
+        return _upright_bar(said_of(path, pixels.stored_shape, file), pixels)
 
 
-def _said_bar(path: Path, pixels: Pixels, file: TiffFile | None = None) -> int:
-    return said_of(path, pixels.stored_shape, file).bar if pixels.orientation == 1 else 0
+def _upright_bar(said: Said, pixels: Pixels) -> int:
+    """Return how many rows are the data bar; of a turned image it is not known where they are."""
+    return said.bar if pixels.orientation == 1 else 0
 
 
-def _said_size(path: Path, file: TiffFile, *, turned: bool) -> PixelSize:
+def _said_size(path: Path, file: TiffFile, said: Said, *, turned: bool) -> PixelSize:
     """Return the size of upright pixels that a file says: ImageJ, OME and microscopes write it elsewhere than TIFF."""
     _, y, x = voxel_steps(file)
     if y is not None and x is not None:
         return _of_microscope(path, Said((y, x)), turned=turned)
-    said = said_of(path, file.pages.first.shape, file)
     if said.pixel_size or said.note:
         return _of_microscope(path, said, turned=turned)
     return _tag_size(file.pages.first, turned=turned)

@@ -53,8 +53,7 @@ def said_of(path: Path, shape: tuple[int, ...], file: TiffFile | None = None) ->
         shape: (rows, columns) as stored.
         file: the image, where it is a TIFF file.
     """
-    beside = text_beside(path)
-    text = "" if beside is None else _text(beside)
+    _, text = _beside(path)
     for said in (
         _fei(file.fei_metadata, shape) if file is not None else None,
         _zeiss(file.sem_metadata, shape) if file is not None else None,
@@ -73,14 +72,20 @@ def text_beside(path: Path) -> Path | None:
 
     Of `a.tif`, TESCAN calls it `a-tif.hdr` or `a.hdr`, JEOL and Hitachi `a.txt`.
     """
+    return _beside(path)[0]
+
+
+def _beside(path: Path) -> tuple[Path | None, str]:
+    """Return the text beside an image, see `text_beside`: the file, and what it says."""
     for beside, words in (
         (path.with_name(f"{path.stem}-{path.suffix[1:]}.hdr"), _OF_TESCAN),
         (path.with_suffix(".hdr"), _OF_TESCAN),
         (path.with_suffix(".txt"), _OF_OTHERS),
     ):
-        if beside.is_file() and any(word in _text(beside) for word in words):
-            return beside
-    return None
+        text = _text(beside) if beside.is_file() else ""
+        if any(word in text for word in words):
+            return beside, text
+    return None, ""
 
 
 def _fei(said: Mapping[str, Any] | None, shape: tuple[int, ...]) -> Said | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ Job = tuple[Callable[[], Result], Callable[[Result], None]]
 """What is done in a thread, and what shows its result, in that of the viewer."""
 
 
-class Panel(Container):
+class Panel(Container, ABC):
     """A form with two buttons.
 
     Args:
@@ -43,13 +44,13 @@ class Panel(Container):
         self._told.progress.connect(self._move)
         self.start.clicked.connect(self.run)
 
+    @abstractmethod
     def job(self) -> Job[Any]:
         """Return what is to be done, by what the form says.
 
         Raises:
             UserError: the form says nothing that can be done.
         """
-        raise NotImplementedError
 
     def run(self) -> None:
         """Begin; errors that the user can put right are shown as they are."""

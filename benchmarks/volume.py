@@ -16,11 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import tifffile
 import torch
+from numpy.typing import NDArray
 
 from txm2sem.networks import build_generator, initialise
 from txm2sem.options import ModelOptions, PhantomOptions
@@ -64,12 +66,18 @@ def write_model(folder: Path) -> None:
 
 
 def write_scan(folder: Path, slices: int, side: int) -> None:
-    phantom = render_phantom(PhantomOptions(size=BLOCK, depth=64, bits=16))
-    block = to_levels(phantom.txm, "txm", 16)
     folder.mkdir()
-    rows = np.pad(np.arange(BLOCK), (0, side - BLOCK), "symmetric")
-    for number, z in enumerate(np.pad(np.arange(len(block)), (0, max(slices - len(block), 0)), "symmetric")):
-        tifffile.imwrite(folder / f"{number:04d}.tif", block[z][np.ix_(rows, rows)])
+    for number, image in enumerate(mirrored_slices(slices, side)):
+        tifffile.imwrite(folder / f"{number:04d}.tif", image)
+
+
+def mirrored_slices(slices: int, side: int) -> Iterator[NDArray[np.uint16]]:
+    """Yield the TXM slices of a phantom, 16 bits, continued by mirroring along all axes."""
+    phantom = render_phantom(PhantomOptions(size=BLOCK, depth=64, bits=16))
+    block = to_levels(phantom.txm, "txm", 16).astype(np.uint16)
+    rows = np.pad(np.arange(BLOCK), (0, max(side - BLOCK, 0)), "symmetric")[:side]
+    for z in np.pad(np.arange(len(block)), (0, max(slices - len(block), 0)), "symmetric")[:slices]:
+        yield block[z][np.ix_(rows, rows)]
 
 
 def translate(folder: Path, slices: int, side: int) -> dict[str, float]:

@@ -22,7 +22,7 @@ from txm2sem.options import GeneratorName, ModelOptions, NormName
 pytestmark = pytest.mark.openvino
 
 CHANNELS = 3
-NETWORKS = [name for name in get_args(GeneratorName) if name not in ("gammafilt", "residual_unet", "textured_unet")]
+NETWORKS = [name for name in get_args(GeneratorName) if name not in ("gammafilt", "textured_unet")]
 
 
 def options(net: str, norm: str) -> ModelOptions:
@@ -146,7 +146,9 @@ def test_what_is_always_zero_stays_zero() -> None:
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="OpenVINO has other kernels elsewhere")
-@pytest.mark.parametrize(("net", "others"), [("sr_resnet_6blocks", 0), ("unet_128", 0), ("resnet_6blocks", 1)])
+@pytest.mark.parametrize(
+    ("net", "others"), [("sr_resnet_6blocks", 0), ("unet_128", 0), ("resnet_6blocks", 1), ("residual_unet", 0)]
+)
 def test_convolutions_are_computed_in_integers(net: str, others: int) -> None:
     # But for the transposed convolution behind the last sum of a resnet, whose input has both signs.
     model = options(net, "batch")

@@ -45,8 +45,8 @@ TOLERATED_LOSS = 0.1
 SHAPING = ("direction", "context_slices", "preprocess", "gamma", "hist_eq", "txm_range", "sem_range")
 """Options that change which values the network sees."""
 
-CHEAP = ("linearfilt", "gammafilt", "residual_unet", "textured_unet")
-"""Generators that take little time as they are: one convolution, or most at a quarter of the resolution."""
+FILTERS = ("linearfilt", "gammafilt")
+"""Generators that take little time as they are."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,14 @@ def _check_applicable(command: ModelCommand, device: torch.device, frozen: bool)
             f"--backend openvino computes on the CPU, and --gpu_ids {command.run.gpu_ids} names a GPU; pass "
             "--gpu_ids -1, or --backend torch"
         )
-    if model.netG in CHEAP:
+    if model.netG in FILTERS:
         raise UserError(
             f"--backend openvino is not there for --netG {model.netG}, which is fast as it is; leave it out"
+        )
+    if model.draws_grain:
+        raise UserError(
+            f"--backend openvino is not there for --netG {model.netG}, whose noise is computed in whole numbers of 64 "
+            "bits; leave it out"
         )
     if not frozen and (model.norm == "batch" or not model.no_dropout):
         raise UserError(

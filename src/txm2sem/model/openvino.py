@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -29,12 +30,15 @@ Ranges = dict[str, tuple[float, float]]
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
-MOVING = (nn.ReflectionPad2d, nn.PixelShuffle, nn.Dropout, nn.Identity)
+MOVING = (nn.ReflectionPad2d, nn.PixelShuffle, nn.Dropout, nn.Dropout2d, nn.Identity)
 """Layers that only move values, in evaluation mode: what a convolution sees can be made integers before them."""
 
-ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Tanh)
+ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.SiLU, nn.Tanh)
 
 LEVELS = 256
+
+NEARLY_ZERO = 1e-30
+"""Changes no sum of grey values."""
 
 FRACTIONS = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1)
 """Parts of the range of all values that are tried: a narrower one cuts the largest values off, but has finer steps."""
@@ -172,12 +176,12 @@ class _Tracer(fx.Tracer):
     """Follows a network down to the layers that have a translation."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (nn.BatchNorm2d, *LAYERS))
+        return isinstance(m, tuple(LAYERS))
 
 
 def _traced(generator: nn.Module) -> fx.GraphModule:
-    """Return a copy of a network in evaluation mode, with batch norms folded into convolutions, that has a `_Range`
-    where values are to become integers."""
+    """Return a copy of a network in evaluation mode, with batch norms folded into convolutions that only they see, that
+    has a `_Range` where values are to become integers."""
     network = copy.deepcopy(generator).eval().requires_grad_(False)
     traced = fx.GraphModule(network, _Tracer().trace(network))
     for node in list(traced.graph.nodes):
@@ -185,7 +189,8 @@ def _traced(generator: nn.Module) -> fx.GraphModule:
         if isinstance(layer, nn.BatchNorm2d):
             convolution = node.args[0]
             before = _layer(traced, convolution)
-            assert isinstance(before, CONVOLUTIONS), before
+            if not isinstance(before, CONVOLUTIONS) or len(convolution.users) > 1:
+                continue
             folded = fuse_conv_bn_eval(before, layer, transpose=isinstance(before, nn.ConvTranspose2d))
             parent, _, child = str(convolution.target).rpartition(".")
             setattr(traced.get_submodule(parent), child, folded)
@@ -240,10 +245,10 @@ class _Translation(fx.Interpreter):
         return translate(self, layer, *args)
 
     def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if target is operator.add:
-            return self.ops.add(*args)
-        assert target is torch.cat, target
-        return self.ops.concat(args[0], kwargs["dim"])
+        return FUNCTIONS[target](self, *args, **kwargs)
+
+    def get_attr(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self.ops.constant(self.fetch_attr(target).numpy())
 
     def integers(self, x: Any, low: float, high: float) -> Any:
         step, zero = _steps(low, high)
@@ -251,7 +256,10 @@ class _Translation(fx.Interpreter):
         return self.ops.fake_quantize(x, *ends, *ends, LEVELS)
 
     def convolution(self, layer: nn.Conv2d, x: Any) -> Any:
-        margins = list(layer.padding)
+        margins = [0, 0] if layer.padding_mode == "reflect" else list(layer.padding)
+        if layer.padding_mode == "reflect":
+            rows, columns = layer.padding
+            x = self.reflected(x, columns, columns, rows, rows)
         weight = self.weight(layer, 0)
         return self.biased(
             self.ops.convolution(x, weight, list(layer.stride), margins, margins, list(layer.dilation)), layer
@@ -285,11 +293,32 @@ class _Translation(fx.Interpreter):
         return self.ops.multiply(self.ops.convert(whole, np.float32), self.ops.constant(scale.astype(np.float32)))
 
     def biased(self, x: Any, layer: nn.Conv2d | nn.ConvTranspose2d) -> Any:
-        return x if layer.bias is None else self.ops.add(x, self.ops.constant(layer.bias.numpy()[:, None, None]))
+        if layer.bias is None:
+            return x
+        # A bias of zeros would be dropped, and then the sum of a convolution in integers and something made of it is
+        # wrong (OpenVINO 2026.4).
+        bias = np.where(layer.bias == 0, np.float32(NEARLY_ZERO), layer.bias.numpy())
+        return self.ops.add(x, self.ops.constant(bias[:, None, None]))
 
-    def reflection(self, layer: nn.ReflectionPad2d, x: Any) -> Any:
-        left, right, top, bottom = layer.padding
+    def normalised(self, layer: nn.BatchNorm2d, x: Any) -> Any:
+        """Return features by the statistics of training."""
+        assert layer.running_mean is not None and layer.running_var is not None
+        scale = layer.weight / torch.sqrt(layer.running_var + layer.eps)
+        shift = layer.bias - layer.running_mean * scale
+        scale, shift = (self.ops.constant(values.numpy()[:, None, None]) for values in (scale, shift))
+        return self.ops.add(self.ops.multiply(x, scale), shift)
+
+    def reflected(self, x: Any, left: int, right: int, top: int, bottom: int) -> Any:
         return self.ops.pad(x, [0, 0, top, left], [0, 0, bottom, right], "reflect")
+
+    def halved(self, x: Any, side: int) -> Any:
+        return self.ops.avg_pool(x, [side, side], [0, 0], [0, 0], [side, side], exclude_pad=True)
+
+    def enlarged(self, x: Any, *, scale_factor: int, **_: Any) -> Any:
+        scales = np.full(2, scale_factor, np.float32)
+        return self.ops.interpolate(
+            x, scales, "linear_onnx", "scales", axes=np.array([2, 3]), coordinate_transformation_mode="half_pixel"
+        )
 
     def sloped(self, slope: Any, x: Any) -> Any:
         return self.ops.prelu(x, self.ops.constant(np.asarray(slope, np.float32).reshape(-1)))
@@ -298,14 +327,28 @@ class _Translation(fx.Interpreter):
 LAYERS: dict[type[nn.Module], Callable[..., Any]] = {
     nn.Conv2d: _Translation.convolution,
     nn.ConvTranspose2d: _Translation.transposed_convolution,
-    nn.ReflectionPad2d: _Translation.reflection,
+    nn.ReflectionPad2d: lambda self, layer, x: self.reflected(x, *layer.padding),
     nn.ReLU: lambda self, layer, x: self.ops.relu(x),
     nn.LeakyReLU: lambda self, layer, x: self.sloped(layer.negative_slope, x),
     nn.PReLU: lambda self, layer, x: self.sloped(layer.weight.numpy(), x),
+    nn.SiLU: lambda self, layer, x: self.ops.swish(x),
     nn.Tanh: lambda self, layer, x: self.ops.tanh(x),
     nn.PixelShuffle: lambda self, layer, x: self.ops.depth_to_space(x, "depth_first", layer.upscale_factor),
+    nn.BatchNorm2d: _Translation.normalised,
     nn.InstanceNorm2d: lambda self, layer, x: self.ops.mvn(x, np.array([2, 3]), True, layer.eps, "inside_sqrt"),
     nn.Dropout: lambda self, layer, x: x,
+    nn.Dropout2d: lambda self, layer, x: x,
     nn.Identity: lambda self, layer, x: x,
 }
 """The translation of each kind of layer."""
+
+FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    operator.add: lambda self, one, other: self.ops.add(one, other),
+    operator.mul: lambda self, one, other: self.ops.multiply(one, other),
+    torch.cat: lambda self, tensors, dim: self.ops.concat(tensors, dim),
+    F.silu: lambda self, x, **_: self.ops.swish(x),
+    F.pixel_unshuffle: lambda self, x, factor: self.ops.space_to_depth(x, "depth_first", factor),
+    F.avg_pool2d: _Translation.halved,
+    F.interpolate: _Translation.enlarged,
+}
+"""The translation of each function that networks call themselves."""

@@ -105,6 +105,8 @@ def _(bench: Bench, command: str) -> None:
 def _(bench: Bench, command: str) -> None:
     with pytest.raises(UserError, match="--backend openvino is not there for --netG linearfilt"):
         opened(bench, f"{IDENTITY} --backend openvino")
+    with pytest.raises(UserError, match="--backend openvino is not there for --netG textured_unet"):
+        opened(bench, f"{NETWORK} --netG textured_unet --backend openvino")
 
 
 @row("volume", "halo")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from speed import CASES, Case, keep_memory, work
+from speed import CASES, Case, process, work
 from torch.profiler import ProfilerActivity, profile
 
 SLICE = Case(
@@ -48,15 +48,8 @@ def main() -> int:
         steps = case.fast.get("jacobian_interval", 1)
         ways = {}
         for way in ("plain", "fast"):
-            keep_memory(way == "fast")
-            run = work(case, way)
-            run(steps)
-            with profile(activities=[ProfilerActivity.CPU]) as profiler:
-                run(2 * steps)
-            ways[way] = {
-                event.key.removeprefix("aten::"): event.self_cpu_time_total / 1e3 / (2 * steps)
-                for event in profiler.key_averages()
-            }
+            with process() as other:
+                ways[way] = other.submit(milliseconds, case, way, steps).result()
         print(f"\n{name:<36}{'plain [ms]':>12}{'fast [ms]':>12}")
         for kind in (*KINDS, "everything else"):
             sums = [sum(ms for key, ms in times.items() if kind_of(key) == kind) for times in ways.values()]
@@ -66,6 +59,18 @@ def main() -> int:
                 largest = sorted(times.items(), key=lambda item: -item[1])[:20]
                 print(f"  {way}: " + ", ".join(f"{key} {ms:.1f}" for key, ms in largest))
     return 0
+
+
+def milliseconds(case: Case, way: str, steps: int) -> dict[str, float]:
+    """Return what operations take of a step, by their names [ms]."""
+    run = work(case, way)
+    run(steps)
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        run(2 * steps)
+    return {
+        event.key.removeprefix("aten::"): event.self_cpu_time_total / 1e3 / (2 * steps)
+        for event in profiler.key_averages()
+    }
 
 
 def kind_of(operation: str) -> str:

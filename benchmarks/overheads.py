@@ -151,7 +151,6 @@ def peak_memory(case: str, path: str) -> float:
     """Return the most memory that a process takes for some training steps [bytes]."""
     code = (
         "import resource, speed\n"
-        f"speed.keep_memory({path == 'fast'})\n"
         f"speed.work(speed.CASES[{case!r}], {path!r})(4)\n"
         "print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )

@@ -4,18 +4,18 @@
     python benchmarks/speed.py --gpu_ids auto --batch_size 16
 
 Plain is what the original code does: float32, each batch one patch, the Jacobian penalty in every step, torch's own
-convolutions, dropout and Adam, memory given back to the system. Fast is what the options in the table make of it. Both
-are measured in turn, round by round, in one process; the table has medians, their ratio, and the share of the machine's
-peak: the operations of the convolutions per second, beside those of a large matrix product in the same number format
-(of 8-bit integers there is none to compare with). Run it on a quiet machine. Cases of `--backend openvino` are left out
-where that is not installed. On a GPU each case is timed in fp32 as well as in bf16, and the peak in fp32 is that of
-products whose factors are rounded to TF32, as cuDNN does by default; give it more than one patch a batch.
+convolutions, dropout and Adam, memory as the C library manages it by itself. Fast is what the options in the table
+make of it. Both are measured in turn, round by round, in a process each; the table has medians, their ratio, and the
+share of the machine's peak: the operations of the convolutions per second, beside those of a large matrix product in
+the same number format (of 8-bit integers there is none to compare with). Run it on a quiet machine. Cases of
+`--backend openvino` are left out where that is not installed. On a GPU each case is timed in fp32 as well as in bf16,
+and the peak in fp32 is that of products whose factors are rounded to TF32, as cuDNN does by default; give it more
+than one patch a batch.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import importlib.util
 import json
 import platform
@@ -23,7 +23,10 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,10 @@ TORCHS_OWN: dict[type[nn.Module], type[nn.Module]] = {
     StridedConvTranspose2d: nn.ConvTranspose2d,
     HalfDropout: nn.Dropout,
 }
+
+
+RUN: list[Callable[[int], None]] = []
+"""What a process has set up, see `prepare`."""
 
 
 @dataclass(frozen=True)
@@ -139,22 +146,16 @@ def write_results(path: Path, device: torch.device = CPU, **parts: Any) -> None:
 def measure(case: Case, rounds: int, device: torch.device) -> dict[str, Any]:
     """Time plain and fast in turn; a round takes as many steps as the lazy penalty has in a period."""
     steps = case.fast.get("jacobian_interval", 1)
-    ways = {way: work(case, way, device) for way in ("plain", "fast")}
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    operations = {}
-    # The machine itself is faster at one time than at another, so its peak is found in the same rounds.
-    peaks = dict.fromkeys(DTYPES, 0.0)
-    for number in range(rounds + 1):
-        peaks = {name: max(peak(dtype, device), peaks[name]) for name, dtype in DTYPES.items()}
-        for name, run in ways.items():
-            keep_memory(name == "fast")
-            torch.backends.cudnn.benchmark = name == "fast" and case.training
-            if number == 0:
-                with OperationCounter() as counter:
-                    run(steps)
-                operations[name] = counter.total / steps
-                continue
-            times[name].append(clocked(lambda run=run: run(steps), device) / steps)
+    with ExitStack() as processes:
+        ways = {way: processes.enter_context(process()) for way in ("plain", "fast")}
+        operations = {way: other.submit(prepare, case, way, device, steps).result() for way, other in ways.items()}
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        # The machine itself is faster at one time than at another, so its peak is found in the same rounds.
+        peaks = dict.fromkeys(DTYPES, 0.0)
+        for _ in range(rounds):
+            peaks = {name: max(peak(dtype, device), peaks[name]) for name, dtype in DTYPES.items()}
+            for way, other in ways.items():
+                times[way].append(other.submit(timed, steps, device).result() / steps)
     plain, fast = (statistics.median(times[name]) for name in ("plain", "fast"))
     return {
         "plain": plain,
@@ -169,10 +170,35 @@ def measure(case: Case, rounds: int, device: torch.device) -> dict[str, Any]:
     }
 
 
+def process() -> ProcessPoolExecutor:
+    """Return a process of its own: how the C library manages memory is set once, and plain leaves it as it is.
+
+    Left alone, glibc raises the size from which on a tensor's memory is mapped anew, up to 32 MB, as tensors are freed.
+    Setting that size switches this off, whatever it is set to.
+    """
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+
+def prepare(case: Case, way: str, device: torch.device, steps: int) -> float:
+    """Set up one way in this process, take some steps to warm up, and return the operations of one."""
+    torch.backends.cudnn.benchmark = way == "fast" and case.training
+    RUN[:] = [work(case, way, device)]
+    with OperationCounter() as counter:
+        RUN[0](steps)
+    return counter.total / steps
+
+
+def timed(steps: int, device: torch.device) -> float:
+    """Take some steps of what this process has set up; return how long they took [s]."""
+    return clocked(lambda: RUN[0](steps), device)
+
+
 def work(case: Case, way: str, device: torch.device = CPU) -> Callable[[int], None]:
     """Return a function that takes a number of steps, or translates so many patches, in the `plain` or `fast` way."""
     plain = way == "plain"
     changes = {} if plain else case.fast
+    if not plain:
+        keep_freed_memory()
     if case.training:
         _, step = training_module(case, changes, device, plain=plain)
         return lambda steps: [step() for _ in range(steps)] and None
@@ -288,17 +314,6 @@ def clocked(run: Callable[[], object], device: torch.device) -> float:
     run()
     wait()
     return time.perf_counter() - started
-
-
-def keep_memory(keep: bool) -> None:
-    """Keep freed memory, or give it back to the system as the C library does by itself."""
-    if keep:
-        keep_freed_memory()
-    elif platform.libc_ver()[0] == "glibc":
-        library = ctypes.CDLL(None)
-        for option in (-1, -3):
-            library.mallopt(option, 128 * 1024)
-        library.malloc_trim(0)
 
 
 def processor() -> str:

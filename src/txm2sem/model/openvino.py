@@ -14,7 +14,7 @@ import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -256,10 +256,11 @@ class _Translation(fx.Interpreter):
         return self.ops.fake_quantize(x, *ends, *ends, LEVELS)
 
     def convolution(self, layer: nn.Conv2d, x: Any) -> Any:
-        margins = [0, 0] if layer.padding_mode == "reflect" else list(layer.padding)
+        rows, columns = cast(tuple[int, int], layer.padding)
+        margins = [rows, columns]
         if layer.padding_mode == "reflect":
-            rows, columns = layer.padding
             x = self.reflected(x, columns, columns, rows, rows)
+            margins = [0, 0]
         weight = self.weight(layer, 0)
         return self.biased(
             self.ops.convolution(x, weight, list(layer.stride), margins, margins, list(layer.dilation)), layer

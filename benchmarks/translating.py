@@ -103,8 +103,9 @@ def run(way: str, folder: Path, voxels: int) -> dict[str, float]:
         seconds, processor = by_monai(folder, int(way.rpartition(" ")[2]))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     else:
-        shutil.rmtree(folder / "out.ome.zarr", ignore_errors=True)
-        words = f"volume scan.zarr out.ome.zarr --name bench --gpu_ids -1 --backend {way}"
+        shutil.rmtree(folder / "translated", ignore_errors=True)
+        (folder / "translated").mkdir()
+        words = f"volume scan.zarr translated/out.ome.zarr --name bench --gpu_ids -1 --backend {way}"
         started = time.perf_counter()
         program(folder, words)
         seconds = time.perf_counter() - started

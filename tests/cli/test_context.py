@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,18 @@ import pytest
 import tifffile
 import torch
 import yaml
-from data_roots import write_neighbours, write_positions, write_stack
+from data_roots import write_data_root, write_neighbours, write_positions, write_stack
 from numpy.typing import NDArray
 from PIL import Image
 
+import txm2sem
 from cli.calls import SRGAN, TINY_TRAINING, Program, options_of
+from cli.test_labels import VOLUME, labels_of
 from cli.test_train_and_test import assert_equal_weights, weights
 from cli.test_volume import COLUMNS, DEPTH, IDENTITY, MODE, ROWS, SIZE, made_stack, slices_of
+from cli.volumes import voxels
+from txm2sem.data.segmentation import CLASSES, IGNORED
+from txm2sem.measures import numbers, read_measures
 from txm2sem.options import TestCommand, TrainCommand
 
 CONDITIONAL = f"{SRGAN} --d_condition --lambda_img_grad 1e-4 {TINY_TRAINING}"
@@ -70,6 +76,67 @@ def test_a_model_with_neighbours_trains_and_tests_like_any_other(program: Progra
         np.testing.assert_array_equal(png(results / "txm_fullslice" / f"{index:03d}.png"), tifffile.imread(path))
 
 
+SIDE = 32
+SEGMENTATION = f"--model segmentation --seg_mode txm {TINY_TRAINING.replace('--ndf 4 ', '')}"
+
+
+def test_phases_of_slices_are_those_of_the_stack_whatever_asks_for_them(program: Program) -> None:
+    root = write_data_root(Path("images"), size=(SIDE, SIDE))
+    places = write_neighbours(root)
+    outcome = program("train --name run --context_slices 1 --init_gain 0.2", SEGMENTATION)
+    assert outcome.status == 0, outcome.err
+    saved = yaml.safe_load(Path("checkpoints/run/options.yaml").read_text())
+    assert (saved["context_slices"], saved["input_nc"]) == (1, 3)
+    kept = Path("checkpoints/run/latest_net_G.phases_txm.json")
+    calibrated = json.loads(kept.read_text())
+    assert calibrated["calibration"]["scales"] != [1.0, 1.0, 1.0]
+
+    # With other biases, all classes are somewhere the likeliest one.
+    stack = tifffile.imread(sorted((root / "test" / "txm_full_stack").iterdir()))
+    logarithms = np.log(txm2sem.load("run", device="cpu").probabilities(stack)).mean(axis=(1, 2, 3))
+    calibrated["calibration"]["biases"] = (calibrated["calibration"]["biases"] - logarithms).tolist()
+    kept.write_text(json.dumps(calibrated))
+
+    # Patches are whole slices; which one is drawn.
+    outcome = program("test --name run --gpu_ids -1 --num_test 4")
+    assert outcome.status == 0, outcome.err
+    assert program(f"volume images/test/txm_full_stack out.ome.zarr --name run {VOLUME} --probabilities").status == 0
+    image, *likely = voxels("out.ome.zarr")
+    labels = labels_of("out.ome.zarr")
+    tested = {places[int(path.stem)]: tifffile.imread(path) for path in (root / "test" / "txm").iterdir()}
+    for path in sorted(Path("results/run/txm").iterdir()):
+        (z,) = [z for z, txm in tested.items() if np.array_equal(txm, png(path))]
+        np.testing.assert_array_equal(image[z], png(path))
+        true = png(Path("results/run/labels") / path.name)
+        found = png(Path("results/run/labels_fake") / path.name)
+        assert len(np.unique(found)) > 1
+        assert np.mean((found == labels[z])[true != IGNORED]) > 0.99
+
+    model = txm2sem.load("run", device="cpu")
+    probabilities = model.probabilities(stack)
+    np.testing.assert_allclose(probabilities * 255, likely, atol=1.5)
+    # Slice 4 is seen below slice 5 and above slice 3, and nowhere else.
+    other = stack.copy()
+    other[4] = stack[0]
+    changed = np.abs(model.probabilities(other) - probabilities).max(axis=(0, 2, 3))
+    assert np.flatnonzero(changed).tolist() == [3, 4, 5]
+
+    outcome = program(f"measure images/test/txm_full_stack measured --name run {VOLUME}")
+    assert outcome.status == 0, outcome.err
+    low = next(phase for phase in read_measures(Path("measured"))["phases"] if phase["name"] == CLASSES[1])
+    (expected,) = [one.value for one in numbers(low, "nm") if one.measure == "expected_fraction"]
+    assert expected == pytest.approx(probabilities[1].mean(), abs=2e-3)
+
+    for words, problem in (
+        ("translate images/test/txm out", "slices above and below"),
+        (f"volume images/test/txm_full_stack other.ome.zarr {VOLUME} --seg_mode sem", "--seg_mode sem segments single"),
+        ("test --context_slices 0", "--context_slices 0 contradicts the checkpoint of run"),
+    ):
+        outcome = program(words, "--name run")
+        assert outcome.status == 1
+        assert problem in outcome.err
+
+
 def test_predictions_of_aligned_slices_see_the_stack(program: Program, images: Path) -> None:
     places = write_neighbours(images)
     # The identity of one channel translates the TXM below the slice, the slice itself, or the TXM above it.
@@ -96,10 +163,10 @@ def test_a_resumed_run_equals_the_uninterrupted_one(program: Program, images: Pa
 # -- options ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ["feedforward", "srcnn", "pix2pix", "srgan"])
+@pytest.mark.parametrize("model", ["feedforward", "srcnn", "pix2pix", "srgan", "segmentation --seg_mode txm"])
 @pytest.mark.parametrize(("words", "channels"), [("", 1), ("--context_slices 2", 5), ("--context_slices=1", 3)])
 def test_the_input_channels_follow(model: str, words: str, channels: int) -> None:
-    given = ["--model", model, *words.split()]
+    given = ["--model", *model.split(), *words.split()]
     assert options_of(TrainCommand(), given).model.input_nc == channels
     assert options_of(TestCommand(), given).model.input_nc == channels
     assert options_of(TrainCommand(), [*given, "--input_nc", "7"]).model.input_nc == 7
@@ -116,7 +183,15 @@ REFUSED = [
     ),
     ("--model srcnn --context_slices 1 --direction BtoA", "--direction BtoA translates the SEM"),
     ("--model repair --context_slices 1", "--context_slices does nothing with --dataset_mode image_repair"),
-    ("--model segmentation --context_slices 1", "--context_slices does nothing with --dataset_mode segmentation"),
+    (
+        "--model segmentation --seg_mode txm --context_slices 1 --input_nc 1",
+        "--input_nc 1: expected 3, the channels of --dataset_mode segmentation with --context_slices 1",
+    ),
+    ("--model segmentation --context_slices 1", "--seg_mode sem segments single slices"),
+    (
+        "--model segmentation --context_slices 1 --seg_mode semfake --seg_source other",
+        "--seg_mode semfake segments single slices",
+    ),
 ]
 
 

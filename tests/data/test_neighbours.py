@@ -27,6 +27,7 @@ from txm2sem.data import (
     context_indices,
     middle_channel,
 )
+from txm2sem.data.segmentation import SegmentationEvaluationPatches
 from txm2sem.errors import UserError
 from txm2sem.options import DataOptions, Phase, SamplingOptions
 
@@ -112,10 +113,12 @@ def test_channels_are_the_slices_below_the_slice_itself_and_those_above(
         np.testing.assert_array_equal(found, expected)
 
 
-def test_patches_are_cut_from_all_channels_at_one_place(located: Path) -> None:
-    options = with_context(1)
+@pytest.mark.parametrize("kind", [EvaluationPatches, SegmentationEvaluationPatches])
+def test_patches_are_cut_from_all_channels_at_one_place(located: Path, kind: type[EvaluationPatches]) -> None:
+    options = with_context(1, seg_mode="txm")
     slices = AlignedSlices.open(located, "train", options)
-    fixed, stack = EvaluationPatches(slices, options), located_stack().astype(int)
+    slices = dataclasses.replace(slices, lowdensity=slices.sem, highdensity=slices.sem)
+    fixed, stack = kind(slices, options), located_stack().astype(int)
     for patch, location in zip(fixed, fixed.locations, strict=True):
         index, rows, columns = location.to_slices()
         around = [stack[z, rows, columns] for z in context_indices(list(POSITIONS.values())[index], DEPTH, 1)]

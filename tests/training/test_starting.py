@@ -105,6 +105,12 @@ def test_classes_begin_anew_upon_what_a_translation_has_learned(tmp_path: Path) 
     assert set(last) <= set(anew)
     assert all(torch.equal(value, one[key]) for key, value in found.items() if key not in last)
     assert f"{len(found) - len(last)} of {len(found)} tensors" in lines[0]
+    options: dict[str, Any] = {"model": "segmentation", "seg_mode": "txm", "class_weights": "1,1,1"}
+    _, network, _ = begun(tmp_path, made(tmp_path, 7), **options, context_slices=1)
+    first = next(iter(found))
+    seen = network.state_dict()[first]
+    assert torch.equal(seen[:, 1:2], one[first])
+    assert not seen[:, ::2].any()
 
 
 @pytest.mark.parametrize(("old", "new"), [(False, True), (True, False), (True, True)])

@@ -52,13 +52,13 @@ def check_translates_txm(model: GeneratorOptions, options: ImagesDataOptions) ->
         )
 
 
-def check_segments(model: GeneratorOptions) -> None:
+def check_segments(model: GeneratorOptions, options: ImagesDataOptions) -> None:
     """Check that a model was made to segment.
 
     Raises:
         UserError: it does something else, or takes or makes other channels.
     """
-    _check_channels(model, "segmentation", 0)
+    _check_channels(model, "segmentation", options.context_slices)
 
 
 def check_channels(model: GeneratorOptions, options: DataOptions) -> None:

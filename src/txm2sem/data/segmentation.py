@@ -50,7 +50,8 @@ class SegmentationTrainingPatches(TrainingPatches):
     """Random patches at the places, and with the flips, of `TrainingPatches`.
 
     Items are `source`, the image that `--seg_mode` names (the TXM where the SEM is to be predicted from it): float32
-    (1, H, W), [-1, 1]; and `target`, the class of each pixel or `IGNORED`: int64 (1, H, W).
+    (1, H, W), [-1, 1]; and `target`, the class of each pixel or `IGNORED`: int64 (1, H, W). With `--context_slices` K
+    the source is the TXM with neighbouring slices, (2 K + 1, H, W).
 
     Raises:
         UserError: as `TrainingPatches`, or the masks that tell the classes are missing.

@@ -23,7 +23,7 @@ def random_quarter_turns(images: tuple[Tensor, ...], rng: np.random.Generator) -
 
 
 def middle_channel(source: Tensor) -> Tensor:
-    """Return the slice itself, (..., H, W), of what a translation network sees: the middle one of (..., C, H, W).
+    """Return the slice itself, (..., H, W), of what a network sees: the middle one of (..., C, H, W).
 
     The other channels are its neighbours, with `--context_slices`. What shows or scores the source takes this one.
     """

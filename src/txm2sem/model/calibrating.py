@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from txm2sem.data import AlignedSlices, grid_locations, has_split
 from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
+from txm2sem.data.transforms import middle_channel
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.metrics import (
@@ -161,5 +162,6 @@ def _thresholds(segmenter: Segmenter, root: Path, data: DataOptions) -> dict[str
     if not has_split(root, "train"):
         return {}
     patches = SegmentationEvaluationPatches(AlignedSlices.open(root, "train", data), data)
-    pairs = ((segmenter.image(patch["source"][None])[0, 0].numpy(), patch["target"][0].numpy()) for patch in patches)
+    seen = ((segmenter.seen(patch["source"][None]), patch["target"]) for patch in patches)
+    pairs = ((middle_channel(image)[0].numpy(), target[0].numpy()) for image, target in seen)
     return fit_thresholds(pairs)

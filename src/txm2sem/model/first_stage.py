@@ -122,7 +122,8 @@ def read_source_options(checkpoints_dir: Path, data: DataOptions) -> dict[str, A
     if saved.get("context_slices", 0):
         raise UserError(
             f"--seg_source {data.seg_source} was trained with --context_slices {saved['context_slices']}: it sees "
-            "neighbouring TXM slices, which segmentation does not read; expected a model trained without that option"
+            "neighbouring TXM slices, which --seg_mode semfake does not read; expected a model trained without that "
+            "option"
         )
     return saved
 

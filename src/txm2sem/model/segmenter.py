@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from txm2sem.data import check_segments, check_translates_txm
+from txm2sem.data.transforms import middle_channel
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.metrics import ClassCalibration
@@ -54,7 +55,8 @@ class Segmenter(Predictor):
         """Segment a batch.
 
         Args:
-            source: TXM, or SEM where the model takes that, (N, 1, H, W) float32 in [-1, 1].
+            source: TXM, or SEM where the model takes that, (N, C, H, W) float32 in [-1, 1]; C as in
+                `Predictor.__call__`.
 
         Returns:
             The image that was segmented, in [-1, 1], and the probability of each class, which add up to 1:
@@ -64,16 +66,19 @@ class Segmenter(Predictor):
         return torch.cat([image, self.calibration(logits)], dim=1)
 
     def logits(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the image that is segmented, and the logits of its classes, (N, classes, H, W), not calibrated."""
-        image = self.image(source)
-        return image, self.output(image)
+        """Return the image that is segmented, (N, 1, H, W), and the logits of its classes, not calibrated.
+
+        Those are (N, classes, H, W).
+        """
+        seen = self.seen(source)
+        return middle_channel(seen)[:, None], self.output(seen)
 
     def generator_input(self, source: Tensor) -> Tensor:
         """As `Predictor.generator_input`: of the image that is segmented."""
-        return super().generator_input(self.image(source))
+        return super().generator_input(self.seen(source))
 
-    def image(self, source: Tensor) -> Tensor:
-        """Return the image that is segmented, (N, 1, H, W) in [-1, 1]."""
+    def seen(self, source: Tensor) -> Tensor:
+        """Return the image that is segmented, between its neighbours where the model sees them, (N, C, H, W)."""
         return source if self.first_stage is None else self.first_stage(source)
 
 
@@ -93,7 +98,7 @@ def load_applied(command: AppliedCommand, label: str, backend: BackendName = "to
     if command.model.model != "segmentation":
         check_translates_txm(command.model, command.data)
         return Model.load(command, label, backend)
-    check_segments(command.model)
+    check_segments(command.model, command.data)
     # Not every command has the SEM's grey values, which are those of the training.
     data = override(TrainCommand(), {**to_mapping(trained_with(command)), **to_mapping(command)}).data
     notes = notes_on_input(command, data)

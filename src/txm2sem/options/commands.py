@@ -112,6 +112,22 @@ class ModelCommand(Command):
             return f"does nothing with --model {self.model.model}; it belongs to {', '.join(models)}"
         return super().idle(option)
 
+    def check_given(self, given: Iterable[str]) -> None:
+        """As `Command.check_given`; a model that segments sees neighbouring slices of the TXM alone."""
+        super().check_given(given)
+        data = self.data
+        if (
+            self.model.model == "segmentation"
+            and isinstance(data, ImagesDataOptions)
+            and data.context_slices
+            and data.seg_mode != "txm"
+        ):
+            raise UserError(
+                f"--context_slices {data.context_slices} shows the network neighbouring TXM slices, but --seg_mode "
+                f"{data.seg_mode} segments single slices of the SEM, or of a predicted one; pass --seg_mode txm, or "
+                "take a model without neighbours"
+            )
+
 
 @dataclass(frozen=True)
 class TrainCommand(ModelCommand):

@@ -269,8 +269,8 @@ class ImagesDataOptions(ContrastOptions):
 
     direction: Literal["AtoB", "BtoA"] = of_modes("AtoB", "txm2sem")
     """AtoB predicts the SEM from the TXM, BtoA the TXM from the SEM"""
-    context_slices: int = of_modes(0, "txm2sem", "txm2sem3d", limits=(0, 100))
-    """TXM slices below, and as many above, that the network sees beside the one it translates"""
+    context_slices: int = of_modes(0, "txm2sem", "txm2sem3d", "segmentation", limits=(0, 100))
+    """TXM slices below, and as many above, that the network sees beside the one it translates, or segments"""
     seg_mode: SegmentationInput = of_models("sem", "segmentation")
     """image to segment: the SEM, the TXM, or the SEM predicted from the TXM by --seg_source (semfake) (segmentation)"""
     seg_source: str = field(default="", metadata={"models": ("segmentation",), "is_name": True})

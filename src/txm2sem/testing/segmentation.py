@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from txm2sem.data import to_uint8
 from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches, measure_class_shares
+from txm2sem.data.transforms import middle_channel
 from txm2sem.devices import device_of
 from txm2sem.figures.labels import LabelResult, draw_labels_overview, write_labels
 from txm2sem.figures.overview import save_figure
@@ -20,7 +20,6 @@ from txm2sem.model.first_stage import INPUTS, load_first_stage, notes_on_input
 from txm2sem.options import DataOptions, TestCommand
 from txm2sem.results import NewResults
 from txm2sem.scoring.document import means_document
-from txm2sem.scoring.evaluation import Image
 from txm2sem.scoring.means import Column, Means
 from txm2sem.scoring.thresholds import GreyThresholds, fit_thresholds
 from txm2sem.testing.harness import Found, Subject, Test
@@ -28,7 +27,7 @@ from txm2sem.testing.images import stretch, write_images
 from txm2sem.testing.probabilities import ProbabilityScores
 
 Counts = NDArray[np.int64]
-See = Callable[[Tensor], Image]
+See = Callable[[Tensor], Tensor]
 
 FOLDERS = {"sem": "sem", "txm": "txm", "semfake": "sem_fake"}
 """Results folder of the image that each `--seg_mode` segments."""
@@ -64,7 +63,9 @@ class SegmentationTest(Test[LabelResult]):
         if (known := subject.open_training(missing)) is not None:
             training = SegmentationEvaluationPatches(known, data)
             shares = measure_class_shares(known).tolist()
-            self.trivial = fit_thresholds((self.see(item["source"]), item["target"][0].numpy()) for item in training)
+            self.trivial = fit_thresholds(
+                (middle_channel(self.see(item["source"])).numpy(), item["target"][0].numpy()) for item in training
+            )
             if len(self.trivial) == 1:
                 subject.notes.append("the images have fewer grey values than classes, so thresholds cannot be fitted")
         self.probabilities = ProbabilityScores(self.phases, shares)
@@ -81,8 +82,8 @@ class SegmentationTest(Test[LabelResult]):
         subject, aspect = self.subject, self.subject.command.test.aspect_ratio
         folder = FOLDERS[self.patches.options.seg_mode]
         for index, item in enumerate(self.patches):
-            image, target = self.see(item["source"]), item["target"][0].numpy()
-            logits = subject.model.predictor(torch.from_numpy(image)[None, None])
+            seen, target = self.see(item["source"]), item["target"][0].numpy()
+            image, logits = middle_channel(seen).numpy(), subject.model.predictor(seen[None])
             predictions = {subject.model_kind: self.probabilities.add(logits, target)}
             predictions |= {kind: thresholds(image) for kind, thresholds in self.trivial.items()}
             for kind, prediction in predictions.items():
@@ -128,15 +129,15 @@ class SegmentationTest(Test[LabelResult]):
 
 
 def input_of(command: TestCommand, data: DataOptions) -> See:
-    """Return what makes the image to segment, (H, W) in [-1, 1], from the source of a patch, (1, H, W).
+    """Return what makes the image to segment from the source of a patch, both (C, H, W) in [-1, 1].
 
     Raises:
         UserError: the translation model that `--seg_source` names cannot be used.
     """
     first_stage = load_first_stage(command.run, data, device_of(command.run.gpu_ids))
     if first_stage is None:
-        return lambda source: source[0].numpy()
-    return lambda source: first_stage(source[None])[0, 0].numpy()
+        return lambda source: source
+    return lambda source: first_stage(source[None])[0]
 
 
 def summaries(confusions: Counts) -> dict[str, Summary]:

@@ -18,6 +18,7 @@ from txm2sem.data.segmentation import (
     parse_class_weights,
     resolve_class_weights,
 )
+from txm2sem.data.transforms import middle_channel
 from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, class_summaries, confusion_matrix, dice
 from txm2sem.model.calibrating import open_phases
@@ -76,7 +77,7 @@ class SegmentationModule(TranslationModule):
         )
 
     def forward(self, source: Tensor) -> Tensor:
-        """Return logits (N, 3, H, W) of SEM or TXM (N, 1, H, W) in [-1, 1]."""
+        """Return logits (N, 3, H, W) of SEM, or of TXM between its neighbours, (N, C, H, W) in [-1, 1]."""
         return super().forward(self.translated(source))
 
     def generator_input(self, source: Tensor) -> Tensor:
@@ -84,7 +85,7 @@ class SegmentationModule(TranslationModule):
         return super().generator_input(self.translated(source))
 
     def translated(self, source: Tensor) -> Tensor:
-        """Return the image to segment: the source, or the SEM predicted from it; both (N, 1, H, W)."""
+        """Return the image to segment: the source (N, C, H, W), or the SEM predicted from it (N, 1, H, W)."""
         if self.first_stage is None:
             return source
         # A copy, as what was computed for inference alone takes no part in a backward pass.
@@ -130,7 +131,7 @@ class SegmentationModule(TranslationModule):
         grey = np.full(256, 64, np.uint8)
         grey[: len(CLASSES)] = (0, 128, 255)
         return {
-            "input": to_uint8(self.translated(patch["source"][None])[0, 0]),
+            "input": to_uint8(middle_channel(self.translated(patch["source"][None]))[0]),
             "labels_fake": grey[prediction.argmax(dim=0).cpu().numpy()],
             "labels": grey[patch["target"][0].cpu().numpy()],
         }

@@ -238,9 +238,8 @@ def _inputs(command: TrainCommand) -> list[str]:
     """Return what the channels of a generator's input are, in their order."""
     if command.model.model == "repair":
         return ["txm", "sem", "charge"]
-    if command.model.model == "segmentation":
-        return ["txm" if command.data.seg_mode == "txm" else "sem"]
-    if command.data.direction == "BtoA":
+    segments_sem = command.model.model == "segmentation" and command.data.seg_mode != "txm"
+    if segments_sem or command.data.direction == "BtoA":
         return ["sem"]
     above = command.model.input_nc // 2
     return [f"txm {offset:+}" if offset else "txm" for offset in range(-above, command.model.input_nc - above)]

@@ -43,6 +43,7 @@ from txm2sem.options.groups import (
     SamplingOptions,
     SavingOptions,
     ScheduleOptions,
+    SweepOptions,
     TestOptions,
     TestRunOptions,
     TrainedOptions,
@@ -298,6 +299,20 @@ class CompareCommand(Command):
 
 
 @dataclass(frozen=True)
+class SweepCommand(Command):
+    """Train and test many models by a plan, and put what is found of them into one table.
+
+    PLAN is a file (YAML), or paper, the plan that comes along: all models, with Jacobian penalties from 0 to 1e-3.
+    """
+
+    places = "PLAN"
+    first = ("dataroot", "jobs", "gpu_ids", "only", "dry_run", "table_only", "slurm", "output")
+
+    sweep: SweepOptions = SweepOptions()
+    run: PlaceOptions = PlaceOptions()
+
+
+@dataclass(frozen=True)
 class ExportCommand(Command):
     """Write a trained model as one file, for colleagues and for other programs; without NAME the one that comes along.
 
@@ -339,6 +354,7 @@ COMMANDS: Mapping[str, Command] = {
     "test": TestCommand(),
     "report": ReportCommand(),
     "compare": CompareCommand(),
+    "sweep": SweepCommand(),
     "volume": VolumeCommand(),
     "measure": MeasureCommand(),
     "repair": RepairCommand(),

@@ -800,6 +800,36 @@ class CompareOptions(Options):
 
 
 @dataclass(frozen=True)
+class SweepOptions(Options):
+    """Many trainings and tests by one plan: on which data, how many at once, and where what is found of them goes."""
+
+    dataroot: Path | None = None
+    """folder of the images, with subfolders train, val and test; what the plan says where absent"""
+    output: str = ""
+    """folder of the table, the figure, the page and the logs; NAME_sweep in the current folder where absent, with NAME
+    that of the plan"""
+    jobs: int = between(0, 1024, 0)
+    """runs at a time, each with its share of the cores; 0: one, or as many as --gpu_ids has GPUs"""
+    gpu_ids: str = "auto"
+    """GPUs, e.g. 0,1, of which each run has one; mps is Apple's, -1 the CPU; auto takes GPU 0 or Apple's where there is
+    one"""
+    only: str = ""
+    """runs of these names only; * stands for anything, as in 'srgan*'"""
+    dry_run: bool = False
+    """print the runs with their commands, and stop"""
+    table_only: bool = False
+    """train and test nothing: make table, figure and page of what is done"""
+    slurm: bool = False
+    """train and test nothing: write a script for sbatch, with a job of an array for each run that is not done"""
+
+    def check(self) -> None:
+        """As `Options.check`."""
+        chosen = [name for name in ("dry_run", "table_only", "slurm") if getattr(self, name)]
+        if len(chosen) > 1:
+            raise UserError(f"--{chosen[0]} and --{chosen[1]} ask for different things; leave one of them out")
+
+
+@dataclass(frozen=True)
 class PhantomOptions(Options):
     """A synthetic shale: the rock and how its TXM and SEM images come out."""
 

@@ -98,23 +98,6 @@ class Comparison:
         return judged
 
 
-def front_of(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Return the runs that no other run beats in both, by their first number.
-
-    Args:
-        points: of each run, a number of which less is better, and one of which more is better.
-    """
-    front = []
-    for name, (less, more) in points.items():
-        beaten = any(
-            other_less <= less and other_more >= more and (other_less, other_more) != (less, more)
-            for other_less, other_more in points.values()
-        )
-        if not beaten:
-            front.append(name)
-    return sorted(front, key=lambda name: points[name])
-
-
 def _kind(record: RunRecord) -> str:
     return "translation" if record.model in ("", *TRANSLATION_MODELS) else record.model
 

@@ -127,9 +127,12 @@ def train(words: Sequence[str], program: str) -> int:
     from txm2sem.commands import next_test
     from txm2sem.devices import keep_freed_memory
     from txm2sem.training.fit import fit
+    from txm2sem.training.nodes import is_main_process
 
     keep_freed_memory()
     paths = fit(command, tqdm.write)
+    if not is_main_process():
+        return 0
     print(f"models: {paths.checkpoints}")
     print(f"next:   {next_test(paths)}")
     return 0

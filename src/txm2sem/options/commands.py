@@ -435,7 +435,10 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {"none": {}} | {
 """The options of each `--recipe`, over those of `MODEL_DEFAULTS`."""
 
 IDENTITY = frozenset(
-    {"name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_threads", "continue_train", "verbose"}
+    {
+        *("name", "suffix", "checkpoints_dir", "results_dir", "continue_train", "verbose"),
+        *("gpu_ids", "num_threads", "num_nodes", "node_timeout"),
+    }
 )
 """Options that say which run and which machine; they are never taken from the run's saved options."""
 

@@ -135,6 +135,12 @@ class RunOptions(TestRunOptions):
 
     num_threads: int = between(0, 1024, 4)
     """processes that load training patches, at most one per core; 0 loads in the main process"""
+    num_nodes: int = between(1, 4096, 1)
+    """machines that train together, each with --batch_size patches on each of its --gpu_ids; torchrun or Slurm starts
+    the command on each of them"""
+    node_timeout: float = between(1, 10**6, 1800)
+    """how long processes that train together wait for each other, at the beginning and in each step, before they end
+    with an error [s]"""
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from txm2sem.errors import UserError, listed
-from txm2sem.options import TRANSLATION_MODELS, PlaceOptions, TrainCommand, fields_of
+from txm2sem.options import IDENTITY, TRANSLATION_MODELS, PlaceOptions, TrainCommand, fields_of
 from txm2sem.reporting.layouts import Layout, layout_of
 from txm2sem.reporting.record import RunRecord, TestRecord
 from txm2sem.reporting.verdict import MEASURES, Judged, best_of, difference_of
 from txm2sem.runs import RunPaths
 
-UNTOLD = {"name", "suffix", "gpu_ids", "num_threads", "continue_train", "verbose", *vars(PlaceOptions())}
+UNTOLD = IDENTITY | set(vars(PlaceOptions()))
 """Options that say which run and which machine: they differ without making a difference."""
 
 

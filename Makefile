@@ -87,7 +87,7 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 
 # Folders and files of tests that `quick` leaves out; a new one belongs to it until it is named here.
-LONG := cli training viewer parity applying measuring reporting checking registration pages model exporting \
+LONG := cli training viewer parity applying measuring reporting checking registration pages model exporting sweeping \
   data/readers/test_contract.py \
   data/readers/test_zarr.py data/readers/test_absent.py data/test_damaged_files.py data/writers filling \
   metrics/test_continuity.py test_api.py test_convolutions.py test_footprint.py test_receptive_field.py \

@@ -29,9 +29,20 @@ LAYERS = [
         "measures",
         "pages",
     },
-    {"model", "scoring", "trust", "filling", "figures", "registration"},
-    {"training", "testing", "applying", "measuring", "repairing", "aligning", "checking", "reporting", "exporting"},
-    {"cli", "api", "viewer"},
+    {"model", "scoring", "trust", "filling", "documents", "figures", "registration"},
+    {
+        "training",
+        "testing",
+        "applying",
+        "measuring",
+        "repairing",
+        "aligning",
+        "checking",
+        "reporting",
+        "exporting",
+        "sweeping",
+    },
+    {"cli", "__main__", "api", "viewer"},
 ]
 PURE, VERBS = LAYERS[1], LAYERS[4]
 

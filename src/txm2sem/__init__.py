@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         phantom,
         repair,
         scores,
+        sweep,
         train,
     )
 
@@ -46,6 +47,7 @@ __all__ = [
     "phantom",
     "repair",
     "scores",
+    "sweep",
     "train",
 ]
 

@@ -33,6 +33,7 @@ from txm2sem.options import (
     ExportCommand,
     MeasureCommand,
     PhantomCommand,
+    SweepCommand,
     TestCommand,
     TrainCommand,
     TranslateCommand,
@@ -432,6 +433,40 @@ def compare(
     command = resolve(CompareCommand(), places)
     runs = [RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir) for name in names]
     return compare_runs(runs, command.compare.output).path
+
+
+def sweep(
+    plan: Path | str,
+    *,
+    device: str = "auto",
+    echo: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Train and test many models by a plan, as `txm2sem sweep`; the same call goes on with what is missing.
+
+    Args:
+        plan: a file (YAML), or the name of a plan that comes along, such as `paper`.
+        device: as in `load`.
+        echo: receives each line for the console, such as `print`.
+        options: further ones of `txm2sem sweep`, such as `dataroot="images"` or `jobs=2`.
+
+    Returns:
+        What was found of all runs, as in `sweep.json`; docs/sweeps.md says what is in it.
+
+    Raises:
+        UserError: as the command; or a run has failed, after the others are done.
+    """
+    from txm2sem.sweeping import Sweep
+
+    given = {**options} if "gpu_ids" in options else {"gpu_ids": _gpu_ids(device), **options}
+    report = Sweep.of(resolve(SweepCommand(), given), str(plan)).run(echo)
+    if report.failed:
+        name, problem = next(iter(report.failed.items()))
+        raise UserError(
+            f"{len(report.failed)} of the runs have failed, the others are done. {name}: {problem}; the same call goes "
+            "on with what is missing"
+        )
+    return read_json(report.paths.document, "make the same call again")
 
 
 def measure(source: Path | str, output: Path | str, **options: Any) -> dict[str, Any]:

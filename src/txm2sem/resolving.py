@@ -62,13 +62,19 @@ SPLIT = "phase"
 """The split that a model was trained on is not the one to test it on."""
 
 
-def resolve(base: AnyCommand, given: Mapping[str, Any], echo: Callable[[str], None] = lambda line: None) -> AnyCommand:
+def resolve(
+    base: AnyCommand,
+    given: Mapping[str, Any],
+    echo: Callable[[str], None] = lambda line: None,
+    trained: Mapping[str, Any] | None = None,
+) -> AnyCommand:
     """Return all options of a command.
 
     Args:
         base: the defaults.
         given: options by name; `config`: files of more of them, see `read_config`.
         echo: receives a line for each file of which something is passed over.
+        trained: those that the run will be trained with, where it is yet to be; saved ones where absent.
 
     Raises:
         UserError: there is no such option or value, one contradicts the checkpoint or another one, or does nothing
@@ -86,7 +92,7 @@ def resolve(base: AnyCommand, given: Mapping[str, Any], echo: Callable[[str], No
     asked = of_model_file(asked, trains=isinstance(base, TrainCommand))
     if isinstance(base, TranslateCommand) and not asked.get("name"):
         asked |= of_shipped_model(own)
-    command = override(base, _of_model(base, asked) if isinstance(base, ModelCommand) else asked)
+    command = override(base, _of_model(base, asked, trained) if isinstance(base, ModelCommand) else asked)
     # A file has all options of a run, or is for several commands: with their defaults, and where they say which run and
     # which machine, they may do nothing.
     defaults = to_mapping(base)
@@ -181,18 +187,18 @@ def with_defaults(base: AnyCommand, given: Mapping[str, Any]) -> AnyCommand:
     return override(base, {**MODEL_DEFAULTS[model], **recipe})
 
 
-def _of_model(base: ModelCommand, given: Mapping[str, Any]) -> dict[str, Any]:
+def _of_model(base: ModelCommand, given: Mapping[str, Any], trained: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the options that a run was trained with, or those that its model and its recipe have, and given ones."""
     asked = {**to_mapping(with_defaults(base, given)), **given}
-    saved = _saved_options(base, asked)
+    saved = _saved_options(base, asked) if trained is None else trained
     if not saved:
         return {**asked, **_added_channels(asked, given)}
     own = IDENTITY if isinstance(base, TrainCommand) else IDENTITY | {SPLIT}
     inherited = {name: value for name, value in saved.items() if name not in own}
     # An option that is not among the saved ones is younger than the run, which was trained with its default.
-    trained = {**to_mapping(base), **MODEL_DEFAULTS.get(str(saved.get("model")), {}), **inherited}
-    _check_contradictions(name_of(asked), given, trained)
-    return {**trained, **given}
+    known = {**to_mapping(base), **MODEL_DEFAULTS.get(str(saved.get("model")), {}), **inherited}
+    _check_contradictions(name_of(asked), given, known)
+    return {**known, **given}
 
 
 def of_model_file(given: Mapping[str, Any], *, trains: bool = False) -> dict[str, Any]:

@@ -459,6 +459,72 @@ class MeasurePaths:
         return self.work / "diffusion" / f"{label}_{axis}.json"
 
 
+@dataclass(frozen=True)
+class SweepPaths:
+    """The files of a sweep, beside those of its runs.
+
+    Args:
+        output: the folder that they are in.
+    """
+
+    output: Path
+
+    @property
+    def document(self) -> Path:
+        """What was found of all runs, for programs."""
+        return self.output / "sweep.json"
+
+    @property
+    def table(self) -> Path:
+        """Its numbers, a line a training with its repeats, for spreadsheets."""
+        return self.output / "sweep.csv"
+
+    @property
+    def front(self) -> Path:
+        """The picture of fidelity over continuity."""
+        return self.output / "front.png"
+
+    @property
+    def page(self) -> Path:
+        """The page that shows runs side by side."""
+        return self.output / "compare.html"
+
+    @property
+    def script(self) -> Path:
+        """What a cluster is to do."""
+        return self.output / "sweep.sbatch"
+
+    def plan(self, name: str) -> Path:
+        """Return the plan of that name as it was read, which jobs of a cluster read again."""
+        return self.output / f"{name}.yaml"
+
+    @property
+    def printed(self) -> Path:
+        """Folder of what jobs of a cluster print."""
+        return self.output / "slurm"
+
+    @property
+    def compare_log(self) -> Path:
+        """What making the page has printed."""
+        return self.output / "compare.log"
+
+    def lock(self, what: str) -> Path:
+        """Return the folder of a lock: `sweep`, of one as a whole, or `table`, of who writes that."""
+        return self.output / "locks" / what
+
+    def run(self, name: str) -> Path:
+        """Return the folder of what a sweep knows of a run."""
+        return self.output / "runs" / name
+
+    def record(self, name: str) -> Path:
+        """Return what is done of a run."""
+        return self.run(name) / "run.json"
+
+    def log(self, name: str, step: str) -> Path:
+        """Return what a step of a run has printed."""
+        return self.run(name) / f"{step}.log"
+
+
 def write_options(path: Path, options: dict[str, Any]) -> None:
     """Write options as YAML, for programs."""
     write_text(path, yaml.safe_dump(options, sort_keys=False, allow_unicode=True))

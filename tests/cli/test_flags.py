@@ -25,6 +25,7 @@ for _rows in (
     "measuring",
     "pages",
     "exporting",
+    "sweeping",
 ):
     import_module(f"cli.flags.{_rows}")
 

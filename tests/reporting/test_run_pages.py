@@ -24,14 +24,13 @@ from run_folders import PATCHES, SIDE, write_cube, write_png, write_run, write_t
 from txm2sem.cli.parsing import parse
 from txm2sem.commands import test_command as command_of_test
 from txm2sem.commands import train_command as command_of_training
+from txm2sem.documents import read_scores
 from txm2sem.errors import UserError
 from txm2sem.files import json_text, json_values, write_text
 from txm2sem.metrics import Interval
 from txm2sem.options import MODEL_DEFAULTS, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.pages.cuts import sprite
 from txm2sem.reporting import compare_runs, report_run
-from txm2sem.reporting.comparison import front_of
-from txm2sem.reporting.documents import read_scores
 from txm2sem.reporting.patches import places_of
 from txm2sem.reporting.record import RunRecord
 from txm2sem.reporting.scorecard import evaluation_tables
@@ -674,12 +673,6 @@ def test_runs_are_compared_side_by_side(tmp_path: Path) -> None:
     layers = [str(option["value"]) for option in page.all("option")]
     assert {"txm", "run-0", "run-1", "run-2", "sem", "error-2"} <= set(layers)
     assert page.text.count("txm2sem train") == 3
-
-
-def test_the_front_has_the_runs_that_no_other_beats() -> None:
-    points = {"a": (1.0, 1.0), "b": (2.0, 3.0), "c": (2.5, 3.0), "d": (0.5, 0.5), "e": (1.5, 0.9)}
-    assert front_of(points) == ["d", "a", "b"]
-    assert front_of({"a": (1.0, 1.0), "b": (1.0, 1.0)}) == ["a", "b"]
 
 
 def test_runs_tested_on_other_images_are_refused(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from txm2sem.options import (
     PhantomCommand,
     RepairCommand,
     ReportCommand,
+    SweepCommand,
     TestCommand,
     TrainCommand,
     TranslateCommand,
@@ -126,9 +127,12 @@ def train(words: Sequence[str], program: str) -> int:
     from txm2sem.commands import next_test
     from txm2sem.devices import keep_freed_memory
     from txm2sem.training.fit import fit
+    from txm2sem.training.nodes import is_main_process
 
     keep_freed_memory()
     paths = fit(command, tqdm.write)
+    if not is_main_process():
+        return 0
     print(f"models: {paths.checkpoints}")
     print(f"next:   {next_test(paths)}")
     return 0
@@ -180,6 +184,33 @@ def compare(words: Sequence[str], program: str) -> int:
 
     runs = [RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir) for name in names]
     return _write_page("page:", lambda: compare_runs(runs, command.compare.output))
+
+
+def sweep(words: Sequence[str], program: str) -> int:
+    """Train and test many models by a plan, say what was found of them, and where the table is."""
+    places, command = parse(SweepCommand(), words, program)
+    if len(places) != 1:
+        raise UsageError(
+            f"expected a plan, as in: {program} plan.yaml; or the one that comes along, as in: {program} paper "
+            "--dataroot images"
+        )
+
+    from tqdm import tqdm
+
+    from txm2sem.sweeping import Sweep
+
+    made, asked = Sweep.of(command, places[0]), command.sweep
+    if asked.dry_run or asked.slurm:
+        _print(*(made.describe() if asked.dry_run else made.script()))
+        return 0
+    with _interruption("the same command goes on with what is missing"):
+        report = made.tabulate() if asked.table_only else made.run(tqdm.write)
+    _print(*report.lines)
+    for name, problem in report.failed.items():
+        print(f"failed: {name}: {problem}")
+    if report.failed:
+        print("next:   the same command goes on with what is missing")
+    return 1 if report.failed else 0
 
 
 def volume(words: Sequence[str], program: str) -> int:

@@ -27,6 +27,7 @@ COMMANDS = {
     "test": "predict and score a split with a trained model",
     "report": "write a page about a run: images, scores, curves, how to do it again",
     "compare": "write a page about several runs, side by side",
+    "sweep": "train and test many models by a plan, with one table of what was found",
     "volume": "translate a whole TXM volume of any size and format with a trained model",
     "measure": "measure the phases of a volume: fractions, sizes, surfaces, connectivity, diffusion",
     "repair": "fill charged regions of your own SEM slices, by kriging or with a trained model",

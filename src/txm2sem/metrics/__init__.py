@@ -10,6 +10,7 @@ from txm2sem.metrics.calibration import (
 )
 from txm2sem.metrics.continuity import Continuity, ContinuitySums, adjacent_difference, autocorrelation
 from txm2sem.metrics.degradation import TERMS, RidgeSums, degradation_terms
+from txm2sem.metrics.front import front_of
 from txm2sem.metrics.image import MIN_REGION, Summary, ms_ssim, pearson, psnr, scales_of, similarity, ssim
 from txm2sem.metrics.masked import correlations, gaussian, gaussian_over
 from txm2sem.metrics.outliers import Normality
@@ -32,6 +33,7 @@ from txm2sem.metrics.probabilities import (
     share_errors,
 )
 from txm2sem.metrics.registration import Agreement, Displacement, Edges, edges, near_lags
+from txm2sem.metrics.repeats import mean_of_repeats
 from txm2sem.metrics.rock import (
     chord_lengths,
     euler_density,
@@ -119,6 +121,7 @@ __all__ = [
     "feature_distance",
     "finest_period",
     "fourier_ring_correlation",
+    "front_of",
     "gaussian",
     "gaussian_over",
     "grid_power",
@@ -127,6 +130,7 @@ __all__ = [
     "landmark_spacing",
     "likely_shifts",
     "mean_chord_length",
+    "mean_of_repeats",
     "mean_present",
     "ms_ssim",
     "near_lags",

@@ -15,7 +15,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate, and the bounds between which 95 % of the resamples lie; these are not numbers where not known."""
+    """An estimate, and the bounds of its 95 % interval; these are not numbers where not known."""
 
     value: float
     low: float

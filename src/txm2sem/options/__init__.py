@@ -32,6 +32,7 @@ from txm2sem.options.commands import (
     PhantomCommand,
     RepairCommand,
     ReportCommand,
+    SweepCommand,
     TestCommand,
     TrainCommand,
     TranslateCommand,
@@ -74,13 +75,14 @@ from txm2sem.options.groups import (
     SamplingOptions,
     ScheduleOptions,
     SpreadName,
+    SweepOptions,
     TrainedOptions,
     TransformName,
     TrustOptions,
     VolumeDataOptions,
     VolumeOptions,
 )
-from txm2sem.options.written import Written, read_written, understood, written_text
+from txm2sem.options.written import Section, Written, read_sections, read_written, understood, written_text
 
 __all__ = [
     "ALIASES",
@@ -133,7 +135,10 @@ __all__ = [
     "RunOptions",
     "SamplingOptions",
     "ScheduleOptions",
+    "Section",
     "SpreadName",
+    "SweepCommand",
+    "SweepOptions",
     "TestCommand",
     "TrainCommand",
     "TrainedOptions",
@@ -155,6 +160,7 @@ __all__ = [
     "option_words",
     "override",
     "program_of",
+    "read_sections",
     "read_written",
     "run_name",
     "to_mapping",

@@ -43,6 +43,7 @@ from txm2sem.options.groups import (
     SamplingOptions,
     SavingOptions,
     ScheduleOptions,
+    SweepOptions,
     TestOptions,
     TestRunOptions,
     TrainedOptions,
@@ -314,6 +315,20 @@ class CompareCommand(Command):
 
 
 @dataclass(frozen=True)
+class SweepCommand(Command):
+    """Train and test many models by a plan, and put what is found of them into one table.
+
+    PLAN is a file (YAML), or paper, the plan that comes along: all models, with Jacobian penalties from 0 to 1e-3.
+    """
+
+    places = "PLAN"
+    first = ("dataroot", "jobs", "gpu_ids", "only", "dry_run", "table_only", "slurm", "output")
+
+    sweep: SweepOptions = SweepOptions()
+    run: PlaceOptions = PlaceOptions()
+
+
+@dataclass(frozen=True)
 class ExportCommand(Command):
     """Write a trained model as one file, for colleagues and for other programs; without NAME the one that comes along.
 
@@ -355,6 +370,7 @@ COMMANDS: Mapping[str, Command] = {
     "test": TestCommand(),
     "report": ReportCommand(),
     "compare": CompareCommand(),
+    "sweep": SweepCommand(),
     "volume": VolumeCommand(),
     "measure": MeasureCommand(),
     "repair": RepairCommand(),
@@ -435,7 +451,10 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {"none": {}} | {
 """The options of each `--recipe`, over those of `MODEL_DEFAULTS`."""
 
 IDENTITY = frozenset(
-    {"name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_threads", "continue_train", "verbose"}
+    {
+        *("name", "suffix", "checkpoints_dir", "results_dir", "continue_train", "verbose"),
+        *("gpu_ids", "num_threads", "num_nodes", "node_timeout"),
+    }
 )
 """Options that say which run and which machine; they are never taken from the run's saved options."""
 

@@ -135,6 +135,12 @@ class RunOptions(TestRunOptions):
 
     num_threads: int = between(0, 1024, 4)
     """processes that load training patches, at most one per core; 0 loads in the main process"""
+    num_nodes: int = between(1, 4096, 1)
+    """machines that train together, each with --batch_size patches on each of its --gpu_ids; torchrun or Slurm starts
+    the command on each of them"""
+    node_timeout: float = between(1, 10**6, 1800)
+    """how long processes that train together wait for each other, at the beginning and in each step, before they end
+    with an error [s]"""
 
 
 @dataclass(frozen=True)
@@ -797,6 +803,36 @@ class CompareOptions(Options):
     output: str = ""
     """the page, a name that ends with .html; compare.html in the current folder where absent. An earlier one is kept in
     a dated folder beside it"""
+
+
+@dataclass(frozen=True)
+class SweepOptions(Options):
+    """Many trainings and tests by one plan: on which data, how many at once, and where what is found of them goes."""
+
+    dataroot: Path | None = None
+    """folder of the images, with subfolders train, val and test; what the plan says where absent"""
+    output: str = ""
+    """folder of the table, the figure, the page and the logs; NAME_sweep in the current folder where absent, with NAME
+    that of the plan"""
+    jobs: int = between(0, 1024, 0)
+    """runs at a time, each with its share of the cores; 0: one, or as many as --gpu_ids has GPUs"""
+    gpu_ids: str = "auto"
+    """GPUs, e.g. 0,1, of which each run has one; mps is Apple's, -1 the CPU; auto takes GPU 0 or Apple's where there is
+    one"""
+    only: str = ""
+    """runs of these names only; * stands for anything, as in 'srgan*'"""
+    dry_run: bool = False
+    """print the runs with their commands, and stop"""
+    table_only: bool = False
+    """train and test nothing: make table, figure and page of what is done"""
+    slurm: bool = False
+    """train and test nothing: write a script for sbatch, with a job of an array for each run that is not done"""
+
+    def check(self) -> None:
+        """As `Options.check`."""
+        chosen = [name for name in ("dry_run", "table_only", "slurm") if getattr(self, name)]
+        if len(chosen) > 1:
+            raise UserError(f"--{chosen[0]} and --{chosen[1]} ask for different things; leave one of them out")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Options in files: YAML, a name and its value a line, read as strictly as the words of a command line.
 
 Values are taken as the text that they are and understood as their option wants it, so that `lr: 1e-3`, `epoch: 5` and
-`mirror: no` mean what they seem to. There are no nested values, references or tags.
+`mirror: no` mean what they seem to. There are no references or tags, and nothing is nested but the sections of a plan.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, listed, nearest
 from txm2sem.files import read_text
 from txm2sem.options.base import SEVERAL, checked, described, fields_of, help_of, of_text, to_mapping
 
@@ -41,6 +41,58 @@ class Written:
     value: str | list[str] | None
 
 
+@dataclass(frozen=True)
+class Section:
+    """What a file says under a name, or in all.
+
+    Attributes:
+        place: the file, and the line where it is not all of it.
+        remedy: what the user can do where it is not as it should be.
+        entries: values and further sections, by name as it is written.
+    """
+
+    place: str
+    remedy: str
+    entries: dict[str, Written | Section]
+
+    def options(self) -> dict[str, Written]:
+        """Return options by their names with underscores.
+
+        Raises:
+            UserError: there is a section among them, or a name comes twice.
+        """
+        found: dict[str, Written] = {}
+        for written, said in self.entries.items():
+            name = written.replace("-", "_")
+            if isinstance(said, Section):
+                raise UserError(f"{said.place}: {name[:100]}: expected a value, found names and values; {self.remedy}")
+            if name in found:
+                raise UserError(f"{said.place}: {name[:100]} comes twice; {self.remedy}")
+            found[name] = said
+        return found
+
+    def sections(self, *expected: str) -> dict[str, Section]:
+        """Return the sections by name, where there are sections alone; one without anything is empty.
+
+        Args:
+            expected: their names; any where there are none.
+
+        Raises:
+            UserError: something is none, or has another name.
+        """
+        found: dict[str, Section] = {}
+        for name, said in self.entries.items():
+            if expected and name not in expected:
+                near = nearest(name, expected) or f"; expected {listed(expected)}"
+                raise UserError(f"{said.place}: there is no section {name[:100]}{near}; {self.remedy}")
+            if isinstance(said, Written):
+                if said.value is not None:
+                    raise UserError(f"{said.place}: {name[:100]}: expected options (name: value) below; {self.remedy}")
+                said = Section(said.place, self.remedy, {})  # noqa: PLW2901
+            found[name] = said
+        return found
+
+
 def read_written(path: Path, remedy: str) -> dict[str, Written]:
     """Return what a file says of options, by their names with underscores.
 
@@ -51,9 +103,23 @@ def read_written(path: Path, remedy: str) -> dict[str, Written]:
     Raises:
         UserError: it cannot be read, is no mapping of names to plain values, or has a name twice.
     """
+    return read_sections(path, remedy, depth=1).options()
+
+
+def read_sections(path: Path, remedy: str, depth: int) -> Section:
+    """Return what a file says, with sections in each other.
+
+    Args:
+        path: the file.
+        remedy: what the user can do where it is none.
+        depth: how many there are in each other at most; the file is the first.
+
+    Raises:
+        UserError: it cannot be read, is no mapping of names to plain values and such mappings, or has a name twice.
+    """
     text = read_text(path, remedy, MOST_OPTIONS)
     try:
-        root = _PlainLoader(text).get_single_node()
+        root = _PlainLoader(text, depth).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
@@ -64,13 +130,22 @@ def read_written(path: Path, remedy: str) -> dict[str, Written]:
         raise UserError(f"{path}: expected options (name: value): {' '.join(str(error).split())}; {remedy}") from None
     if not text.strip():
         raise UserError(f"{path}: expected options (name: value), found nothing; {remedy}")
-    found: dict[str, Written] = {}
-    for key, value in [] if root is None else root.value:  # comments alone: all is as it is without the file
-        name, place = key.value.replace("-", "_"), f"{path}, line {key.start_mark.line + 1}"
+    return Section(str(path), remedy, _entries(root, path, remedy) if isinstance(root, yaml.MappingNode) else {})
+
+
+def _entries(node: yaml.MappingNode, path: Path, remedy: str) -> dict[str, Written | Section]:
+    """Return what a mapping says."""
+    found: dict[str, Written | Section] = {}
+    for key, value in node.value:
+        name, place = key.value, f"{path}, line {key.start_mark.line + 1}"
         if name in found:
             raise UserError(f"{place}: {name[:100]} comes twice; {remedy}")
-        is_list = isinstance(value, yaml.SequenceNode)
-        found[name] = Written(place, [item.value for item in value.value] if is_list else _text(value))
+        if isinstance(value, yaml.MappingNode):
+            found[name] = Section(place, remedy, _entries(value, path, remedy))
+        elif isinstance(value, yaml.SequenceNode):
+            found[name] = Written(place, [item.value for item in value.value])
+        else:
+            found[name] = Written(place, _text(value))
     return found
 
 
@@ -138,7 +213,12 @@ def _typed(hint: Any, value: str | list[str] | None) -> Any:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Reads names with plain values, or lists of them: nothing nested, and nothing that refers to something else."""
+    """Reads names with plain values, or lists of them, or, down to a depth, with such mappings: nothing that refers to
+    something else."""
+
+    def __init__(self, text: str, depth: int) -> None:
+        super().__init__(text)
+        self._left = depth
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
@@ -146,7 +226,11 @@ class _PlainLoader(yaml.SafeLoader):
         if parent is None:
             kinds = (yaml.MappingStartEvent,)
         elif isinstance(parent, yaml.MappingNode) and index is not None:
-            kinds = (yaml.ScalarEvent, yaml.SequenceStartEvent)
+            kinds = (yaml.ScalarEvent, yaml.SequenceStartEvent, *((yaml.MappingStartEvent,) if self._left else ()))
         if type(event) not in kinds or event.anchor or event.tag:
             raise yaml.composer.ComposerError(None, None, "nothing nested, no references, no tags", event.start_mark)
-        return super().compose_node(parent, index)
+        opens = isinstance(event, yaml.MappingStartEvent)
+        self._left -= opens
+        node = super().compose_node(parent, index)
+        self._left += opens
+        return node

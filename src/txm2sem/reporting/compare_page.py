@@ -14,9 +14,10 @@ import numpy as np
 from txm2sem.commands import next_test
 from txm2sem.course import Curve, condense
 from txm2sem.errors import UserError
+from txm2sem.metrics import front_of
 from txm2sem.pages import Html, Line, Mark, Plot, Table, fragment, plot
 from txm2sem.reporting.about import commands_html
-from txm2sem.reporting.comparison import Comparison, front_of
+from txm2sem.reporting.comparison import Comparison
 from txm2sem.reporting.layouts import Layout, Overlay, overlays_of, scores_of
 from txm2sem.reporting.patches import gallery_html
 from txm2sem.reporting.record import (

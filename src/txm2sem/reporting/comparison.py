@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from txm2sem.errors import UserError, listed
-from txm2sem.options import TRANSLATION_MODELS, PlaceOptions, TrainCommand, fields_of
+from txm2sem.options import IDENTITY, TRANSLATION_MODELS, PlaceOptions, TrainCommand, fields_of
 from txm2sem.reporting.layouts import Layout, layout_of
 from txm2sem.reporting.record import RunRecord, TestRecord
 from txm2sem.reporting.verdict import MEASURES, Judged, best_of, difference_of
 from txm2sem.runs import RunPaths
 
-UNTOLD = {"name", "suffix", "gpu_ids", "num_threads", "continue_train", "verbose", *vars(PlaceOptions())}
+UNTOLD = IDENTITY | set(vars(PlaceOptions()))
 """Options that say which run and which machine: they differ without making a difference."""
 
 
@@ -96,23 +96,6 @@ class Comparison:
                 text = f"{name}: {best} is best, on one slice alone; nobody knows how sure, beside {second}"
                 judged.append(Judged("unclear", name, text))
         return judged
-
-
-def front_of(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Return the runs that no other run beats in both, by their first number.
-
-    Args:
-        points: of each run, a number of which less is better, and one of which more is better.
-    """
-    front = []
-    for name, (less, more) in points.items():
-        beaten = any(
-            other_less <= less and other_more >= more and (other_less, other_more) != (less, more)
-            for other_less, other_more in points.values()
-        )
-        if not beaten:
-            front.append(name)
-    return sorted(front, key=lambda name: points[name])
 
 
 def _kind(record: RunRecord) -> str:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from txm2sem.commands import next_test
 from txm2sem.course import Course
+from txm2sem.documents import read_continuity, read_evaluation, read_scores, read_trust
 from txm2sem.errors import UserError, listed
 from txm2sem.files import check_name, own_file
 from txm2sem.options import TrainCommand, option_words
 from txm2sem.origin import Origin
-from txm2sem.reporting.documents import read_continuity, read_evaluation, read_scores, read_trust
 from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths, read_options
 

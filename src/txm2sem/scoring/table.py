@@ -47,7 +47,7 @@ def _similarity(scores: Scores) -> str:
         [kind, *(interval_text(intervals[name], digits) for name, (_, digits) in columns.items())]
         for kind, intervals in found.items()
     ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _regions(scores: Scores) -> str:
@@ -64,7 +64,7 @@ def _regions(scores: Scores) -> str:
         for heading, names in (("PSNR [dB]", rows[0][1:4]), ("correlation", rows[0][4:]))
         for place, name in enumerate(names)
     ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _spectra(scores: Scores) -> str:
@@ -82,7 +82,7 @@ def _spectra(scores: Scores) -> str:
             ]
         grids = [number_text(max(values.values()), 1, signed=True) for values in scores.grid(kind).values()]
         rows.append([kind, *cells, *grids])
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _phase(scores: Scores, phase: str) -> str:
@@ -105,7 +105,7 @@ def _phase(scores: Scores, phase: str) -> str:
             *(number_text(100 * error.value, 3) for error in errors),
         ]
     )
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _scaled(found: RockMeasure, factor: float) -> Interval:
@@ -134,7 +134,8 @@ def number_text(value: float, digits: int, *, signed: bool = False) -> str:
     return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
 
 
-def _aligned(rows: Sequence[Row]) -> str:
+def aligned(rows: Sequence[Row]) -> str:
+    """Return rows of cells as lines, the first cell to the left and the others to the right of their columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:

@@ -7,13 +7,14 @@ import os
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -35,6 +36,7 @@ from txm2sem.training.forgiveness import Displacements
 from txm2sem.training.loading import LoadingError, PatchLoader, end_loading, ignore_signals
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import AdversarialModule, TranslationModule
+from txm2sem.training.nodes import answering, find_place, is_main_process
 from txm2sem.training.stopwatch import CLOCK, Clock
 
 
@@ -56,6 +58,8 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
     """
     paths = paths_of(command)
     devices = devices_of(command.run.gpu_ids)
+    find_place(command.run.num_nodes, len(devices))
+    echo = echo if is_main_process() else _silent
     check_channels(command.model, command.data)
     size = size_option(command.data)
     check_patch_size(command.model, getattr(command.data, size), size)
@@ -108,8 +112,10 @@ def train(trainer: pl.Trainer, module: TranslationModule, patches: PatchData) ->
     """
     checkpoints = trainer.checkpoint_callback
     assert isinstance(checkpoints, Checkpoints)
+    together = trainer.num_nodes * trainer.num_devices
     try:
-        trainer.fit(module, patches)
+        with answering(together, module.command.run.node_timeout, lambda: checkpoints.remedy):
+            trainer.fit(module, patches)
     except SystemExit:  # Lightning's answer to an interrupt
         assert checkpoints.interruption is not None
         checkpoints.interruption.add_note(checkpoints.remedy)
@@ -156,9 +162,8 @@ def check_memory(options: ModelOptions) -> None:
         )
 
 
-def is_main_process() -> bool:
-    """Say whether this is the only process, or the first of those that train together."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
+def _silent(line: str) -> None:
+    """Print nothing: the first process prints what all of them have to say."""
 
 
 class PatchData(pl.LightningDataModule):
@@ -217,19 +222,23 @@ def build_trainer(
         module: the model, at the position that the run starts from.
         paths: where logs and checkpoints go.
         echo: receives each line for the console.
-        devices: all of one type; several train together (DDP), each in a process of its own.
+        devices: of this node, all of one type; several, and those of all nodes, train together (DDP), each in a process
+            of its own.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # Lightning's advice about loader processes and logging intervals is addressed to programmers.
     warnings.filterwarnings("ignore", module="pytorch_lightning")
-    kind = devices[0].type
+    kind, run = devices[0].type, module.command.run
     fresh = module.position.iteration == 0
     return pl.Trainer(
         accelerator=kind,
         devices=[device.index for device in devices] if kind == "cuda" else len(devices),
+        num_nodes=run.num_nodes,
         # Each of the adversarial steps leaves the parameters of the other network without gradients.
-        strategy="ddp_find_unused_parameters_true" if len(devices) > 1 else "auto",
-        precision="bf16-mixed" if module.command.run.precision == "bf16" else "32-true",
+        strategy=DDPStrategy(find_unused_parameters=True, timeout=timedelta(seconds=run.node_timeout))
+        if len(devices) * run.num_nodes > 1
+        else "auto",
+        precision="bf16-mixed" if run.precision == "bf16" else "32-true",
         # Patches are all of one size, so cuDNN can find the fastest of its algorithms once, by trying.
         benchmark=kind == "cuda",
         max_epochs=-1 if module.has_budget else module.epochs_in_all - module.position.epoch - module.awaits_validation,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from data_roots import write_stack
 from run_folders import write_run
 
-from cli.flags.table import TRAINED, Bench, loader_of, png, row, same
+from cli.flags.table import DEFAULT, TRAINED, Bench, loader_of, png, row, same
 from cli.volumes import NETWORK, rock, write_network
 from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.data import TiffStack
@@ -23,6 +24,7 @@ from txm2sem.filling.kriging import KrigingFilling
 from txm2sem.networks import build_generator, initialise
 from txm2sem.options import COMMANDS, VolumeOptions, to_mapping
 from txm2sem.runs import paths_of
+from txm2sem.training.fit import build_trainer
 
 EVERY = f"train {TRAINED}"
 
@@ -129,6 +131,18 @@ def _(bench: Bench, command: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.cpu_count", lambda: 8)
         assert [loader_of(bench.training(f"--num_threads {count}")).num_workers for count in (0, 3)] == [0, 3]
+
+
+@row("train", "num_nodes", "node_timeout")
+def _(bench: Bench, command: str) -> None:
+    # What they do together: tests/training/test_nodes.py.
+    made = bench.training("--num_nodes 2 --node_timeout 7")
+    trainer = build_trainer(made.module, paths_of(made.command), print, [torch.device("cpu")])
+    assert trainer.num_nodes == 2
+    assert vars(trainer.strategy)["_timeout"] == timedelta(seconds=7)
+    outcome = bench.run("train --num_nodes 2", DEFAULT, status=1)
+    assert "expected to be started on each node" in outcome.err
+    assert not Path("checkpoints").exists()
 
 
 @row("train", "seed")

@@ -1,0 +1,250 @@
+"""A plan of runs: read, checked, and spelled out run by run before anything is done.
+
+A plan (YAML) has sections: `options`, of the training of all runs; `runs`, by name, with options of their own; `test`
+and `cube`, of the tests. An option with a list stands for a run with each of its values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from txm2sem.errors import UserError, listed, nearest
+from txm2sem.files import check_name
+from txm2sem.options import (
+    TRANSLATION_MODELS,
+    Command,
+    Section,
+    TestCommand,
+    TrainCommand,
+    Written,
+    check_known,
+    read_sections,
+    to_mapping,
+    understood,
+)
+from txm2sem.resolving import resolve
+
+PLANS = Path(__file__).parents[1] / "sweeps"
+"""Plans that come along."""
+
+OF_SWEEP = ("name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "continue_train", "config")
+"""Options that a sweep gives its runs itself."""
+
+OF_TESTS: Mapping[str, Mapping[str, Any]] = {
+    "test": {"eval": True, "seed": 0},
+    "cube": {"eval": True, "seed": 0, "dataset_mode": "txm2sem3d"},
+}
+"""Options that tests have where the plan gives no other ones. The seed says where the cube lies: it is that of all
+runs, and not that of their training."""
+
+REPEATED = "seed"
+"""The option whose values are repeats of one training."""
+
+REMEDY = "correct the plan; docs/sweeps.md says what is in one"
+
+MOST_RUNS = 10_000
+
+SEEN = (
+    *("dataroot", "phase", "direction", "dataset_mode", "sample_name", "sem_dir", "charge_dir", "seg_mode"),
+    *("patch_size", "preprocess", "load_size", "crop_size", "max_dataset_size", "num_test", "ntest", "full_slice"),
+)
+"""Options that say which images a test is about: with others, scores are of other images."""
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that is to be trained and tested.
+
+    Attributes:
+        name: of it.
+        base: its name in the plan, which has one for all values of lists.
+        repeated: its name without its seed: all that differ in nothing else have the same.
+        varied: values of the options that have lists, by name.
+        given: options that are given to each step: `train`, `test`, and `cube` where its model translates.
+        commands: all options of each step.
+    """
+
+    name: str
+    base: str
+    repeated: str
+    varied: Values
+    given: Mapping[str, Values]
+    commands: Mapping[str, TrainCommand | TestCommand]
+
+    @property
+    def training(self) -> TrainCommand:
+        """All options of the training."""
+        command = self.commands["train"]
+        assert isinstance(command, TrainCommand)
+        return command
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Runs, and where they are written.
+
+    Attributes:
+        path: the file.
+        runs: at least one, each with a name of its own.
+    """
+
+    path: Path
+    runs: list[PlannedRun]
+
+    @property
+    def name(self) -> str:
+        """What it is called: the name of its file."""
+        return self.path.stem
+
+    @classmethod
+    def read(cls, plan: str, places: Values, dataroot: Path | None = None) -> Plan:
+        """Read a plan, and check all options of all runs.
+
+        Args:
+            plan: the name of a file, or of a plan that comes along.
+            places: `checkpoints_dir` and `results_dir` of the runs.
+            dataroot: of the images; what the plan says where absent.
+
+        Raises:
+            UserError: there is no such plan, an option or value that a run or a test has not, two runs of the same
+                name, or runs that would be tested on different images.
+        """
+        path = path_of(plan)
+        sections = read_sections(path, REMEDY, depth=3).sections("options", "runs", "test", "cube")
+        options = {name: section.options() for name, section in sections.items() if name != "runs"}
+        if dataroot is not None:
+            options.setdefault("options", {})["dataroot"] = Written("--dataroot", str(dataroot))
+        named = sections["runs"].sections() if "runs" in sections else {path.stem: Section(str(path), REMEDY, {})}
+        if not named:
+            raise UserError(f"{sections['runs'].place}: expected runs, each with a name, found none; {REMEDY}")
+        found: dict[str, PlannedRun] = {}
+        for base, section in named.items():
+            own = section.options()
+            written = {**own, **{name: said for name, said in options.get("options", {}).items() if name not in own}}
+            for chosen in _combinations(written, section.place):
+                run = _planned(base, section.place, {**options, "options": {**written, **chosen}}, chosen, places)
+                if run.name in found:
+                    raise UserError(
+                        f"{section.place}: two runs have the name {run.name}; give one of them another name, or each "
+                        "value once"
+                    )
+                found[run.name] = run
+                if len(found) > MOST_RUNS:
+                    raise UserError(f"{path} has more than {MOST_RUNS} runs; make several plans of it")
+        runs = list(found.values())
+        _check_one_kind(path, runs)
+        _check_same_images(path, runs)
+        return cls(path, runs)
+
+
+def path_of(plan: str) -> Path:
+    """Return the file of a plan: one of this name, or one that comes along.
+
+    Raises:
+        UserError: there is none.
+    """
+    path, shipped = Path(plan), PLANS / f"{plan}.yaml"
+    if path.exists() or Path(plan).name != plan or not shipped.exists():
+        if not path.exists():
+            known = sorted(path.stem for path in PLANS.glob("*.yaml"))
+            advice = nearest(plan, known) or f"; those that come along are {listed(known)}"
+            raise UserError(f"there is no plan {plan}: expected a file (YAML), or the name of a plan{advice}")
+        return path
+    return shipped
+
+
+def _combinations(written: Mapping[str, Written], place: str) -> Iterator[dict[str, Written]]:
+    """Yield the options that have lists, each with one of its values, in all combinations."""
+    lists = {name: said for name, said in written.items() if isinstance(said.value, list)}
+    for name, said in lists.items():
+        if not said.value:
+            raise UserError(f"{said.place}: --{name}: expected values in the list, found none; {REMEDY}")
+    count = math.prod(len(said.value or ()) for said in lists.values())
+    if count > MOST_RUNS:
+        raise UserError(f"{place}: expected {MOST_RUNS} runs at most, found {count}; make several plans of it")
+    for values in product(*(said.value or () for said in lists.values())):
+        chosen = zip(lists.items(), values, strict=True)
+        yield {name: Written(said.place, value) for (name, said), value in chosen}
+
+
+def _planned(
+    base: str, place: str, options: Mapping[str, Mapping[str, Written]], chosen: Iterable[str], places: Values
+) -> PlannedRun:
+    """Return a run.
+
+    Args:
+        base: its name in the plan.
+        place: of the run in the plan.
+        options: of its training and of the tests, by section; each has one value.
+        chosen: options that have lists.
+        places: as in `Plan.read`.
+    """
+    given = {"train": _understood(TrainCommand(), options["options"])}
+    varied = {name: given["train"][name] for name in chosen}
+    parts = {name: f"_{name}_{_short(value)}" for name, value in varied.items()}
+    name = check_name(base + "".join(parts.values()), f"{place}: the run")
+    repeated = base + "".join(part for option, part in parts.items() if option != REPEATED)
+    own = {"name": name, **places}
+    step = "train"
+    try:
+        training = resolve(TrainCommand(), {**given["train"], **own})
+        commands: dict[str, TrainCommand | TestCommand] = {"train": training}
+        for step in ("test", "cube") if training.model.model in TRANSLATION_MODELS else ("test",):
+            given[step] = {**OF_TESTS[step], **_understood(TestCommand(), options.get(step, {}))}
+            commands[step] = resolve(TestCommand(), {**given[step], **own}, trained=to_mapping(training))
+    except UserError as error:
+        raise UserError(f"{place}: {step} of the run {name}: {error}") from None
+    return PlannedRun(name, base, repeated, varied, given, commands)
+
+
+def _short(value: object) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _understood(base: Command, written: Mapping[str, Written]) -> dict[str, Any]:
+    """Return values of options of a command.
+
+    Raises:
+        UserError: it has no such option or value, or a sweep gives it itself.
+    """
+    for name, said in written.items():
+        try:
+            if name in OF_SWEEP:
+                raise UserError(f"--{name} is what a sweep gives its runs itself; leave it out")
+            check_known(base, [name])
+        except UserError as error:
+            raise UserError(f"{said.place}: {error}") from None
+    return understood(base, written)
+
+
+def _check_one_kind(path: Path, runs: Iterable[PlannedRun]) -> None:
+    """Check that the scores of all runs are of one kind."""
+    kinds: dict[str, str] = {}
+    for run in runs:
+        model = run.training.model.model
+        kinds.setdefault("translation" if model in TRANSLATION_MODELS else model, run.name)
+    if len(kinds) > 1:
+        said = ", ".join(f"{name} is of {kind}" for kind, name in kinds.items())
+        raise UserError(f"{path}: expected runs of one kind, found several: {said}; make a plan for each kind")
+
+
+def _check_same_images(path: Path, runs: Iterable[PlannedRun]) -> None:
+    """Check that all runs are tested on the same images, as far as options say it."""
+    first: dict[str, tuple[str, Values]] = {}
+    for run in runs:
+        for step in list(run.commands)[1:]:
+            values = to_mapping(run.commands[step])
+            other, reference = first.setdefault(step, (run.name, values))
+            for name in SEEN:
+                if values[name] != reference[name]:
+                    raise UserError(
+                        f"{path}: {run.name} and {other} would be tested on different images, with --{name} "
+                        f"{values[name]} and {reference[name]}; give it one value in the section {step}"
+                    )

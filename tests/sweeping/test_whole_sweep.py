@@ -1,0 +1,95 @@
+"""A whole sweep, with trainings and tests of this program: what one part writes, another one reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, BinaryIO
+
+import pytest
+from forks import CONTEXT
+from matplotlib.figure import Figure
+from sweeps import write_images, write_plan
+
+import txm2sem
+from txm2sem.cli.main import main
+from txm2sem.errors import UserError
+from txm2sem.sweeping.children import PROGRAM
+
+PLAN = """
+options: {model: feedforward, netG: resnet_6blocks, ngf: 2, patch_size: 32, num_train: 2, niter: 1, niter_decay: 0,
+  lr: 0.05}
+runs:
+  plain: {num_threads: 0, num_test: 2, seed: [0, 1]}
+test: {ntest: 2}
+"""
+
+
+class ForkedCall:
+    """A call of the program by a copy of this process, which has imported everything, in place of `Popen`."""
+
+    def __init__(self, words: Sequence[str], stdout: BinaryIO, env: Mapping[str, str], **others: Any) -> None:
+        def run() -> None:
+            os.environ |= env
+            for descriptor in (1, 2):
+                os.dup2(stdout.fileno(), descriptor)
+            sys.stdout, sys.stderr = (os.fdopen(os.dup(descriptor), "w") for descriptor in (1, 2))
+            status = main(words[len(PROGRAM) :])
+            sys.stdout.flush()
+            os._exit(status)  # what Python does at the end is not for copies that a thread has made
+
+        self._process = CONTEXT.Process(target=run)
+        self._process.start()
+
+    def wait(self) -> int | None:
+        self._process.join()
+        code: int | None = self._process.exitcode
+        return code
+
+
+@pytest.mark.usefixtures("blank_pictures")
+def test_a_whole_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    forking = SimpleNamespace(Popen=ForkedCall, DEVNULL=None, STDOUT=None)
+    monkeypatch.setattr("txm2sem.sweeping.children.subprocess", forking)
+    for kind in ("translation", "cube"):
+        monkeypatch.setattr(f"txm2sem.testing.{kind}.perceptual_or_none", lambda device: None)
+    monkeypatch.setattr("txm2sem.testing.cube.draw_cuts", lambda *arguments: Figure())
+    write_images()
+    said: list[str] = []
+    made = txm2sem.sweep(write_plan(PLAN), dataroot="images", device="cpu", echo=said.append)
+    assert said[-1].endswith("2 of 2 runs are done")
+    assert list(made["runs"]) == ["plain_seed_0", "plain_seed_1"]
+    (row,) = made["rows"]
+    for key in ("psnr", "ssim", "change_along_z"):
+        values = [run[key] for run in made["runs"].values()]
+        assert row["measures"][key]["value"] == pytest.approx(sum(values) / 2, rel=1e-5)
+    assert made["runs"]["plain_seed_0"]["psnr"] != made["runs"]["plain_seed_1"]["psnr"]
+    assert json.loads(Path("plan_sweep/sweep.json").read_text()) == made
+    page = Path("plan_sweep/compare.html").read_text()
+    assert all(name in page for name in made["runs"])
+    assert "seed" in page
+    monkeypatch.setattr("txm2sem.sweeping.children.subprocess", None)
+    assert txm2sem.sweep("plan.yaml", dataroot="images", device="cpu") == made
+
+
+def test_a_sweep_from_python_says_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_images(depth=0)
+    monkeypatch.setattr(
+        "txm2sem.sweeping.children.PROGRAM", (sys.executable, "-S", "-c", "raise SystemExit('no room')")
+    )
+    with pytest.raises(UserError, match=r"plan_seed_0: train has ended with status 1: no room"):
+        txm2sem.sweep(write_plan("options: {seed: [0, 1]}"))
+    with pytest.raises(UserError, match="--jobs -1: expected 0 or more"):
+        txm2sem.sweep("plan.yaml", jobs=-1)
+
+
+def test_the_program_is_called_by_its_module() -> None:
+    done = subprocess.run([*PROGRAM, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"txm2sem {txm2sem.__version__}\n"

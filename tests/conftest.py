@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from object_server import ACCESS_KEY, SECRET_KEY, ObjectServer, object_server
 
 # Before torch is imported: test processes share the cores, and the arithmetic of the tests is small.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -52,6 +53,28 @@ def no_models_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("txm2sem.archives.kept_models", lambda: tmp_path_factory.getbasetemp() / "models")
         yield
+
+
+@pytest.fixture(scope="session")
+def running_storage() -> Iterator[ObjectServer]:
+    """Run an object storage for all tests of a process."""
+    with object_server() as server:
+        yield server
+
+
+@pytest.fixture
+def storage(running_storage: ObjectServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ObjectServer:
+    """Return an object storage as new, at which the environment, and nothing else, signs in; nobody waits for it."""
+    running_storage.reset()
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "GOOGLE_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", running_storage.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    monkeypatch.setattr("txm2sem.objects.PAUSES", (0.0,) * 5)
+    return running_storage
 
 
 @pytest.fixture

@@ -13,7 +13,10 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 
 LAYERS = [
-    {"errors", "options", "arrays", "files", "drafts", "progress", "quantities", "memory", "workers"},
+    {
+        *("errors", "options", "arrays", "files", "drafts", "progress", "quantities", "memory", "workers"),
+        *("addresses", "objects", "leases", "remote_drafts"),
+    },
     {"networks", "objectives", "metrics", "morphology", "phantoms", "devices", "tiling"},
     {
         "data",

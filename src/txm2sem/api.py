@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from txm2sem.addresses import place_of
 from txm2sem.arrays import grey_array, mask_array, plain_array
 from txm2sem.checking import CheckReport, check_data_root
 from txm2sem.checkpoints import label_of
@@ -493,7 +494,7 @@ def measure(source: Path | str, output: Path | str, **options: Any) -> dict[str,
 
     texts = ("voxel_size", "thresholds", "not_imaged", "measured")
     asked = {name: str(value) if name in texts else value for name, value in options.items()}
-    command, path = resolve(MeasureCommand(), asked), Path(source)
+    command, path = resolve(MeasureCommand(), asked), place_of(source)
     model = partial(AppliedVolume, volume_command(command), path) if command.measure.name else None
     run = MeasureRun(command, path, Path(output), model)
     with run.begin() as stage:

@@ -20,6 +20,7 @@ from typing import IO, Any, get_args
 import torch
 from torch import Tensor, nn
 
+from txm2sem.addresses import Place
 from txm2sem.errors import UserError
 from txm2sem.files import write_whole
 from txm2sem.networks import GENERATORS, build_generator
@@ -53,7 +54,7 @@ class NotFiniteError(UserError):
     """Numbers that should be saved, or learned from, are infinite or none at all (NaN)."""
 
 
-def save(content: Any, path: Path) -> None:
+def save(content: Any, path: Place) -> None:
     """Write tensors and plain values to a file, whole or not at all.
 
     Raises:

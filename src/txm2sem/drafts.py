@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 from txm2sem import __version__
+from txm2sem.addresses import AnyPlace
 from txm2sem.errors import UserError
 from txm2sem.files import (
     LOCK,
@@ -31,13 +33,11 @@ Stage = Literal["new", "begun", "whole"]
 """What there is of an output: nothing, a part, or all of it, and only the folder that it grew in is still there."""
 
 
-class Draft:
+class GrowingOutput(ABC, Generic[AnyPlace]):
     """An output that appears whole, or not at all.
 
-    While it is being made everything is in the folder `NAME.partial` beside it, and `run.json` in there, the first file
-    of all, says what is being made from what. At the end what belongs beside the output is moved to its place, then,
-    as the last step that counts, the output. A process may be killed at any moment: the same call goes on there. An
-    empty folder in the place of the output is as good as none.
+    While it is being made, what is done is in the folder `NAME.partial` beside it, and `run.json` in there, the first
+    file of all, says what is being made from what. A process may be killed at any moment: the same call goes on there.
 
     Args:
         output: what is made, a file or a folder.
@@ -53,13 +53,13 @@ class Draft:
         plan: what was given to `begin` when it was begun.
     """
 
-    def __init__(self, output: Path, kind: str, beside: Sequence[Path] = (), *, resumable: bool = True) -> None:
-        self.output = output
+    def __init__(self, output: AnyPlace, kind: str, beside: Sequence[AnyPlace] = (), *, resumable: bool = True) -> None:
+        self.output: AnyPlace = output
         self.kind = kind
-        self.beside = tuple(beside)
+        self.beside: tuple[AnyPlace, ...] = tuple(beside)
         self.resumable = resumable
-        self.folder = output.with_name(f"{output.name}.partial")
-        self.state = self.folder / "run.json"
+        self.folder: AnyPlace = output.with_name(f"{output.name}.partial")
+        self.state: AnyPlace = self.folder / "run.json"
         self.run = ""
         self.identity: Mapping[str, Any] = {}
         self.plan: Any = None
@@ -81,8 +81,7 @@ class Draft:
             UserError: the output, or what belongs beside it, is there and not of this making, or cannot be there; the
                 folder it would grow in is not this program's, damaged, or, where it is resumable, of another identity.
         """
-        for path in (self.folder, self.output, *self.beside):
-            check_output(path)
+        self._check_places()
         found = self._found()
         if found is not None and found["finishing"] is None and not self._parts():
             found = None
@@ -90,15 +89,12 @@ class Draft:
         if found is not None and same:
             self.run, self.plan = found["run"], found["plan"]
         result = None if found is None else found["finishing"]
-        there = _is_there(self.output) and not _is_empty(self.output) and not replaced
-        if same and there and result is not None and not _is_there(self.folder / result):
+        if same and not replaced and result is not None and self._is_in_place(result):
             return "whole"
         if found is not None and self.resumable and not same:
             raise UserError(f"{self.folder} holds a part of another output: {_difference(found['identity'], identity)}")
-        # What the end of this very making has moved already is its own.
-        beside = [path for path in self.beside if result is None and _is_there(path)]
-        if there or beside:
-            taken = self.output if there else beside[0]
+        taken = self._in_the_way(begun=found is not None, finishing=result is not None, replaced=replaced)
+        if taken is not None:
             raise UserError(f"{taken} exists and is not overwritten; name another output, or move it away")
         return "new" if found is None or not self.resumable else "begun"
 
@@ -115,7 +111,7 @@ class Draft:
             UserError: see `look`; or another process makes it, or the disk is full or not writable.
         """
         self.look(identity, replaced=replaced)
-        with held(self.folder):
+        with self._held():
             # Another process may have been here meanwhile.
             stage = self.look(identity, replaced=replaced)
             self.identity = identity
@@ -130,6 +126,103 @@ class Draft:
                 of_use = self._finishing or (self.resumable and self._parts())
                 if stage == "whole" or not of_use:
                     self.remove()
+
+    def check_run(self, run: str) -> None:
+        """Check that the folder is that of a making, for processes that may outlive the one that holds it.
+
+        Args:
+            run: names it.
+
+        Raises:
+            UserError: it is another one's now.
+        """
+        with suppress(UserError):
+            if read_json(self.state, "").get("run") == run:
+                return
+        raise UserError(f"{self.folder} has become that of another output; nothing more is written there")
+
+    def _found(self) -> dict[str, Any] | None:
+        """Return what `run.json` says; None where there is nothing of the output."""
+        if not self._is_begun():
+            return None
+        found = read_json(self.state, self.remedy)
+        with interpreting(self.state, "the state of an output", self.remedy):
+            if (found["program"], found["kind"]) != ("txm2sem", self.kind):
+                raise ValueError(f"it is of {found['program']} {found['kind']}")
+            types = {"run": str, "identity": dict, "finishing": str | None, "plan": object}
+            odd = [name for name, kind in types.items() if not isinstance(found[name], kind)]
+            if odd:
+                raise TypeError(f"{odd[0]} is {str(found[odd[0]])[:100]}")
+        return found
+
+    def _write(self, finishing: str | None = None) -> None:
+        """Say what is being made, and, once it is moved into its place, what of the folder is the output."""
+        state = {
+            "program": "txm2sem",
+            "version": __version__,
+            "kind": self.kind,
+            "run": self.run,
+            "finishing": finishing,
+            "identity": self.identity,
+            "plan": self.plan,
+        }
+        write_text(self.state, json_text(state))
+
+    @abstractmethod
+    def finish(self, result: AnyPlace, beside: Mapping[AnyPlace, AnyPlace] | None = None) -> object:
+        """Bring what belongs beside the output to its place, then, as the last step that counts, the output.
+
+        Args:
+            result: the output, in the folder.
+            beside: files and folders in the folder, and where they belong.
+
+        Raises:
+            UserError: something could not be brought there; the same call goes on here.
+        """
+
+    @abstractmethod
+    def _check_places(self) -> None:
+        """Check that everything can be written where it belongs."""
+
+    @abstractmethod
+    def _is_begun(self) -> bool:
+        """Say whether there is anything of the output, and the folder is this program's.
+
+        Raises:
+            UserError: it is not.
+        """
+
+    @abstractmethod
+    def _is_in_place(self, result: str) -> bool:
+        """Say whether what the output is of the folder was moved into its place."""
+
+    @abstractmethod
+    def _in_the_way(self, *, begun: bool, finishing: bool, replaced: bool) -> AnyPlace | None:
+        """Return what is in the places of the output and of what belongs beside it, and not of this making."""
+
+    @abstractmethod
+    def _held(self) -> AbstractContextManager[object]:
+        """Be the only writer."""
+
+    @abstractmethod
+    def _parts(self) -> list[AnyPlace]:
+        """Return what was made of the output."""
+
+    @abstractmethod
+    def _clear(self) -> None:
+        """Remove what was made of the output."""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Remove the folder, what says whose it is last."""
+
+
+class Draft(GrowingOutput[Path]):
+    """An output on disk: everything is in the folder until the end.
+
+    Then what belongs beside the output is moved to its place, then, as the last step that counts, the output, by one
+    rename. An empty folder in the place of the output is as good as none.
+    """
 
     def finish(
         self,
@@ -177,20 +270,6 @@ class Draft:
         self.remove()
         return moved
 
-    def check_run(self, run: str) -> None:
-        """Check that the folder is that of a making, for processes that may outlive the one that holds it.
-
-        Args:
-            run: names it.
-
-        Raises:
-            UserError: it is another one's now.
-        """
-        with suppress(UserError):
-            if read_json(self.state, "").get("run") == run:
-                return
-        raise UserError(f"{self.folder} has become that of another output; nothing more is written there")
-
     @property
     def is_cut_off(self) -> bool:
         """Whether the last making was cut off while it was moved into its place: only a part of it may be there.
@@ -209,41 +288,38 @@ class Draft:
             self.state.unlink(missing_ok=True)
             self.folder.rmdir()
 
-    def _found(self) -> dict[str, Any] | None:
-        """Return what `run.json` says; None where there is nothing of the output."""
+    def _check_places(self) -> None:
+        for path in (self.folder, self.output, *self.beside):
+            check_output(path)
+
+    def _is_begun(self) -> bool:
         if not _is_there(self.folder):
-            return None
+            return False
         names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
         own = self.folder.is_dir() and not self.folder.is_symlink()
         if own and all(name == LOCK or is_beside(name) for name in names):
-            return None
+            return False
         if not own or self.state.name not in names:
             raise UserError(
                 f"{self.folder}, in which the output would grow, is there already and not this program's (it has no "
                 f"{self.state.name}, or is a link or a file); {self.remedy}"
             )
-        found = read_json(self.state, self.remedy)
-        with interpreting(self.state, "the state of an output", self.remedy):
-            if (found["program"], found["kind"]) != ("txm2sem", self.kind):
-                raise ValueError(f"it is of {found['program']} {found['kind']}")
-            types = {"run": str, "identity": dict, "finishing": str | None, "plan": object}
-            odd = [name for name, kind in types.items() if not isinstance(found[name], kind)]
-            if odd:
-                raise TypeError(f"{odd[0]} is {str(found[odd[0]])[:100]}")
-        return found
+        return True
 
-    def _write(self, finishing: str | None = None) -> None:
-        """Say what is being made, and, once it is moved into its place, what of the folder is the output."""
-        state = {
-            "program": "txm2sem",
-            "version": __version__,
-            "kind": self.kind,
-            "run": self.run,
-            "finishing": finishing,
-            "identity": self.identity,
-            "plan": self.plan,
-        }
-        write_text(self.state, json_text(state))
+    def _is_in_place(self, result: str) -> bool:
+        return self._is_output_there() and not _is_there(self.folder / result)
+
+    def _in_the_way(self, *, begun: bool, finishing: bool, replaced: bool) -> Path | None:
+        if self._is_output_there() and not replaced:
+            return self.output
+        # What the end of this very making has moved already is its own.
+        return None if finishing else next(filter(_is_there, self.beside), None)
+
+    def _is_output_there(self) -> bool:
+        return _is_there(self.output) and not _is_empty(self.output)
+
+    def _held(self) -> AbstractContextManager[object]:
+        return held(self.folder)
 
     def _parts(self) -> list[Path]:
         """Return what was made of the output."""

@@ -19,6 +19,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from filelock import FileLock, Timeout
 
+from txm2sem import objects
+from txm2sem.addresses import Address, Place, check_no_address
 from txm2sem.errors import UserError
 
 LOCK = ".lock"
@@ -70,8 +72,10 @@ def check_output(path: Path) -> None:
     """Check that a file or folder of this name can be made, before any work for it.
 
     Raises:
-        UserError: the name is none, or too long, or its folder cannot be made or written to.
+        UserError: the name is none, or too long, or its folder cannot be made or written to; or the path is what
+            becomes of an address that is taken for one.
     """
+    check_no_address(path)
     if path.name in ("", ".."):
         raise UserError(f"{path}: expected the name of a new file or folder, found that of a place; name it")
     length = len(os.fsencode(path.name))
@@ -96,6 +100,7 @@ def make_folder(path: Path) -> None:
     Raises:
         UserError: the folder cannot be created.
     """
+    check_no_address(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -136,10 +141,10 @@ def held(folder: Path, *, wait: bool = False) -> Iterator[None]:
         lock.release()
 
 
-def write_whole(path: Path, write: Callable[[io.BytesIO], Any]) -> None:
+def write_whole(path: Place, write: Callable[[io.BytesIO], Any]) -> None:
     """Write a file beside its place, then rename it into it: the file is the old one or the new one, never a part.
 
-    It is on the disk then, also after a power cut. Links are replaced, not followed.
+    It is on the disk then, also after a power cut. Links are replaced, not followed. An object appears whole by itself.
 
     Args:
         path: the file; its folder is made where it is missing.
@@ -150,6 +155,9 @@ def write_whole(path: Path, write: Callable[[io.BytesIO], Any]) -> None:
     """
     buffer = io.BytesIO()
     write(buffer)
+    if isinstance(path, Address):
+        objects.write(path, buffer.getvalue())
+        return
     make_folder(path.parent)
     # Nobody can have put a link there before: the name is new, and a file that is there already is an error.
     beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.partial")
@@ -178,7 +186,7 @@ def checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Place, text: str) -> None:
     """Write a text file whole (see `write_whole`), as UTF-8.
 
     Bytes of a file's name that are not UTF-8 become `\\udcNN`, which JSON reads back.
@@ -225,7 +233,7 @@ def sync_tree(path: Path) -> None:
             os.fsync(file.fileno())
 
 
-def read_text(path: Path, remedy: str, most: int = MOST_TEXT) -> str:
+def read_text(path: Place, remedy: str, most: int = MOST_TEXT) -> str:
     """Return a text file.
 
     Args:
@@ -237,6 +245,8 @@ def read_text(path: Path, remedy: str, most: int = MOST_TEXT) -> str:
         UserError: it is missing, not a file, not readable, too large, or not UTF-8.
     """
     try:
+        if isinstance(path, Address):
+            return _object(path, remedy, most).decode()
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would never end
             raise UserError(f"{path} is not a file; {remedy}")
@@ -245,6 +255,18 @@ def read_text(path: Path, remedy: str, most: int = MOST_TEXT) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}; {remedy}") from error
+
+
+def _object(address: Address, remedy: str, most: int) -> bytes:
+    content = objects.read(address, most=most)
+    if content is None:
+        raise UserError(f"there is no {address}; {remedy}")
+    return content
+
+
+def is_there(path: Place) -> bool:
+    """Say whether there is a file or an object of this name."""
+    return path.exists() if isinstance(path, Path) else objects.stamp(path) is not None
 
 
 def own_file(path: Path, folder: Path) -> Path:
@@ -267,7 +289,7 @@ def own_file(path: Path, folder: Path) -> Path:
     raise UserError(f"{path} {problem}; test again, or put the file there")
 
 
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
+def read_json(path: Place, remedy: str) -> dict[str, Any]:
     """Return the values by name in a JSON file, see `read_text`.
 
     Raises:
@@ -319,7 +341,7 @@ def typed(kind: Any, value: Any) -> Any:
 
 
 @contextmanager
-def interpreting(path: Path, kind: str, remedy: str) -> Iterator[None]:
+def interpreting(path: Place, kind: str, remedy: str) -> Iterator[None]:
     """Turn whatever a file's content makes go wrong while it is interpreted into a UserError that names the file.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +21,11 @@ def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> tqdm[Any
         options: those of `tqdm`, such as `total`, `desc` and `unit`.
     """
     return _BAR.get()(items, disable=None, **options)
+
+
+def say(line: str) -> None:
+    """Print a line for people above the bars, where errors are printed."""
+    tqdm.write(line, file=sys.stderr)
 
 
 @contextmanager

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import yaml
 
+from txm2sem.addresses import Address, AnyPlace, Place
 from txm2sem.errors import UserError
-from txm2sem.files import check_name, write_text
+from txm2sem.files import check_name, is_there, write_text
 from txm2sem.options import (
     ModelCommand,
     PlaceOptions,
@@ -269,82 +270,86 @@ def voxels_beside(path: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class VolumePaths:
+class VolumePaths(Generic[AnyPlace]):
     """The files of a whole volume's translation.
 
-    While it is under way, everything is in the folder `work` beside the output; the output appears when it is whole.
+    While it is under way, everything is in the folder `work` beside the output; the output appears when it is whole. In
+    object storage, where nothing is renamed, voxels are in their place from the beginning, and `root` is not.
 
     Args:
         output: the translated volume, a name that ends with one of `VOLUME_SUFFIXES`.
     """
 
-    output: Path
+    output: AnyPlace
 
     @property
     def suffix(self) -> str:
         """The format of the output, one of `VOLUME_SUFFIXES`; empty where it is none of them."""
-        name = self.output.name.lower()
-        return next((suffix for suffix in VOLUME_SUFFIXES if name.endswith(suffix) and name != suffix), "")
+        return suffix_of(self.output.name)
 
     @property
-    def work(self) -> Path:
+    def work(self) -> AnyPlace:
         """Folder of what is done so far."""
         return self.output.with_name(f"{self.output.name}.partial")
 
     @property
-    def image(self) -> Path:
+    def image(self) -> AnyPlace:
         """The volume so far, as OME-Zarr."""
-        return self.work / "volume.ome.zarr"
+        return self.output if self.is_remote else self.work / "volume.ome.zarr"
 
     @property
-    def labels(self) -> Path:
+    def root(self) -> AnyPlace:
+        """The metadata that make an image of it, until it is whole."""
+        return (self.work if self.is_remote else self.image) / "zarr.json"
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is in object storage."""
+        return isinstance(self.output, Address)
+
+    @property
+    def labels(self) -> AnyPlace:
         """The labels of a segmented volume so far, in that of the image."""
         return self.image / "labels" / LABELS
 
     @property
-    def stack(self) -> Path:
+    def stack(self) -> AnyPlace:
         """The whole volume in one file, before it is moved into its place."""
         return self.work / f"volume{self.suffix}"
 
     @property
-    def channels(self) -> Path:
+    def channels(self) -> AnyPlace:
         """The image of a segmented volume with its channels, in one file, before it is moved into its place."""
         return self.work / f"channels{self.suffix}"
 
     @property
-    def probabilities(self) -> Path:
+    def probabilities(self) -> AnyPlace:
         """That place, beside a file of labels."""
         return self.output.with_name(f"{self.output.name[: -len(self.suffix)]}_probabilities{self.suffix}")
 
     @property
-    def statistics(self) -> Path:
+    def statistics(self) -> AnyPlace:
         """The normalisation statistics that were estimated on the volume."""
         return self.work / "statistics.pth"
 
-    def along(self, axis: str) -> Path:
+    def along(self, axis: str) -> AnyPlace:
         """Return the volume translated in planes across y or x, which `--z_blend` fuses."""
         return self.work / f"along_{axis}.zarr"
 
-    def block(self, axis: str, index: int) -> Path:
+    def block(self, axis: str, index: int) -> AnyPlace:
         """Return the file that says that a block is done, and what was measured in it."""
         return self.work / "blocks" / f"{axis}_{index:05d}.json"
 
-    def report(self, suffix: str) -> Path:
+    def report(self, suffix: str) -> AnyPlace:
         """Return the report on the volume, beside it: `.txt` for people, `.json` for programs, `.png` to look at."""
         return report_of(self.output, suffix)
 
-    @property
-    def known_report(self) -> Path:
-        """The `.json` of the report that there is: earlier versions left the format out of its name."""
-        earlier = self.output.with_name(f"{self.output.name[: -len(self.suffix)]}_report.json")
-        return earlier if earlier.exists() and not self.report(".json").exists() else self.report(".json")
-
-    def growing_report(self, suffix: str) -> Path:
+    def growing_report(self, suffix: str) -> AnyPlace:
         """Return where the report is until the volume is whole."""
         return self.work / f"report{suffix}"
 
     @property
-    def reports(self) -> dict[Path, Path]:
+    def reports(self) -> dict[AnyPlace, AnyPlace]:
         """All files of the report: where each grows, and where it belongs."""
         return {self.growing_report(suffix): self.report(suffix) for suffix in (".txt", ".json", ".png")}
 
@@ -373,7 +378,20 @@ class ImagePaths:
         return self.output.with_name(f"{stem}_probabilities{suffix}")
 
 
-def report_of(output: Path, suffix: str) -> Path:
+def known_report_of(volume: Place) -> Place:
+    """Return the `.json` of the report on a volume that there is: earlier versions left the format out of its name."""
+    report = volume.with_name(f"{volume.name}_report.json")
+    earlier = volume.with_name(f"{volume.name[: len(volume.name) - len(suffix_of(volume.name))]}_report.json")
+    return earlier if not is_there(report) and is_there(earlier) else report
+
+
+def suffix_of(name: str) -> str:
+    """Return the format that the name of a volume ends with, one of `VOLUME_SUFFIXES`; empty: none of them."""
+    lower = name.lower()
+    return next((suffix for suffix in VOLUME_SUFFIXES if lower.endswith(suffix) and lower != suffix), "")
+
+
+def report_of(output: AnyPlace, suffix: str) -> AnyPlace:
     """Return the report beside an output; outputs of one name in several formats have one each."""
     return output.with_name(f"{output.name}_report{suffix}")
 

@@ -159,7 +159,7 @@ def test_where_nothing_is_confirmed_the_status_says_so(program: Program, tmp_pat
         ("align root images --val 2", 1, "--val does nothing with a data root"),
         ("align txm sem images --tilt 3", 1, "--tilt does nothing with a slice of the TXM for each"),
         ("align txm sem images --txm_is volume --landmarks charge", 1, "--landmarks does nothing with a volume"),
-        ("align http://host/txm sem images", 1, "address in a network"),
+        ("align http://host/txm sem images", 2, "is an address"),
     ],
 )
 def test_what_cannot_be_aligned_is_refused(here: Program, words: str, status: int, names: str) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from txm2sem.addresses import place_of
 from txm2sem.cli.parsing import UsageError, help_of_config, parse, read_words
 from txm2sem.errors import nearest
 from txm2sem.options import (
@@ -263,7 +264,7 @@ def measure(words: Sequence[str], program: str) -> int:
     from txm2sem.measuring.run import MeasureRun
 
     keep_freed_memory()
-    source, output = map(Path, places)
+    source, output = place_of(places[0]), Path(places[1])
     model = partial(AppliedVolume, volume_command(command), source) if command.measure.name else None
     run = MeasureRun(command, source, output, model)
     if command.measure.dry_run:

@@ -9,6 +9,7 @@ from dataclasses import Field, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from txm2sem.addresses import check_local
 from txm2sem.errors import UserError
 from txm2sem.options import (
     ALIASES,
@@ -71,6 +72,8 @@ def read_words(command: Command, words: Sequence[str]) -> Words:
         while left:
             word = left.pop(0)
             if not word.startswith("-"):
+                if len(places) not in command.addressed:
+                    check_local(word)
                 places.append(word)
                 continue
             if not word.startswith("--") and word != "-h":

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from txm2sem.addresses import Place
 from txm2sem.errors import UserError
 
 MOST_WORDS = 300
@@ -34,7 +35,7 @@ def check_is_file(path: Path) -> None:
 
 
 @contextmanager
-def readable(path: Path | str, kind: str) -> Iterator[None]:
+def readable(path: Place | str, kind: str) -> Iterator[None]:
     """Turn whatever a format's library raises on a file into a UserError; `kind` says what was expected."""
     try:
         yield

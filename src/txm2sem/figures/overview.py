@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
+from txm2sem.addresses import Place
 from txm2sem.errors import printable
 from txm2sem.figures.raster import raster
 from txm2sem.files import write_whole
@@ -98,7 +98,7 @@ def draw_overview(patches: Sequence[PatchResult], title: str, source: str = "TXM
     return figure
 
 
-def save_figure(figure: Figure, path: Path, dpi: int = 100) -> None:
+def save_figure(figure: Figure, path: Place, dpi: int = 100) -> None:
     """Save a figure as PNG, whole or not at all; names of files in it may have any characters."""
     for text in figure.findobj(Text):
         assert isinstance(text, Text)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.addresses import Place
 from txm2sem.drafts import Draft
 from txm2sem.files import write_whole
 from txm2sem.measuring.boxes import Wanted, measure_box
@@ -45,7 +46,7 @@ class MeasureJob:
     """
 
     options: MeasureOptions
-    source: Path
+    source: Place
     own: bool
     output: Path
     run: str

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.addresses import Address, Place
 from txm2sem.data.readers import VolumeInput, open_volume, parse_voxel_size
 from txm2sem.data.readers.base import StoredVolume
 from txm2sem.data.readers.ome_zarr import ZarrVolume, display_settings, is_zarr, label_images, label_meanings
@@ -18,7 +19,7 @@ from txm2sem.data.segmentation import CLASSES, IGNORED, LABEL_COLOURS
 from txm2sem.data.stacks import find_slices
 from txm2sem.data.tiff import colour_table, open_tiff
 from txm2sem.errors import UserError
-from txm2sem.files import interpreting, read_json, typed
+from txm2sem.files import interpreting, is_there, read_json, typed
 from txm2sem.measuring.phases import (
     MOST_PHASES,
     OWN_PHASES,
@@ -35,7 +36,7 @@ from txm2sem.measuring.phases import (
 )
 from txm2sem.morphology.boxes import Box, Region, with_halo
 from txm2sem.options import MeasureOptions
-from txm2sem.runs import VolumePaths
+from txm2sem.runs import known_report_of
 
 NOT_IMAGED = "not imaged"
 """What this program calls the value of voxels where nothing was imaged, in files."""
@@ -68,10 +69,10 @@ class OpenPhases:
             or the report beside it is damaged.
     """
 
-    def __init__(self, options: MeasureOptions, path: Path, *, own: bool = False) -> None:
+    def __init__(self, options: MeasureOptions, path: Place, *, own: bool = False) -> None:
         self.options = options
         self.path = path
-        images = label_images(path) if path.is_dir() and not options.dataset else []
+        images = label_images(path) if _is_folder(path) and not options.dataset else []
         method = options.method
         if method == "auto":
             method = "thresholds" if options.thresholds else "otsu" if own and not images else "labels"
@@ -238,10 +239,10 @@ class OpenPhases:
 
     def _said_meanings(self) -> dict[int, tuple[str, tuple[int, int, int]]]:
         """Return names and colours of labels, as far as the file says both."""
-        if self._of_image or (self.path.is_dir() and is_zarr(self.path)):
+        if self._of_image or (_is_folder(self.path) and is_zarr(self.path)):
             said = label_meanings(self.path / self._source.dataset)
             return {value: (name, colour) for value, (name, colour) in said.items() if name and colour}
-        if _has_own_colours(self.path):
+        if isinstance(self.path, Path) and _has_own_colours(self.path):
             return OWN_PHASES | {IGNORED: (NOT_IMAGED, LABEL_COLOURS[IGNORED])}
         return {}
 
@@ -293,7 +294,7 @@ class Probabilities:
         return channel
 
 
-def _fraction_errors(volume: Path) -> list[float]:
+def _fraction_errors(volume: Place) -> list[float]:
     """Return by how much the expected fraction of each class is wrong, since its calibration is, as a report says it.
 
     Standard deviations, 0 to 1; [] where there is no report, or no calibration in it.
@@ -301,8 +302,8 @@ def _fraction_errors(volume: Path) -> list[float]:
     Raises:
         UserError: it is damaged.
     """
-    report, remedy = VolumePaths(volume).known_report, "restore the file, or move it away"
-    if not report.exists():
+    report, remedy = known_report_of(volume), "restore the file, or move it away"
+    if not is_there(report):
         return []
     with interpreting(report, "the report of a volume", remedy):
         classes = read_json(report, remedy)["scores"].get("classes", {})
@@ -310,6 +311,10 @@ def _fraction_errors(volume: Path) -> list[float]:
         if not all(0 <= error <= 1 for error in errors):
             raise ValueError(f"fraction_error {errors}")
         return errors
+
+
+def _is_folder(path: Place) -> bool:
+    return isinstance(path, Address) or path.is_dir()
 
 
 def _has_own_colours(path: Path) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from txm2sem.addresses import Place
 from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
@@ -89,7 +90,7 @@ class MeasureRun:
     def __init__(
         self,
         command: MeasureCommand,
-        source: Path,
+        source: Place,
         output: Path,
         apply: Callable[[Path], AppliedModel] | None = None,
     ) -> None:
@@ -124,7 +125,8 @@ class MeasureRun:
             UserError: as `OpenPhases`.
         """
         own = self.applied is not None
-        return OpenPhases(self.options, self.paths.growing.volume if own else self.source, own=own)
+        place: Place = self.paths.growing.volume if own else self.source
+        return OpenPhases(self.options, place, own=own)
 
     @cached_property
     def phases(self) -> list[Phase3D]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 from unicodedata import category
 
+from txm2sem.addresses import check_local, place_of
 from txm2sem.errors import UserError, nearest
 from txm2sem.files import check_name
 
@@ -70,6 +71,16 @@ def is_model_file(name: str) -> bool:
     return name.lower().endswith(".zip")
 
 
+def may_be_address(default: Any = "", **metadata: Any) -> Any:
+    """Return a field for a volume, which may be at an address of object storage or of a web server."""
+    return field(default=default, metadata={"addresses": "places", **metadata})
+
+
+def no_place(default: Any = "", **metadata: Any) -> Any:
+    """Return a field for a text that is no path, and may look like an address."""
+    return field(default=default, metadata={"addresses": "texts", **metadata})
+
+
 def fixed(value: Any) -> Any:
     """Return a field that a group takes over from a larger one and that users do not choose there."""
     return field(default=value, metadata={"fixed": True})
@@ -112,6 +123,8 @@ def _checked(option: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
         return tuple(_checked(option, Path, item) for item in value)
     if hint == Path | None:
         return None if value is None else _checked(option, Path, value)
+    if isinstance(value, str | Path):
+        _check_address(option, str(value))
     fits, expected = _fits(option, hint, value)
     if not fits:
         found = str(value)[:100] if isinstance(value, str | int | float) else f"of type {type(value).__name__}"
@@ -121,6 +134,15 @@ def _checked(option: dataclasses.Field[Any], hint: Any, value: Any) -> Any:
     if value and option.metadata.get("is_name") and not (option.metadata.get("may_be_file") and is_model_file(value)):
         check_name(value, f"--{option.name}")
     return hint(value) if hint in (int, float, Path) else value
+
+
+def _check_address(option: dataclasses.Field[Any], value: str) -> None:
+    """Check that a value that looks like an address is one that the option takes."""
+    addresses = option.metadata.get("addresses", "none")
+    if addresses == "places":
+        place_of(value)
+    elif addresses == "none":
+        check_local(value, f"--{option.name}")
 
 
 def _fits(option: dataclasses.Field[Any], hint: Any, value: Any) -> tuple[bool, str]:

@@ -66,10 +66,12 @@ class Command:
 
     Attributes:
         places: what stands beside the options on the command line, for people.
+        addressed: which of them may be addresses, counted from 0.
         first: the options that most people need; all, where none are named.
     """
 
     places: ClassVar[str] = ""
+    addressed: ClassVar[tuple[int, ...]] = ()
     first: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -198,12 +200,14 @@ class VolumeCommand(AppliedCommand):
     """Translate a whole TXM volume with a trained model.
 
     The name of OUTPUT says the format: OME-Zarr (.ome.zarr), OME-TIFF (.tif), MetaImage (.mha, .mhd) or NRRD (.nrrd).
+    INPUT may be the address of a Zarr (s3://, gs://, https://), OUTPUT that of an OME-Zarr (s3://, gs://).
 
     A segmentation model writes the number of the class of each voxel: 0 neither, 1 low density, 2 high density, and 255
     where nothing was imaged; as labels beside the image that was segmented (OME-Zarr), or as TIFF with a colour map.
     """
 
     places = "INPUT OUTPUT"
+    addressed = (0, 1)
     first = ("name", "voxel_size", "roi", "truth", "dtype", "uncertainty", "z_blend", "memory", "workers", "dry_run")
 
     run: VolumeRunOptions = VolumeRunOptions(name="")
@@ -285,10 +289,11 @@ class MeasureCommand(Command):
     """Measure the phases of a volume: how much there is of each, how it hangs together, how large, how it conducts.
 
     INPUT is a volume of labels, one of grey values with --thresholds or --method otsu, or, with --name, one that the
-    model is applied to first. OUTPUT is a new folder.
+    model is applied to first; or the address of a Zarr (s3://, gs://, https://). OUTPUT is a new folder.
     """
 
     places = "INPUT OUTPUT"
+    addressed = (0,)
     first = ("name", "thresholds", "method", "voxel_size", "roi", "phases", "measured", "compare", "memory", "workers")
 
     measure: MeasureOptions = MeasureOptions()

@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Literal
 
 from txm2sem.errors import UserError
-from txm2sem.options.base import Options, beside, between, fixed, name_of_path, name_of_run, of_models, of_modes
+from txm2sem.options.base import (
+    Options,
+    beside,
+    between,
+    fixed,
+    may_be_address,
+    name_of_path,
+    name_of_run,
+    no_place,
+    of_models,
+    of_modes,
+)
 
 ModelName = Literal["feedforward", "srcnn", "pix2pix", "srgan", "repair", "segmentation"]
 GeneratorName = Literal[
@@ -474,7 +485,7 @@ class DisplayOptions(Options):
     """width at which the page and visdom show an image [pixels]"""
     display_id: int = between(-1, 10**6, 0)
     """first window on a visdom server (pip install txm2sem[visdom]): losses there, images in the next; 0: no visdom"""
-    display_server: str = "http://localhost"
+    display_server: str = no_place("http://localhost")
     """address of the visdom server"""
     display_port: int = between(1, 65535, 8097)
     """port of the visdom server"""
@@ -549,7 +560,7 @@ class SharedWorkOptions(Options):
     """memory to use in all, e.g. 8GB; auto: a quarter of the machine's"""
     workers: int = between(0, 1024, 0)
     """processes on this machine that share the work, and the memory with this one; 0 computes in this one"""
-    scheduler: str = ""
+    scheduler: str = no_place()
     """address of a dask scheduler whose workers share the work, e.g. tcp://10.0.0.5:8786; they see the same files. Who
     reaches that address can run programs as its owner: tls:// and dask's own settings keep others out"""
     dry_run: bool = False
@@ -567,8 +578,8 @@ class SharedWorkOptions(Options):
 class WholeVolumeOptions(SharedWorkOptions, VolumeInputOptions):
     """A TXM volume of any size and format, and how its prediction is computed and written."""
 
-    truth: str = of_models("", *TRANSLATION_MODELS)
-    """SEM volume of the same voxels, where it is known: the prediction is scored against it"""
+    truth: str = may_be_address(models=TRANSLATION_MODELS)
+    """SEM volume of the same voxels, where it is known, or its address: the prediction is scored against it"""
     dtype: OutputDtype = of_models("uint8", *TRANSLATION_MODELS)
     """type of the predicted voxels"""
     grey_range: str = of_models("auto", *TRANSLATION_MODELS)
@@ -772,7 +783,7 @@ class ExportOptions(Options):
     """who has made the model, names separated by semicolons; a .zip needs it"""
     license: str = ""
     """licence under which others may use it, an identifier of SPDX such as CC-BY-4.0 or MIT; a .zip needs it"""
-    citation: str = ""
+    citation: str = no_place()
     """what users of it should cite beside this program: a text that ends with its DOI (10. ...)"""
     epoch: str = name_of_path("latest")
     """which checkpoint to export: an epoch's number, latest, or best (of the validation)"""
@@ -784,13 +795,14 @@ class ExportOptions(Options):
 class ReportOptions(Options):
     """What the page about a run shows besides, and where it goes."""
 
-    volume: tuple[Path, ...] = ()
-    """translated volumes, as txm2sem volume writes them, to cut along xy, xz and yz, beside their TXM where that is
-    in the same folder"""
+    volume: tuple[Path, ...] = may_be_address(())
+    """translated volumes, as txm2sem volume writes them, or their addresses, to cut along xy, xz and yz, beside their
+    TXM where that is in the same folder"""
     measures: tuple[Path, ...] = ()
     """folders that txm2sem measure has written: what there is of each phase"""
-    txm: tuple[Path, ...] = ()
-    """TXM volumes that those of --volume were translated from, in the same order, where they are in other folders"""
+    txm: tuple[Path, ...] = may_be_address(())
+    """TXM volumes, or their addresses, that those of --volume were translated from, in the same order, where they are
+    in other folders"""
     output: str = ""
     """the page, a name that ends with .html; results_dir/NAME/report.html where absent. An earlier one is kept in a
     dated folder beside it"""

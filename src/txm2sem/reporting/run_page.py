@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from txm2sem import __version__
+from txm2sem.addresses import Place, place_of
 from txm2sem.commands import next_test
 from txm2sem.course import condense
 from txm2sem.drafts import Draft
@@ -71,16 +72,16 @@ class Part:
 
 def report_run(
     paths: RunPaths,
-    volumes: Sequence[Path] = (),
+    volumes: Sequence[Place] = (),
     output: Path | str = "",
-    txm: Sequence[Path] = (),
+    txm: Sequence[Place] = (),
     measures: Sequence[Path] = (),
 ) -> WrittenPage:
     """Write the page about a run, from what its folders hold.
 
     Args:
         paths: the run.
-        volumes: translated volumes, OME-Zarr or TIFF, to cut along xy, xz and yz.
+        volumes: translated volumes, OME-Zarr or TIFF, to cut along xy, xz and yz; addresses of OME-Zarr, too.
         output: the file, `results/NAME/report.html` where empty; an earlier one is moved into a dated folder beside it.
         txm: what the volumes were translated from, in the same order, as far as it is not in their folders.
         measures: folders of measured volumes.
@@ -92,7 +93,8 @@ def report_run(
     target = Path(output) if str(output) else paths.report
     draft = draft_of(target)
     record = RunRecord.read(paths)
-    parts = run_parts(record, whole_volumes(volumes, len(record.volumes), txm), list(map(_measures, measures)))
+    shown, sources = ([place_of(place) for place in places] for places in (volumes, txm))
+    parts = run_parts(record, whole_volumes(shown, len(record.volumes), sources), list(map(_measures, measures)))
     about = [record.model, str(record.options.get("netG", "")), str(record.options.get("dataroot", ""))]
     return write_page(draft, f"{paths.name}: report", paths.name, list(filter(None, about)), parts)
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import TiffFile
 
+from txm2sem.addresses import Address, Place, place_of
 from txm2sem.data.files import readable
 from txm2sem.data.readers import VolumeInput, open_stored, open_volume
 from txm2sem.data.readers.base import StoredVolume
@@ -23,7 +24,7 @@ from txm2sem.data.readers.tiff_stack import TiffStackVolume
 from txm2sem.errors import UserError
 from txm2sem.files import read_json
 from txm2sem.reporting.images import reduced
-from txm2sem.runs import VOLUME_SUFFIXES, VolumePaths
+from txm2sem.runs import VOLUME_SUFFIXES, known_report_of
 from txm2sem.trust.channels import NAMES
 
 SHOWN_SIDE = 160
@@ -52,12 +53,15 @@ class DisplayVolume:
     scale: int = 1
 
 
-def open_display(path: Path) -> DisplayVolume:
+def open_display(path: Place) -> DisplayVolume:
     """Open a translated volume, OME-Zarr or a file, at a resolution to look at.
 
     Raises:
         UserError: there is none, or it cannot be read.
     """
+    if isinstance(path, Address):
+        open_stored(VolumeInput(path, dataset="0"))  # says what is wrong where it is none
+        return _open_zarr(path)
     if path.is_dir() and is_zarr(path):
         return _open_zarr(path)
     if path.is_file() and path.suffix.lower() in (".tif", ".tiff"):
@@ -70,7 +74,7 @@ def open_display(path: Path) -> DisplayVolume:
     )
 
 
-def open_input(path: Path, whole: Shape, txm: Path | None = None) -> ReadSlice | None:
+def open_input(path: Place, whole: Shape, txm: Place | None = None) -> ReadSlice | None:
     """Return what reads slices (y, x) of the TXM that a volume was translated from.
 
     The report beside the volume says what the TXM was. It may come from somebody else, so it decides about no place on
@@ -87,7 +91,7 @@ def open_input(path: Path, whole: Shape, txm: Path | None = None) -> ReadSlice |
     Raises:
         UserError: what the user names cannot be read, or has another shape.
     """
-    report = VolumePaths(path).known_report
+    report = known_report_of(path)
     said: dict[str, Any] = {}
     with suppress(UserError):
         said = read_json(report, "translate the volume again")
@@ -115,11 +119,17 @@ _READING = ("dataset", "axes", "roi", "missing")
 """Options of a translation that say how its TXM is read."""
 
 
-def _in_folder(folder: Path, name: object) -> Path | None:
+def _in_folder(folder: Place, name: object) -> Place | None:
     """Return where a report says that a TXM is, if that is in a folder: a file or folder, or a pattern of slices.
 
     Names of data sets behind it are left out.
     """
+    if isinstance(folder, Address):
+        with suppress(UserError):
+            place = place_of(str(name))
+            below = place.below(folder) if isinstance(place, Address) and place.is_in(folder) else ""
+            return folder / below.partition("/")[0] if below else None
+        return None
     path, folder = Path(str(name)), folder.absolute()
     if ".." in path.parts or not path.is_relative_to(folder):
         return None
@@ -157,7 +167,7 @@ def factor_for(shape: Shape, most: int) -> int:
     return factor
 
 
-def _open_zarr(path: Path) -> DisplayVolume:
+def _open_zarr(path: Place) -> DisplayVolume:
     levels = [ZarrVolume(path, name) for name in level_paths(path)]
     shapes = [_shape(level) for level in levels]
     chosen = max([number for number, shape in enumerate(shapes) if max(shape) >= SHOWN_SIDE], default=0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.addresses import Place
 from txm2sem.errors import UserError
 from txm2sem.pages import COLOUR_MAPS, ColourMap, Html, Layer, Table, fragment, volume_viewer
 from txm2sem.reporting.record import RunRecord, VolumeRecord, number_of
@@ -35,7 +35,7 @@ SAVED = {TXM: "txm", TRUTH: "sem"}
 """What a test on a cube may save beside the prediction."""
 
 
-def whole_volumes(volumes: Sequence[Path], cubes: int, txm: Sequence[Path] = ()) -> list[Html]:
+def whole_volumes(volumes: Sequence[Place], cubes: int, txm: Sequence[Place] = ()) -> list[Html]:
     """Return the viewers of whole volumes, in a page with as many cubes.
 
     Args:
@@ -62,7 +62,7 @@ def cube_viewers(record: RunRecord) -> list[Callable[[], Html]]:
     return [*viewers, *([partial(fragment, "run.html", "other_cubes", names=left)] if left else [])]
 
 
-def whole_volume_html(path: Path, number: int, most: int, source: Path | None = None) -> Html:
+def whole_volume_html(path: Place, number: int, most: int, source: Place | None = None) -> Html:
     """Return the viewer of a translated volume, beside its TXM where that is named or still beside it.
 
     Args:

@@ -160,7 +160,7 @@ def test_each_slab_has_files_of_its_own_that_are_there_whatever_its_voxels(
         window = (slab, slice(None), slice(None))
         everything = (slice(None),) * (len(shape) - 3)
         array[*everything, *window] = np.full((*shape[:-3], slab.stop - slab.start, *shape[-2:]), number, np.uint8)
-        files = set(stored_files(tmp_path / "image", 0, window))
+        files = set(stored_files(tmp_path / "image", 0, window, open_array(tmp_path / "image", 0)))
         assert len(files) == 2 * (shape[0] if len(shape) == 4 else 1)  # of 1024 columns each
         assert not files & found
         found |= files

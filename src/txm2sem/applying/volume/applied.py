@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from txm2sem.addresses import Place
 from txm2sem.applying.volume.describe import describe
 from txm2sem.applying.volume.report import translate_volume
 from txm2sem.applying.volume.run import VolumeRun
@@ -24,7 +25,7 @@ class AppliedVolume:
         UserError: as `VolumeRun`.
     """
 
-    def __init__(self, command: VolumeCommand, source: Path, place: Path) -> None:
+    def __init__(self, command: VolumeCommand, source: Place, place: Path) -> None:
         self._run = VolumeRun.of(command, source, place)
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from txm2sem.addresses import Address
 from txm2sem.applying.volume.plan import seconds_per_pixel
 from txm2sem.applying.volume.run import VolumeRun
 from txm2sem.data.segmentation import MEANING
@@ -73,6 +74,8 @@ def _disk_line(run: VolumeRun) -> str:
     # Passes across y and x are kept in half precision until they are fused.
     scratch = 2 * run.opened.model.predictor.predicted * (len(run.passes) - 1)
     needed = run.passes[-1].voxels() * (result + scratch)
+    if isinstance(run.paths.work, Address):
+        return f"storage:    up to {format_bytes(needed)} at {run.paths.work.parent} while it runs; nothing on disk"
     free = psutil.disk_usage(str(_existing(run.paths.work))).free
     return f"disk:       up to {format_bytes(needed)} while it runs; {format_bytes(free)} are free"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
+from txm2sem.addresses import Place
 from txm2sem.applying.volume.passes import Block
 from txm2sem.applying.volume.run import VolumeRun
 from txm2sem.data.readers import VolumeInput
@@ -28,7 +28,7 @@ class VolumeJob:
 
     command: VolumeCommand
     source: VolumeInput
-    output: Path
+    output: Place
     run: str
     room: tuple[tuple[str, float], ...]
 

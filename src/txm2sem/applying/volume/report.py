@@ -6,11 +6,11 @@ import dataclasses
 import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from txm2sem.addresses import Place
 from txm2sem.applying.volume import VolumeMeasures, VolumeRun
 from txm2sem.applying.volume.driver import translate_missing
 from txm2sem.applying.volume.measures import TrustSums
@@ -39,8 +39,8 @@ class VolumeReport:
     """
 
     lines: list[str]
-    output: Path
-    picture: Path
+    output: Place
+    picture: Place
 
 
 def translate_volume(run: VolumeRun) -> VolumeReport:

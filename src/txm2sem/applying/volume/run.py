@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem import __version__
+from txm2sem.addresses import Place, place_of
 from txm2sem.applying.volume.blocks import BlockResult, BlockTranslator
 from txm2sem.applying.volume.classes import LABELS as CLASS_LABELS
 from txm2sem.applying.volume.opening import OpenVolume
@@ -31,7 +32,7 @@ from txm2sem.data.writers import (
     write_nrrd,
     write_ome_tiff,
 )
-from txm2sem.drafts import Draft, Stage
+from txm2sem.drafts import Stage
 from txm2sem.errors import UserError
 from txm2sem.files import check_name, interpreting
 from txm2sem.memory import memory_limit
@@ -39,6 +40,7 @@ from txm2sem.model.model import Model
 from txm2sem.model.statistics import estimate_statistics, fix_statistics
 from txm2sem.options import VolumeCommand, to_mapping
 from txm2sem.progress import progress_bar
+from txm2sem.remote_drafts import draft_at
 from txm2sem.runs import LABELS, VOLUME_SUFFIXES, VolumePaths, voxels_beside
 from txm2sem.trust.channels import options_without_trust
 
@@ -55,7 +57,7 @@ class VolumeRun:
     Args:
         command: the options.
         source: the TXM.
-        output: what to write, see `VolumePaths`.
+        output: what to write, see `VolumePaths`; OME-Zarr may be at an address in object storage.
         model: that of the command, where it was loaded before.
 
     Attributes:
@@ -67,16 +69,16 @@ class VolumeRun:
             asked for.
     """
 
-    def __init__(self, command: VolumeCommand, source: VolumeInput, output: Path, model: Model | None = None) -> None:
+    def __init__(self, command: VolumeCommand, source: VolumeInput, output: Place, model: Model | None = None) -> None:
         self.command = command
         # Workers of a cluster have other current folders.
-        self.source = dataclasses.replace(source, path=Path(source.path).absolute())
-        self.paths = VolumePaths(output.absolute())
+        self.source = dataclasses.replace(source, path=source.place.absolute())
+        self.paths: VolumePaths[Any] = VolumePaths(output.absolute())
         self._check_places()
         reader = open_volume(self.source)
         self.voxel_size = self._voxel_size(reader)
         self.opened = OpenVolume(command, reader, self._open_truth(reader), model)
-        self._draft = Draft(self.paths.output, "volume", [*self.paths.reports.values(), *self._beside.values()])
+        self._draft = draft_at(self.paths.output, "volume", [*self.paths.reports.values(), *self._beside.values()])
 
     @cached_property
     def stage(self) -> Stage:
@@ -99,7 +101,9 @@ class VolumeRun:
         return VolumeStore.create(self.paths, self._draft, self._plan(), labels=self.opened.classes is not None)
 
     @classmethod
-    def of(cls, command: VolumeCommand, path: Path | str, output: Path | str, model: Model | None = None) -> VolumeRun:
+    def of(
+        cls, command: VolumeCommand, path: Place | str, output: Place | str, model: Model | None = None
+    ) -> VolumeRun:
         """Return the translation of a file or folder, which is read as the options say.
 
         Raises:
@@ -114,7 +118,7 @@ class VolumeRun:
             roi=asked.roi,
             missing=asked.missing,
         )
-        return cls(command, source, Path(output), model)
+        return cls(command, source, place_of(output), model)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -245,11 +249,12 @@ class VolumeRun:
             channels=opened.channel_descriptions,
             first=f"{'' if opened.grey.name == opened.model.source else 'predicted '}{opened.grey.name.upper()}",
         )
-        images = {self.paths.image: (self._stack_of_image, description)}
+        images = {}
         if opened.classes is not None:
             labels = dataclasses.replace(description, name=LABELS, channels=(), labels=CLASS_LABELS)
             images[self.paths.labels] = (self.paths.stack, labels)
-        finished = self.paths.stack if self.is_file else self.paths.image
+        images[self.paths.image] = (self._stack_of_image, description)  # the last one makes a whole of all
+        finished = self.paths.stack if self.is_file else self.paths.root if self.paths.is_remote else self.paths.image
         arrays = {image: open_array(image, 0) for image in images}
         voxels = sum(int(np.prod(array.shape)) for array in arrays.values())
         try:
@@ -257,7 +262,8 @@ class VolumeRun:
                 for image, (stack, said) in images.items():
                     array = arrays[image]
                     if not self.is_file:
-                        build_pyramid(image, last.depth, said, bar.update)
+                        root = self.paths.root if image == self.paths.image else None
+                        build_pyramid(image, last.depth, said, bar.update, root)
                     elif stack is not None:
                         self._write_file(stack, array, self.slices(image, bar.update), said)
         except OSError as error:
@@ -281,7 +287,7 @@ class VolumeRun:
             write_ome_tiff(path, array.shape, dtype, slices, description)
 
     @property
-    def _stack_of_image(self) -> Path | None:
+    def _stack_of_image(self) -> Any:
         """The file of the image; None where labels are written alone."""
         if self.opened.classes is None:
             return self.paths.stack
@@ -353,6 +359,11 @@ class VolumeRun:
                 f"{paths.output}: expected a name that ends with one of {', '.join(VOLUME_SUFFIXES)}, which says the "
                 "format; name it such as predicted.ome.zarr"
             )
+        if paths.is_remote and self.is_file:
+            raise UserError(
+                f"{paths.output}: {paths.suffix} is one file, and only OME-Zarr is written to object storage; name it "
+                "such as predicted.ome.zarr, or write the file here and copy it"
+            )
 
     def _voxel_size(self, reader: VolumeReader) -> tuple[float, float, float]:
         size = reader.voxel_size
@@ -371,7 +382,7 @@ class VolumeRun:
     def _open_truth(self, reader: VolumeReader) -> VolumeReader | None:
         if not self.command.volume.truth:
             return None
-        source = dataclasses.replace(self.source, path=Path(self.command.volume.truth).absolute(), dataset="")
+        source = dataclasses.replace(self.source, path=place_of(self.command.volume.truth).absolute(), dataset="")
         truth = open_volume(source)
         if truth.shape != reader.shape:
             raise UserError(

@@ -1,4 +1,4 @@
-"""What a translation has done so far, on disk: it can be killed at any moment and goes on with the missing blocks."""
+"""What a translation has done so far: it can be killed at any moment and goes on with the missing blocks."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import Tensor
 
-from txm2sem import checkpoints
+from txm2sem import checkpoints, objects
+from txm2sem.addresses import Place
 from txm2sem.applying.volume.measures import VolumeMeasures
 from txm2sem.applying.volume.passes import Block, Pass
 from txm2sem.data.writers import VoxelArray, create_image, create_labels, create_scratch, open_array, stored_files
-from txm2sem.drafts import Draft
+from txm2sem.drafts import GrowingOutput
 from txm2sem.errors import UserError
 from txm2sem.files import LOCK, interpreting, read_json, sync_folder, sync_tree, write_text
 from txm2sem.progress import progress_bar
@@ -28,12 +30,13 @@ AT_ONCE = 2**20
 
 
 class VolumeStore:
-    """The folder of a translation that is under way: a `Draft`.
+    """The folder of a translation that is under way: a `GrowingOutput`.
 
     A block is done when its file in `blocks/` says so, and says it of this run and of the voxels that are there. It is
     written when they are on the disk, with a checksum of each file that they are in: what is lost, cut off or damaged
-    is work to do again. What is measured in a block is in its file, too, and the fingerprint of what it was read from:
-    a slice that could not be read may be replaced, but those that blocks were made of must stay as they were.
+    is work to do again. Of object storage, the server's word counts: its name of the content that an object has. What
+    is measured in a block is in its file, too, and the fingerprint of what it was read from: a slice that could not be
+    read may be replaced, but those that blocks were made of must stay as they were.
 
     Args:
         paths: where it is.
@@ -47,24 +50,29 @@ class VolumeStore:
         statistics: names the normalisation statistics that were estimated on the volume; "" where there are none.
     """
 
-    def __init__(self, paths: VolumePaths, draft: Draft, passes: Sequence[Pass], *, labels: bool = False) -> None:
+    def __init__(
+        self, paths: VolumePaths[Any], draft: GrowingOutput[Any], passes: Sequence[Pass], *, labels: bool = False
+    ) -> None:
         self.paths = paths
         self.draft = draft
         self.passes = {item.axis: item for item in passes}
         self.labels = labels
         self.statistics = ""
         self._done: dict[str, set[int]] = {axis: set() for axis in self.passes}
+        self._arrays: dict[tuple[Place, int | None], VoxelArray] = {}
 
     @classmethod
-    def create(cls, paths: VolumePaths, draft: Draft, passes: Sequence[Pass], *, labels: bool = False) -> VolumeStore:
+    def create(
+        cls, paths: VolumePaths[Any], draft: GrowingOutput[Any], passes: Sequence[Pass], *, labels: bool = False
+    ) -> VolumeStore:
         """Return the store of a translation that is to be begun."""
         return cls(paths, draft, passes, labels=labels)
 
     @classmethod
     def reopen(
         cls,
-        paths: VolumePaths,
-        draft: Draft,
+        paths: VolumePaths[Any],
+        draft: GrowingOutput[Any],
         passes_of: Callable[[Any], Sequence[Pass]],
         *,
         labels: bool = False,
@@ -124,7 +132,7 @@ class VolumeStore:
     def kept_statistics(self) -> Mapping[str, Tensor] | None:
         """Return what `keep_statistics` has written; None where that is not there, or damaged."""
         with suppress(UserError), interpreting(self.paths.statistics, "statistics", ""):
-            content = checkpoints.load(self.paths.statistics)
+            content = self._loaded(self.paths.statistics)
             if content["name"] == _name_of(content["values"]):
                 self.statistics = content["name"]
                 values: Mapping[str, Tensor] = content["values"]
@@ -140,10 +148,11 @@ class VolumeStore:
         Raises:
             UserError: a block is done, and was read from something else.
         """
-        begun = [block for item in self.passes.values() for block in item.blocks if self._file(block).exists()]
+        what_is_in = self._contents()
+        begun = [block for item in self.passes.values() for block in item.blocks if what_is_in(self._file(block))]
         for block in progress_bar(begun, desc="checking", unit="block"):
             said = self._said(block)
-            if said is None or said["shards"] != self._checksums(block):
+            if said is None or said["shards"] != self._checksums(block, what_is_in):
                 continue
             if said["input"] != fingerprint(block):
                 raise UserError(
@@ -158,11 +167,13 @@ class VolumeStore:
         for axis, indices in self._done.items():
             for block in map(self.passes[axis].block, indices):
                 kept |= {self._file(block), *self._shards(block)}
-        for folder, _, names in os.walk(self.draft.folder):
-            for path in (Path(folder, name) for name in names if name != "zarr.json"):
-                if path not in kept:
-                    with suppress(OSError):
-                        path.unlink()
+        removed = [path for path in self._files() if path.name != "zarr.json" and path not in kept]
+        if self.paths.is_remote:
+            objects.remove(path for path in removed if not path.name.startswith(LOCK))
+            return
+        for path in removed:
+            with suppress(OSError):
+                path.unlink()
 
     def missing(self, axis: str) -> Iterator[Block]:
         """Yield the blocks of a pass that are not done."""
@@ -181,14 +192,15 @@ class VolumeStore:
             OSError: the same, or the voxels are not there.
         """
         shards = self._shards(block)
-        for shard in shards:
-            sync_tree(shard)
-        for folder in {folder for shard in shards for folder in shard.parents if self.paths.work in folder.parents}:
-            sync_folder(folder)
+        if not self.paths.is_remote:
+            for shard in shards:
+                sync_tree(shard)
+            for folder in {folder for shard in shards for folder in shard.parents if self.paths.work in folder.parents}:
+                sync_folder(folder)
         content = {
             **self._own(block),
             "input": fingerprint,
-            "shards": self._checksums(block),
+            "shards": self._checksums(block, _content_of),
             "measures": measures.to_plain(),
         }
         write_text(self._file(block), json.dumps({"sha256": _sha256(content), "block": content}) + "\n")
@@ -209,24 +221,51 @@ class VolumeStore:
                 total += VolumeMeasures.from_plain((self._said(block) or {})["measures"])
         return total
 
-    def _places(self, axis: str) -> list[tuple[Path, int | None]]:
+    def _places(self, axis: str) -> list[tuple[Place, int | None]]:
         """Return the images or arrays that a pass writes to, and which level of an image."""
         if axis != list(self.passes)[-1]:
             return [(self.paths.along(axis), None)]
         return [(self.paths.image, 0), *([(self.paths.labels, 0)] if self.labels else [])]
 
-    def _file(self, block: Block) -> Path:
+    def _file(self, block: Block) -> Any:
         return self.paths.block(block.axis, block.index)
 
-    def _shards(self, block: Block) -> list[Path]:
-        return [file for place in self._places(block.axis) for file in stored_files(*place, block.window())]
+    def _files(self) -> Iterator[Any]:
+        """Yield all files of what is done so far."""
+        if self.paths.is_remote:
+            yield from (*objects.listing(self.paths.work), *objects.listing(self.paths.image))
+            return
+        for folder, _, names in os.walk(self.paths.work):
+            yield from (Path(folder, name) for name in names)
 
-    def _checksums(self, block: Block) -> dict[str, str] | None:
-        """Return what is in the files of a block's voxels, by their name; None where one is not there."""
-        try:
-            return {str(shard.relative_to(self.paths.work)): _checksum(shard) for shard in self._shards(block)}
-        except OSError:
-            return None
+    def _shards(self, block: Block) -> list[Any]:
+        for place in self._places(block.axis):
+            if place not in self._arrays:
+                self._arrays[place] = open_array(*place)
+        places = self._places(block.axis)
+        return [file for place in places for file in stored_files(*place, block.window(), self._arrays[place])]
+
+    def _contents(self) -> Callable[[Any], str | None]:
+        """Return what says what is in a file, see `_content_of`; of object storage a few requests tell it of all."""
+        if not self.paths.is_remote:
+            return _content_of
+        found = objects.listing(self.paths.work) | objects.listing(self.paths.image)
+        return {path: str(stamp) for path, stamp in found.items()}.get
+
+    def _checksums(self, block: Block, what_is_in: Callable[[Any], str | None]) -> dict[str, str] | None:
+        """Return what is in the files of a block's voxels, by their place; None where one is not there."""
+        contents = {shard: what_is_in(shard) for shard in self._shards(block)}
+        found = {os.path.relpath(str(shard), str(self.paths.work)): said for shard, said in contents.items() if said}
+        return found if len(found) == len(contents) else None
+
+    def _loaded(self, file: Place) -> Any:
+        """Return the tensors in a file, which may be in object storage."""
+        if isinstance(file, Path):
+            return checkpoints.load(file)
+        with TemporaryDirectory() as folder:
+            copy = Path(folder, file.name)
+            copy.write_bytes(objects.read(file) or b"")
+            return checkpoints.load(copy)
 
     def _own(self, block: Block) -> dict[str, Any]:
         """Return what only the file of this very block says, and only in this run."""
@@ -243,12 +282,19 @@ class VolumeStore:
         return None
 
 
-def _checksum(path: Path) -> str:
+def _content_of(file: Place) -> str | None:
+    """Return what tells the content of a file from others; None where there is none."""
+    if not isinstance(file, Path):
+        found = objects.stamp(file)
+        return None if found is None else str(found)
     checksum = 0
-    with path.open("rb") as file:
-        while part := file.read(AT_ONCE):
-            checksum = zlib.crc32(part, checksum)
-        return f"{file.tell()} bytes, CRC32 {checksum:08x}"
+    try:
+        with file.open("rb") as opened:
+            while part := opened.read(AT_ONCE):
+                checksum = zlib.crc32(part, checksum)
+            return f"{opened.tell()} bytes, CRC32 {checksum:08x}"
+    except OSError:
+        return None
 
 
 def _sha256(content: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from txm2sem.addresses import Address, Place, place_of
 from txm2sem.arrays import plain_array
 from txm2sem.data.files import check_is_file
 from txm2sem.data.readers.amira import AmiraVolume
@@ -58,7 +58,8 @@ class VolumeInput:
     """Where a TXM volume is and how to read it. It can be pickled: other processes open it anew.
 
     Attributes:
-        path: a file, a folder of TIFF slices, a Zarr folder, or a pattern of TIFF slices such as `scan/*.tif`.
+        path: a file, a folder of TIFF slices, a Zarr folder, or a pattern of TIFF slices such as `scan/*.tif`; or the
+            address of a Zarr folder, such as `s3://bucket/scan.ome.zarr` or `https://server/scan.ome.zarr`.
         dataset: path of the data set inside HDF5 or Zarr; "" finds it.
         axes: axes of the stored array in its order, such as `zyx` or `xyz`; "" takes what the file says.
         voxel_size: size of a voxel (z, y, x) [nm]; None: what the file says.
@@ -67,10 +68,10 @@ class VolumeInput:
         labels: voxels are numbers of phases: any whole numbers, and colour tables of files are for display.
 
     Raises:
-        UserError: the path is an address in a network.
+        UserError: the path is an address of another kind.
     """
 
-    path: Path | str
+    path: Place | str
     dataset: str = ""
     axes: str = ""
     voxel_size: VoxelSize | None = None
@@ -79,10 +80,12 @@ class VolumeInput:
     labels: bool = False
 
     def __post_init__(self) -> None:
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(self.path)):  # of "://", paths keep one slash
-            raise UserError(
-                f"{self.path} is an address in a network; expected a file or folder of this machine: copy it here first"
-            )
+        object.__setattr__(self, "path", place_of(self.path))
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return place_of(self.path)
 
 
 def open_volume(volume: VolumeInput | NDArray[Any]) -> VolumeReader:
@@ -105,7 +108,11 @@ def open_stored(volume: VolumeInput) -> StoredVolume:
     Raises:
         UserError: as `open_volume`.
     """
-    path = Path(volume.path)
+    path = volume.place
+    return _open_remote(path, volume) if isinstance(path, Address) else _open_local(path, volume)
+
+
+def _open_local(path: Path, volume: VolumeInput) -> StoredVolume:
     suffix = path.suffix.lower()
     if path.is_dir():
         return _open_folder(path, volume)
@@ -134,6 +141,23 @@ def open_stored(volume: VolumeInput) -> StoredVolume:
         f"{path} is of no known format; expected a folder of TIFF slices, a Zarr folder, or a file that ends in "
         f"{', '.join(SUFFIXES)}: convert it"
     )
+
+
+def _open_remote(address: Address, volume: VolumeInput) -> StoredVolume:
+    from txm2sem.data.readers.ome_zarr import ZarrVolume, is_zarr
+
+    if address.name.lower().endswith((*SUFFIXES, ".raw")):
+        raise UserError(
+            f"{address} is one file, of a format that is read from disks alone, as it is not made to be read in parts "
+            "from far away; expected OME-Zarr or Zarr: convert it, or copy it here first"
+        )
+    if not is_zarr(address):
+        raise UserError(
+            f"{address} holds no Zarr: expected a group or an array, with zarr.json, .zgroup or .zarray in it, such as "
+            "s3://bucket/scan.ome.zarr; check the address. An output that is not whole yet has none either: run the "
+            "command that makes it again"
+        )
+    return ZarrVolume(address, volume.dataset)
 
 
 def _open_folder(folder: Path, volume: VolumeInput) -> StoredVolume:

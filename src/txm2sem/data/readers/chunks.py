@@ -36,6 +36,25 @@ def check_chunks(chunks: Sequence[int], itemsize: int, name: str) -> None:
         )
 
 
+def check_count(grid: Sequence[range], chunks: Sequence[int], name: str) -> None:
+    """Check that chunks can be counted one by one.
+
+    Args:
+        grid: which of them, along each axis.
+        chunks: length of one along each axis.
+        name: of the array, for messages.
+
+    Raises:
+        UserError: there are too many.
+    """
+    count = math.prod(map(len, grid))
+    if count > MOST_CHUNKS:
+        raise UserError(
+            f"{name} has {count} chunks of {extent(chunks)} voxels in what is to be read; expected {MOST_CHUNKS} at "
+            "most: write it anew with larger chunks, or pass a smaller --roi"
+        )
+
+
 def absent_chunks(
     where: tuple[range, ...], chunks: Sequence[int], stored: NDArray[np.int64], name: str, value: float
 ) -> Absent:
@@ -52,12 +71,7 @@ def absent_chunks(
         UserError: the part has too many chunks.
     """
     grid = [range(part.start // side, -(-part.stop // side)) for part, side in zip(where, chunks, strict=True)]
-    count = math.prod(map(len, grid))
-    if count > MOST_CHUNKS:
-        raise UserError(
-            f"{name} has {count} chunks of {extent(chunks)} voxels in what is to be read; expected {MOST_CHUNKS} at "
-            "most: write it anew with larger chunks, or pass a smaller --roi"
-        )
+    check_count(grid, chunks, name)
     first, last = ([getattr(part, end) for part in grid] for end in ("start", "stop"))
     inside = stored[((stored >= first) & (stored < last)).all(axis=1)]
     starts, stops = ([getattr(part, end) for part in where] for end in ("start", "stop"))

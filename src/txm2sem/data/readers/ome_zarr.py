@@ -6,8 +6,10 @@ import hashlib
 import posixpath
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -16,24 +18,40 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from yaozarrs import v04, v05
 
+from txm2sem import objects
+from txm2sem.addresses import Place
 from txm2sem.data.files import readable
 from txm2sem.data.readers.attributes import attribute_labels, is_unsigned, no_data, texts, without_sign
 from txm2sem.data.readers.axes import labelled_axes, three_axes
 from txm2sem.data.readers.base import Absent, StoredVolume
 from txm2sem.data.readers.coordinates import MOST_COORDINATES, NOWHERE, Along, agreed, grid_of, in_nanometres
 from txm2sem.data.readers.datasets import describe_datasets, only_dataset
-from txm2sem.data.readers.zarr_chunks import PlainFiles, absent_parts
+from txm2sem.data.readers.zarr_chunks import absent_parts
+from txm2sem.data.zarr_stores import METADATA, reading
 from txm2sem.errors import UserError
-
-_METADATA = (".zgroup", ".zarray", ".zattrs", "zarr.json")
 
 _NEEDED = ("version", "axes", "datasets", "coordinateTransformations")
 """What is read of the metadata of an image."""
 
 
-def is_zarr(folder: Path) -> bool:
-    """Say whether a folder is a Zarr group or array."""
-    return any((folder / name).is_file() for name in _METADATA)
+def is_zarr(folder: Place) -> bool:
+    """Say whether a folder is a Zarr group or array.
+
+    Raises:
+        UserError: it is at an address, and not to be reached.
+    """
+    if isinstance(folder, Path):
+        return any((folder / name).is_file() for name in METADATA)
+    refused = None
+    for name in METADATA:
+        try:
+            if objects.read(folder / name) is not None:
+                return True
+        except objects.RefusedError as error:  # so answer some servers where nothing is
+            refused = error
+    if refused is not None:
+        raise refused
+    return False
 
 
 class ZarrVolume(StoredVolume):
@@ -51,14 +69,15 @@ class ZarrVolume(StoredVolume):
 
     kind = "Zarr"
 
-    def __init__(self, folder: Path, dataset: str) -> None:
+    def __init__(self, folder: Place, dataset: str) -> None:
         with readable(folder, "a Zarr folder"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata that are not as they should be
-            root = zarr.open(PlainFiles(folder, read_only=True), mode="r")
+            root = zarr.open(reading(folder), mode="r")
             array, level = _open_array(root, dataset.strip("/"), str(folder))
             self._array = array
             self._folder = folder
-            self.name = str(folder / array.path)
+            self._place = folder / array.path
+            self.name = str(self._place)
             self.shape = array.shape
             stored = np.dtype(array.dtype)
             self.dtype = without_sign(stored) if is_unsigned(array.attrs) else stored
@@ -86,17 +105,21 @@ class ZarrVolume(StoredVolume):
     def absent(self, where: tuple[range, ...]) -> Absent:
         """Return the chunks whose files are not there, or that their shards do not have."""
         with readable(self.name, "a Zarr array"):
-            return absent_parts(Path(self.name), self._array, where)
+            return absent_parts(self._place, self._array, where)
 
     def identity(self, pages: range) -> list[str]:
         """Return the array's path and hashes of the metadata of the array and of the groups that it is in."""
-        path = Path(self._array.path)
-        files = [self._folder / part / name for part in (path, *path.parents) for name in _METADATA]
-        hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
-        return [self._array.path, *hashes]
+        return [self._array.path, *self._hashes]
+
+    @cached_property
+    def _hashes(self) -> list[str]:
+        path = PurePosixPath(self._array.path)
+        files = [self._folder / str(part / name) for part in (path, *path.parents) for name in METADATA]
+        contents = map(_content, files)
+        return [hashlib.sha256(content).hexdigest() for content in contents if content is not None]
 
 
-def level_paths(folder: Path) -> list[str]:
+def level_paths(folder: Place) -> list[str]:
     """Return the paths of the levels of an image in its folder, the finest first; [""] where it is another one.
 
     Raises:
@@ -104,12 +127,12 @@ def level_paths(folder: Path) -> list[str]:
     """
     with readable(folder, "a Zarr folder"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        root = zarr.open(PlainFiles(folder, read_only=True), mode="r")
+        root = zarr.open(reading(folder), mode="r")
         levels = _levels(root, str(folder)) if isinstance(root, zarr.Group) else []
         return [level.path for level in levels if level.image is levels[0].image] or [""]
 
 
-def display_settings(folder: Path) -> tuple[list[str], tuple[float, float] | None]:
+def display_settings(folder: Place) -> tuple[list[str], tuple[float, float] | None]:
     """Return the names of the channels of an image, and which values of the first are shown as black and white.
 
     [] and None for what is not said, or not as it should be.
@@ -126,17 +149,18 @@ def display_settings(folder: Path) -> tuple[list[str], tuple[float, float] | Non
     return labels, None
 
 
-def label_images(folder: Path) -> list[str]:
+def label_images(folder: Place) -> list[str]:
     """Return the paths of the label images of an image in its folder; [] where it has none, or is another folder."""
     group = folder / "labels"
-    if not is_zarr(folder) or not is_zarr(group):
-        return []
+    with suppress(objects.RefusedError):
+        if not is_zarr(folder) or not is_zarr(group):
+            return []
     names = _ome_of(group).get("labels")
     names = names if isinstance(names, list) else []
     return [f"labels/{name}" for name in names if isinstance(name, str) and is_zarr(group / name)]
 
 
-def label_meanings(folder: Path) -> dict[int, tuple[str, tuple[int, int, int] | None]]:
+def label_meanings(folder: Place) -> dict[int, tuple[str, tuple[int, int, int] | None]]:
     """Return the names and colours, (red, green, blue) of 0 to 255, of the values of a label image, as far as it says.
 
     Args:
@@ -150,13 +174,21 @@ def label_meanings(folder: Path) -> dict[int, tuple[str, tuple[int, int, int] | 
     return {value: (names.get(value, ""), colours.get(value)) for value in {**names, **colours}}
 
 
-def _ome_of(folder: Path) -> Mapping[str, Any]:
+def _ome_of(folder: Place) -> Mapping[str, Any]:
     """Return the OME-Zarr metadata of a group, or an array; of version 0.4 they are its attributes."""
     with readable(folder, "a Zarr folder"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        attributes = dict(zarr.open(PlainFiles(folder, read_only=True), mode="r").attrs)
+        attributes = dict(zarr.open(reading(folder), mode="r").attrs)
     ome = attributes.get("ome")
     return ome if isinstance(ome, Mapping) else attributes
+
+
+def _content(file: Place) -> bytes | None:
+    if isinstance(file, Path):
+        return file.read_bytes() if file.is_file() else None
+    with suppress(objects.RefusedError):
+        return objects.read(file)
+    return None
 
 
 def _by_value(entries: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -170,7 +202,7 @@ def _is_colour(rgba: object) -> bool:
 
 
 def _grid(
-    folder: Path, root: zarr.Array[Any] | zarr.Group, array: zarr.Array[Any], labels: Mapping[str, Sequence[object]]
+    folder: Place, root: zarr.Array[Any] | zarr.Group, array: zarr.Array[Any], labels: Mapping[str, Sequence[object]]
 ) -> list[Along]:
     """Return the grid along each axis by the coordinates that xarray has in arrays of the axes' names, beside it."""
     names = labels.get("_ARRAY_DIMENSIONS") or labels["dimension_names"]
@@ -183,7 +215,7 @@ def _grid(
     ]
 
 
-def _coordinates(folder: Path, root: zarr.Group, path: str, length: int) -> Along:
+def _coordinates(folder: Place, root: zarr.Group, path: str, length: int) -> Along:
     if not 0 < length <= MOST_COORDINATES or posixpath.normpath(path) != path:
         return NOWHERE
     array = root.get(path)

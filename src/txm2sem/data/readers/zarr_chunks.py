@@ -1,4 +1,4 @@
-"""Which chunks of a Zarr array are there, and files that are no pipes."""
+"""Which chunks of a Zarr array are there."""
 
 from __future__ import annotations
 
@@ -6,43 +6,28 @@ import math
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.abc.store import ByteRequest
 from zarr.codecs import BytesCodec, Crc32cCodec
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import LocalStore
 
+from txm2sem import objects
+from txm2sem.addresses import Address, Place
 from txm2sem.data.readers.base import Absent
-from txm2sem.data.readers.chunks import absent_chunks, as_positions, check_chunks
+from txm2sem.data.readers.chunks import absent_chunks, as_positions, check_chunks, check_count
 from txm2sem.errors import UserError
 
 _NO_CHUNK = 2**64 - 1
 """Where the index of a shard says that a chunk is not there."""
 
 
-class PlainFiles(LocalStore):
-    """A folder of which files are read, and nothing that would be waited for."""
-
-    async def get(
-        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        """Return the content of a file; None where there is none.
-
-        Raises:
-            UserError: it is a pipe, a socket or a device.
-        """
-        path = self.root / key
-        if path.exists() and not path.is_file() and not path.is_dir():
-            raise UserError(f"{path} is a pipe, a socket or a device; expected a file: remove it")
-        return await super().get(key, prototype, byte_range)
-
-
-def absent_parts(folder: Path, array: zarr.Array[Any], where: tuple[range, ...]) -> Absent:
+def absent_parts(folder: Place, array: zarr.Array[Any], where: tuple[range, ...]) -> Absent:
     """Return what is not stored of a part of an array, see `StoredVolume.absent`, by the files that are there.
 
     Args:
@@ -55,26 +40,36 @@ def absent_parts(folder: Path, array: zarr.Array[Any], where: tuple[range, ...])
     """
     check_chunks(array.chunks, array.dtype.itemsize, str(folder))
     outer = array.shards or array.chunks
-    stored = as_positions(list(_stored(folder, array)), array.ndim)
+    needed = [range(part.start // side, -(-part.stop // side)) for part, side in zip(where, outer, strict=True)]
+    stored = as_positions(list(_stored(folder, array, needed)), array.ndim)
     if array.shards:
-        needed = np.array(
-            [(part.start // side, -(-part.stop // side)) for part, side in zip(where, outer, strict=True)]
-        )
-        inside = ((stored >= needed[:, 0]) & (stored < needed[:, 1])).all(axis=1)
-        stored = np.concatenate([_chunks_of(folder, array, shard) for shard in stored[inside].tolist()] or [stored[:0]])
+        first, last = ([getattr(part, end) for part in needed] for end in ("start", "stop"))
+        inside = ((stored >= first) & (stored < last)).all(axis=1)
+        with ThreadPoolExecutor(objects.AT_ONCE) as pool:
+            chunks = pool.map(partial(_chunks_of, folder, array), stored[inside].tolist())
+        stored = np.concatenate([stored[:0], *chunks])
     value = 0 if array.fill_value is None else float(array.fill_value)
     return absent_chunks(where, array.chunks, stored, str(folder), value)
 
 
-def _stored(folder: Path, array: zarr.Array[Any]) -> Iterator[tuple[int, ...]]:
-    """Yield the positions of all chunks, or shards, whose files are there."""
+def _stored(folder: Place, array: zarr.Array[Any], needed: list[range]) -> Iterator[tuple[int, ...]]:
+    """Yield the positions of all chunks, or shards, whose files are there; where nobody lists them, of those needed."""
+    if isinstance(folder, Address) and not folder.is_listed:
+        check_count(needed, array.shards or array.chunks, str(folder))
+        places = {folder / array.metadata.encode_chunk_key(position): position for position in product(*needed)}
+        yield from (places[found] for found in objects.those_there(places))
+        return
     # A folder is listed much faster than its files are looked for one by one.
-    for key in _keys(str(folder), array.ndim + 1):
+    for key in _keys(str(folder), array.ndim + 1) if isinstance(folder, Path) else _listed(folder):
         numbers = key.replace("/", ".").removeprefix("c.").split(".")
         if len(numbers) == array.ndim and all(re.fullmatch("[0-9]{1,18}", number) for number in numbers):
             position = tuple(map(int, numbers))
             if array.metadata.encode_chunk_key(position) == key:
                 yield position
+
+
+def _listed(folder: Address) -> Iterator[str]:
+    return (found.below(folder) for found in objects.listing(folder))
 
 
 def _keys(folder: str, depth: int) -> Iterator[str]:
@@ -87,7 +82,7 @@ def _keys(folder: str, depth: int) -> Iterator[str]:
                 yield from (f"{entry.name}/{key}" for key in _keys(entry.path, depth - 1))
 
 
-def _chunks_of(folder: Path, array: zarr.Array[Any], shard: list[int]) -> NDArray[np.int64]:
+def _chunks_of(folder: Place, array: zarr.Array[Any], shard: list[int]) -> NDArray[np.int64]:
     """Return the positions of the chunks that a shard has, by its index.
 
     Raises:
@@ -105,11 +100,18 @@ def _chunks_of(folder: Path, array: zarr.Array[Any], shard: list[int]) -> NDArra
         raise UserError(f"{folder} has shards with a compressed index, which is not read; write it anew without")
     sides = [outer // inner for outer, inner in zip(array.shards or (), array.chunks, strict=True)]
     size = 16 * math.prod(sides)
+    index = _end_of(path, size + 4 * len(checksum), from_start=sharding.index_location.value == "start")
+    if len(index) < size + 4 * len(checksum):
+        raise UserError(f"{path} is truncated: expected {size} bytes for its index alone; copy it again")
+    offsets = np.frombuffer(index[:size], f"{'>' if numbers.endian.value == 'big' else '<'}u8")[::2]
+    return np.argwhere((offsets != _NO_CHUNK).reshape(sides)) + np.multiply(shard, sides)
+
+
+def _end_of(path: Place, size: int, *, from_start: bool) -> bytes:
+    """Return the first or the last bytes of a file, as many as asked for or as it has."""
+    if isinstance(path, Address):
+        return objects.read(path, slice(0, size) if from_start else slice(-size, None)) or b""
     with path.open("rb") as file:
         length = file.seek(0, os.SEEK_END)
-        start = 0 if sharding.index_location.value == "start" else length - size - 4 * len(checksum)
-        if length < size + 4 * len(checksum):
-            raise UserError(f"{path} is truncated: expected {size} bytes for its index alone; copy it again")
-        file.seek(start)
-        offsets = np.frombuffer(file.read(size), f"{'>' if numbers.endian.value == 'big' else '<'}u8")[::2]
-    return np.argwhere((offsets != _NO_CHUNK).reshape(sides)) + np.multiply(shard, sides)
+        file.seek(0 if from_start else max(length - size, 0))
+        return file.read(size)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -17,6 +16,9 @@ from zarr.abc.buffer import Buffer
 from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore, StoreLike
 
+from txm2sem import objects
+from txm2sem.addresses import Address, AnyPlace, Place
+from txm2sem.data.zarr_stores import writing
 from txm2sem.files import write_text
 
 CHUNK = 128
@@ -115,8 +117,8 @@ class Description:
     labels: tuple[Label, ...] = ()
 
 
-def create_image(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], depth: int) -> None:
-    """Make the metadata of an image, to be written in slabs of whole slices; voxels that are there already stay.
+def create_image(path: Place, shape: tuple[int, ...], dtype: np.dtype[Any], depth: int) -> None:
+    """Make the metadata of the array of an image, to be written in slabs of whole slices; voxels that are there stay.
 
     Chunks have one channel and are up to 128 x 128 pixels wide, shards up to 1024 x 1024. A slab fills its shards, so
     that slabs can be written at once by several processes; each shard appears whole or not at all.
@@ -131,40 +133,39 @@ def create_image(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], depth
         UserError: the disk is full or not writable.
     """
     with _metadata(path) as store:
-        zarr.open_group(store, mode="w-", zarr_format=3)
         _create_level(store, 0, shape, dtype, depth)
 
 
-def create_labels(image: Path, name: str, shape: Shape, depth: int) -> Path:
+def create_labels(image: AnyPlace, name: str, shape: Shape, depth: int) -> AnyPlace:
     """Make the metadata of a label image of an image, and return its folder; see `create_image`."""
-    with _metadata(image / "labels") as store:
+    with _metadata(image / "labels", image / "labels" / "zarr.json") as store:
         labels = v05.LabelsGroup(labels=[name])
         zarr.create_group(store, attributes={"ome": labels.model_dump(mode="json")}, zarr_format=3)
     create_image(image / "labels" / name, shape, np.dtype(np.uint8), depth)
     return image / "labels" / name
 
 
-def create_scratch(path: Path, shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
+def create_scratch(path: Place, shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
     """Make the metadata of an array of half-precision numbers for passing use, (c, z, y, x); see `create_image`."""
-    with _metadata(path) as store:
+    with _metadata(path, path / "zarr.json") as store:
         zarr.create_array(store, shape=shape, chunks=chunks, dtype="float16", compressors=None, zarr_format=3)
 
 
-def open_array(path: Path, level: int | None = None) -> VoxelArray:
+def open_array(path: Place, level: int | None = None) -> VoxelArray:
     """Open an array to read and write slabs: a level of an image, or, without one, a scratch array."""
     with zarr.config.set(ALL_CHUNKS):
-        return cast(VoxelArray, zarr.open_array(_level_path(path, level), mode="r+"))
+        return cast(VoxelArray, zarr.open_array(writing(_level_path(path, level)), mode="r+", zarr_format=3))
 
 
-def stored_files(path: Path, level: int | None, window: tuple[slice, ...]) -> list[Path]:
+def stored_files(path: Place, level: int | None, window: tuple[slice, ...], array: Any) -> list[Place]:
     """Return the files that a part of an array is stored in, whether they are there or not.
 
     Args:
         path, level: as in `open_array`.
         window: (z, y, x); of all channels.
+        array: as `open_array` has opened it.
     """
     folder = _level_path(path, level)
-    array = zarr.open_array(folder, mode="r")
     everything = (slice(None),) * (array.ndim - len(window))
     indices = []
     for part, length, side in zip((*everything, *window), array.shape, array.shards or array.chunks, strict=True):
@@ -173,7 +174,9 @@ def stored_files(path: Path, level: int | None, window: tuple[slice, ...]) -> li
     return [folder / array.metadata.encode_chunk_key(index) for index in product(*indices)]
 
 
-def build_pyramid(path: Path, depth: int, description: Description, progress: Callable[[int], Any]) -> None:
+def build_pyramid(
+    path: Place, depth: int, description: Description, progress: Callable[[int], Any], root: Place | None = None
+) -> None:
     """Add the coarser levels to a whole image, and then the metadata that make it an OME-Zarr image.
 
     A voxel of a level is the mean of 2 x 2 x 2 of the level before; at the ends of odd sides, of those that there are.
@@ -185,13 +188,16 @@ def build_pyramid(path: Path, depth: int, description: Description, progress: Ca
         depth: as in `create_image`.
         description: of the image.
         progress: is told how many voxels of the level before have been done.
+        root: the file of these metadata; None: where they belong.
     """
     finer, levels = open_array(path, 0), 1
     # A shard is made of pieces that come from whole chunks, so that it takes little more memory than its own.
     pieces = (depth if depth % 2 else depth // 2, CHUNK, SHARD)
     while max(finer.shape[-3:]) > SMALLEST_LEVEL:
         z, y, x = (-(-side // 2) for side in finer.shape[-3:])
-        coarser = _create_level(path, levels, (*finer.shape[:-3], z, y, x), finer.dtype, depth)
+        with _metadata(path) as store:
+            _create_level(store, levels, (*finer.shape[:-3], z, y, x), finer.dtype, depth)
+        coarser = open_array(path, levels)
         whole = (slice(0, z), slice(0, y), slice(0, x))
         for channel, shard in product(channel_windows(finer), _windows(whole, (depth, SHARD, SHARD))):
             means = np.empty([1] * len(channel) + [side.stop - side.start for side in shard], finer.dtype)
@@ -205,8 +211,9 @@ def build_pyramid(path: Path, depth: int, description: Description, progress: Ca
                 progress(fine.size)
             coarser[*channel, *shard] = means
         finer, levels = coarser, levels + 1
-    group = zarr.open_group(path, mode="r+")
-    group.attrs.update({"ome": _ome_attributes(levels, description), PROVENANCE: description.provenance})
+    attributes = {"ome": _ome_attributes(levels, description), PROVENANCE: description.provenance}
+    with _metadata(path, root or path / "zarr.json") as store:
+        zarr.create_group(store, attributes=attributes, zarr_format=3)
 
 
 def channel_windows(array: VoxelArray) -> list[tuple[slice, ...]]:
@@ -232,26 +239,37 @@ def halve(volume: NDArray[Any]) -> NDArray[Any]:
 
 
 @contextmanager
-def _metadata(path: Path) -> Iterator[StoreLike]:
-    """Give a store to make groups and arrays in; then write what a folder lacks of their files, or has otherwise."""
+def _metadata(path: Place, root: Place | None = None) -> Iterator[StoreLike]:
+    """Give a store to make groups and arrays in; then write what a folder lacks of their files, or has otherwise.
+
+    Args:
+        path: the folder.
+        root: where the metadata of the folder itself belong; None: they are not written.
+    """
     documents: dict[str, Buffer] = {}
     yield MemoryStore(documents)
     for name, document in documents.items():
-        file, content = path / name, document.to_bytes()
-        if not file.is_file() or file.read_bytes() != content:
+        file, content = root if name == "zarr.json" else path / name, document.to_bytes()
+        if file is not None and _content(file) != content:
             write_text(file, content.decode())
 
 
-def _level_path(path: Path, level: int | None) -> Path:
+def _content(file: Place) -> bytes | None:
+    if isinstance(file, Address):
+        return objects.read(file)
+    return file.read_bytes() if file.is_file() else None
+
+
+def _level_path(path: Place, level: int | None) -> Place:
     return path if level is None else path / str(level)
 
 
-def _create_level(store: StoreLike, level: int, shape: tuple[int, ...], dtype: np.dtype[Any], depth: int) -> VoxelArray:
+def _create_level(store: StoreLike, level: int, shape: tuple[int, ...], dtype: np.dtype[Any], depth: int) -> None:
     sides = [min(CHUNK, side) for side in shape[-2:]]
     shards = [chunk * -(-min(SHARD, side) // chunk) for chunk, side in zip(sides, shape[-2:], strict=True)]
     single = [1] * (len(shape) - 3)
     with zarr.config.set(ALL_CHUNKS):
-        array = zarr.create_array(
+        zarr.create_array(
             store,
             name=str(level),
             shape=shape,
@@ -261,9 +279,7 @@ def _create_level(store: StoreLike, level: int, shape: tuple[int, ...], dtype: n
             compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle"),
             dimension_names=("c", "z", "y", "x")[-len(shape) :],
             zarr_format=3,
-            overwrite=True,
         )
-    return cast(VoxelArray, array)
 
 
 def _windows(whole: tuple[slice, ...], sides: Shape) -> Iterator[tuple[slice, ...]]:

@@ -42,6 +42,7 @@ from txm2sem.options.commands import (
     run_name,
 )
 from txm2sem.options.groups import (
+    ADVERSARIAL_MODELS,
     LONGEST_SIDE,
     TRANSLATION_MODELS,
     AlignOptions,
@@ -83,6 +84,7 @@ from txm2sem.options.groups import (
 from txm2sem.options.written import Written, read_written, understood, written_text
 
 __all__ = [
+    "ADVERSARIAL_MODELS",
     "ALIASES",
     "COMMANDS",
     "IDENTITY",

@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import Callback, Checkpoint
 
 from txm2sem.checkpoints import save, save_network
 from txm2sem.course import append_losses, append_scores
-from txm2sem.errors import Interrupted
+from txm2sem.errors import ENDS, Interrupted
 from txm2sem.files import json_text, write_text
 from txm2sem.runs import RunPaths
 from txm2sem.training.loading import LoadingError
@@ -100,6 +100,7 @@ class Checkpoints(Checkpoint):
 
     Attributes:
         interruption: what has ended the training before its time, where somebody did.
+        asked: the number of the signal that has asked it to stop; 0: none.
     """
 
     def __init__(self, module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
@@ -108,7 +109,7 @@ class Checkpoints(Checkpoint):
         self.echo = echo
         self.interruption: KeyboardInterrupt | None = None
         self._saved = dataclasses.replace(module.position) if paths.state.exists() else None
-        self._asked = 0
+        self.asked = 0
         self._handlers: dict[int, Any] = {}
 
     @property
@@ -177,9 +178,8 @@ class Checkpoints(Checkpoint):
     def _listen(self) -> None:
         if self._handlers or threading.current_thread() is not threading.main_thread():
             return
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
+        for number in ENDS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
                 self._handlers[number] = signal.signal(number, self.ask)
 
     def _give_back_signals(self) -> None:
@@ -193,20 +193,20 @@ class Checkpoints(Checkpoint):
         Raises:
             Interrupted: it was asked before.
         """
-        if self._asked and number == signal.SIGINT:
+        if self.asked and number == signal.SIGINT:
             raise Interrupted(number)
-        if not self._asked:
-            self._asked = number
+        if not self.asked:
+            self.asked = number
             with suppress(RuntimeError):  # the console may be in the middle of a line
                 self.echo("stopping after the batch under way; Ctrl-C again stops at once")
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         # Processes that train together receive the signal at different batches and must stop at the same one.
-        if not trainer.strategy.reduce_boolean_decision(bool(self._asked), all=False):
+        if not trainer.strategy.reduce_boolean_decision(bool(self.asked), all=False):
             return
         if trainer.is_global_zero:
             self._save()
-        raise Interrupted(self._asked or signal.SIGTERM)
+        raise Interrupted(self.asked or signal.SIGTERM)
 
     def _save(self, *labels: str) -> None:
         """Save the latest networks, the same under other labels, and then the state."""

@@ -24,7 +24,7 @@ from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, EvaluationP
 from txm2sem.data.bars import check_bars
 from txm2sem.details import training_details
 from txm2sem.devices import devices_of
-from txm2sem.errors import UserError
+from txm2sem.errors import Interrupted, UserError, interruptible
 from txm2sem.files import LOCK, held, interpreting, set_aside, write_text
 from txm2sem.networks import build_discriminator, build_generator, check_patch_size
 from txm2sem.options import ADVERSARIAL_MODELS, ModelOptions, TrainCommand, to_mapping
@@ -39,6 +39,9 @@ from txm2sem.training.modules import TranslationModule
 from txm2sem.training.outlook import outlook
 from txm2sem.training.progress import Progress, TimeLeft
 from txm2sem.training.stopwatch import CLOCK, Clock
+
+FOR_NUMBERS = "; but lower --lr, or the losses' weights, or pass --precision fp32"
+"""What else to do where losses are no numbers any more."""
 
 
 def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
@@ -57,6 +60,12 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
             the training has failed.
         Interrupted: asked to stop; its notes say what is saved.
     """
+    again = "goes on from what was saved before" if command.schedule.continue_train else "begins anew"
+    with interruptible(f"nothing is trained yet: the same command {again}"):
+        return _fit(command, echo, clock)
+
+
+def _fit(command: TrainCommand, echo: Echo, clock: Clock) -> RunPaths:
     paths = paths_of(command)
     devices = devices_of(command.run.gpu_ids)
     check_channels(command.model, command.data)
@@ -93,7 +102,7 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
             if command.run.verbose:
                 for line in training_details(command, module.networks):
                     echo(line)
-        left = TimeLeft(module, None, len(patches.validation), len(devices))
+        left = TimeLeft(module, None, len(patches.validation), len(devices), clock)
         if is_main_process():
             for line in outlook(left, devices):
                 echo(line)
@@ -103,7 +112,8 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
         with recorded(paths, command.run, files, echo, goes_on=goes_on) if is_main_process() else nullcontext():
             train(trainer, module, patches)
         if is_main_process():
-            module.conclude(echo)
+            with interruptible("the model is trained and saved; the next test finds what else is to be known of it"):
+                module.conclude(echo)
     return paths
 
 
@@ -122,12 +132,13 @@ def train(trainer: pl.Trainer, module: TranslationModule, patches: PatchData) ->
         assert checkpoints.interruption is not None
         checkpoints.interruption.add_note(checkpoints.remedy)
         raise checkpoints.interruption from None
-    except NotFiniteError as error:
-        raise UserError(
-            f"{error}. {checkpoints.remedy}; but lower --lr, or the losses' weights, or pass --precision fp32"
-        ) from error
-    except LoadingError as error:
-        raise UserError(f"{error}. {checkpoints.remedy}") from error
+    except (NotFiniteError, LoadingError) as error:
+        if checkpoints.asked:  # to stop, which is what it does now
+            stop = Interrupted(checkpoints.asked)
+            stop.add_note(checkpoints.remedy)
+            raise stop from error
+        advice = "" if isinstance(error, LoadingError) else FOR_NUMBERS
+        raise UserError(f"{error}. {checkpoints.remedy}{advice}") from error
     finally:
         end_loading()
     if not module.finished:

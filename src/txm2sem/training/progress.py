@@ -12,6 +12,7 @@ from txm2sem.progress import progress_bar
 from txm2sem.quantities import format_seconds
 from txm2sem.training.callbacks import Checkpoints, Echo
 from txm2sem.training.modules import TranslationModule
+from txm2sem.training.stopwatch import CLOCK, Clock
 
 FIRST_LINE, LONGEST_SILENCE = 15.0, 3600.0
 """When a log gets its first line about the progress, and how long it waits for one at most [s]; the gaps double."""
@@ -31,10 +32,14 @@ class TimeLeft(Callback):
         pace: how fast it is expected to go; None: not known.
         scored: patches of a validation.
         processes: that train together.
+        clock: what it measures with.
     """
 
-    def __init__(self, module: TranslationModule, pace: Pace | None, scored: int, processes: int = 1) -> None:
+    def __init__(
+        self, module: TranslationModule, pace: Pace | None, scored: int, processes: int = 1, clock: Clock = CLOCK
+    ) -> None:
         self.module = module
+        self.clock = clock
         self.pace = pace
         self.scored = scored
         self.together = module.command.sampling.batch_size * processes
@@ -45,7 +50,7 @@ class TimeLeft(Callback):
     @property
     def rate(self) -> float | None:
         """Patches that are trained in a second; None: not known yet."""
-        trained = self.module.stopwatch.read() - self._began - self._validations
+        trained = self.clock() - self._began - self._validations
         patches = self.module.position.iteration - self._first
         if patches and (trained >= MEASURED or self.pace is None):
             return patches / max(trained, 1e-9)
@@ -61,8 +66,7 @@ class TimeLeft(Callback):
     def seconds(self) -> float | None:
         """How long the run goes on [s]; None: not known yet."""
         if self.module.has_budget:
-            used = max(self.module.position.seconds, self.module.stopwatch.read())
-            return max(0.0, 60 * self.module.command.schedule.time_budget - used)
+            return max(0.0, 60 * self.module.command.schedule.time_budget - self.module.position.seconds)
         rate = self.rate
         if rate is None:
             return None
@@ -80,15 +84,15 @@ class TimeLeft(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count from here on."""
         self._first = self.module.position.iteration
-        self._began, self._validations = self.module.stopwatch.read(), 0.0
+        self._began, self._validations = self.clock(), 0.0
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure how long a validation takes."""
-        self._validating = self.module.stopwatch.read()
+        self._validating = self.clock()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure how long a validation takes."""
-        self._validation = self.module.stopwatch.read() - self._validating
+        self._validation = self.clock() - self._validating
         self._validations += self._validation
 
 
@@ -114,7 +118,7 @@ class Progress(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar, where no validation has done that."""
         self._open(trainer)
-        self._next = self.module.stopwatch.read() + self._gap
+        self._next = self.left.clock() + self._gap
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -126,10 +130,10 @@ class Progress(Callback):
         if not self.bar.disable:
             if self.module.has_just_reached(10):
                 self._describe()
-        elif self.module.stopwatch.read() >= self._next or self.module.epoch_ends:
+        elif self.left.clock() >= self._next or self.module.epoch_ends:
             self.echo(self.line())
             self._gap = min(2 * self._gap, LONGEST_SILENCE)
-            self._next = self.module.stopwatch.read() + self._gap
+            self._next = self.left.clock() + self._gap
 
     def on_validation_batch_end(
         self,

@@ -19,11 +19,12 @@ class Fork:
     Args:
         call: what it does; elsewhere than on Linux, something that can be pickled.
         folder: of the files `out` and `err`.
+        out: descriptor to print to instead of `out`, such as that of a pipe; elsewhere than on Linux there is none.
     """
 
-    def __init__(self, call: Callable[[], int], folder: Path) -> None:
+    def __init__(self, call: Callable[[], int], folder: Path, out: int | None = None) -> None:
         self._printed = [folder / name for name in ("out", "err")]
-        self._process: BaseProcess = CONTEXT.Process(target=_run, args=(call, self._printed))
+        self._process: BaseProcess = CONTEXT.Process(target=_run, args=(call, self._printed, out))
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -43,9 +44,9 @@ class Fork:
         return self._process.exitcode, self._printed[1].read_text()
 
 
-def _run(call: Callable[[], int], printed: list[Path]) -> None:
+def _run(call: Callable[[], int], printed: list[Path], out: int | None) -> None:
     for descriptor, path in enumerate(printed, start=1):
-        file = path.open("w", buffering=1)
+        file = path.open("w", buffering=1) if descriptor == 2 or out is None else os.fdopen(out, "w", buffering=1)
         os.dup2(file.fileno(), descriptor)
         setattr(sys, ("stdout", "stderr")[descriptor - 1], file)
     sys.exit(call())

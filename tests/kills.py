@@ -23,26 +23,33 @@ class Killed(BaseException):
 class Kill:
     """What kills: it counts the steps, each of which changes files, and lets none happen from one on.
 
+    Args:
+        at: that step, counted from 1.
+        number: of a signal to the process and all of its group, instead, which may end in order.
+
     Attributes:
         steps: how many have been tried.
     """
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, number: int = 0) -> None:
         self._at = at
+        self._number = number
         self.steps = 0
 
     def before(self, step: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Do a step, unless the process is dead by then."""
         self.steps += 1
-        if self.steps >= self._at:
+        if self._number and self.steps == self._at:
+            os.killpg(0, self._number)
+        elif not self._number and self.steps >= self._at:
             raise Killed
         return step(*arguments, **named)
 
 
 @contextmanager
-def killed_at(step: int) -> Iterator[Kill]:
-    """Die before a step, counted from 1; locks are given back, as the system does it."""
-    kill = Kill(step)
+def killed_at(step: int, number: int = 0) -> Iterator[Kill]:
+    """Die before a step, or hear a signal, see `Kill`; locks are given back, as the system does it."""
+    kill = Kill(step, number)
 
     def step_of(change: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *arguments, **named: kill.before(change, *arguments, **named)

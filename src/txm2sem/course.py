@@ -7,6 +7,7 @@ A line of JSON each is written to the run's `course.jsonl`, from which everythin
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,10 +63,13 @@ class Course:
     Attributes:
         losses: a curve each; values may be not finite.
         scores: of validation; their bands are one standard error wide.
+        trivial: scores of predictions without a model on the same patches, by name of the prediction and of the score;
+            those that are not finite are left out.
     """
 
     losses: list[Curve] = field(default_factory=list)
     scores: list[Curve] = field(default_factory=list)
+    trivial: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path, patches_per_epoch: int) -> Course:
@@ -79,12 +83,16 @@ class Course:
         """
         losses: dict[float, Mapping[str, Summary]] = {}
         scores: dict[float, Mapping[str, Summary]] = {}
-        for entry in filter(None, map(_Entry.read, _lines(path))):
-            if entry.patch is None:
+        trivial: Mapping[str, Mapping[str, float]] = {}
+        for line in _lines(path):
+            entry = _Entry.read(line)
+            if entry is None:
+                trivial = _read_trivial(line) or trivial
+            elif entry.patch is None:
                 scores[float(entry.epoch)] = entry.values
             else:
                 losses[entry.epoch - 1 + entry.patch / max(1, patches_per_epoch)] = entry.values
-        return cls(_curves(losses), [curve.finite() for curve in _curves(scores)])
+        return cls(_curves(losses), [curve.finite() for curve in _curves(scores)], trivial)
 
     @property
     def end(self) -> float:
@@ -117,6 +125,15 @@ def append_scores(paths: RunPaths, epoch: int, scores: Mapping[str, Summary]) ->
     _append(paths, _Entry(epoch, None, scores), ", ".join(f"{name}={summary}" for name, summary in scores.items()))
 
 
+def append_trivial(paths: RunPaths, means: Mapping[str, Mapping[str, float]]) -> None:
+    """Write the mean scores of predictions without a model, by name of the prediction and of the score.
+
+    Raises:
+        UserError: the disk is full or the folder not writable.
+    """
+    append_line(paths.course, json.dumps(json_values({"trivial": means}), allow_nan=False))
+
+
 def cut_course(paths: RunPaths, epoch: int, patch: int, validated: int) -> None:
     """Take out of what a run has written what is trained again once it is resumed, and lines that were cut off.
 
@@ -134,7 +151,7 @@ def cut_course(paths: RunPaths, epoch: int, patch: int, validated: int) -> None:
     def is_kept(line: str) -> bool:
         entry = _Entry.read(line)
         if entry is None:
-            return False
+            return bool(_read_trivial(line))
         if entry.epoch < validated if entry.patch is None else (entry.epoch, entry.patch) <= (epoch, patch):
             return True
         gone.add(entry.head)
@@ -184,6 +201,20 @@ class _Entry:
             )
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return None
+
+
+def _read_trivial(line: str) -> dict[str, dict[str, float]]:
+    """Return what a line says of predictions without a model; nothing: it is damaged, or something else."""
+    try:
+        found = {
+            str(kind): {str(name): _number(score) for name, score in scores.items()}
+            for kind, scores in json.loads(line)["trivial"].items()
+        }
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return {}
+    return {
+        kind: {name: score for name, score in scores.items() if math.isfinite(score)} for kind, scores in found.items()
+    }
 
 
 def _count(value: Any) -> int:

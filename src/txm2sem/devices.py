@@ -6,6 +6,7 @@ import ctypes
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TypeVar
 
 import psutil
@@ -190,6 +191,29 @@ def return_freed_memory() -> None:
 def resident_memory() -> int:
     """Return what this process has in memory [bytes]."""
     return int(psutil.Process().memory_info().rss)
+
+
+def peak_memory(device: torch.device) -> float | None:
+    """Return the most that this process has held so far in the memory that a device computes in [bytes].
+
+    None where nobody can tell: Apple's GPUs, and the memory of processes under Windows.
+    """
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device))
+    if device.type == "mps" or find_spec("resource") is None:
+        return None
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(most if platform.system() == "Darwin" else 1024 * most)
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -3,11 +3,16 @@
 import difflib
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters of names and messages that would move the cursor, clear the screen or turn text around, and those that
 stand for bytes of names that are not UTF-8."""
+
+
+ENDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""The signals that ask a program to end: Ctrl-C, a cluster's time limit, a terminal that closes."""
 
 
 class UserError(Exception):
@@ -30,6 +35,18 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, number: int = signal.SIGINT) -> None:
         super().__init__(number)
         self.signal = number
+
+
+@contextmanager
+def interruptible(note: str) -> Iterator[None]:
+    """Let who interrupts be told what there is to go on with, where nothing within has told it already."""
+    try:
+        yield
+    except BaseException as error:
+        # Libraries make other errors of an interrupt, such as one of an import; what the user can mend says how.
+        if not isinstance(error, UserError) and not getattr(error, "__notes__", ()):
+            error.add_note(note)
+        raise
 
 
 def printable(text: str) -> str:

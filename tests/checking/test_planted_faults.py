@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -77,9 +78,9 @@ def test_a_sound_phantom_is_ready(images: Path) -> None:
     before = {path: path.read_bytes() for path in images.rglob("*.tif")}
     report = check(images)
     assert not serious(report)
-    estimate, command = str(report.verdict).split(" on this processor, with: ")
-    assert re.fullmatch(r"ready to train, about [0-9.]+ (s|min|h|days)", estimate)
-    assert command == (
+    assert re.fullmatch(r"ready to train, about [0-9.]+ (s|min|h|days) here \(.+\)", report.verdict.words)
+    assert report.verdict.seconds == json.loads(report.paths.numbers.read_text())["seconds"]
+    assert report.verdict.command == (
         f"txm2sem train --recipe translate --dataroot {images} --name images --patch_size 64 --num_test 4"
     )
     assert {path: path.read_bytes() for path in images.rglob("*.tif")} == before

@@ -15,7 +15,7 @@ import pytest
 from txm2sem.cli import commands
 from txm2sem.cli.console import Console, console
 from txm2sem.cli.main import main
-from txm2sem.errors import Interrupted, UserError, printable
+from txm2sem.errors import Interrupted, UserError, interruptible, printable
 
 TXM2SEM = [sys.executable, "-c", "import sys; from txm2sem.cli.main import main; sys.exit(main(sys.argv[1:]))"]
 
@@ -103,6 +103,37 @@ def test_signals_end_a_command_in_order(
     assert main(["check"]) == status
     assert tidied == [number]
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize("error", [ImportError("numpy.core.multiarray failed to import"), SystemError("NULL")])
+def test_an_interrupt_that_a_library_makes_an_error_of_is_one(
+    command: Callable[[Callable[[], int]], None], capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    @interruptible("the same command goes on")
+    def action() -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException:
+            raise error from None
+        return 0
+
+    command(action)
+    assert main(["check"]) == 143
+    assert capsys.readouterr().err == "txm2sem check: interrupted; the same command goes on\n"
+
+
+def test_what_cannot_be_saved_at_the_end_is_said(
+    command: Callable[[Callable[[], int]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def action() -> int:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            raise UserError("the disk is full")
+
+    command(action)
+    assert main(["check"]) == 1
+    assert capsys.readouterr().err == "txm2sem check: error: the disk is full\n"
 
 
 def test_a_signal_that_is_ignored_stays_ignored(command: Callable[[Callable[[], int]], None]) -> None:

@@ -30,6 +30,7 @@ from txm2sem.training.displays import VisdomWindows, pictures_of
 from txm2sem.training.fit import fit
 from txm2sem.training.modules import AdversarialModule
 from txm2sem.training.page import write_page
+from txm2sem.training.progress import TimeLeft
 
 SMALL = {
     "model": "srgan",
@@ -345,7 +346,8 @@ def _displays(command: TrainCommand, lines: list[str]) -> list[Any]:
     from txm2sem.training.displays import displays
 
     paths = RunPaths.of("run", command.run.checkpoints_dir, command.run.results_dir)
-    return list(displays(AdversarialModule(command), paths, lines.append))
+    module = AdversarialModule(command)
+    return list(displays(module, paths, lines.append, TimeLeft(module, None, 2)))
 
 
 # -- a browser ------------------------------------------------------------------------------------------------------

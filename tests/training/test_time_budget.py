@@ -9,63 +9,19 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from tqdm import tqdm
 
+from training.conftest import Work
 from training.test_displays import read_page, small_run
 from txm2sem.errors import Interrupted
 from txm2sem.options import TrainCommand
+from txm2sem.progress import shown_by
 from txm2sem.runs import RunPaths
-from txm2sem.training import callbacks
 from txm2sem.training.fit import fit
-from txm2sem.training.modules import TranslationModule
 from txm2sem.training.stopwatch import Stopwatch
 
 SMALL = {"model": "feedforward", "netG": "resnet_6blocks", "downsample_factor": 1, "num_train": 4, "num_test": 1}
 SHAPE = {"niter": 2, "niter_decay": 2, "time_budget": 1.0}
-
-
-class Work:
-    """A clock that goes on while batches are trained and patches validated, and not otherwise.
-
-    Attributes:
-        batch: seconds that a batch takes.
-        validation: seconds that the validation of a patch takes.
-        rates: learning rate of each batch, relative to `--lr`.
-    """
-
-    def __init__(self) -> None:
-        self.batch, self.validation = 6.0, 0.0
-        self.now = 1000.0
-        self.rates: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def work(monkeypatch: pytest.MonkeyPatch) -> Work:
-    """Return a clock that training moves on."""
-    clock = Work()
-    optimise, validate = TranslationModule.optimisation_step, TranslationModule.validation_step
-
-    def optimisation_step(
-        self: TranslationModule,
-        source: Tensor,
-        target: Tensor,
-        valid: Tensor | None = None,
-        place: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        clock.rates.append(self.named_optimizers()["G"].optimizer.param_groups[0]["lr"] / 2e-4)
-        clock.now += clock.batch
-        return optimise(self, source, target, valid)
-
-    def validation_step(self: TranslationModule, batch: dict[str, Tensor], batch_idx: int) -> None:
-        clock.now += clock.validation
-        validate(self, batch, batch_idx)
-
-    monkeypatch.setattr(TranslationModule, "optimisation_step", optimisation_step)
-    monkeypatch.setattr(TranslationModule, "validation_step", validation_step)
-    return clock
 
 
 def command(tmp_path: Path, **options: Any) -> TrainCommand:
@@ -190,23 +146,25 @@ def test_without_a_budget_epochs_count_and_time_is_kept(tmp_path: Path, work: Wo
     assert "has used up its time budget" in lines[-1]
 
 
-def test_the_bar_shows_the_minutes_of_the_budget(tmp_path: Path, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bar_shows_the_minutes_of_the_budget(tmp_path: Path, work: Work) -> None:
     shown: list[Any] = []
 
-    class Bar(callbacks.tqdm):  # type: ignore[misc, name-defined]
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options | {"disable": False})
+    class Bar(tqdm):  # type: ignore[type-arg]
+        def __init__(self, *items: Any, **options: Any) -> None:
+            super().__init__(*items, **options | {"disable": False})
             shown.append(self)
 
-    monkeypatch.setattr(callbacks, "tqdm", Bar)
-    train(tmp_path, work, time_budget=0.75)
+    with shown_by(Bar):
+        train(tmp_path, work, time_budget=0.75)
     (bar,) = shown
     # Eight batches of six seconds.
     assert (bar.total, bar.n) == (0.75, 0.75)
-    assert "0.8 of 0.75 minutes" in str(bar)
+    assert "0.8/0.75 minutes" in str(bar)
     shown.clear()
-    train(tmp_path, work, time_budget=0.0, niter_decay=0)
-    assert (shown[0].total, shown[0].n, shown[0].unit) == (8, 8, "patch")
+    with shown_by(Bar):
+        train(tmp_path, work, time_budget=0.0, niter_decay=0)
+    assert (shown[0].total, shown[0].n) == (8, 8)
+    assert "8/8 patches" in str(shown[0])
 
 
 def test_a_stopwatch_counts_from_its_start_and_keeps_what_was_before() -> None:

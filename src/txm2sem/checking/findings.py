@@ -42,10 +42,12 @@ class Verdict:
     Attributes:
         words: whether to train, and how long that takes.
         command: that trains; empty where problems come first.
+        seconds: about how long that takes here; None where nothing is trained.
     """
 
     words: str
     command: str = ""
+    seconds: float | None = None
 
     def __str__(self) -> str:
         return f"{self.words}, with: {self.command}" if self.command else self.words

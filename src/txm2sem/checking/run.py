@@ -15,7 +15,6 @@ from pathlib import Path
 
 from txm2sem.checking.alignment import align_command, places_to_align
 from txm2sem.checking.content import SliceContent, blank_images, images_of, judge_content, measure_content
-from txm2sem.checking.duration import training_seconds
 from txm2sem.checking.figures import Preview, Previews, most_displaced, write_figures
 from txm2sem.checking.findings import Finding, Verdict, sorted_findings
 from txm2sem.checking.judging import MUCH_OFF, are_off, judge_pairs, unconfirmed
@@ -28,10 +27,12 @@ from txm2sem.checking.scores import expected_scores
 from txm2sem.checking.sources import IMAGES, Place, SlicePixels, Sources, open_sources, read_slice
 from txm2sem.checking.summary import numbers_of
 from txm2sem.data.slices import read_shifted
+from txm2sem.devices import device_of, name_of_device
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import write_text
 from txm2sem.metrics import Landmarks, Pixels, inner, landmark_spacing
+from txm2sem.model.pace import recipe_seconds
 from txm2sem.options import RECIPES, DataOptions
 from txm2sem.quantities import format_seconds
 from txm2sem.runs import CheckPaths
@@ -265,7 +266,8 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
         value = getattr(options, option.name)
         if option.name != "patch_size" and value != option.default:
             words += [f"--{option.name}"] if value is True else [f"--{option.name}", str(value)]
-    takes = format_seconds(training_seconds(RECIPE, patch_size))
+    device = device_of("auto")
+    seconds = recipe_seconds(RECIPE, options.num_test, device, patch_size)
     unknown = unconfirmed(measures.pairs)
     ready = (
         f"ready to train if you know that TXM and SEM are aligned, which cannot be confirmed in {len(unknown)} of "
@@ -273,7 +275,8 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
         if unknown
         else "ready to train"
     )
-    return Verdict(f"{ready}{warned}, about {takes} on this processor", shlex.join(words))
+    takes = f"about {format_seconds(seconds)} here ({name_of_device(device)})"
+    return Verdict(f"{ready}{warned}, {takes}", shlex.join(words), seconds)
 
 
 def _previews(sources: Sources, options: DataOptions, places: list[Place]) -> Previews:

@@ -24,6 +24,7 @@ def numbers_of(measures: Measures, findings: Sequence[Finding], verdict: Verdict
         "dataroot": str(measures.dataroot),
         "verdict": str(verdict),
         "command": verdict.command,
+        "seconds": verdict.seconds,
         "counts": {level: sum(finding.level == level for finding in findings) for level in LEVELS},
         "findings": [asdict(finding) for finding in findings],
         "slices": {

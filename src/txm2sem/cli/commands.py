@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from txm2sem.addresses import place_of
 from txm2sem.cli.parsing import UsageError, help_of_config, parse, read_words
-from txm2sem.errors import nearest
+from txm2sem.errors import interruptible, nearest
 from txm2sem.options import (
     COMMANDS,
     AlignCommand,
@@ -44,6 +44,7 @@ PROBLEMS = 3
 """Exit status of a check that finds what makes training or its scores senseless; warnings leave it 0."""
 
 
+@interruptible("the same command goes on with the images that are missing")
 def translate(words: Sequence[str], program: str) -> int:
     """Translate TXM images, say how and where the result is."""
     places, command = parse(TranslateCommand(), words, program)
@@ -68,13 +69,13 @@ def translate(words: Sequence[str], program: str) -> int:
     if command.run.verbose:
         _print(*generator_lines(command.model), device_line(command.run))
     _print(*run.lines)
-    with _interruption("the same command goes on with the images that are missing"):
-        translate_images(run)
+    translate_images(run)
     print(f"output:  {run.paths.output}{', which was whole already' if run.stage == 'whole' else ''}")
     print(f"picture: {run.paths.picture}")
     return 0
 
 
+@interruptible("the same command goes on with the slices that are missing")
 def align(words: Sequence[str], program: str) -> int:
     """Lay SEM slices upon those of a TXM, say which are confirmed and what comes next."""
     places, command = parse(AlignCommand(), words, program)
@@ -90,7 +91,7 @@ def align(words: Sequence[str], program: str) -> int:
     keep_freed_memory()
     run = AlignRun(command, [Path(place) for place in places[:-1]], Path(places[-1]))
     _print(*run.lines)
-    with _interruption("the same command goes on with the slices that are missing"), _progress() as show:
+    with _progress() as show:
         report = run.align(show)
     _print(*report.lines, f"images:  {run.output}", f"page:    {run.page}")
     if not report.trains:
@@ -100,6 +101,7 @@ def align(words: Sequence[str], program: str) -> int:
     return 0
 
 
+@interruptible("nothing was written, and an earlier report is untouched; the same command begins anew")
 def check(words: Sequence[str], program: str) -> int:
     """Look at a data root before any training, say what was found and where the report is."""
     places, command = parse(CheckCommand(), words, program)
@@ -119,6 +121,7 @@ def check(words: Sequence[str], program: str) -> int:
     return PROBLEMS if report.problems else 0
 
 
+@interruptible("nothing is trained yet; the same command starts again")
 def train(words: Sequence[str], program: str) -> int:
     """Train a model, say where everything is and what comes next."""
     _, command = parse(TrainCommand(), words, program)
@@ -139,6 +142,7 @@ def train(words: Sequence[str], program: str) -> int:
     return 0
 
 
+@interruptible("the same command tests anew; earlier results are kept")
 def test(words: Sequence[str], program: str) -> int:
     """Predict and score a split with a trained model, print the scores and where the pictures are."""
     _, command = parse(TestCommand(), words, program)
@@ -150,8 +154,7 @@ def test(words: Sequence[str], program: str) -> int:
     keep_freed_memory()
     if command.run.verbose:
         _print(*test_details(command))
-    with _interruption("the same command tests anew; earlier results are kept"):
-        report = test_model(command)
+    report = test_model(command)
     if report.earlier:
         print(f"the earlier results are kept as {report.earlier}")
     _print(*report.lines, f"images:   {report.paths.results}")
@@ -160,6 +163,7 @@ def test(words: Sequence[str], program: str) -> int:
     return 0
 
 
+@interruptible("no page was written, and an earlier one is untouched")
 def report(words: Sequence[str], program: str) -> int:
     """Write a page about a run, and say where it is."""
     names, command = parse(ReportCommand(), words, program)
@@ -174,6 +178,7 @@ def report(words: Sequence[str], program: str) -> int:
     return _write_page("report:", lambda: report_run(paths, asked.volume, asked.output, asked.txm, asked.measures))
 
 
+@interruptible("no page was written, and an earlier one is untouched")
 def compare(words: Sequence[str], program: str) -> int:
     """Write a page about several runs, side by side, and say where it is."""
     names, command = parse(CompareCommand(), words, program)
@@ -187,6 +192,7 @@ def compare(words: Sequence[str], program: str) -> int:
     return _write_page("page:", lambda: compare_runs(runs, command.compare.output))
 
 
+@interruptible("the same command goes on with what is missing")
 def sweep(words: Sequence[str], program: str) -> int:
     """Train and test many models by a plan, say what was found of them, and where the table is."""
     places, command = parse(SweepCommand(), words, program)
@@ -204,8 +210,7 @@ def sweep(words: Sequence[str], program: str) -> int:
     if asked.dry_run or asked.slurm:
         _print(*(made.describe() if asked.dry_run else made.script()))
         return 0
-    with _interruption("the same command goes on with what is missing"):
-        report = made.tabulate() if asked.table_only else made.run(tqdm.write)
+    report = made.tabulate() if asked.table_only else made.run(tqdm.write)
     _print(*report.lines)
     for name, problem in report.failed.items():
         print(f"failed: {name}: {problem}")
@@ -214,6 +219,7 @@ def sweep(words: Sequence[str], program: str) -> int:
     return 1 if report.failed else 0
 
 
+@interruptible("the same command goes on with what is missing")
 def volume(words: Sequence[str], program: str) -> int:
     """Translate a whole TXM volume: print the plan, then what was measured and where it is."""
     places, command = parse(VolumeCommand(), words, program)
@@ -238,7 +244,7 @@ def volume(words: Sequence[str], program: str) -> int:
         run.check()
         _print_plan(run)
         return 0
-    with _interruption("the same command goes on with what is missing"), run.begin() as stage:
+    with run.begin() as stage:
         if stage == "whole":
             print(f"volume:     {run.paths.output} is whole already")
             return 0
@@ -248,6 +254,7 @@ def volume(words: Sequence[str], program: str) -> int:
     return 0
 
 
+@interruptible("the same command goes on with what is missing")
 def measure(words: Sequence[str], program: str) -> int:
     """Measure the phases of a volume: print the plan, then what was found and where it is."""
     places, command = parse(MeasureCommand(), words, program)
@@ -270,7 +277,7 @@ def measure(words: Sequence[str], program: str) -> int:
     if command.measure.dry_run:
         _print(*run.describe())
         return 0
-    with _interruption("the same command goes on with what is missing"), run.begin() as stage:
+    with run.begin() as stage:
         if stage == "whole":
             print(f"measures:   {run.paths.output} is whole already")
             return 0
@@ -283,6 +290,7 @@ def measure(words: Sequence[str], program: str) -> int:
     return 0
 
 
+@interruptible("the same command goes on with the slices that are missing")
 def repair(words: Sequence[str], program: str) -> int:
     """Fill the charged regions of SEM slices, say what was repaired and where it is."""
     places, command = parse(RepairCommand(), words, program)
@@ -297,12 +305,12 @@ def repair(words: Sequence[str], program: str) -> int:
 
     keep_freed_memory()
     folder, out = map(Path, places)
-    with _interruption("the same command goes on with the slices that are missing"):
-        report = repair_slices(command, folder, out)
+    report = repair_slices(command, folder, out)
     _print(*report.lines, f"slices:  {out}", f"picture: {report.picture}")
     return 0
 
 
+@interruptible("nothing was written; the same command begins anew")
 def export(words: Sequence[str], program: str) -> int:
     """Write a trained model as one file, say what is in it and what a colleague does with it."""
     places, command = parse(ExportCommand(), words, program)
@@ -315,14 +323,14 @@ def export(words: Sequence[str], program: str) -> int:
     from txm2sem.exporting import export_model
 
     *names, output = places
-    with _interruption("nothing was written; the same command begins anew"):
-        report = export_model(command, names[0] if names else "", Path(output))
+    report = export_model(command, names[0] if names else "", Path(output))
     _print(*report.lines, f"file:    {report.output}")
     if is_model_file(output):
         print(f"next:    {shlex.join(['txm2sem', 'load', output])}, where it is to be used; or --name {output} there")
     return 0
 
 
+@interruptible("nothing was written; the same command begins anew")
 def load(words: Sequence[str], program: str) -> int:
     """Take a model that somebody else has exported among one's own, and say what it is called."""
     places, command = parse(LoadCommand(), words, program)
@@ -332,14 +340,14 @@ def load(words: Sequence[str], program: str) -> int:
     from txm2sem.archives import load_run
     from txm2sem.commands import places as where
 
-    with _interruption("nothing was written; the same command begins anew"):
-        paths = load_run(Path(places[0]), command.run.checkpoints_dir)
+    paths = load_run(Path(places[0]), command.run.checkpoints_dir)
     named = " ".join([shlex.join(option_words("name", paths.name)), where(paths)]).strip()
     print(f"model: {paths.checkpoints}")
     print(f"next:  txm2sem volume INPUT OUTPUT {named}")
     return 0
 
 
+@interruptible("nothing was written; the same command begins anew")
 def phantom(words: Sequence[str], program: str) -> int:
     """Write a synthetic shale data set, say what it is and what comes next."""
     places, command = parse(PhantomCommand(), words, program)
@@ -350,7 +358,7 @@ def phantom(words: Sequence[str], program: str) -> int:
     from txm2sem.phantoms.instruments import TXM_FILE
 
     folder = Path(places[0])
-    with _progress() as show, _interruption("nothing was written; the same command begins anew"):
+    with _progress() as show:
         facts = write_phantom(folder, command.phantom, show)
     print(f"{folder}: {facts['shape']} pixels (z, y, x), porosity {facts['porosity']:.3f}; all facts in phantom.json")
     if command.phantom.unaligned:
@@ -393,8 +401,7 @@ def _print_plan(run: VolumeRun) -> None:
 
 def _write_page(title: str, write: Callable[[], WrittenPage]) -> int:
     """Write a page, say where it is under a title, and return the exit status."""
-    with _interruption("no page was written, and an earlier one is untouched"):
-        written = write()
+    written = write()
     width = max(len(title), len("earlier:"))
     for problem in written.problems:
         print(f"{'note:':<{width}} not shown: {problem}")
@@ -402,16 +409,6 @@ def _write_page(title: str, write: Callable[[], WrittenPage]) -> int:
         print(f"{'earlier:':<{width}} {written.earlier}")
     print(f"{title:<{width}} {written.path}")
     return 0
-
-
-@contextmanager
-def _interruption(note: str) -> Iterator[None]:
-    """Let who interrupts be told what there is to go on with."""
-    try:
-        yield
-    except KeyboardInterrupt as stop:
-        stop.add_note(note)
-        raise
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 
 from txm2sem import __version__
 from txm2sem.cli.console import console
-from txm2sem.errors import Interrupted, UserError, nearest, printable
+from txm2sem.errors import ENDS, Interrupted, UserError, nearest, printable
 
 COMMANDS = {
     "translate": "predict the SEM of your own TXM images, with the model that comes along or a trained one",
@@ -52,41 +52,61 @@ def run_command(name: str, words: Sequence[str], program: str) -> int:
     # longer than the products, most of all in a `check`, which works on several slices at once.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        with ends_as_interrupts(), console():
-            return _status_of(name, words, program)
+        with ends_as_interrupts() as asked, console():
+            return _status_of(name, words, program, asked)
     except KeyboardInterrupt as stop:  # the last lines met a closed console
         return _status_of_stop(stop)
 
 
-def _status_of(name: str, words: Sequence[str], program: str) -> int:
+def _status_of(name: str, words: Sequence[str], program: str, asked: Sequence[int]) -> int:
+    try:
+        return _run(name, words, program)
+    except KeyboardInterrupt as stop:
+        return _stopped(name, words, program, stop)
+    except Exception as error:
+        if asked and not isinstance(
+            error, UserError
+        ):  # what was under way, such as an import, has made it of the interrupt
+            interrupt = Interrupted(asked[0])
+            for note in getattr(error, "__notes__", ()):
+                interrupt.add_note(note)
+            return _stopped(name, words, program, interrupt)
+        return _failed(program, error)
+
+
+def _run(name: str, words: Sequence[str], program: str) -> int:
     from txm2sem.cli.parsing import UsageError
 
-    try:
-        if name in ("", "-h", "--help"):
-            print(usage())
-            return 0 if name else 2
-        if name == "--version":
-            print(f"txm2sem {__version__}")
-            return 0
-        if name not in COMMANDS:
-            raise UsageError(f"there is no command {name}{nearest(name, list(COMMANDS))}\n\n{usage()}")
-        from txm2sem.cli import commands
+    if name in ("", "-h", "--help"):
+        print(usage())
+        return 0 if name else 2
+    if name == "--version":
+        print(f"txm2sem {__version__}")
+        return 0
+    if name not in COMMANDS:
+        raise UsageError(f"there is no command {name}{nearest(name, list(COMMANDS))}\n\n{usage()}")
+    from txm2sem.cli import commands
 
-        status: int = getattr(commands, name)(words, program)
-        return status
-    except UserError as error:
-        _complain(program, f"error: {error}")
-        return 2 if isinstance(error, UsageError) else 1
-    except (OSError, MemoryError, RecursionError, UnicodeError, RuntimeError) as error:
-        message = words_of(error)
-        if message is None:
-            raise
-        _complain(program, f"error: {message}")
-        return 1
-    except KeyboardInterrupt as stop:
-        if not {"-h", "--help"} & {name, *words}:  # who has read enough of the help closes it
-            _complain(program, "; ".join(["interrupted", *getattr(stop, "__notes__", ())]))
-        return _status_of_stop(stop)
+    status: int = getattr(commands, name)(words, program)
+    return status
+
+
+def _failed(program: str, error: Exception) -> int:
+    """Say what went wrong, and return the exit status; a fault of the program's own goes on its way."""
+    from txm2sem.cli.parsing import UsageError
+
+    message = str(error) if isinstance(error, UserError) else words_of(error)
+    if message is None:
+        raise error
+    _complain(program, f"error: {message}")
+    return 2 if isinstance(error, UsageError) else 1
+
+
+def _stopped(name: str, words: Sequence[str], program: str, stop: KeyboardInterrupt) -> int:
+    """Say what there is to go on with, and return the exit status."""
+    if not {"-h", "--help"} & {name, *words}:  # who has read enough of the help closes it
+        _complain(program, "; ".join(["interrupted", *getattr(stop, "__notes__", ())]))
+    return _status_of_stop(stop)
 
 
 def usage() -> str:
@@ -118,25 +138,29 @@ def words_of(error: BaseException) -> str | None:
 
 
 @contextmanager
-def ends_as_interrupts() -> Iterator[None]:
+def ends_as_interrupts() -> Iterator[Sequence[int]]:
     """Let the signals that ask a program to end do what Ctrl-C does, so that nothing is left half done.
 
     One that is ignored when the program starts (`nohup`) stays ignored.
+
+    Yields:
+        the numbers of those that have come, which grow.
     """
+    asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # only there signals can be handled
-        yield
+        yield asked
         return
 
     def stop(number: int, frame: Any) -> None:
+        asked.append(number)
         raise Interrupted(number)
 
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in ENDS}
     before = {number: handler for number, handler in before.items() if handler not in (None, signal.SIG_IGN)}
     for number in before:
         signal.signal(number, stop)
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -43,6 +43,7 @@ from txm2sem.options.commands import (
     run_name,
 )
 from txm2sem.options.groups import (
+    ADVERSARIAL_MODELS,
     LONGEST_SIDE,
     TRANSLATION_MODELS,
     AlignOptions,
@@ -85,6 +86,7 @@ from txm2sem.options.groups import (
 from txm2sem.options.written import Section, Written, read_sections, read_written, understood, written_text
 
 __all__ = [
+    "ADVERSARIAL_MODELS",
     "ALIASES",
     "COMMANDS",
     "IDENTITY",

@@ -59,6 +59,9 @@ TRANSLATION_MODELS = ("feedforward", "srcnn", "pix2pix", "srgan")
 SCALE_MODELS = ("feedforward", "srcnn")
 """Those of them that can predict the scale of their error, too."""
 
+ADVERSARIAL_MODELS = ("pix2pix", "srgan", "repair")
+"""Models whose generator learns from a discriminator, which learns from it."""
+
 
 MOST = 10**9
 """The largest number of things that are counted: patches, pixels of an area, voxels."""
@@ -232,13 +235,13 @@ class ObjectiveOptions(Options):
     lambda_spectrum: float = of_models(0.0, *TRANSLATION_MODELS, limits=(0, MOST_WEIGHT))
     """weight of the squared distance of the power spectra of prediction and SEM [(10 dB)^2], which asks for the SEM's
     grain wherever it lies (feedforward, srcnn, pix2pix, srgan)"""
-    gan_mode: GanMode = of_models("lsgan", "pix2pix", "srgan", "repair")
+    gan_mode: GanMode = of_models("lsgan", *ADVERSARIAL_MODELS)
     """the adversarial objective (pix2pix, srgan, repair)"""
-    lambda_L1: float = of_models(100.0, "pix2pix", "srgan", "repair", limits=(0, MOST_WEIGHT))  # noqa: N815
+    lambda_L1: float = of_models(100.0, *ADVERSARIAL_MODELS, limits=(0, MOST_WEIGHT))  # noqa: N815
     """weight of the L1 loss (pix2pix, srgan, repair)"""
-    lambda_gp: float = of_models(0.0, "pix2pix", "srgan", "repair", limits=(0, MOST_WEIGHT))
+    lambda_gp: float = of_models(0.0, *ADVERSARIAL_MODELS, limits=(0, MOST_WEIGHT))
     """weight of the gradient penalty with --gan_mode wgangp; 10 is recommended (pix2pix, srgan, repair)"""
-    pool_size: int = of_models(50, "pix2pix", "srgan", "repair", limits=(0, 10000))
+    pool_size: int = of_models(50, *ADVERSARIAL_MODELS, limits=(0, 10000))
     """earlier predictions shown to the discriminator; 0 shows the current one [images] (pix2pix, srgan, repair)"""
     d_condition: bool = of_models(False, "srgan")
     """show the discriminator the TXM together with the SEM (srgan; pix2pix and repair always do)"""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
@@ -21,6 +22,9 @@ STYLES = 7
 
 SHAPES = ("", "m-2.5-2.5h5v5h-5z", "m0-3.5l3.5 6h-7z", "m0-3.7l3.7 3.7l-3.7 3.7l-3.7-3.7z", "m0 3.5l3.5-6h-7z")
 """Marks of points by style, around the point: a circle, a square, triangles, a diamond."""
+
+ROOM_FOR_WORDS = 0.1
+"""Share of the height that is left above levels, for the words upon the highest."""
 
 MOST_DOTS = 30
 """Lines with more points than this have no dots."""
@@ -203,9 +207,23 @@ def plot(
     return Plot(title, note, label, grid, title_below, marked, bands, drawn)
 
 
-def curve_plots(curves: Iterable[Curve], end: float) -> list[Plot]:
-    """Return a drawing of each curve, from epoch 0 to `end`."""
-    return [_curve_plot(curve, end) for curve in curves if len(curve.values)]
+def curve_plots(
+    curves: Iterable[Curve], end: float, trivial: Mapping[str, Mapping[str, float]] | None = None
+) -> list[Plot]:
+    """Return a drawing of each curve, from epoch 0 to `end`.
+
+    Args:
+        curves: losses, or scores.
+        end: the last epoch.
+        trivial: scores that are reached without a model, by the name of what reaches them, and of the curve.
+    """
+    return [
+        _curve_plot(
+            curve, end, {kind: means[curve.name] for kind, means in (trivial or {}).items() if curve.name in means}
+        )
+        for curve in curves
+        if len(curve.values)
+    ]
 
 
 def how_condensed(losses: list[Curve]) -> str:
@@ -228,23 +246,53 @@ def ticks(low: float, high: float) -> list[float]:
     return [0.0 if abs(tick) < step else float(tick) for tick in found if low - step <= tick <= high + step]
 
 
-def _curve_plot(curve: Curve, end: float) -> Plot:
+def _curve_plot(curve: Curve, end: float, levels: Mapping[str, float]) -> Plot:
     unit = " dB" if curve.name.startswith("PSNR") else ""
     first, last, smallest, largest = (
         f"{value:.4g}{unit}" for value in (curve.values[0], curve.values[-1], curve.values.min(), curve.values.max())
     )
     label = f"{curve.name} by epoch: first {first}, smallest {smallest}, largest {largest}, latest {last}"
     line = Line(curve.name, curve.epochs, curve.values, curve.low, curve.high)
-    return plot(curve.name, [line], label, "epochs", note=f"latest {last}", x_range=(0.0, end))
+    if levels:
+        label += "; without a model " + ", ".join(f"{kind} {level:.4g}{unit}" for kind, level in levels.items())
+    low, high = _frame([line], levels.values())
+    frame = low, high + ROOM_FOR_WORDS * (high - low) * bool(levels)
+    marks = _apart([Mark(level, f"{kind} {level:.4g}") for kind, level in levels.items()], *frame)
+    return plot(
+        curve.name,
+        [line],
+        label,
+        "epochs",
+        note=f"latest {last}",
+        x_range=(0.0, end),
+        y_range=frame,
+        marks=marks,
+    )
 
 
-def _frame(lines: Sequence[Line]) -> tuple[float, float]:
-    """Return a range that has all lines, and bands up to a quarter of their height beyond them."""
-    smallest = min(float(line.y.min()) for line in lines)
-    largest = max(float(line.y.max()) for line in lines)
+def _apart(marks: Sequence[Mark], low: float, high: float) -> list[Mark]:
+    """Return levels, the words of those that lie too close together to be written beside the highest of them."""
+    close = 11 / (HEIGHT - TOP - BOTTOM) * (high - low)
+    found: list[Mark] = []
+    written = math.inf
+    for mark in sorted(marks, key=lambda mark: -mark.at):
+        if written - mark.at < close:
+            last = next(place for place in reversed(range(len(found))) if found[place].text)
+            found[last] = replace(found[last], text=f"{found[last].text}, {mark.text}")
+            found.append(replace(mark, text=""))
+        else:
+            written = mark.at
+            found.append(mark)
+    return found
+
+
+def _frame(lines: Sequence[Line], levels: Collection[float] = ()) -> tuple[float, float]:
+    """Return a range that has all lines, levels, and bands up to a quarter of their height beyond them."""
+    smallest = min([*levels, *(float(line.y.min()) for line in lines)])
+    largest = max([*levels, *(float(line.y.max()) for line in lines)])
     spread = largest - smallest or abs(smallest) * 0.1 or 1.0
-    lowest = min(float((line.y if line.low is None else line.low).min()) for line in lines)
-    highest = max(float((line.y if line.high is None else line.high).max()) for line in lines)
+    lowest = min(smallest, *(float((line.y if line.low is None else line.low).min()) for line in lines))
+    highest = max(largest, *(float((line.y if line.high is None else line.high).max()) for line in lines))
     low, high = max(smallest - 0.25 * spread, lowest), min(largest + 0.25 * spread, highest)
     if high - low < 1e-9 * max(abs(high), 1e-12):
         return low - 0.5 * spread, high + 0.5 * spread

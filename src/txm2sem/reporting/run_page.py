@@ -171,7 +171,7 @@ def _training(record: RunRecord) -> Html:
     return fragment(
         "run.html",
         "training",
-        scores=curve_plots(record.course.scores, end),
+        scores=curve_plots(record.course.scores, end, record.course.trivial),
         losses=curve_plots(map(condense, losses), end),
         about_losses=how_condensed(losses),
     )

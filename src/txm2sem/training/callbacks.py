@@ -1,4 +1,4 @@
-"""What happens beside the optimisation: log lines, checkpoints, the progress bar, and stopping when asked to."""
+"""What happens beside the optimisation: log lines, checkpoints, and stopping when asked to."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, Checkpoint
-from tqdm import tqdm
 
 from txm2sem.checkpoints import save, save_network
 from txm2sem.course import append_losses, append_scores
-from txm2sem.errors import Interrupted
+from txm2sem.errors import ENDS, Interrupted
 from txm2sem.files import json_text, write_text
 from txm2sem.runs import RunPaths
 from txm2sem.training.loading import LoadingError
@@ -101,6 +100,7 @@ class Checkpoints(Checkpoint):
 
     Attributes:
         interruption: what has ended the training before its time, where somebody did.
+        asked: the number of the signal that has asked it to stop; 0: none.
     """
 
     def __init__(self, module: TranslationModule, paths: RunPaths, echo: Echo) -> None:
@@ -109,7 +109,7 @@ class Checkpoints(Checkpoint):
         self.echo = echo
         self.interruption: KeyboardInterrupt | None = None
         self._saved = dataclasses.replace(module.position) if paths.state.exists() else None
-        self._asked = 0
+        self.asked = 0
         self._handlers: dict[int, Any] = {}
 
     @property
@@ -118,7 +118,9 @@ class Checkpoints(Checkpoint):
         if self._saved is None or not self._saved.iteration:
             return "nothing is saved yet: the same command begins anew"
         epoch = self.module.command.schedule.epoch_count + self._saved.epoch
-        return f"--continue_train goes on from what is saved: epoch {epoch}, after {self._saved.patch} patches"
+        lost = self.module.position.iteration - self._saved.iteration
+        after = f"; {lost} more are lost" if lost else ""
+        return f"--continue_train goes on from what is saved: epoch {epoch}, after {self._saved.patch} patches{after}"
 
     def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save where the run begins, and listen for requests to stop."""
@@ -176,31 +178,35 @@ class Checkpoints(Checkpoint):
     def _listen(self) -> None:
         if self._handlers or threading.current_thread() is not threading.main_thread():
             return
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
-                self._handlers[number] = signal.signal(number, self._ask_to_stop)
+        for number in ENDS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
+                self._handlers[number] = signal.signal(number, self.ask)
 
     def _give_back_signals(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
 
-    def _ask_to_stop(self, number: int, frame: Any) -> None:
-        if self._asked and number == signal.SIGINT:
+    def ask(self, number: int = signal.SIGINT, frame: Any = None) -> None:
+        """Ask the run to stop after the batch under way, as a signal does; a second Ctrl-C stops it at once.
+
+        Raises:
+            Interrupted: it was asked before.
+        """
+        if self.asked and number == signal.SIGINT:
             raise Interrupted(number)
-        if not self._asked:
-            self._asked = number
+        if not self.asked:
+            self.asked = number
             with suppress(RuntimeError):  # the console may be in the middle of a line
                 self.echo("stopping after the batch under way; Ctrl-C again stops at once")
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         # Processes that train together receive the signal at different batches and must stop at the same one.
-        if not trainer.strategy.reduce_boolean_decision(bool(self._asked), all=False):
+        if not trainer.strategy.reduce_boolean_decision(bool(self.asked), all=False):
             return
         if trainer.is_global_zero:
             self._save()
-        raise Interrupted(self._asked or signal.SIGTERM)
+        raise Interrupted(self.asked or signal.SIGTERM)
 
     def _save(self, *labels: str) -> None:
         """Save the latest networks, the same under other labels, and then the state."""
@@ -213,61 +219,3 @@ class Checkpoints(Checkpoint):
     def _save_networks(self, label: str) -> None:
         for name, network in self.module.results.items():
             save_network(network, self.paths.network(label, name))
-
-
-class Progress(Callback):
-    """A progress bar over all patches of the run, or over the minutes of its time budget, with the current losses.
-
-    Shown on a terminal only; a log file gets the loss lines.
-    """
-
-    def __init__(self, module: TranslationModule) -> None:
-        self.module = module
-        self.bar: tqdm[Any] | None = None
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Open the bar where the run stands."""
-        options = self.module.command
-        extent: dict[str, Any]
-        if self.module.has_budget:
-            extent = {
-                "total": options.schedule.time_budget,
-                "bar_format": "{desc}: {percentage:3.0f}%|{bar}| {n:.1f} of {total:g} minutes{postfix}",
-            }
-        else:
-            extent = {"total": self.module.epochs_in_all * options.sampling.num_train, "unit": "patch"}
-        self.bar = tqdm(
-            **extent,
-            initial=self._reached,
-            dynamic_ncols=True,
-            disable=None if trainer.is_global_zero else True,
-        )
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Move the bar on."""
-        assert self.bar is not None
-        self.bar.update(self._reached - self.bar.n)
-        if not self.bar.disable and self.module.has_just_reached(10):
-            last = "" if self.module.has_budget else f"/{self.module.last_epoch}"
-            self.bar.set_description(f"epoch {self.module.epoch}{last}", refresh=False)
-            self.bar.set_postfix({name: f"{float(value):.3g}" for name, value in self.module.losses.items()})
-
-    @property
-    def _reached(self) -> float:
-        """Where the run stands: minutes of its time budget, or patches."""
-        place, options = self.module.position, self.module.command
-        if self.module.has_budget:
-            return self.module.progress * options.schedule.time_budget
-        return place.epoch * options.sampling.num_train + place.patch
-
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say that the bar stands still for a reason."""
-        if self.bar is not None:
-            self.bar.set_description("validating")
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Close the bar."""
-        if self.bar is not None:
-            self.bar.close()

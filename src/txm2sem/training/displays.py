@@ -26,15 +26,16 @@ from txm2sem.options import DisplayOptions
 from txm2sem.runs import RunPaths
 from txm2sem.training.modules import TranslationModule
 from txm2sem.training.page import caption_of, save_images, write_page
+from txm2sem.training.progress import TimeLeft
 
 SECONDS_TO_ANSWER = 5
 """A visdom server that takes longer counts as absent."""
 
 
-def displays(module: TranslationModule, paths: RunPaths, echo: Callable[[str], None]) -> list[Callback]:
-    """Return the displays that a run's options ask for."""
+def displays(module: TranslationModule, paths: RunPaths, echo: Callable[[str], None], left: TimeLeft) -> list[Callback]:
+    """Return the displays that a run's options ask for; `left` tells how long the run goes on."""
     options = module.command.display
-    found: list[Callback] = [] if options.no_html else [TrainingPage(module, paths)]
+    found: list[Callback] = [] if options.no_html else [TrainingPage(module, paths, left)]
     return found if options.display_id <= 0 else [*found, VisdomWindows(module, paths, echo)]
 
 
@@ -57,14 +58,19 @@ def pictures_of(module: TranslationModule, batch: Mapping[str, Tensor]) -> dict[
 class TrainingPage(Callback):
     """Keeps the page of the run up to date: `checkpoints_dir/NAME/web/index.html`."""
 
-    def __init__(self, module: TranslationModule, paths: RunPaths) -> None:
+    def __init__(self, module: TranslationModule, paths: RunPaths, left: TimeLeft) -> None:
         self.module = module
         self.paths = paths
+        self.left = left
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the page as soon as there is a run to look at."""
         if trainer.is_global_zero:
-            write_page(self.paths, running=True)
+            write_page(self.paths, left=self.left.seconds, running=True)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the page of a run that goes on, and of another the first scores."""
+        self.on_sanity_check_start(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -76,12 +82,12 @@ class TrainingPage(Callback):
             return
         save_images(self.paths, self.module.epoch, place.patch, pictures_of(self.module, batch))
         if not self.module.epoch_ends:  # otherwise the validation follows, and then the page
-            write_page(self.paths, running=True)
+            write_page(self.paths, left=self.left.seconds, running=True)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the epoch's validation."""
         if trainer.is_global_zero:
-            write_page(self.paths, running=True)
+            write_page(self.paths, left=self.left.seconds, running=True)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Say that nothing more will come."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -19,25 +20,30 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from txm2sem.checkpoints import NotFiniteError, load, load_network
-from txm2sem.course import cut_course
-from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, check_channels, size_option
+from txm2sem.course import Course, append_trivial, cut_course
+from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, EvaluationPatches, check_channels, size_option
 from txm2sem.data.bars import check_bars
 from txm2sem.details import training_details
 from txm2sem.devices import devices_of
-from txm2sem.errors import UserError
+from txm2sem.errors import Interrupted, UserError, interruptible
 from txm2sem.files import LOCK, held, interpreting, set_aside, write_text
 from txm2sem.networks import build_discriminator, build_generator, check_patch_size
-from txm2sem.options import ModelOptions, TrainCommand, to_mapping
+from txm2sem.options import ADVERSARIAL_MODELS, ModelOptions, TrainCommand, to_mapping
 from txm2sem.origin import checksums, recorded
 from txm2sem.runs import RunPaths, options_text, paths_of, write_options
-from txm2sem.training.callbacks import Checkpoints, DisplacementLog, Echo, LossLog, Progress, ValidationLog
+from txm2sem.training.callbacks import Checkpoints, DisplacementLog, Echo, LossLog, ValidationLog
 from txm2sem.training.displays import displays
 from txm2sem.training.forgiveness import Displacements
 from txm2sem.training.loading import LoadingError, PatchLoader, end_loading, ignore_signals
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import AdversarialModule, TranslationModule
+from txm2sem.training.modules import TranslationModule
 from txm2sem.training.nodes import answering, find_place, is_main_process
+from txm2sem.training.outlook import outlook
+from txm2sem.training.progress import Progress, TimeLeft
 from txm2sem.training.stopwatch import CLOCK, Clock
+
+FOR_NUMBERS = "; but lower --lr, or the losses' weights, or pass --precision fp32"
+"""What else to do where losses are no numbers any more."""
 
 
 def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
@@ -56,6 +62,12 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
             the training has failed.
         Interrupted: asked to stop; its notes say what is saved.
     """
+    again = "goes on from what was saved before" if command.schedule.continue_train else "begins anew"
+    with interruptible(f"nothing is trained yet: the same command {again}"):
+        return _fit(command, echo, clock)
+
+
+def _fit(command: TrainCommand, echo: Echo, clock: Clock) -> RunPaths:
     paths = paths_of(command)
     devices = devices_of(command.run.gpu_ids)
     find_place(command.run.num_nodes, len(devices))
@@ -94,12 +106,18 @@ def fit(command: TrainCommand, echo: Echo, clock: Clock = CLOCK) -> RunPaths:
             if command.run.verbose:
                 for line in training_details(command, module.networks):
                     echo(line)
-        trainer = build_trainer(module, paths, echo, devices)
+        left = TimeLeft(module, None, len(patches.validation), len(devices) * command.run.num_nodes, clock)
+        if is_main_process():
+            for line in outlook(left, devices):
+                echo(line)
+            note_what_to_beat(module, paths, patches, echo)
+        trainer = build_trainer(module, paths, echo, devices, left)
         goes_on = command.schedule.continue_train
         with recorded(paths, command.run, files, echo, goes_on=goes_on) if is_main_process() else nullcontext():
             train(trainer, module, patches)
         if is_main_process():
-            module.conclude(echo)
+            with interruptible("the model is trained and saved; the next test finds what else is to be known of it"):
+                module.conclude(echo)
     return paths
 
 
@@ -120,12 +138,13 @@ def train(trainer: pl.Trainer, module: TranslationModule, patches: PatchData) ->
         assert checkpoints.interruption is not None
         checkpoints.interruption.add_note(checkpoints.remedy)
         raise checkpoints.interruption from None
-    except NotFiniteError as error:
-        raise UserError(
-            f"{error}. {checkpoints.remedy}; but lower --lr, or the losses' weights, or pass --precision fp32"
-        ) from error
-    except LoadingError as error:
-        raise UserError(f"{error}. {checkpoints.remedy}") from error
+    except (NotFiniteError, LoadingError) as error:
+        if checkpoints.asked:  # to stop, which is what it does now
+            stop = Interrupted(checkpoints.asked)
+            stop.add_note(checkpoints.remedy)
+            raise stop from error
+        advice = "" if isinstance(error, LoadingError) else FOR_NUMBERS
+        raise UserError(f"{error}. {checkpoints.remedy}{advice}") from error
     finally:
         end_loading()
     if not module.finished:
@@ -151,7 +170,7 @@ def check_memory(options: ModelOptions) -> None:
     """
     with torch.device("meta"):  # the shapes alone
         networks = [build_generator(options)]
-        if issubclass(MODELS[options.model], AdversarialModule):
+        if options.model in ADVERSARIAL_MODELS:
             networks.append(build_discriminator(options, options.input_nc + options.output_nc))
     needed = 4 * sum(weight.nbytes for network in networks for weight in network.parameters())
     there = psutil.virtual_memory().total
@@ -180,6 +199,11 @@ class PatchData(pl.LightningDataModule):
         mode = DATASET_MODES[self.command.data.dataset_mode]
         self.training = mode.training(training, self.command.data, self.command.run.seed, self.command.sampling)
         self.validation = mode.evaluation(validation, self.command.data, with_masks=False)
+
+    def fixed_training(self) -> EvaluationPatches:
+        """Return fixed patches of the training split, with masks."""
+        mode = DATASET_MODES[self.command.data.dataset_mode]
+        return mode.evaluation(self.training.slices, self.command.data)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Return the rest of the epoch that the run stands in; called anew for every epoch."""
@@ -215,6 +239,7 @@ def build_trainer(
     paths: RunPaths,
     echo: Echo,
     devices: Sequence[torch.device],
+    left: TimeLeft | None = None,
 ) -> pl.Trainer:
     """Return the Lightning trainer of a run.
 
@@ -224,11 +249,15 @@ def build_trainer(
         echo: receives each line for the console.
         devices: of this node, all of one type; several, and those of all nodes, train together (DDP), each in a process
             of its own.
+        left: what is known of how long the run takes; None: nothing yet.
     """
+    kind, run = devices[0].type, module.command.run
+    processes = len(devices) * run.num_nodes
+    left = left or TimeLeft(module, None, 0, processes)
+    checkpoints = Checkpoints(module, paths, echo)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     # Lightning's advice about loader processes and logging intervals is addressed to programmers.
     warnings.filterwarnings("ignore", module="pytorch_lightning")
-    kind, run = devices[0].type, module.command.run
     fresh = module.position.iteration == 0
     return pl.Trainer(
         accelerator=kind,
@@ -236,7 +265,7 @@ def build_trainer(
         num_nodes=run.num_nodes,
         # Each of the adversarial steps leaves the parameters of the other network without gradients.
         strategy=DDPStrategy(find_unused_parameters=True, timeout=timedelta(seconds=run.node_timeout))
-        if len(devices) * run.num_nodes > 1
+        if processes > 1
         else "auto",
         precision="bf16-mixed" if run.precision == "bf16" else "32-true",
         # Patches are all of one size, so cuDNN can find the fastest of its algorithms once, by trying.
@@ -248,12 +277,13 @@ def build_trainer(
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
         callbacks=[
+            left,
             LossLog(module, paths, echo),
             ValidationLog(module, paths, echo),
             DisplacementLog(module, paths, echo),
-            *displays(module, paths, echo),
-            Progress(module),
-            Checkpoints(module, paths, echo),
+            *displays(module, paths, echo, left),
+            Progress(module, left, checkpoints, echo),
+            checkpoints,
         ],
         logger=TensorBoardLogger(
             paths.checkpoints,
@@ -265,6 +295,25 @@ def build_trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def note_what_to_beat(module: TranslationModule, paths: RunPaths, patches: PatchData, echo: Echo) -> None:
+    """Write and say what predictions without a model score on the validation patches, once for a run.
+
+    Raises:
+        UserError: the disk is full or the folder not writable.
+    """
+    found = Course.read(paths.course, 1).trivial
+    if not found:
+        found = module.trivial_scores(patches.fixed_training(), patches.validation)
+        append_trivial(paths, found)
+    echo(f"to beat: {best_trivial(found)}")
+
+
+def best_trivial(found: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the scores of the prediction without a model that has the best first score."""
+    kind, scores = max(found.items(), key=lambda item: next(iter(item[1].values()), -math.inf))
+    return f"{', '.join(f'{name}={mean:.4g}' for name, mean in scores.items())} by {kind}"
 
 
 def move_earlier_run(paths: RunPaths, echo: Echo) -> None:

@@ -13,7 +13,8 @@ from weakref import WeakSet
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from txm2sem.errors import UserError
+from txm2sem.errors import ENDS, UserError
+from txm2sem.workers import not_hearing
 
 Batch = dict[str, Tensor]
 
@@ -38,7 +39,8 @@ class PatchLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         handler, others = signal.getsignal(signal.SIGCHLD), active_children()
-        batches = super().__iter__()
+        with not_hearing():
+            batches = super().__iter__()
         _PROCESSES.update(process for process in active_children() if process not in others)
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGCHLD, handler)
@@ -63,9 +65,8 @@ class PatchLoader(DataLoader[Batch]):
 
 def ignore_signals(number: int) -> None:
     """Leave the signals that ask the program to end to its main process; called in that of a loader."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for end in ENDS:
+        signal.signal(end, signal.SIG_IGN)
 
 
 @atexit.register

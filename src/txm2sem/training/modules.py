@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -44,6 +44,7 @@ from txm2sem.objectives import (
     ssim_loss,
 )
 from txm2sem.options import TrainCommand
+from txm2sem.scoring.evaluation import LinearFit, fit_trivial_predictions
 from txm2sem.training.accumulation import BatchPart, GeneratorPass, split
 from txm2sem.training.forgiveness import Displacements, deformed
 from txm2sem.training.resuming import SavedOptimizer
@@ -519,8 +520,25 @@ class TranslationModule(pl.LightningModule):
 
     def validation_summary(self) -> dict[str, Summary]:
         """Return the scores of the latest validation by name; the plateau policy watches the first."""
-        patches = self.validation_scores
-        return {name: Summary.of([scores[name] for scores in patches]) for name in patches[0]}
+        return summaries(self.validation_scores)
+
+    def trivial_scores(
+        self, training: Iterable[dict[str, Tensor]], validation: Iterable[dict[str, Tensor]]
+    ) -> dict[str, dict[str, float]]:
+        """Return the mean validation scores of predictions without a model, by name of the prediction and of the score.
+
+        Args:
+            training: fixed patches of the training split, with masks, which they are fitted on.
+            validation: those of the validation split, without.
+        """
+        seen = "TXM" if self.command.data.direction == "AtoB" else "SEM"
+        predictions = {f"raw {seen}": LinearFit(1.0, 0.0), **fit_trivial_predictions(training)}
+        scores: dict[str, list[dict[str, float]]] = {kind: [] for kind in predictions}
+        for patch in validation:
+            source = middle_channel(patch["source"]).numpy()
+            for kind, predict in predictions.items():
+                scores[kind].append(self.score(torch.from_numpy(predict(source))[None], patch))
+        return {kind: means_of(summaries(found)) for kind, found in scores.items()}
 
     def note_score(self) -> bool:
         """Take note of the latest validation, after an epoch; say whether it is the best so far."""
@@ -583,6 +601,16 @@ class TranslationModule(pl.LightningModule):
 def total(losses: dict[str, Tensor]) -> Tensor:
     """Return the sum of scalar losses, by name, with their `WEIGHTS`."""
     return torch.stack([WEIGHTS.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+
+
+def summaries(patches: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
+    """Return means over patches, of whose scores there are the same in each, by name."""
+    return {name: Summary.of([scores[name] for scores in patches]) for name in patches[0]}
+
+
+def means_of(scores: Mapping[str, Summary]) -> dict[str, float]:
+    """Return the means of scores, by name."""
+    return {name: summary.mean for name, summary in scores.items()}
 
 
 def is_image(value: object) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from txm2sem.course import Course, Curve, condense
 from txm2sem.files import write_text, write_whole
 from txm2sem.options import DisplayOptions, TrainCommand
 from txm2sem.pages import changed_options, curve_plots, how_condensed, page
+from txm2sem.quantities import format_seconds
 from txm2sem.runs import RunPaths, read_options
 
 CAPTIONS = {
@@ -36,6 +37,9 @@ CAPTIONS = {
 
 IMAGE_NAME = re.compile(r"epoch(\d+)_iter(\d+)_(\w+)\.png")
 
+FARTHEST = 1e9
+"""The end of a training is not named where it is further away [s]: thirty years."""
+
 Entries = dict[tuple[int, int], dict[str, Path]]
 """Image files by name, by (epoch, patches of that epoch)."""
 
@@ -46,19 +50,20 @@ def save_images(paths: RunPaths, epoch: int, patch: int, images: Mapping[str, ND
         write_whole(paths.web_image(epoch, patch, name), partial(Image.fromarray(pixels).save, format="PNG"))
 
 
-def write_page(paths: RunPaths, *, running: bool = False) -> None:
+def write_page(paths: RunPaths, *, running: bool = False, left: float | None = None) -> None:
     """Write a run's page, whole or not at all, from the images, the course and the options in its folder.
 
     Args:
         paths: the run; options that its `options.yaml` lacks have their defaults.
         running: the page says so, and loads itself anew from time to time.
+        left: how long the run goes on from now [s]; None: nobody knows.
 
     Raises:
         UserError: the disk is full or the folder not writable.
     """
     options = read_options(paths.options) if paths.options.exists() else {}
     course = Course.read(paths.course, int(options.get("num_train", TrainCommand().sampling.num_train)))
-    write_text(paths.web_page, render(paths.name, options, course, find_images(paths), running=running))
+    write_text(paths.web_page, render(paths.name, options, course, find_images(paths), running=running, left=left))
 
 
 def find_images(paths: RunPaths) -> Entries:
@@ -88,18 +93,22 @@ def render(
     entries: Entries,
     *,
     running: bool,
+    left: float | None,
 ) -> str:
     """Return the page as HTML."""
     losses, scores, end = course.losses, course.scores, course.end or 1e-9
+    now = datetime.now().astimezone()
     return page(
         "training.html",
         title=f"{name}: training",
         name=name,
         networks=[options[key] for key in ("model", "netG") if key in options],
         reached=_reached(options, end),
-        now=datetime.now().astimezone(),
+        now=now,
+        left="" if left is None else format_seconds(left),
+        until=now + timedelta(seconds=min(left or 0.0, FARTHEST)),
         ended="" if running else _ended(options, end),
-        scores=curve_plots(scores, end),
+        scores=curve_plots(scores, end, course.trivial),
         losses=curve_plots(map(condense, losses), end),
         about_losses=how_condensed(losses),
         epochs=_epochs(entries, scores),

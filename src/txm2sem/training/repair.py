@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from txm2sem.data import composite, to_uint8
 from txm2sem.data.repair import SEM_CHANNEL, TXM_CHANNEL, charge_of
+from txm2sem.filling import telea
 from txm2sem.metrics import psnr, ssim
-from txm2sem.training.modules import AdversarialModule
+from txm2sem.training.modules import AdversarialModule, means_of, summaries
 
 
 class RepairModule(AdversarialModule):
@@ -36,6 +40,18 @@ class RepairModule(AdversarialModule):
             "PSNR": psnr(repaired, sem, valid),
             "SSIM": ssim(repaired, sem, valid),
         }
+
+    def trivial_scores(
+        self, training: Iterable[dict[str, Tensor]], validation: Iterable[dict[str, Tensor]]
+    ) -> dict[str, dict[str, float]]:
+        """As `TranslationModule.trivial_scores`: Telea inpainting, which learns from nothing."""
+        scores = []
+        for patch in validation:
+            source = patch["source"]
+            filled = telea(to_uint8(source[SEM_CHANNEL]), charge_of(source)[0].numpy())
+            image = torch.from_numpy(filled.astype(np.float32) / 127.5 - 1)
+            scores.append(self.score(image[None], patch))
+        return {"Telea inpainting": means_of(summaries(scores))}
 
     def pictures(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, NDArray[np.uint8]]:
         """Return what to show of one repaired patch (1, H, W), by name: 8-bit images (H, W)."""

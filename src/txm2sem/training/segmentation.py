@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.data import AlignedSlices, resolve_ranges, to_uint8
+from txm2sem.data import AlignedSlices, middle_channel, resolve_ranges, to_uint8
 from txm2sem.data.segmentation import (
     CLASSES,
     IGNORED,
@@ -18,7 +18,6 @@ from txm2sem.data.segmentation import (
     parse_class_weights,
     resolve_class_weights,
 )
-from txm2sem.data.transforms import middle_channel
 from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, class_summaries, confusion_matrix, dice
 from txm2sem.model.calibrating import open_phases
@@ -26,8 +25,9 @@ from txm2sem.model.first_stage import load_first_stage, read_source_options
 from txm2sem.objectives import segmentation_loss
 from txm2sem.options import TrainCommand, override, run_name
 from txm2sem.runs import paths_of
+from txm2sem.scoring.thresholds import fit_thresholds
 from txm2sem.training.accumulation import BatchPart
-from txm2sem.training.modules import TranslationModule
+from txm2sem.training.modules import TranslationModule, means_of
 from txm2sem.training.stopwatch import CLOCK, Clock
 
 
@@ -122,6 +122,25 @@ class SegmentationModule(TranslationModule):
     def validation_summary(self) -> dict[str, Summary]:
         """Return the mean Dice and the Dice of each class, of all validation patches together."""
         return class_summaries(np.stack(self.confusions), dice, "Dice", CLASSES)
+
+    def trivial_scores(
+        self, training: Iterable[dict[str, Tensor]], validation: Iterable[dict[str, Tensor]]
+    ) -> dict[str, dict[str, float]]:
+        """As `TranslationModule.trivial_scores`: one class everywhere, and classes by grey value alone."""
+
+        def seen(patch: Mapping[str, Tensor]) -> NDArray[np.float32]:
+            found: NDArray[np.float32] = middle_channel(self.translated(patch["source"][None])[0]).numpy()
+            return found
+
+        predictions = fit_thresholds((seen(patch), patch["target"][0].numpy()) for patch in training)
+        counts: dict[str, list[NDArray[np.int64]]] = {kind: [] for kind in predictions}
+        for patch in validation:
+            image, target = seen(patch), patch["target"][0].numpy()
+            for kind, predict in predictions.items():
+                counts[kind].append(confusion_matrix(predict(image), target, len(CLASSES), ignored=IGNORED))
+        return {
+            kind: means_of(class_summaries(np.stack(found), dice, "Dice", CLASSES)) for kind, found in counts.items()
+        }
 
     def pictures(self, prediction: Tensor, patch: dict[str, Tensor]) -> dict[str, NDArray[np.uint8]]:
         """Return the image segmented, predicted and true classes of a patch: 8 bits (H, W).

@@ -21,7 +21,7 @@ from typing import Any, Generic
 
 import torch
 
-from txm2sem.errors import UserError
+from txm2sem.errors import ENDS, UserError
 from txm2sem.workers.job import DEATH, RETRIES, Job, Part
 
 
@@ -91,7 +91,7 @@ class _Workers(Generic[Part]):
         connection, other = context.Pipe()
         threads = max(torch.get_num_threads() // self._count, 1)
         process = context.Process(target=_serve, args=(other, self._job, threads), daemon=True)
-        with _without_ctrl_c():
+        with not_hearing():
             process.start()
         other.close()  # so that the end of the process is the end of the pipe
         self._processes[connection] = process
@@ -109,12 +109,15 @@ class _Workers(Generic[Part]):
 
 
 @contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Start processes that do not hear Ctrl-C, which the terminal tells all of them: this one ends them."""
+def not_hearing() -> Iterator[None]:
+    """Start processes that do not hear what asks the program to end, and is told to all of them: this one ends them.
+
+    Ctrl-C goes to all that a terminal shows, a cluster's time limit to all of a job.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     try:
         yield
     finally:

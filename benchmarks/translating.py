@@ -121,7 +121,7 @@ def by_monai(folder: Path, side: int) -> tuple[float, float]:
 
     import txm2sem  # before torch: it says how its threads wait
 
-    model = txm2sem.load("bench", checkpoints_dir=str(folder / "checkpoints"), gpu_ids="-1")
+    model = txm2sem.load("bench", checkpoints_dir=str(folder / "checkpoints"))
     network = model._model.predictor.generator.eval()
     volume = np.asarray(zarr.open_group(folder / "scan.zarr", mode="r")["0"][:], np.float32)
     volume = torch.from_numpy(volume / 32767.5 - 1)

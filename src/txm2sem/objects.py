@@ -38,7 +38,7 @@ AT_ONCE = 32
 TIMES = {"connect_timeout": "5s", "read_timeout": "30s", "timeout": "600s"}
 """How long to wait for a connection, for the next bytes, and for all of an answer, of which slow lines need much."""
 
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
+_PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
 """Statuses that may be others the next time."""
 
 _REMEDIES = {

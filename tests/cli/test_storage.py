@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from object_server import SECRET_KEY, ObjectServer
 
 from cli.calls import Program
-from cli.volumes import IDENTITY, rock, write_identity
+from cli.volumes import IDENTITY, SEGMENTS, TRANSLATES, rock, write_identity, write_run
 from txm2sem import leases, objects
 from txm2sem.addresses import Address
 from txm2sem.applying.volume.job import VolumeJob
@@ -27,6 +27,7 @@ from txm2sem.options.groups import GeneratorOptions, VolumeRunOptions, WholeVolu
 
 SIZE = "--voxel_size 32"
 SCAN, OUT = "s3://bucket/scan.zarr", "s3://bucket/work/out.ome.zarr"
+BLOCKS = 3
 PARTIAL = "work/out.ome.zarr.partial"
 COMMAND = f"volume {SCAN} {OUT} {IDENTITY} {SIZE}"
 
@@ -64,12 +65,20 @@ def files(folder: str) -> dict[str, bytes]:
 
 def same_image(storage: ObjectServer, local: str, key: str = "work/out.ome.zarr") -> bool:
     """Say whether an image in the storage has the files of one on disk, but for the name and input in its metadata."""
-    one, other = storage.content(key), files(local)
-    metadata = [json.loads(part.pop("zarr.json")) for part in (one, other)]
-    for said in metadata:
-        del said["attributes"]["txm2sem"]
-        said["attributes"]["ome"]["multiscales"][0].pop("name")
-    return one == other and metadata[0] == metadata[1]
+    return image_parts(storage.content(key)) == image_parts(files(local))
+
+
+def image_parts(content: dict[str, bytes]) -> dict[str, object]:
+    assert "zarr.json" in content
+    parts: dict[str, object] = dict(content)
+    for name, text in content.items():
+        if name.endswith("zarr.json"):
+            said = json.loads(text)
+            said["attributes"].pop("txm2sem", None)
+            for image in said["attributes"].get("ome", {}).get("multiscales", []):
+                del image["name"]
+            parts[name] = said
+    return parts
 
 
 @pytest.fixture
@@ -237,7 +246,7 @@ def test_processes_share_the_work(here: Program, storage: ObjectServer, expected
         (f"{SCAN} s3://nowhere/out.ome.zarr", "NoSuchBucket"),
         (f"{SCAN} s3://theirs/out.ome.zarr", "403 Forbidden"),
         (f"s3://bucket/empty {OUT}", "holds no Zarr"),
-        (f"s3://bucket/scan.h5 {OUT}", "is one file"),
+        (f"s3://bucket/scan.h5 {OUT}", "is of a format that is read from disks alone"),
         (f"{SCAN} s3://bucket/out.tif", "only OME-Zarr is written to object storage"),
         (f"{SCAN} https://host/out.ome.zarr", "web servers are only read"),
         (f"{SCAN} s3://bucket/scan.zarr/out.ome.zarr --dataset other", "which has no data sets"),
@@ -262,6 +271,51 @@ def test_lost_chunks_are_not_black(here: Program, storage: ObjectServer) -> None
     done = here(COMMAND)
     assert done.status == 1
     assert "its chunk 2, 0, 1 is not stored" in done.err
+
+
+def test_labels_and_fused_volumes_go_on_there_as_on_disk(here: Program, storage: ObjectServer) -> None:
+    """Labels beside an image with channels; scratch arrays of three passes, and statistics that were estimated."""
+    write_run("labels", SEGMENTS)
+    write_run("blend", TRANSLATES)
+    for name, words, cut in (
+        ("labels", "--name labels --seg_mode sem --probabilities", r"0/c/0/1/0/0"),
+        ("blend", "--name blend --z_blend --statistics volume", r"work/.*out.ome.zarr/0/c/0"),
+    ):
+        place = f"s3://bucket/work/{name}/out.ome.zarr"
+        options = f"{words} {SIZE} --roi :8,:24,:24 --gpu_ids -1"
+        assert here(f"volume scan.zarr {name}.ome.zarr {options}").status == 0
+        storage.fault = lambda method, path, cut=cut: "403" if method == "PUT" and re.search(cut, path) else ""
+        stopped = here(f"volume {SCAN} {place} {options}")
+        assert stopped.status == 1
+        assert "403 Forbidden" in stopped.err
+        storage.fault = lambda method, path: ""
+        done = here(f"volume {SCAN} {place} {options}")
+        assert done.status == 0, done.err
+        assert "going on with" in done.out
+        assert same_image(storage, f"{name}.ome.zarr", f"work/{name}/out.ome.zarr")
+
+
+def test_a_page_shows_a_volume_from_afar_beside_its_txm(here: Program, storage: ObjectServer) -> None:
+    write_run("run", TRANSLATES)
+    storage.upload(Path("scan.zarr"), "work/scan.zarr")
+    assert here(f"volume s3://bucket/work/scan.zarr {OUT} --name run --gpu_ids -1 {SIZE}").status == 0
+    storage.log.clear()
+    done = here(f"report run --volume {OUT}")
+    assert done.status == 0, done.err
+    page = Path("results/run/report.html").read_text()
+    assert "out.ome.zarr" in page
+    assert "TXM" in page.partition("whole-0")[2]
+    # Slices are shown one by one, of chunks that are read once.
+    chunks = storage.requests("GET", "/c/")
+    assert len(chunks) == len(set(chunks)) + len(storage.requests("GET", "out.ome.zarr/0/c/")) - BLOCKS
+    assert storage.requests("GET", "work/scan.zarr/c/4")
+    for words, message in (
+        (f"--volume {SCAN}/c", "holds no Zarr"),
+        (f"--volume {OUT} --txm s3://nowhere/scan", "NoSuch"),
+    ):
+        refused = here(f"report run {words}")
+        assert refused.status == 1
+        assert message in refused.err
 
 
 def test_phases_are_measured_and_shown_from_afar(here: Program, storage: ObjectServer, expected: str) -> None:

@@ -164,7 +164,7 @@ def test_fingerprint_of_some_slices(written: Written) -> None:
 
 def test_fingerprint_does_not_depend_on_the_place(written: Written, tmp_path: Path) -> None:
     shutil.copytree(written.folder, tmp_path / "moved")  # keeps the times of change
-    path = tmp_path / "moved" / Path(written.volume.path).relative_to(written.folder)
+    path = tmp_path / "moved" / Path(str(written.volume.path)).relative_to(written.folder)
     moved = replace(written.volume, path=path)
     assert open_volume(moved).fingerprint() == open_volume(written.volume).fingerprint()
 

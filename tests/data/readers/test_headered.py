@@ -36,7 +36,7 @@ def changed(path: Path, old: str, new: str) -> Path:
 
 
 def written(folder: Path, write: Callable[[Path, NDArray[Any]], VolumeInput], volume: NDArray[Any]) -> Path:
-    return Path(write(folder, volume).path)
+    return Path(str(write(folder, volume).path))
 
 
 # -- other programs -------------------------------------------------------------------------------------------------

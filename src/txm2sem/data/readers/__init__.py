@@ -148,8 +148,8 @@ def _open_remote(address: Address, volume: VolumeInput) -> StoredVolume:
 
     if address.name.lower().endswith((*SUFFIXES, ".raw")):
         raise UserError(
-            f"{address} is one file, of a format that is read from disks alone, as it is not made to be read in parts "
-            "from far away; expected OME-Zarr or Zarr: convert it, or copy it here first"
+            f"{address} is of a format that is read from disks alone, as it is not made to be read in parts from far "
+            "away; expected OME-Zarr or Zarr: convert it, or copy it here first"
         )
     if not is_zarr(address):
         raise UserError(

@@ -43,7 +43,7 @@ def is_zarr(folder: Place) -> bool:
     if isinstance(folder, Path):
         return any((folder / name).is_file() for name in METADATA)
     refused = None
-    for name in METADATA:
+    for name in reversed(METADATA):  # that of Zarr 3 first
         try:
             if objects.read(folder / name) is not None:
                 return True

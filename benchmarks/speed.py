@@ -67,6 +67,7 @@ class Case:
     fast: dict[str, Any]
     training: bool
     wanted: float
+    compiled: bool = False
 
 
 SRGAN = {"netG": "sr_resnet_9blocks", "downsample_factor": 4, "patch_size": 128}
@@ -94,6 +95,7 @@ def main() -> int:
     parser.add_argument("--case", action="append", choices=list(CASES), help="only this one; may be given again")
     parser.add_argument("--gpu_ids", default="-1", help="where, as txm2sem takes it: the CPU")
     parser.add_argument("--batch_size", type=int, default=1, help="patches of a step, or of a translation")
+    parser.add_argument("--compile", action="store_true", help="fast: the generator by torch.compile, without penalty")
     parser.add_argument("--json", type=Path, help="write the numbers there, too")
     arguments = parser.parse_args()
     device = device_of(arguments.gpu_ids)
@@ -102,7 +104,8 @@ def main() -> int:
         f"{'peak [GFLOP/s]':>17}  fast is"
     )
     results = {}
-    for name, case in cases_of(arguments.case or list(CASES), device, arguments.batch_size):
+    names = arguments.case or list(CASES)
+    for name, case in cases_of(names, device, arguments.batch_size, compiled=arguments.compile):
         if case.fast == INT8 and importlib.util.find_spec("openvino") is None:
             print(f"{name:<27}left out: OpenVINO is not installed; pip install txm2sem[openvino]")
             continue
@@ -119,12 +122,19 @@ def main() -> int:
     return 0
 
 
-def cases_of(names: list[str], device: torch.device, batch_size: int) -> list[tuple[str, Case]]:
-    """Return the cases that a device has, in batches of a size: on a GPU each in both number formats."""
+def cases_of(
+    names: list[str], device: torch.device, batch_size: int, *, compiled: bool = False
+) -> list[tuple[str, Case]]:
+    """Return the cases that a device has, in batches of a size: on a GPU each in both number formats.
+
+    Compiled are those that can be: without a penalty, which is differentiated twice, and with torch.
+    """
     found = []
     for name in names:
         case = CASES[name]
-        case = replace(case, options={**case.options, "batch_size": batch_size})
+        if compiled and ("lambda_img_grad" in case.options or case.fast == INT8):
+            continue
+        case = replace(case, options={**case.options, "batch_size": batch_size}, compiled=compiled)
         if device.type == "cpu":
             found.append((name, case))
         elif case.fast != INT8:
@@ -200,12 +210,16 @@ def work(case: Case, way: str, device: torch.device = CPU) -> Callable[[int], No
     if not plain:
         keep_freed_memory()
     if case.training:
-        _, step = training_module(case, changes, device, plain=plain)
+        module, step = training_module(case, changes, device, plain=plain)
+        if case.compiled and not plain:
+            module.generator.compile()
         return lambda steps: [step() for _ in range(steps)] and None
     command = command_of(case, changes)
     network = MODELS[case.model](command).generator
     if plain:
         use_torchs_own(network)
+    elif case.compiled:
+        network.compile()
     source, _ = images_of(command)
     predictor = Predictor(network, command.model, device=device, dtype=DTYPES[command.run.precision])
     if changes == INT8:

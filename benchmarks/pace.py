@@ -4,7 +4,8 @@
 
 A synthetic shale is written into a temporary folder, and each case trains on it for some steps. Printed are the seconds
 of a step as `model.pace` finds them, without its factor `BESIDE`, as the training takes them (log included, validations
-not), and their ratio, which is what `BESIDE` stands for. All are processor seconds, also those of the loading of patches. On the CPU; some minutes on two cores.
+not), and their ratio, which is what `BESIDE` stands for. All are processor seconds, also those of the
+loading of patches. On the CPU; some minutes on two cores that do nothing else.
 """
 
 from __future__ import annotations

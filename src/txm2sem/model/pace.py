@@ -21,8 +21,8 @@ ENOUGH_SECONDS, ENOUGH_STEPS = 2.0, 3
 """Steps are tried until they have taken so long, or are so many; the first, which finds its memory, does not count."""
 
 BESIDE = 1.15
-"""What losses, the drawing of patches and the log add to the passes through the networks, as a factor: about that of the
-recipe `translate` with patches of 64 pixels, on two cores (`benchmarks/pace.py` finds it anew)."""
+"""What losses, the drawing of patches and the log add to the passes through the networks, as a factor. It is that of
+`--recipe translate --patch_size 64` on two cores; `benchmarks/pace.py` finds it for others."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from txm2sem.files import held
 from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import fit
+from txm2sem.training.loading import Batch, LoadingError, PatchLoader
 from txm2sem.training.modules import RegressionModule, TranslationModule
 
 SMALL = {"model": "feedforward", "netG": "resnet_6blocks", "ngf": 4, "patch_size": 32, "num_train": 4, "num_test": 1}
@@ -164,6 +166,42 @@ def test_a_second_ctrl_c_says_what_is_true(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.undo()
     _, lines = train(tmp_path, continue_train=True)
     assert lines[0] == "going on with run at epoch 1, patch 0"
+
+
+def test_what_a_second_ctrl_c_loses_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, steps = RegressionModule.optimisation_step, 0
+
+    def twice_in_the_last(module: RegressionModule, *arguments: Any) -> dict[str, Tensor]:
+        nonlocal steps
+        steps += 1
+        for _ in range(2 * (steps == 4)):
+            signal.raise_signal(signal.SIGINT)
+        return step(module, *arguments)
+
+    monkeypatch.setattr(RegressionModule, "optimisation_step", twice_in_the_last)
+    with pytest.raises(Interrupted) as stopped:
+        train(tmp_path)
+    assert stopped.value.__notes__ == [
+        "--continue_train goes on from what is saved: epoch 1, after 2 patches; 1 more are lost"
+    ]
+
+
+def test_a_loader_that_dies_while_the_run_is_asked_to_stop_is_an_interrupt(
+    whole: RunPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = PatchLoader.__iter__
+
+    def dying(loader: PatchLoader) -> Iterator[Batch]:
+        yield from itertools.islice(batches(loader), 2)
+        signal.raise_signal(signal.SIGTERM)
+        raise LoadingError("a process that loads patches has died")
+
+    monkeypatch.setattr(PatchLoader, "__iter__", dying)
+    with pytest.raises(Interrupted) as stopped:
+        train(tmp_path)
+    assert stopped.value.signal == signal.SIGTERM
+    monkeypatch.undo()
+    assert_equal(whole, train(tmp_path, continue_train=True)[0])
 
 
 def test_a_signal_to_all_processes_leaves_the_loaders_to_the_main_one(whole: RunPaths, tmp_path: Path) -> None:

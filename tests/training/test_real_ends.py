@@ -143,16 +143,6 @@ def test_before_a_run_goes_on_what_it_was_is_kept(place: Path) -> None:
     assert {path.name: path.read_bytes() for path in run_of(place).checkpoints.glob("*.pth")} == before
 
 
-def test_a_second_ctrl_c_says_what_is_lost(place: Path) -> None:
-    training = Training(place, "--save_latest_freq 2 --num_train 100000")
-    training.wait_for("(epoch: 1, iters: 3)")
-    training.send(signal.SIGINT)
-    training.send(signal.SIGINT)
-    status, said = training.end()
-    assert status == 130
-    assert "--continue_train goes on from what is saved" in said
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_while_libraries_are_read_a_signal_is_one_line_too(place: Path, number: signal.Signals) -> None:
     words = "import sys; from txm2sem.cli.main import main; sys.exit(main(sys.argv[1:]))"

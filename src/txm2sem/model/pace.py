@@ -21,8 +21,8 @@ ENOUGH_SECONDS, ENOUGH_STEPS = 2.0, 3
 """Steps are tried until they have taken so long, or are so many; the first, which finds its memory, does not count."""
 
 BESIDE = 1.15
-"""What losses, the drawing of patches and the log add to the passes through the networks, as a factor. Between 1.0 and
-1.3 was found with the recipes and the models of the documentation (`benchmarks/pace.py`)."""
+"""What losses, the drawing of patches and the log add to the passes through the networks, as a factor. It is that of
+`--recipe translate --patch_size 64` on two cores; `benchmarks/pace.py` finds it for others."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,20 @@ class Pace:
         return steps * self.step + scored * self.score
 
 
-def measure_pace(command: TrainCommand, size: int, device: torch.device) -> Pace:
+def measure_pace(
+    command: TrainCommand, size: int, device: torch.device, clock: Callable[[], float] = time.perf_counter
+) -> Pace:
     """Take some steps with networks of their own, which learn nothing of use; what is random elsewhere stays as it is.
 
     Args:
         command: options of the training.
         size: side of its patches [pixels].
         device: what it computes with.
+        clock: what it measures with [s].
     """
     weight, interval = command.objective.lambda_img_grad, command.objective.jacobian_interval
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        trial = _Trial(command, size, device)
+        trial = _Trial(command, size, device, clock)
         plain = trial.seconds(lambda: trial.step(penalised=False)) if weight == 0 or interval > 1 else 0.0
         penalised = trial.seconds(lambda: trial.step(penalised=True)) if weight > 0 else plain
         # Every `interval`-th step evaluates the penalty.
@@ -66,10 +69,11 @@ class _Trial:
     """Networks as a training has them, and a batch of noise.
 
     Args:
-        command, size, device: see `measure_pace`.
+        command, size, device, clock: see `measure_pace`.
     """
 
-    def __init__(self, command: TrainCommand, size: int, device: torch.device) -> None:
+    def __init__(self, command: TrainCommand, size: int, device: torch.device, clock: Callable[[], float]) -> None:
+        self.clock = clock
         self.options, self.device, self.parts = command.model, device, command.sampling.accumulate
         self.precision = command.run.precision
         self.generator = move_network(build_generator(command.model).train(), device)
@@ -118,10 +122,10 @@ class _Trial:
         taken: list[float] = []
         while len(taken) < ENOUGH_STEPS and sum(taken) < ENOUGH_SECONDS:
             wait_for(self.device)
-            started = time.perf_counter()
+            started = self.clock()
             work()
             wait_for(self.device)
-            taken.append(time.perf_counter() - started)
+            taken.append(self.clock() - started)
         return min(taken)
 
     def _judged(self, image: Tensor) -> Tensor:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
@@ -25,6 +24,9 @@ SHAPES = ("", "m-2.5-2.5h5v5h-5z", "m0-3.5l3.5 6h-7z", "m0-3.7l3.7 3.7l-3.7 3.7l
 
 ROOM_FOR_WORDS = 0.1
 """Share of the height that is left above levels, for the words upon the highest."""
+
+MOST_LETTERS = 46
+"""Words upon a level that have room in a drawing."""
 
 MOST_DOTS = 30
 """Lines with more points than this have no dots."""
@@ -257,7 +259,7 @@ def _curve_plot(curve: Curve, end: float, levels: Mapping[str, float]) -> Plot:
         label += "; without a model " + ", ".join(f"{kind} {level:.4g}{unit}" for kind, level in levels.items())
     low, high = _frame([line], levels.values())
     frame = low, high + ROOM_FOR_WORDS * (high - low) * bool(levels)
-    marks = _apart([Mark(level, f"{kind} {level:.4g}") for kind, level in levels.items()], *frame)
+    marks = _marks(levels, *frame)
     return plot(
         curve.name,
         [line],
@@ -270,20 +272,26 @@ def _curve_plot(curve: Curve, end: float, levels: Mapping[str, float]) -> Plot:
     )
 
 
-def _apart(marks: Sequence[Mark], low: float, high: float) -> list[Mark]:
-    """Return levels, the words of those that lie too close together to be written beside the highest of them."""
+def _marks(levels: Mapping[str, float], low: float, high: float) -> list[Mark]:
+    """Return levels to mark, with their names; those too close together for that share the words of the highest.
+
+    Args:
+        levels: by name; what stands there in brackets is left out.
+        low, high: ends of the y axis.
+    """
     close = 11 / (HEIGHT - TOP - BOTTOM) * (high - low)
-    found: list[Mark] = []
-    written = math.inf
-    for mark in sorted(marks, key=lambda mark: -mark.at):
-        if written - mark.at < close:
-            last = next(place for place in reversed(range(len(found))) if found[place].text)
-            found[last] = replace(found[last], text=f"{found[last].text}, {mark.text}")
-            found.append(replace(mark, text=""))
+    groups: list[list[tuple[float, str]]] = []
+    for at, name in sorted(((level, name.partition(" (")[0]) for name, level in levels.items()), reverse=True):
+        if groups and groups[-1][0][0] - at < close:
+            groups[-1].append((at, name))
         else:
-            written = mark.at
-            found.append(mark)
-    return found
+            groups.append([(at, name)])
+    marks = []
+    for group in groups:
+        words = ", ".join(f"{name} {at:.4g}" for at, name in group)
+        words = words if len(words) <= MOST_LETTERS else ", ".join(name for _, name in group)
+        marks += [Mark(at, words if at == group[0][0] else "") for at, _ in group]
+    return marks
 
 
 def _frame(lines: Sequence[Line], levels: Collection[float] = ()) -> tuple[float, float]:

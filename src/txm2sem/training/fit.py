@@ -305,7 +305,12 @@ def note_what_to_beat(module: TranslationModule, paths: RunPaths, patches: Patch
     """
     found = Course.read(paths.course, 1).trivial
     if not found:
-        found = module.trivial_scores(patches.fixed_training(), patches.validation)
+        try:
+            training = patches.fixed_training()
+        except UserError as error:  # there are patches to draw at random, but not so many to evaluate on
+            echo(f"note: nothing is fitted without a model: {error}")
+            return
+        found = module.trivial_scores(training, patches.validation)
         append_trivial(paths, found)
     echo(f"to beat: {best_trivial(found)}")
 

@@ -136,23 +136,30 @@ def training_fractions(images: Path) -> dict[Key, Found]:
     return found
 
 
+def write_phantom(folder: Path, number: int) -> Path:
+    """Write the phases and the TXM of a phantom, and return their folder."""
+    place = folder / f"phantom_{number}"
+    if (place / "txm.tif").exists():
+        return place
+    share = number / 9
+    rock = txm2sem.phantom(
+        SIZE, DEPTH, FIRST_SEED + number, porosity=0.02 + 0.1 * share, organic=0.05 + 0.15 * (number * 7 % 10) / 9
+    )
+    beside = place.with_name(f".{place.name}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    labels = np.where(rock.low_density(), 1, np.where(rock.high_density(), 2, 0)).astype(np.uint8)
+    labels[:, ~rock.field_of_view] = IGNORED
+    colours = colour_table(LABEL_COLOURS)
+    tifffile.imwrite(beside / "true.tif", labels, photometric="palette", colormap=colours)
+    tifffile.imwrite(beside / "txm.tif", to_levels(rock.txm, "txm", 8), photometric="minisblack")
+    beside.rename(place)
+    return place
+
+
 def measure(folder: Path, number: int, known: dict[Key, Found]) -> dict[str, dict[Key, Found]]:
     """Return the numbers of a phantom by the way they are measured."""
-    place = folder / f"phantom_{number}"
-    share = number / 9
-    if not (place / "txm.tif").exists():
-        rock = txm2sem.phantom(
-            SIZE, DEPTH, FIRST_SEED + number, porosity=0.02 + 0.1 * share, organic=0.05 + 0.15 * (number * 7 % 10) / 9
-        )
-        beside = place.with_name(f".{place.name}")
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir()
-        labels = np.where(rock.low_density(), 1, np.where(rock.high_density(), 2, 0)).astype(np.uint8)
-        labels[:, ~rock.field_of_view] = IGNORED
-        colours = colour_table(LABEL_COLOURS)
-        tifffile.imwrite(beside / "true.tif", labels, photometric="palette", colormap=colours)
-        tifffile.imwrite(beside / "txm.tif", to_levels(rock.txm, "txm", 8), photometric="minisblack")
-        beside.rename(place)
+    place = write_phantom(folder, number)
     thresholds = sem_thresholds(folder / "images")
     models = {"checkpoints_dir": folder / "checkpoints"}
     ways: dict[str, tuple[str, dict[str, Any]]] = {

@@ -55,7 +55,7 @@ ended "two nodes"
 difference one two
 
 train --name cut
-until [ "$(wc -l <checkpoints/cut/loss_log.txt 2>/dev/null || echo 0)" -ge 3 ]; do sleep 0.2; done
+until [ "$(cat checkpoints/cut/loss_log.txt 2>/dev/null | wc -l)" -ge 3 ]; do sleep 0.2; done
 ip -n node1 link set eth0 down
 seconds=$SECONDS
 ended "the cable pulled"

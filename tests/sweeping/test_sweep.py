@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import signal
@@ -19,9 +20,11 @@ from sweeps import calls, named, stand_in, write_images, write_plan
 from txm2sem.cli.main import main
 from txm2sem.files import held
 from txm2sem.metrics import mean_of_repeats
-from txm2sem.options import TestCommand, TrainCommand, to_mapping
+from txm2sem.options import SweepCommand, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.runs import SweepPaths
+from txm2sem.sweeping import Sweep
 from txm2sem.sweeping.plan import Plan
+from txm2sem.sweeping.steps import SweptRun
 
 __all__ = ["stand_in"]
 
@@ -213,6 +216,14 @@ def test_what_is_said_first_and_after_the_first_run_is_how_long_it_takes(call: C
         record[step]["seconds"] = 600
     paths.record("a_seed_0").write_text(json.dumps(record))
     assert "1 of 2 runs are done; about 30.0 min for the others" in call("plan.yaml --dry_run")[1]
+
+
+def test_what_other_runs_have_done_meanwhile_does_not_matter(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Sweep.of(override(SweepCommand(), {"jobs": 2}), write_plan(TWO + "  a: {}\n"))
+    steps = made.runs[0].steps
+    answers = itertools.chain([steps, steps], itertools.repeat([]))
+    monkeypatch.setattr(SweptRun, "to_do", property(lambda run: next(answers)))
+    assert made.summary().startswith("0 of 2 runs are done")
 
 
 def test_without_a_full_stack_continuity_is_left_out(call: Call) -> None:

@@ -142,26 +142,27 @@ class Sweep:
 
     def summary(self) -> str:
         """Return how many runs there are, and how long they will take, as far as that is known."""
-        left = [run for run in self.runs if run.to_do]
+        # Others may be done meanwhile, so what there is to do is asked once.
+        to_do = [(run, steps) for run in self.runs if (steps := run.to_do)]
+        left = [run for run, _ in to_do]
         done = f"{len(self.runs) - len(left)} of {len(self.runs)} runs are done"
         if not left:
             return done
-        budgets = [run.planned.training.schedule.time_budget for run in left if run.to_do[0].name == "train"]
-        if known := self.seconds_left():
+        if known := self._seconds_of(left):
             return f"{done}; about {format_seconds(known)} for the others, as long as those have taken"
+        budgets = [run.planned.training.schedule.time_budget for run, steps in to_do if steps[0].name == "train"]
         if budgets and all(budgets):
             training = format_seconds(60 * sum(budgets) / min(self.jobs, len(left)))
             return f"{done}; {training} of training, by the time budgets, and the tests"
         return f"{done}; how long the others take is said after the first"
 
-    def seconds_left(self) -> float:
-        """Return how long what is left will take [s], by runs of the same model that are done, or all; 0: unknown."""
+    def _seconds_of(self, left: Sequence[SweptRun]) -> float:
+        """Return how long runs will take [s], by those of the same model that are done, or all; 0: unknown."""
         taken: dict[str, list[float]] = {}
         for run in [*self.runs, *self.others]:
-            if not run.to_do:
+            if run not in left and not run.to_do:
                 taken.setdefault(run.planned.training.model.model, []).append(run.seconds)
-        left = [run for run in self.runs if run.to_do]
-        if not taken or not left:
+        if not taken:
             return 0.0
         known = [seconds for times in taken.values() for seconds in times]
         times = (taken.get(run.planned.training.model.model, known) for run in left)

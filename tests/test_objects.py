@@ -92,6 +92,19 @@ def test_what_is_refused_is_said_at_once(storage: ObjectServer, place: Address, 
         assert len(storage.log) == 1
 
 
+def test_names_may_have_any_characters(storage: ObjectServer) -> None:
+    for name in ("a b+c", "ü", "50%41", "a,b=(c)"):
+        objects.write(PLACE.with_name(name), name.encode())
+        assert objects.read(PLACE.with_name(name)) == name.encode()
+        assert PLACE.with_name(name) in objects.listing(PLACE.parent)
+
+
+def test_a_bucket_elsewhere_says_how_to_name_its_region(storage: ObjectServer) -> None:
+    storage.fault = lambda method, path: "301"
+    with pytest.raises(UserError, match="set AWS_REGION"):
+        objects.read(PLACE)
+
+
 def test_parts_of_objects(storage: ObjectServer) -> None:
     objects.write(PLACE, b"0123456789")
     assert objects.read(PLACE, slice(2, 5)) == b"234"

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from txm2sem.addresses import Address
 from txm2sem.errors import UserError
-from txm2sem.progress import say
 
 if TYPE_CHECKING:
     from obstore.store import GCSStore, HTTPStore, S3Store
@@ -217,6 +216,8 @@ class _Patience:
         if not _passes(error) or not self._pauses:
             raise _explained(self._address, error, self._failed) from error
         if self._failed == SILENT + 1:
+            from txm2sem.progress import say
+
             left = f"for {sum(self._pauses):.0f} seconds more"
             say(f"{self._address} does not answer ({_words_of(error)}); trying again {left}")
         return self._pauses.pop(0)
@@ -309,6 +310,8 @@ def _explained(address: Address, error: Exception, tries: int = 1) -> UserError:
         remedy = "ask its owner for the permission, or sign in as somebody who has it (docs/storage.md says how)"
     elif "non-partial" in str(error):
         remedy = "the server does not give parts of files, which this volume needs: copy it here, or serve it otherwise"
+    elif "redirect" in str(error):
+        remedy = _REMEDIES["PermanentRedirect"]
     elif _passes(error):
         remedy = "see to the connection and the server, then run the same command again: what was done stays"
     else:

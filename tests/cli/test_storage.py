@@ -278,7 +278,7 @@ def test_labels_and_fused_volumes_go_on_there_as_on_disk(here: Program, storage:
     write_run("labels", SEGMENTS)
     write_run("blend", TRANSLATES)
     for name, words, cut in (
-        ("labels", "--name labels --seg_mode sem --probabilities", r"0/c/0/1/0/0"),
+        ("labels", "--name labels --seg_mode sem --probabilities", r"0/c/1/0/0/0"),
         ("blend", "--name blend --z_blend --statistics volume", r"work/.*out.ome.zarr/0/c/0"),
     ):
         place = f"s3://bucket/work/{name}/out.ome.zarr"

@@ -41,7 +41,7 @@ def test_requests_that_fail_for_the_time_being_are_tried_again(storage: ObjectSe
         (lambda: objects.remove([PLACE]), None),
     ):
         storage.fault = failing(3, fault)
-        assert action() == expected  # type: ignore[no-untyped-call]
+        assert action() == expected
     assert not storage.names()
 
 
@@ -152,7 +152,7 @@ def test_nobody_signs_in_where_nothing_says_who(storage: ObjectServer, monkeypat
     objects.write(PLACE, b"content")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    monkeypatch.setattr(objects, "_machine", lambda: "a laptop")
+    monkeypatch.setattr("txm2sem.credentials._machine", lambda: "a laptop")
     with pytest.raises(UserError, match="no credentials were found"):
         objects.read(PLACE)
     storage.buckets["bucket"].public = True

@@ -24,7 +24,8 @@ PAGE = 1000
 ACCESS_KEY, SECRET_KEY = "somebody", "their-secret"
 
 Fault = Callable[[str, str], str]
-"""Is given the method and the path of a request; returns `reset`, `truncated`, a status such as `503`, or nothing."""
+"""Is given the method and the path of a request; returns what goes wrong, or nothing: `reset`, before it is
+done; `lost`, the answer; `truncated`, its half; or a status such as `503`."""
 
 
 @dataclass
@@ -103,6 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # an answer is one packet, which nobody waits for
     server: ObjectServer
+    is_lost = False
 
     def log_message(self, *arguments: object) -> None:
         """Say nothing."""
@@ -114,6 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.log.append((self.command, path))
             fault = self.server.fault(self.command, path)
+            self.is_lost = fault == "lost"
             if fault == "reset":  # before anything is done
                 self._reset()
                 return
@@ -214,6 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(
         self, status: int, body: bytes = b"", headers: dict[str, str] | None = None, *, cut_off: bool = False
     ) -> None:
+        if self.is_lost:
+            return
         self.send_response(status)
         for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
             self.send_header(name, value)

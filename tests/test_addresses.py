@@ -18,6 +18,7 @@ from txm2sem.files import check_output, make_folder
         (Path("s3://bucket/a/scan.zarr"), Address("s3", "bucket", "a/scan.zarr")),  # which has one slash
         ("s3://bucket//a/scan.zarr/", Address("s3", "bucket", "a/scan.zarr")),
         ("HTTPS://host:8080/scan.zarr", Address("https", "host:8080", "scan.zarr")),
+        ("https://host/my%20scan.zarr", Address("https", "host", "my scan.zarr")),
         ("gs://bucket/scan.zarr", Address("gs", "bucket", "scan.zarr")),
         ("C:/scan.zarr", Path("C:/scan.zarr")),
         ("a/s3.zarr", Path("a/s3.zarr")),

@@ -41,7 +41,7 @@ def test_requests_that_fail_for_the_time_being_are_tried_again(storage: ObjectSe
         (lambda: objects.remove([PLACE]), None),
     ):
         storage.fault = failing(3, fault)
-        assert action() == expected  # type: ignore[no-untyped-call]
+        assert action() == expected
     assert not storage.names()
 
 
@@ -92,6 +92,19 @@ def test_what_is_refused_is_said_at_once(storage: ObjectServer, place: Address, 
         assert len(storage.log) == 1
 
 
+def test_names_may_have_any_characters(storage: ObjectServer) -> None:
+    for name in ("a b+c", "ü", "50%41", "a,b=(c)"):
+        objects.write(PLACE.with_name(name), name.encode())
+        assert objects.read(PLACE.with_name(name)) == name.encode()
+        assert PLACE.with_name(name) in objects.listing(PLACE.parent)
+
+
+def test_a_bucket_elsewhere_says_how_to_name_its_region(storage: ObjectServer) -> None:
+    storage.fault = lambda method, path: "301"
+    with pytest.raises(UserError, match="set AWS_REGION"):
+        objects.read(PLACE)
+
+
 def test_parts_of_objects(storage: ObjectServer) -> None:
     objects.write(PLACE, b"0123456789")
     assert objects.read(PLACE, slice(2, 5)) == b"234"
@@ -139,7 +152,7 @@ def test_nobody_signs_in_where_nothing_says_who(storage: ObjectServer, monkeypat
     objects.write(PLACE, b"content")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    monkeypatch.setattr(objects, "_machine", lambda: "a laptop")
+    monkeypatch.setattr("txm2sem.credentials._machine", lambda: "a laptop")
     with pytest.raises(UserError, match="no credentials were found"):
         objects.read(PLACE)
     storage.buckets["bucket"].public = True

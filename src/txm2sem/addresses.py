@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import unquote
 
 from txm2sem.errors import UserError
 
@@ -109,7 +110,7 @@ def place_of(text: Place | str) -> Place:
             "show; expected the address alone: credentials of s3:// come from the environment or a profile, passwords "
             "of web servers from .netrc, and a signed address is one of a single object, which no volume is"
         )
-    parts = [part for part in key.split("/") if part]
+    parts = [part for part in (key if scheme in STORES else unquote(key)).split("/") if part]
     if not host or not parts or {".", ".."} & set(parts):
         raise UserError(f"{shown}: expected {scheme}://{'BUCKET' if scheme in STORES else 'SERVER'}/NAME; name it")
     return Address(scheme, host, "/".join(parts))

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import configparser
-import netrc
-import os
 import re
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from txm2sem.addresses import Address
+from txm2sem.credentials import sign_in
 from txm2sem.errors import UserError
-from txm2sem.progress import say
 
 if TYPE_CHECKING:
     from obstore.store import GCSStore, HTTPStore, S3Store
@@ -217,6 +211,8 @@ class _Patience:
         if not _passes(error) or not self._pauses:
             raise _explained(self._address, error, self._failed) from error
         if self._failed == SILENT + 1:
+            from txm2sem.progress import say
+
             left = f"for {sum(self._pauses):.0f} seconds more"
             say(f"{self._address} does not answer ({_words_of(error)}); trying again {left}")
         return self._pauses.pop(0)
@@ -300,7 +296,7 @@ def _explained(address: Address, error: Exception, tries: int = 1) -> UserError:
     refused = _status_of(error) in (401, 403)
     if code and code[1] in _REMEDIES:
         remedy = _REMEDIES[code[1]]
-    elif refused and address.scheme == "s3" and _s3_options().get("skip_signature"):
+    elif refused and address.scheme == "s3" and "skip_signature" in sign_in(address):
         remedy = (
             "no credentials were found, so that nobody is signed in: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
             "or AWS_PROFILE"
@@ -309,10 +305,12 @@ def _explained(address: Address, error: Exception, tries: int = 1) -> UserError:
         remedy = "ask its owner for the permission, or sign in as somebody who has it (docs/storage.md says how)"
     elif "non-partial" in str(error):
         remedy = "the server does not give parts of files, which this volume needs: copy it here, or serve it otherwise"
+    elif "redirect" in str(error):
+        remedy = _REMEDIES["PermanentRedirect"]
     elif _passes(error):
         remedy = "see to the connection and the server, then run the same command again: what was done stays"
     else:
-        remedy = "check the address"
+        remedy = "check the address, and who signs in (docs/storage.md)"
     often = f", {tries} times" if tries > 1 else ""
     kind = RefusedError if refused else UserError
     return kind(f"{address} cannot be reached ({_words_of(error)}{often}); {remedy}")
@@ -326,10 +324,9 @@ def store_of(address: Address) -> Any:
     """Return the library's store of all objects of a bucket or server.
 
     Raises:
-        UserError: the credentials that are asked for are not there.
+        UserError: as `sign_in`.
     """
-    options = {"s3": _s3_options, "gs": _gs_options}.get(address.scheme, partial(_http_options, address))()
-    return _opened(address.scheme, address.host, tuple(sorted(options.items())))
+    return _opened(address.scheme, address.host, tuple(sorted(sign_in(address).items())))
 
 
 def _library(address: Address) -> Any:
@@ -356,92 +353,3 @@ def _opened(scheme: str, host: str, options: tuple[tuple[str, str], ...]) -> S3S
     if scheme == "gs":
         return GCSStore(host, config=cast(Any, config), client_options=client, retry_config=once)
     return HTTPStore.from_url(f"{scheme}://{host}", client_options=client, retry_config=once)
-
-
-def _s3_options() -> dict[str, str]:
-    """Return who is signed in where, as Amazon's own programs find it: by the environment, then by a profile.
-
-    Raises:
-        UserError: the profile that is named has no keys.
-    """
-    said = os.environ
-    profile = said.get("AWS_PROFILE") or said.get("AWS_DEFAULT_PROFILE") or ""
-    known = _profile(profile or "default")
-    options = {"disable_bulk_delete": "true"}  # which not all servers know
-    endpoint = said.get("AWS_ENDPOINT_URL_S3") or said.get("AWS_ENDPOINT_URL") or known.get("endpoint_url")
-    region = said.get("AWS_REGION") or said.get("AWS_DEFAULT_REGION") or known.get("region")
-    options |= {"endpoint": endpoint} if endpoint else {}
-    options |= {"region": region} if region else {}
-    if any(said.get(name) for name in _SIGNED_IN):
-        return options | {name: said[name.upper()] for name in _KEYS if said.get(name.upper())}
-    keys = {name: known[name] for name in _KEYS if known.get(name)}
-    if profile and len(keys) < 2:
-        raise UserError(
-            f"the profile {profile} (AWS_PROFILE) has no aws_access_key_id and aws_secret_access_key; expected them in "
-            "~/.aws/credentials: add them, or hand over what the profile stands for with "
-            f'eval "$(aws configure export-credentials --profile {profile} --format env)"'
-        )
-    if len(keys) >= 2:
-        return options | keys
-    return options if "Amazon" in _machine() else options | {"skip_signature": "true"}
-
-
-_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
-
-_SIGNED_IN = (
-    *("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
-    *("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_SKIP_SIGNATURE"),
-)
-"""Variables from which the library takes who is signed in, or that nobody is."""
-
-
-def _profile(name: str) -> Mapping[str, str]:
-    """Return what Amazon's files say of a profile."""
-    folder = Path.home() / ".aws"
-    config = os.environ.get("AWS_CONFIG_FILE") or folder / "config"
-    keys = os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or folder / "credentials"
-    section = name if name == "default" else f"profile {name}"
-    return {**_section(Path(config).expanduser(), section), **_section(Path(keys).expanduser(), name)}
-
-
-@lru_cache(maxsize=16)
-def _section(file: Path, name: str) -> Mapping[str, str]:
-    parser = configparser.RawConfigParser()
-    with suppress(OSError, configparser.Error, UnicodeDecodeError):
-        parser.read(file, encoding="utf-8")
-    return dict(parser.items(name)) if parser.has_section(name) else {}
-
-
-def _gs_options() -> dict[str, str]:
-    """Return who is signed in at Google: the library finds the files of its own programs; else nobody is."""
-    said = (
-        "GOOGLE_APPLICATION_CREDENTIALS",
-        "GOOGLE_SERVICE_ACCOUNT",
-        "GOOGLE_SERVICE_ACCOUNT_KEY",
-        "GOOGLE_SKIP_SIGNATURE",
-    )
-    base = os.environ.get("GOOGLE_BASE_URL")
-    options = {"base_url": base} if base else {}
-    default = Path.home() / ".config" / "gcloud" / "application_default_credentials.json"
-    if any(os.environ.get(name) for name in said) or default.exists() or "Google" in _machine():
-        return options
-    return options | {"skip_signature": "true"}
-
-
-def _http_options(address: Address) -> dict[str, str]:
-    """Return the header that signs in at a web server, where `.netrc` has a password for it."""
-    with suppress(OSError, netrc.NetrcParseError):
-        found = netrc.netrc(os.environ.get("NETRC")).authenticators(address.host.partition(":")[0])
-        if found is not None:
-            return {"authorization": f"Basic {b64encode(f'{found[0]}:{found[2]}'.encode()).decode()}"}
-    return {}
-
-
-@lru_cache(maxsize=1)
-def _machine() -> str:
-    """Return who has made this machine, which tells where its own role may sign in."""
-    said = ""
-    for name in ("sys_vendor", "product_name"):
-        with suppress(OSError):
-            said += Path("/sys/devices/virtual/dmi/id", name).read_text(encoding="utf-8", errors="replace")
-    return said

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
@@ -15,6 +17,8 @@ from txm2sem import objects
 from txm2sem.addresses import Address, Place
 from txm2sem.data.readers.base import CACHE_BYTES
 from txm2sem.errors import UserError
+
+Result = TypeVar("Result")
 
 METADATA = (".zgroup", ".zarray", ".zattrs", "zarr.json")
 """Names of the files that say what a folder of Zarr is."""
@@ -65,6 +69,7 @@ class RemoteObjects(Store):
         super().__init__(read_only=read_only)
         self.folder = folder
         self._kept: OrderedDict[tuple[str, ByteRequest | None], Buffer] = OrderedDict()
+        self._kept_bytes = 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RemoteObjects) and (self.folder, self.read_only) == (other.folder, other.read_only)
@@ -87,7 +92,7 @@ class RemoteObjects(Store):
             self._kept.move_to_end((key, byte_range))
             return self._kept[key, byte_range]
         try:
-            content = await asyncio.to_thread(objects.read, self.folder / key, _part(byte_range))
+            content = await _waiting(objects.read, self.folder / key, _part(byte_range))
         except objects.RefusedError:
             if key.rpartition("/")[2] not in (*METADATA, ".zmetadata"):
                 raise
@@ -96,10 +101,15 @@ class RemoteObjects(Store):
             return None
         found = (prototype or default_buffer_prototype()).buffer.from_bytes(content)
         if self.read_only:
-            self._kept[key, byte_range] = found
-            while sum(map(len, self._kept.values())) > CACHE_BYTES:
-                self._kept.popitem(last=False)
+            self._keep((key, byte_range), found)
         return found
+
+    def _keep(self, part: tuple[str, ByteRequest | None], content: Buffer) -> None:
+        if part not in self._kept:  # else another reader came first
+            self._kept[part] = content
+            self._kept_bytes += len(content)
+        while self._kept_bytes > CACHE_BYTES:
+            self._kept_bytes -= len(self._kept.popitem(last=False)[1])
 
     async def get_partial_values(
         self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
@@ -109,17 +119,17 @@ class RemoteObjects(Store):
 
     async def exists(self, key: str) -> bool:
         """Say whether there is an object."""
-        return await asyncio.to_thread(objects.stamp, self.folder / key) is not None
+        return await _waiting(objects.stamp, self.folder / key) is not None
 
     async def set(self, key: str, value: Buffer) -> None:
         """Write an object: it appears whole."""
         self._check_writable()
-        await asyncio.to_thread(objects.write, self.folder / key, value.to_bytes())
+        await _waiting(objects.write, self.folder / key, value.to_bytes())
 
     async def delete(self, key: str) -> None:
         """Remove an object."""
         self._check_writable()
-        await asyncio.to_thread(objects.remove, [self.folder / key])
+        await _waiting(objects.remove, [self.folder / key])
 
     async def list(self) -> AsyncIterator[str]:
         """Yield the keys of all objects."""
@@ -128,13 +138,21 @@ class RemoteObjects(Store):
 
     async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
         """Yield the keys that begin so."""
-        for found in await asyncio.to_thread(objects.listing, self.folder / prefix):
+        for found in await _waiting(objects.listing, self.folder / prefix):
             yield found.below(self.folder)
 
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         """Yield the names of what is in a folder."""
-        for name in await asyncio.to_thread(objects.names_in, self.folder / prefix):
+        for name in await _waiting(objects.names_in, self.folder / prefix):
             yield name
+
+
+async def _waiting(request: Callable[..., Result], *arguments: Any) -> Result:
+    """Return what a request returns, for which a thread waits."""
+    return await asyncio.get_running_loop().run_in_executor(_WAITING, request, *arguments)
+
+
+_WAITING = ThreadPoolExecutor(objects.AT_ONCE, "request")
 
 
 def _part(asked: ByteRequest | None) -> slice | None:

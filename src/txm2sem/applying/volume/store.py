@@ -255,8 +255,12 @@ class VolumeStore:
     def _checksums(self, block: Block, what_is_in: Callable[[Any], str | None]) -> dict[str, str] | None:
         """Return what is in the files of a block's voxels, by their place; None where one is not there."""
         contents = {shard: what_is_in(shard) for shard in self._shards(block)}
-        found = {os.path.relpath(str(shard), str(self.paths.work)): said for shard, said in contents.items() if said}
-        return found if len(found) == len(contents) else None
+        if not all(contents.values()):
+            return None
+        remote = self.paths.is_remote
+        return {
+            str(shard if remote else shard.relative_to(self.paths.work)): str(contents[shard]) for shard in contents
+        }
 
     def _loaded(self, file: Place) -> Any:
         """Return the tensors in a file, which may be in object storage."""

@@ -108,6 +108,13 @@ def test_what_a_plan_cannot_be_is_refused_with_its_place(text: str, said: str) -
     assert said in str(error.value)
 
 
+def test_the_data_root_of_the_command_line_counts_first() -> None:
+    name = write_plan("options: {dataroot: a}\nruns:\n  one: {dataroot: b}\n  two: {}")
+    assert {run.training.run.dataroot for run in Plan.read(name, PLACES, Path("c")).runs} == {Path("c")}
+    with pytest.raises(UserError, match="tested on different images, with --dataroot a and b"):
+        Plan.read(name, PLACES)
+
+
 def test_patches_of_several_sizes_are_tested_at_one() -> None:
     plan = read("options: {patch_size: [64, 128]}\ntest: {patch_size: 64}\ncube: {patch_size: 64}")
     assert len(plan.runs) == 2

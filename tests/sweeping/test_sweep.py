@@ -135,21 +135,32 @@ def test_a_run_that_fails_does_not_end_the_others(call: Call) -> None:
     assert document()["not_done"] == []
 
 
-def test_ctrl_c_ends_what_is_running_and_the_same_command_goes_on(call: Call) -> None:
-    plan = write_plan(TWO + "  a: {}\n  stops: {}\n  b: {}\n")
+def interruptible(plan: str) -> Fork:
+    """Start a sweep that hears Ctrl-C, which a shell lets nothing hear that it does in the background."""
 
     def sweep() -> int:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for what it does in background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return main(["sweep", plan])
 
-    status, err = Fork(sweep, Path()).end()
+    return Fork(sweep, Path())
+
+
+def test_ctrl_c_again_ends_at_once(call: Call) -> None:
+    assert interruptible(write_plan(TWO + "  stays: {}\n")).end()[0] == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path("stays").read_text()), 0)
+    assert not Path("checkpoints/stays_seed_0/latest_net_G.pth").exists()
+
+
+def test_ctrl_c_ends_what_is_running_and_the_same_command_goes_on(call: Call) -> None:
+    plan = write_plan(TWO + "  a: {}\n  stops: {}\n  b: {}\n")
+    status, err = interruptible(plan).end()
     assert status == 130
     assert "the same command goes on with what is missing" in err
     assert "--continue_train" not in str(calls())
     assert not Path("checkpoints/b_seed_0").exists()
     assert not SweepPaths(Path("plan_sweep")).document.exists()
-    status, err = Fork(sweep, Path()).end()
-    assert status == 130  # the other seed
+    assert interruptible(plan).end()[0] == 130  # the other seed
     assert call(plan)[0] == 0
     found = calls()
     assert {name for name, step in named(found)} == {f"{run}_seed_{seed}" for run in ("b", "stops") for seed in (0, 1)}

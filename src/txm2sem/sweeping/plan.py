@@ -32,7 +32,7 @@ from txm2sem.resolving import resolve
 PLANS = Path(__file__).parents[1] / "sweeps"
 """Plans that come along."""
 
-OF_SWEEP = ("name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "continue_train", "config")
+OF_SWEEP = ("name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_nodes", "continue_train", "config")
 """Options that a sweep gives its runs itself."""
 
 OF_TESTS: Mapping[str, Mapping[str, Any]] = {
@@ -119,8 +119,6 @@ class Plan:
         path = path_of(plan)
         sections = read_sections(path, REMEDY, depth=3).sections("options", "runs", "test", "cube")
         options = {name: section.options() for name, section in sections.items() if name != "runs"}
-        if dataroot is not None:
-            options.setdefault("options", {})["dataroot"] = Written("--dataroot", str(dataroot))
         named = sections["runs"].sections() if "runs" in sections else {path.stem: Section(str(path), REMEDY, {})}
         if not named:
             raise UserError(f"{sections['runs'].place}: expected runs, each with a name, found none; {REMEDY}")
@@ -128,6 +126,8 @@ class Plan:
         for base, section in named.items():
             own = section.options()
             written = {**own, **{name: said for name, said in options.get("options", {}).items() if name not in own}}
+            if dataroot is not None:
+                written["dataroot"] = Written("--dataroot", str(dataroot))
             for chosen in _combinations(written, section.place):
                 run = _planned(base, section.place, {**options, "options": {**written, **chosen}}, chosen, places)
                 if run.name in found:

@@ -266,8 +266,9 @@ class Sweep:
                 echo(f"{run.name}: done in {format_seconds(run.seconds)}; {self.summary()}")
 
         with ThreadPoolExecutor(max(1, machines.qsize())) as pool:
-            tasks = [pool.submit(work, run) for run in left]
+            tasks: list[Future[None]] = []
             try:
+                tasks += [pool.submit(work, run) for run in left]
                 wait(tasks)
             except KeyboardInterrupt:
                 self._stop(tasks, echo)
@@ -278,9 +279,9 @@ class Sweep:
 
     def _stop(self, tasks: Sequence[Future[None]], echo: Echo) -> None:
         """Let what is running save itself and end; a second Ctrl-C ends it at once."""
-        self.children.stop()
-        echo("stopping: trainings end after the batch under way; Ctrl-C again stops at once")
         try:
+            self.children.stop()
+            echo("stopping: trainings end after the batch under way; Ctrl-C again stops at once")
             wait(tasks)
         except KeyboardInterrupt:
             self.children.kill()

@@ -171,6 +171,7 @@ def test_ctrl_c_ends_what_is_running_and_the_same_command_goes_on(call: Call) ->
 def test_runs_side_by_side_share_cores_and_gpus(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo("meeting")
     monkeypatch.setattr("txm2sem.sweeping.run.usable_cores", lambda: 6)
+    monkeypatch.setattr("txm2sem.sweeping.run.devices_of", lambda gpu_ids: None)
     assert call(write_plan(TWO + "  meets: {}\n") + " --gpu_ids 2,5")[0] == 0  # each waits for the other
     found = [one for one in calls() if one["words"][0] != "compare"]
     assert {one["threads"] for one in found} == {"3"}
@@ -269,7 +270,7 @@ def test_slurm_has_a_job_for_each_run_that_is_not_done(call: Call, monkeypatch: 
         (tools / name).write_text(f"#!/bin/bash\n{text}")
         (tools / name).chmod(stat.S_IRWXU)
     monkeypatch.setattr("txm2sem.sweeping.slurm.sys.executable", str(tools / "program"))
-    status, out, _ = call(f"{plan} --slurm --jobs 2 --dataroot images")
+    status, out, _ = call(f"{plan} --slurm --jobs 2 --dataroot images --gpu_ids=-1")
     assert (status, calls()) == (0, [])
     (submit,) = [line.split(":", 1)[1].split() for line in out.splitlines() if line.startswith("next:")]
     subprocess.run(submit, check=True, env={"PATH": f"{tools}:{os.environ['PATH']}"})
@@ -283,7 +284,9 @@ def test_slurm_has_a_job_for_each_run_that_is_not_done(call: Call, monkeypatch: 
         assert call(words)[0] == 0
     # The last one makes the table; the plan is that of the submission, whatever becomes of its file meanwhile.
     assert len(document()["runs"]) == 4
-    assert {name for name, _ in named(calls())} == {"a_seed_1", "bb_seed_0", "bb_seed_1"}
+    found = calls()
+    assert {name for name, _ in named(found)} == {"a_seed_1", "bb_seed_0", "bb_seed_1"}
+    assert all("--gpu_ids=-1" in one["words"] for one in found[:-1])
     Path(plan).write_text(submitted)
     assert call(f"{plan} --slurm --dataroot images")[1] == "4 of 4 runs are done\n"
 

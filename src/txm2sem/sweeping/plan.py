@@ -186,22 +186,25 @@ def _planned(
         chosen: options that have lists.
         places: as in `Plan.read`.
     """
-    given = {"train": _understood(TrainCommand(), options["options"])}
-    varied = {name: given["train"][name] for name in chosen}
+    train = _understood(TrainCommand(), options["options"])
+    tests = {step: {**own, **_understood(TestCommand(), options.get(step, {}))} for step, own in OF_TESTS.items()}
+    varied = {name: train[name] for name in chosen}
     parts = {name: f"_{name}_{_short(value)}" for name, value in varied.items()}
     name = check_name(base + "".join(parts.values()), f"{place}: the run")
     repeated = base + "".join(part for option, part in parts.items() if option != REPEATED)
     own = {"name": name, **places}
     step = "train"
     try:
-        training = resolve(TrainCommand(), {**given["train"], **own})
-        commands: dict[str, TrainCommand | TestCommand] = {"train": training}
-        for step in ("test", "cube") if training.model.model in TRANSLATION_MODELS else ("test",):
-            given[step] = {**OF_TESTS[step], **_understood(TestCommand(), options.get(step, {}))}
-            commands[step] = resolve(TestCommand(), {**given[step], **own}, trained=to_mapping(training))
+        training = resolve(TrainCommand(), {**train, **own})
+        commands: dict[str, TrainCommand | TestCommand] = {step: training}
+        for step in tests if training.model.model in TRANSLATION_MODELS else ["test"]:
+            commands[step] = resolve(TestCommand(), {**tests[step], **own}, trained=to_mapping(training))
     except UserError as error:
-        raise UserError(f"{place}: {step} of the run {name}: {error}") from None
-    return PlannedRun(name, base, repeated, varied, given, commands)
+        written = options.get("options" if step == "train" else step, {})
+        named = [said.place for option, said in written.items() if str(error).startswith(f"--{option} ")]
+        raise UserError(f"{(named or [place])[0]}: {step} of the run {name}: {error}") from None
+    given = {"train": train, **tests}
+    return PlannedRun(name, base, repeated, varied, {step: given[step] for step in commands}, commands)
 
 
 def _short(value: object) -> str:

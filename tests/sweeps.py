@@ -27,7 +27,7 @@ checkpoints, results = (Path(words[words.index(f"--{place}_dir") + 1]) / name fo
 signal.alarm(60)  # nobody waits for ever
 if words[0] == "train":
     checkpoints.mkdir(parents=True, exist_ok=True)
-    if name.startswith("meets") and "--dry" not in words:
+    if name.startswith("meets"):
         # Each waits for the other, which must be there at the same time.
         os.close(os.open("meeting", os.O_WRONLY if name.endswith("0") else os.O_RDONLY))
     if name.startswith("fails") and not Path("mended").exists():
@@ -38,6 +38,12 @@ if words[0] == "train":
         (checkpoints / "latest_state.pth").touch()
         os.kill(os.getppid(), signal.SIGINT)  # as Ctrl-C; the sweep tells it to end
         sys.exit(128 + signal.sigwait([signal.SIGTERM, signal.SIGINT]))
+    if name.startswith("stays"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+        Path("stays").write_text(str(os.getpid()))
+        for _ in range(2):  # Ctrl-C, which is not enough, and again
+            os.kill(os.getppid(), signal.SIGINT)
+            signal.sigwait([signal.SIGTERM])
     (checkpoints / "latest_net_G.pth").touch()
 else:
     results.mkdir(parents=True, exist_ok=True)

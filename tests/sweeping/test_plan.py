@@ -80,6 +80,8 @@ def test_the_plans_in_the_documents_are_some(document: str) -> None:
         ("options:\n  niterr: 1", "plan.yaml, line 2: txm2sem train has no option --niterr; did you mean --niter?"),
         ("test:\n  niter: 1", "plan.yaml, line 2: --niter does nothing in txm2sem test; it belongs to txm2sem train"),
         ("options:\n  seed: 1\n  niter: [1, x]", "plan.yaml, line 3: --niter x: expected a whole number"),
+        ("seed: 1\ntest: {eval: no}", "plan.yaml, line 1: there is no section seed"),
+        ("test:\n  eval: no", "plan.yaml, line 2: --eval no: expected True or False"),
         ("options:\n  gpu_ids: 0", "plan.yaml, line 2: --gpu_ids is what a sweep gives its runs itself"),
         ("options:\n  niter: []", "plan.yaml, line 2: --niter: expected values in the list, found none"),
         ("options:\n  niter: 1\n  niter: 2", "plan.yaml, line 3: niter comes twice"),
@@ -93,8 +95,11 @@ def test_the_plans_in_the_documents_are_some(document: str) -> None:
         ("runs:\n  a:\n    lr: {b: 1}", "plan.yaml, line 3: expected options (name: value): nothing nested"),
         ("options:\n  lr: &x 1", "plan.yaml, line 2: expected options (name: value): nothing nested, no references"),
         ("options: {dataroot: {a: 1}}", "plan.yaml, line 1: dataroot: expected a value, found names and values"),
-        ("options: {lambda_L1: 3, model: srcnn}", "--lambda_L1 does nothing with --model srcnn"),
-        ("test: {ngf: 3}", "test of the run plan: --ngf 3 contradicts the checkpoint"),
+        (
+            "options:\n  model: srcnn\n  lambda_L1: 3",
+            "plan.yaml, line 3: train of the run plan: --lambda_L1 does nothing with",
+        ),
+        ("test: {ngf: 3}", "plan.yaml, line 1: test of the run plan: --ngf 3 contradicts the checkpoint"),
         ("test: {x_ind: 3}", "--x_ind does nothing with --dataset_mode txm2sem"),
         ("options: {model: [srcnn, segmentation]}", "plan_model_segmentation is of segmentation"),
         ("options: {patch_size: [64, 128]}", "tested on different images, with --patch_size 128 and 64"),
@@ -106,6 +111,13 @@ def test_what_a_plan_cannot_be_is_refused_with_its_place(text: str, said: str) -
     with pytest.raises(UserError) as error:
         read(text)
     assert said in str(error.value)
+
+
+def test_the_data_root_of_the_command_line_counts_first() -> None:
+    name = write_plan("options: {dataroot: a}\nruns:\n  one: {dataroot: b}\n  two: {}")
+    assert {run.training.run.dataroot for run in Plan.read(name, PLACES, Path("c")).runs} == {Path("c")}
+    with pytest.raises(UserError, match="tested on different images, with --dataroot a and b"):
+        Plan.read(name, PLACES)
 
 
 def test_patches_of_several_sizes_are_tested_at_one() -> None:

@@ -135,21 +135,32 @@ def test_a_run_that_fails_does_not_end_the_others(call: Call) -> None:
     assert document()["not_done"] == []
 
 
-def test_ctrl_c_ends_what_is_running_and_the_same_command_goes_on(call: Call) -> None:
-    plan = write_plan(TWO + "  a: {}\n  stops: {}\n  b: {}\n")
+def interruptible(plan: str) -> Fork:
+    """Start a sweep that hears Ctrl-C, which a shell lets nothing hear that it does in the background."""
 
     def sweep() -> int:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores for what it does in background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return main(["sweep", plan])
 
-    status, err = Fork(sweep, Path()).end()
+    return Fork(sweep, Path())
+
+
+def test_ctrl_c_again_ends_at_once(call: Call) -> None:
+    assert interruptible(write_plan(TWO + "  stays: {}\n")).end()[0] == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path("stays").read_text()), 0)
+    assert not Path("checkpoints/stays_seed_0/latest_net_G.pth").exists()
+
+
+def test_ctrl_c_ends_what_is_running_and_the_same_command_goes_on(call: Call) -> None:
+    plan = write_plan(TWO + "  a: {}\n  stops: {}\n  b: {}\n")
+    status, err = interruptible(plan).end()
     assert status == 130
     assert "the same command goes on with what is missing" in err
     assert "--continue_train" not in str(calls())
     assert not Path("checkpoints/b_seed_0").exists()
     assert not SweepPaths(Path("plan_sweep")).document.exists()
-    status, err = Fork(sweep, Path()).end()
-    assert status == 130  # the other seed
+    assert interruptible(plan).end()[0] == 130  # the other seed
     assert call(plan)[0] == 0
     found = calls()
     assert {name for name, step in named(found)} == {f"{run}_seed_{seed}" for run in ("b", "stops") for seed in (0, 1)}
@@ -160,6 +171,7 @@ def test_ctrl_c_ends_what_is_running_and_the_same_command_goes_on(call: Call) ->
 def test_runs_side_by_side_share_cores_and_gpus(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo("meeting")
     monkeypatch.setattr("txm2sem.sweeping.run.usable_cores", lambda: 6)
+    monkeypatch.setattr("txm2sem.sweeping.run.devices_of", lambda gpu_ids: None)
     assert call(write_plan(TWO + "  meets: {}\n") + " --gpu_ids 2,5")[0] == 0  # each waits for the other
     found = [one for one in calls() if one["words"][0] != "compare"]
     assert {one["threads"] for one in found} == {"3"}
@@ -258,7 +270,7 @@ def test_slurm_has_a_job_for_each_run_that_is_not_done(call: Call, monkeypatch: 
         (tools / name).write_text(f"#!/bin/bash\n{text}")
         (tools / name).chmod(stat.S_IRWXU)
     monkeypatch.setattr("txm2sem.sweeping.slurm.sys.executable", str(tools / "program"))
-    status, out, _ = call(f"{plan} --slurm --jobs 2 --dataroot images")
+    status, out, _ = call(f"{plan} --slurm --jobs 2 --dataroot images --gpu_ids=-1")
     assert (status, calls()) == (0, [])
     (submit,) = [line.split(":", 1)[1].split() for line in out.splitlines() if line.startswith("next:")]
     subprocess.run(submit, check=True, env={"PATH": f"{tools}:{os.environ['PATH']}"})
@@ -272,7 +284,9 @@ def test_slurm_has_a_job_for_each_run_that_is_not_done(call: Call, monkeypatch: 
         assert call(words)[0] == 0
     # The last one makes the table; the plan is that of the submission, whatever becomes of its file meanwhile.
     assert len(document()["runs"]) == 4
-    assert {name for name, _ in named(calls())} == {"a_seed_1", "bb_seed_0", "bb_seed_1"}
+    found = calls()
+    assert {name for name, _ in named(found)} == {"a_seed_1", "bb_seed_0", "bb_seed_1"}
+    assert all("--gpu_ids=-1" in one["words"] for one in found[:-1])
     Path(plan).write_text(submitted)
     assert call(f"{plan} --slurm --dataroot images")[1] == "4 of 4 runs are done\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -49,7 +50,7 @@ class Children:
                     stdout=printed,
                     stderr=subprocess.STDOUT,
                     env={**os.environ, **environment},
-                    process_group=0,
+                    process_group=0 if os.name == "posix" else None,
                 )
                 self._running.add(child)
             try:
@@ -74,4 +75,4 @@ class Children:
         with self._lock:
             self._stopped = True
             for child in self._running:
-                os.killpg(child.pid, 9) if hasattr(os, "killpg") else child.kill()
+                os.killpg(child.pid, signal.SIGKILL) if hasattr(os, "killpg") else child.kill()

@@ -32,7 +32,7 @@ from txm2sem.resolving import resolve
 PLANS = Path(__file__).parents[1] / "sweeps"
 """Plans that come along."""
 
-OF_SWEEP = ("name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "continue_train", "config")
+OF_SWEEP = ("name", "suffix", "checkpoints_dir", "results_dir", "gpu_ids", "num_nodes", "continue_train", "config")
 """Options that a sweep gives its runs itself."""
 
 OF_TESTS: Mapping[str, Mapping[str, Any]] = {
@@ -119,8 +119,6 @@ class Plan:
         path = path_of(plan)
         sections = read_sections(path, REMEDY, depth=3).sections("options", "runs", "test", "cube")
         options = {name: section.options() for name, section in sections.items() if name != "runs"}
-        if dataroot is not None:
-            options.setdefault("options", {})["dataroot"] = Written("--dataroot", str(dataroot))
         named = sections["runs"].sections() if "runs" in sections else {path.stem: Section(str(path), REMEDY, {})}
         if not named:
             raise UserError(f"{sections['runs'].place}: expected runs, each with a name, found none; {REMEDY}")
@@ -128,6 +126,8 @@ class Plan:
         for base, section in named.items():
             own = section.options()
             written = {**own, **{name: said for name, said in options.get("options", {}).items() if name not in own}}
+            if dataroot is not None:
+                written["dataroot"] = Written("--dataroot", str(dataroot))
             for chosen in _combinations(written, section.place):
                 run = _planned(base, section.place, {**options, "options": {**written, **chosen}}, chosen, places)
                 if run.name in found:
@@ -186,22 +186,25 @@ def _planned(
         chosen: options that have lists.
         places: as in `Plan.read`.
     """
-    given = {"train": _understood(TrainCommand(), options["options"])}
-    varied = {name: given["train"][name] for name in chosen}
+    train = _understood(TrainCommand(), options["options"])
+    tests = {step: {**own, **_understood(TestCommand(), options.get(step, {}))} for step, own in OF_TESTS.items()}
+    varied = {name: train[name] for name in chosen}
     parts = {name: f"_{name}_{_short(value)}" for name, value in varied.items()}
     name = check_name(base + "".join(parts.values()), f"{place}: the run")
     repeated = base + "".join(part for option, part in parts.items() if option != REPEATED)
     own = {"name": name, **places}
     step = "train"
     try:
-        training = resolve(TrainCommand(), {**given["train"], **own})
-        commands: dict[str, TrainCommand | TestCommand] = {"train": training}
-        for step in ("test", "cube") if training.model.model in TRANSLATION_MODELS else ("test",):
-            given[step] = {**OF_TESTS[step], **_understood(TestCommand(), options.get(step, {}))}
-            commands[step] = resolve(TestCommand(), {**given[step], **own}, trained=to_mapping(training))
+        training = resolve(TrainCommand(), {**train, **own})
+        commands: dict[str, TrainCommand | TestCommand] = {step: training}
+        for step in tests if training.model.model in TRANSLATION_MODELS else ["test"]:
+            commands[step] = resolve(TestCommand(), {**tests[step], **own}, trained=to_mapping(training))
     except UserError as error:
-        raise UserError(f"{place}: {step} of the run {name}: {error}") from None
-    return PlannedRun(name, base, repeated, varied, given, commands)
+        written = options.get("options" if step == "train" else step, {})
+        named = [said.place for option, said in written.items() if str(error).startswith(f"--{option} ")]
+        raise UserError(f"{(named or [place])[0]}: {step} of the run {name}: {error}") from None
+    given = {"train": train, **tests}
+    return PlannedRun(name, base, repeated, varied, {step: given[step] for step in commands}, commands)
 
 
 def _short(value: object) -> str:

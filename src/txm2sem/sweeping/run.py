@@ -16,6 +16,7 @@ from pathlib import Path
 from txm2sem.data.slices import full_stack_folder, split_folder
 from txm2sem.data.volume_stacks import volume_file
 from txm2sem.data.volumes import choose_cube, open_full_stack
+from txm2sem.devices import devices_of
 from txm2sem.errors import UserError, listed, nearest
 from txm2sem.figures.front import draw_front
 from txm2sem.figures.overview import save_figure
@@ -176,6 +177,8 @@ class Sweep:
         places: dict[str, object] = {"output": self.paths.output, **vars(self.command.run)}
         if self.command.sweep.dataroot is not None:
             places["dataroot"] = self.command.sweep.dataroot
+        if self.command.sweep.gpu_ids != "auto":
+            places["gpu_ids"] = self.command.sweep.gpu_ids
         words = ["sweep", str(self._keep_plan())]
         words += [word for name, place in places.items() for word in option_words(name, place)]
         make_folder(self.paths.printed)
@@ -191,9 +194,10 @@ class Sweep:
             echo: receives each line for the console while it works.
 
         Raises:
-            UserError: another sweep works here.
+            UserError: another sweep works here, or there are no such GPUs.
             KeyboardInterrupt: asked to stop; what was running has saved itself.
         """
+        devices_of(self.command.sweep.gpu_ids)
         alone = not self.command.sweep.only
         with held(self.paths.lock("sweep")) if alone else nullcontext():
             self._keep_plan()
@@ -266,8 +270,9 @@ class Sweep:
                 echo(f"{run.name}: done in {format_seconds(run.seconds)}; {self.summary()}")
 
         with ThreadPoolExecutor(max(1, machines.qsize())) as pool:
-            tasks = [pool.submit(work, run) for run in left]
+            tasks: list[Future[None]] = []
             try:
+                tasks += [pool.submit(work, run) for run in left]
                 wait(tasks)
             except KeyboardInterrupt:
                 self._stop(tasks, echo)
@@ -278,9 +283,9 @@ class Sweep:
 
     def _stop(self, tasks: Sequence[Future[None]], echo: Echo) -> None:
         """Let what is running save itself and end; a second Ctrl-C ends it at once."""
-        self.children.stop()
-        echo("stopping: trainings end after the batch under way; Ctrl-C again stops at once")
         try:
+            self.children.stop()
+            echo("stopping: trainings end after the batch under way; Ctrl-C again stops at once")
             wait(tasks)
         except KeyboardInterrupt:
             self.children.kill()

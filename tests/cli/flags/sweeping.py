@@ -53,6 +53,8 @@ def _(bench: Bench, command: str) -> None:
     for words, count in jobs.items():
         assert Sweep.of(bench.command("sweep", words), plan).jobs == count
     with stand_in() as plan:
+        assert "--gpu_ids 97" in bench.run(f"sweep {plan} --gpu_ids 97", status=1).err
+        assert calls() == []
         bench.run(f"sweep {plan} --gpu_ids=-1 --jobs 2")
     found = [call for call in calls() if call["words"][0] != "compare"]
     assert all("--gpu_ids=-1" in call["words"] for call in found)

@@ -315,7 +315,7 @@ def test_a_page_shows_a_volume_from_afar_beside_its_txm(here: Program, storage: 
     assert len(chunks) == len(set(chunks)) + len(storage.requests("GET", "out.ome.zarr/0/c/")) - BLOCKS
     assert storage.requests("GET", "work/scan.zarr/c/4")
     for words, message in (
-        (f"--volume {SCAN}/c", "holds no Zarr"),
+        (f"--volume {SCAN}/c", "expected a volume that txm2sem volume has written"),
         (f"--volume {OUT} --txm s3://nowhere/scan", "NoSuch"),
     ):
         refused = here(f"report run {words}")

@@ -102,7 +102,7 @@ class RemoteDraft(GrowingOutput[Address]):
             self._lease.check()
 
     def _parts(self) -> list[Address]:
-        return [*self._in_folder(), *objects.listing(self.output)]
+        return self._in_folder() or [self.output / name for name in objects.names_in(self.output)]
 
     def _clear(self) -> None:
         self._clear_folder()

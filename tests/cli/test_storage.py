@@ -237,6 +237,7 @@ def test_processes_share_the_work(here: Program, storage: ObjectServer, expected
     run = VolumeRun.of(command, SCAN, OUT)
     with run.begin():
         job: VolumeJob = pickle.loads(pickle.dumps(VolumeJob.of(run)))
+        assert hash(job) == hash(VolumeJob.of(run))  # by which workers of a cluster know what they have open
         for block in list(run.store.missing("z")):
             job.open(1)(block)
             run.store.add(block)

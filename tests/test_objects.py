@@ -113,9 +113,10 @@ def test_parts_of_objects(storage: ObjectServer) -> None:
     assert objects.read(PLACE.with_name("other"), slice(-2, None)) is None
     with pytest.raises(UserError, match="expected 9 at most"):
         objects.read(PLACE, most=9)
-    storage.ranges = False
-    with pytest.raises(UserError, match="does not give parts of files"):
-        objects.read(PLACE, slice(2, 5))
+    storage.ranges, storage.buckets["bucket"].public = False, True
+    for place in (PLACE, Address("http", storage.url.removeprefix("http://"), f"bucket/{PLACE.key}")):
+        with pytest.raises(UserError, match="does not give parts of files"):
+            objects.read(place, slice(2, 5))
 
 
 def test_many_objects_are_listed(storage: ObjectServer) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from txm2sem.addresses import place_of
+from txm2sem.addresses import Place, place_of
 from txm2sem.arrays import grey_array, mask_array, plain_array
 from txm2sem.checking import CheckReport, check_data_root
 from txm2sem.checkpoints import label_of
@@ -180,8 +180,10 @@ class TrainedModel:
         """Translate a volume of any size from file to file, as `txm2sem volume`; the same call goes on after an end.
 
         Args:
-            source: a file, a folder of TIFF slices, or a pattern.
-            output: what to write: a name that ends with `.ome.zarr`, `.ome.tif`, `.mha`, `.mhd` or `.nrrd`.
+            source: a file, a folder of TIFF slices, or a pattern; or the address of a Zarr, such as
+                `s3://bucket/scan.ome.zarr`.
+            output: what to write: a name that ends with `.ome.zarr`, `.ome.tif`, `.mha`, `.mhd` or `.nrrd`; or the
+                address of an OME-Zarr.
             options: those of `txm2sem volume`, such as `voxel_size=32` [nm], `roi` or `uncertainty=8`.
 
         Returns:
@@ -475,7 +477,7 @@ def measure(source: Path | str, output: Path | str, **options: Any) -> dict[str,
 
     Args:
         source: a volume of labels, of grey values with `thresholds="80,170"` or `method="otsu"`, or, with `name`, what
-            that model is applied to first.
+            that model is applied to first; or the address of a Zarr.
         output: a new folder for `measures.json`, `measures.csv` and `measures.html`.
         options: further ones of `txm2sem measure`, such as `voxel_size=32` [nm] or `measured="1,2"`.
 
@@ -515,7 +517,8 @@ def open_volume(
     """Open a volume of any format that `txm2sem volume` reads. Nothing but headers is read until it is sliced.
 
     Args:
-        path: a file, a folder of TIFF slices, a Zarr folder, or a pattern of TIFF slices.
+        path: a file, a folder of TIFF slices, a Zarr folder, or a pattern of TIFF slices; or the address of a Zarr
+            folder, such as `https://server/scan.ome.zarr`.
         dataset: path of the data set inside HDF5 or Zarr; "" finds it.
         axes: of the stored array in its order, such as `xyz`; "" takes what the file says.
         voxel_size: of a voxel, one number or (z, y, x) [nm]; None: what the file says.
@@ -568,6 +571,6 @@ def _gpu_ids(device: str) -> str:
     return known[kind]
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(path: Place) -> dict[str, Any]:
     found: dict[str, Any] = read_json(path, "translate the volume again under another name")
     return found

@@ -122,9 +122,7 @@ class GrowingOutput(ABC, Generic[AnyPlace]):
                     self._write()
                 yield stage
             finally:
-                # Where it was being moved into its place, this must not be forgotten.
-                of_use = self._finishing or (self.resumable and self._parts())
-                if stage == "whole" or not of_use:
+                if stage == "whole" or not self._is_of_use():
                     self.remove()
 
     def check_run(self, run: str) -> None:
@@ -154,6 +152,11 @@ class GrowingOutput(ABC, Generic[AnyPlace]):
             if odd:
                 raise TypeError(f"{odd[0]} is {str(found[odd[0]])[:100]}")
         return found
+
+    def _is_of_use(self) -> bool:
+        """Say whether what there is may be gone on with."""
+        # Where it was being moved into its place, this must not be forgotten.
+        return self._finishing or (self.resumable and bool(self._parts()))
 
     def _write(self, finishing: str | None = None) -> None:
         """Say what is being made, and, once it is moved into its place, what of the folder is the output."""

@@ -264,6 +264,18 @@ def _object(address: Address, remedy: str, most: int) -> bytes:
     return content
 
 
+def content_of(path: Place) -> bytes | None:
+    """Return what is in a file or an object; None where there is none.
+
+    Raises:
+        UserError: an object cannot be read.
+        OSError: a file cannot.
+    """
+    if isinstance(path, Address):
+        return objects.read(path)
+    return path.read_bytes() if path.is_file() else None
+
+
 def is_there(path: Place) -> bool:
     """Say whether there is a file or an object of this name."""
     return path.exists() if isinstance(path, Path) else objects.stamp(path) is not None

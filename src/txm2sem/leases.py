@@ -80,9 +80,9 @@ class Lease:
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
-        with suppress(UserError):
-            if objects.read(self._lock) == self._content:
-                objects.remove([self._lock])
+        with suppress(UserError):  # perhaps it ends because nothing is heard of the server
+            if objects.read(self._lock, patient=False) == self._content:
+                objects.remove([self._lock], patient=False)
 
     def _take_over(self) -> None:
         there, content = objects.stamp(self._lock), objects.read(self._lock)

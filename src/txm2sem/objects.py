@@ -66,13 +66,14 @@ class Stamp:
         return f"{self.size} bytes, {(self.tag or self.version or str(self.written)).strip(chr(34))}"
 
 
-def read(address: Address, part: slice | None = None, most: int | None = None) -> bytes | None:
+def read(address: Address, part: slice | None = None, most: int | None = None, *, patient: bool = True) -> bytes | None:
     """Return an object, or a part of it; None where there is none.
 
     Args:
         address: the object.
         part: which bytes: `slice(start, stop)`, `slice(start, None)`, or the last of them, `slice(-n, None)`.
         most: bytes that the object may have.
+        patient: a request that fails is tried again.
 
     Raises:
         UserError: it cannot be read, or is too large.
@@ -89,7 +90,7 @@ def read(address: Address, part: slice | None = None, most: int | None = None) -
             raise UserError(f"{address} has {found.meta['size']} bytes; expected {most} at most")
         return bytes(found.bytes())
 
-    return _unless_absent(address, get)
+    return _unless_absent(address, get, patient=patient)
 
 
 def stamp(address: Address) -> Stamp | None:
@@ -108,9 +109,12 @@ def those_there(addresses: Iterable[Address]) -> list[Address]:
     Raises:
         UserError: the server does not say it.
     """
+    from txm2sem.progress import progress_bar
+
     asked = list(addresses)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [one for one, found in zip(asked, pool.map(stamp, asked), strict=True) if found is not None]
+        answers = progress_bar(pool.map(stamp, asked), total=len(asked), desc="looking", unit="object")
+        return [one for one, found in zip(asked, answers, strict=True) if found is not None]
 
 
 def listing(folder: Address) -> dict[Address, Stamp]:
@@ -174,8 +178,12 @@ def write(address: Address, content: bytes, *, instead_of: Stamp | None = None, 
     return True
 
 
-def remove(addresses: Iterable[Address]) -> None:
+def remove(addresses: Iterable[Address], *, patient: bool = True) -> None:
     """Remove objects; those that are not there are none.
+
+    Args:
+        addresses: their places.
+        patient: requests that fail are tried again.
 
     Raises:
         UserError: one cannot be removed.
@@ -183,7 +191,7 @@ def remove(addresses: Iterable[Address]) -> None:
 
     def one(address: Address) -> None:
         obstore = _library(address)
-        _unless_absent(address, lambda: obstore.delete(store_of(address), address.key))
+        _unless_absent(address, lambda: obstore.delete(store_of(address), address.key), patient=patient)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(one, addresses))
@@ -194,11 +202,12 @@ class _Patience:
 
     Args:
         address: what is asked for.
+        pauses: between the tries [s].
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, pauses: Iterable[float]) -> None:
         self._address = address
-        self._pauses = list(PAUSES)
+        self._pauses = list(pauses)
         self._failed = 0
 
     def after(self, error: Exception) -> float:
@@ -223,7 +232,11 @@ class RefusedError(UserError):
 
 
 def _patiently(
-    address: Address, call: Callable[[], Result], pass_on: tuple[type[Exception], ...] = (FileNotFoundError,)
+    address: Address,
+    call: Callable[[], Result],
+    pass_on: tuple[type[Exception], ...] = (FileNotFoundError,),
+    *,
+    patient: bool = True,
 ) -> Result:
     """Return what a request returns, which is tried again where it fails for the time being.
 
@@ -231,11 +244,12 @@ def _patiently(
         address: what is asked for.
         call: the request.
         pass_on: errors that are an answer.
+        patient: without it, there is one try.
 
     Raises:
         UserError: it fails.
     """
-    patience = _Patience(address)
+    patience = _Patience(address, PAUSES if patient else ())
     failures: tuple[type[Exception], ...] = (FileNotFoundError, *_errors())
     while True:
         try:
@@ -246,9 +260,9 @@ def _patiently(
             time.sleep(patience.after(error))
 
 
-def _unless_absent(address: Address, call: Callable[[], Result]) -> Result | None:
+def _unless_absent(address: Address, call: Callable[[], Result], *, patient: bool = True) -> Result | None:
     try:
-        return _patiently(address, call)
+        return _patiently(address, call, patient=patient)
     except FileNotFoundError as error:
         _check_bucket(address, error)
         return None
@@ -303,7 +317,7 @@ def _explained(address: Address, error: Exception, tries: int = 1) -> UserError:
         )
     elif refused:
         remedy = "ask its owner for the permission, or sign in as somebody who has it (docs/storage.md says how)"
-    elif "non-partial" in str(error):
+    elif re.search("non-partial|Range request", str(error)):
         remedy = "the server does not give parts of files, which this volume needs: copy it here, or serve it otherwise"
     elif "redirect" in str(error):
         remedy = _REMEDIES["PermanentRedirect"]

@@ -60,6 +60,10 @@ class RemoteDraft(GrowingOutput[Address]):
         self._clear_folder()
         objects.remove([self.state])
 
+    def _is_of_use(self) -> bool:
+        # Nobody asks a server that may just have been lost; a state alone counts as nothing.
+        return True
+
     def _check_places(self) -> None:
         if self.output.scheme not in STORES:
             raise UserError(
@@ -98,7 +102,7 @@ class RemoteDraft(GrowingOutput[Address]):
             self._lease.check()
 
     def _parts(self) -> list[Address]:
-        return [*self._in_folder(), *objects.listing(self.output)]
+        return self._in_folder() or [self.output / name for name in objects.names_in(self.output)]
 
     def _clear(self) -> None:
         self._clear_folder()

@@ -303,6 +303,13 @@ class VolumePaths(Generic[AnyPlace]):
         return (self.work if self.is_remote else self.image) / "zarr.json"
 
     @property
+    def result(self) -> AnyPlace:
+        """What becomes the output at the end: the file, the folder, or what makes an image of a folder in its place."""
+        if "zarr" not in self.suffix:
+            return self.stack
+        return self.root if self.is_remote else self.image
+
+    @property
     def is_remote(self) -> bool:
         """Whether it is in object storage."""
         return isinstance(self.output, Address)

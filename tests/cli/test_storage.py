@@ -17,12 +17,14 @@ import zarr
 from numpy.typing import NDArray
 from object_server import SECRET_KEY, ObjectServer
 
+import txm2sem
 from cli.calls import Program
 from cli.volumes import IDENTITY, SEGMENTS, TRANSLATES, rock, write_identity, write_run
 from txm2sem import leases, objects
 from txm2sem.addresses import Address
 from txm2sem.applying.volume.job import VolumeJob
 from txm2sem.applying.volume.run import VolumeRun
+from txm2sem.errors import UserError
 from txm2sem.options import VolumeCommand
 from txm2sem.options.groups import GeneratorOptions, VolumeRunOptions, WholeVolumeOptions
 
@@ -235,6 +237,7 @@ def test_processes_share_the_work(here: Program, storage: ObjectServer, expected
     run = VolumeRun.of(command, SCAN, OUT)
     with run.begin():
         job: VolumeJob = pickle.loads(pickle.dumps(VolumeJob.of(run)))
+        assert hash(job) == hash(VolumeJob.of(run))  # by which workers of a cluster know what they have open
         for block in list(run.store.missing("z")):
             job.open(1)(block)
             run.store.add(block)
@@ -269,6 +272,13 @@ def test_what_cannot_be_is_said(here: Program, storage: ObjectServer, words: str
     assert len(storage.log) < 20
     assert {path.name for path in Path().iterdir()} == {"checkpoints", "scan.zarr"}
     assert not storage.requests("PUT", "blocks")
+
+
+def test_python_reads_addresses_alike(here: Program, storage: ObjectServer) -> None:
+    volume = txm2sem.open_volume(SCAN, roi="8:24,:,:")
+    np.testing.assert_array_equal(volume[3], rock((70, 40, 48))[11])
+    with pytest.raises(UserError, match="holds no Zarr"):
+        txm2sem.open_volume(Path("s3://bucket/nothing"))
 
 
 def test_lost_chunks_are_not_black(here: Program, storage: ObjectServer) -> None:
@@ -315,7 +325,7 @@ def test_a_page_shows_a_volume_from_afar_beside_its_txm(here: Program, storage: 
     assert len(chunks) == len(set(chunks)) + len(storage.requests("GET", "out.ome.zarr/0/c/")) - BLOCKS
     assert storage.requests("GET", "work/scan.zarr/c/4")
     for words, message in (
-        (f"--volume {SCAN}/c", "holds no Zarr"),
+        (f"--volume {SCAN}/c", "expected a volume that txm2sem volume has written"),
         (f"--volume {OUT} --txm s3://nowhere/scan", "NoSuch"),
     ):
         refused = here(f"report run {words}")

@@ -59,14 +59,11 @@ def open_display(path: Place) -> DisplayVolume:
     Raises:
         UserError: there is none, or it cannot be read.
     """
-    if isinstance(path, Address):
-        open_stored(VolumeInput(path, dataset="0"))  # says what is wrong where it is none
+    if (isinstance(path, Address) or path.is_dir()) and is_zarr(path):
         return _open_zarr(path)
-    if path.is_dir() and is_zarr(path):
-        return _open_zarr(path)
-    if path.is_file() and path.suffix.lower() in (".tif", ".tiff"):
+    if isinstance(path, Path) and path.is_file() and path.suffix.lower() in (".tif", ".tiff"):
         return _open_tiff(path)
-    if path.is_file() and path.suffix.lower() in VOLUME_SUFFIXES:
+    if isinstance(path, Path) and path.is_file() and path.suffix.lower() in VOLUME_SUFFIXES:
         return _display(open_stored(VolumeInput(path)), [], None, 1)
     raise UserError(
         f"--volume {path}: expected a volume that txm2sem volume has written, which ends with one of "

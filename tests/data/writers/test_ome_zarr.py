@@ -133,18 +133,31 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-@pytest.mark.parametrize("name", ["zarr.json", "0/zarr.json"])
+@pytest.mark.parametrize("name", ["0/zarr.json", "1/zarr.json", "zarr.json"])
 def test_metadata_are_made_again_and_voxels_stay(
     volume: NDArray[np.uint8], tmp_path: Path, name: str, damage: Callable[[Path], object]
 ) -> None:
     image = tmp_path / "image.ome.zarr"
     create_image(image, volume.shape, volume.dtype, 8)
     open_array(image, 0)[:, :] = volume
+    build_pyramid(image, 8, DESCRIPTION, lambda voxels: None)
     before = (image / name).read_bytes()
     damage(image / name)
     create_image(image, volume.shape, volume.dtype, 8)
+    build_pyramid(image, 8, DESCRIPTION, lambda voxels: None)
     assert (image / name).read_bytes() == before
     np.testing.assert_array_equal(open_array(image, 0)[:, :], volume)
+
+
+def test_the_metadata_of_the_image_come_last(volume: NDArray[np.uint8], tmp_path: Path) -> None:
+    """They may be elsewhere until then: where nothing is renamed, they make a whole of it."""
+    image = tmp_path / "image.ome.zarr"
+    create_image(image, volume.shape, volume.dtype, 8)
+    open_array(image, 0)[:, :] = volume
+    build_pyramid(image, 8, DESCRIPTION, lambda voxels: None, tmp_path / "elsewhere" / "zarr.json")
+    assert not (image / "zarr.json").exists()
+    (tmp_path / "elsewhere" / "zarr.json").rename(image / "zarr.json")
+    yaozarrs.validate_zarr_store(str(image))
 
 
 @pytest.mark.parametrize("shape", [(21, 301, 1100), (2, 21, 301, 1100)])

@@ -254,7 +254,6 @@ class VolumeRun:
             labels = dataclasses.replace(description, name=LABELS, channels=(), labels=CLASS_LABELS)
             images[self.paths.labels] = (self.paths.stack, labels)
         images[self.paths.image] = (self._stack_of_image, description)  # the last one makes a whole of all
-        finished = self.paths.stack if self.is_file else self.paths.root if self.paths.is_remote else self.paths.image
         arrays = {image: open_array(image, 0) for image in images}
         voxels = sum(int(np.prod(array.shape)) for array in arrays.values())
         try:
@@ -262,16 +261,16 @@ class VolumeRun:
                 for image, (stack, said) in images.items():
                     array = arrays[image]
                     if not self.is_file:
-                        root = self.paths.root if image == self.paths.image else None
+                        root = self.paths.root if image == self.paths.image else image / "zarr.json"
                         build_pyramid(image, last.depth, said, bar.update, root)
                     elif stack is not None:
                         self._write_file(stack, array, self.slices(image, bar.update), said)
         except OSError as error:
             raise UserError(
-                f"cannot write {finished}: {error.strerror or error}; make room or permit writing there, then run the "
-                "same command again: the translation itself is done"
+                f"cannot write {self.paths.result}: {error.strerror or error}; make room or permit writing there, then "
+                "run the same command again: the translation itself is done"
             ) from error
-        self._draft.finish(finished, self.paths.reports | self._beside)
+        self._draft.finish(self.paths.result, self.paths.reports | self._beside)
 
     def _write_file(
         self, path: Path, array: VoxelArray, slices: Iterator[NDArray[Any]], description: Description

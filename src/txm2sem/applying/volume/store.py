@@ -239,11 +239,12 @@ class VolumeStore:
             yield from (Path(folder, name) for name in names)
 
     def _shards(self, block: Block) -> list[Any]:
+        files = []
         for place in self._places(block.axis):
             if place not in self._arrays:
                 self._arrays[place] = open_array(*place)
-        places = self._places(block.axis)
-        return [file for place in places for file in stored_files(*place, block.window(), self._arrays[place])]
+            files += stored_files(*place, block.window(), self._arrays[place])
+        return files
 
     def _contents(self) -> Callable[[Any], str | None]:
         """Return what says what is in a file, see `_content_of`; of object storage a few requests tell it of all."""
@@ -266,7 +267,7 @@ class VolumeStore:
         """Return the tensors in a file, which may be in object storage."""
         if isinstance(file, Path):
             return checkpoints.load(file)
-        with TemporaryDirectory() as folder:
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             copy = Path(folder, file.name)
             copy.write_bytes(objects.read(file) or b"")
             return checkpoints.load(copy)

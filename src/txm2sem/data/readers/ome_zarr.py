@@ -29,6 +29,7 @@ from txm2sem.data.readers.datasets import describe_datasets, only_dataset
 from txm2sem.data.readers.zarr_chunks import absent_parts
 from txm2sem.data.zarr_stores import METADATA, reading
 from txm2sem.errors import UserError
+from txm2sem.files import content_of
 
 _NEEDED = ("version", "axes", "datasets", "coordinateTransformations")
 """What is read of the metadata of an image."""
@@ -184,10 +185,8 @@ def _ome_of(folder: Place) -> Mapping[str, Any]:
 
 
 def _content(file: Place) -> bytes | None:
-    if isinstance(file, Path):
-        return file.read_bytes() if file.is_file() else None
     with suppress(objects.RefusedError):
-        return objects.read(file)
+        return content_of(file)
     return None
 
 

@@ -16,10 +16,9 @@ from zarr.abc.buffer import Buffer
 from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore, StoreLike
 
-from txm2sem import objects
-from txm2sem.addresses import Address, AnyPlace, Place
+from txm2sem.addresses import AnyPlace, Place
 from txm2sem.data.zarr_stores import writing
-from txm2sem.files import write_text
+from txm2sem.files import content_of, write_text
 
 CHUNK = 128
 """Rows and columns of a chunk, the least that a viewer reads [voxels]."""
@@ -188,7 +187,7 @@ def build_pyramid(
         depth: as in `create_image`.
         description: of the image.
         progress: is told how many voxels of the level before have been done.
-        root: the file of these metadata; None: where they belong.
+        root: the file of these metadata; None: that of the folder.
     """
     finer, levels = open_array(path, 0), 1
     # A shard is made of pieces that come from whole chunks, so that it takes little more memory than its own.
@@ -250,14 +249,8 @@ def _metadata(path: Place, root: Place | None = None) -> Iterator[StoreLike]:
     yield MemoryStore(documents)
     for name, document in documents.items():
         file, content = root if name == "zarr.json" else path / name, document.to_bytes()
-        if file is not None and _content(file) != content:
+        if file is not None and content_of(file) != content:
             write_text(file, content.decode())
-
-
-def _content(file: Place) -> bytes | None:
-    if isinstance(file, Address):
-        return objects.read(file)
-    return file.read_bytes() if file.is_file() else None
 
 
 def _level_path(path: Place, level: int | None) -> Place:

@@ -64,9 +64,8 @@ def _status_of(name: str, words: Sequence[str], program: str, asked: Sequence[in
     except KeyboardInterrupt as stop:
         return _stopped(name, words, program, stop)
     except Exception as error:
-        if asked and not isinstance(
-            error, UserError
-        ):  # what was under way, such as an import, has made it of the interrupt
+        # What was under way, such as an import, may have made something else of the interrupt.
+        if asked and not isinstance(error, UserError):
             interrupt = Interrupted(asked[0])
             for note in getattr(error, "__notes__", ()):
                 interrupt.add_note(note)

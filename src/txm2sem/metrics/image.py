@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,23 +27,6 @@ MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 MIN_REGION = 64
 """Pixels that a region of an image must have to be scored: of fewer, scores are chance [pixels]."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Mean and standard error of a score over patches (the error is 0 for a single patch)."""
-
-    mean: float
-    standard_error: float
-
-    @classmethod
-    def of(cls, values: NDArray[np.float64] | list[float]) -> Summary:
-        """Summarise values, with the population's standard deviation over sqrt(n) as the original code does."""
-        array = np.asarray(values, dtype=np.float64)
-        return cls(float(array.mean()), float(array.std() / np.sqrt(array.size)))
-
-    def __str__(self) -> str:
-        return f"{self.mean}±{self.standard_error}"
 
 
 def psnr(prediction: NDArray[np.uint8], target: NDArray[np.uint8], valid: NDArray[np.bool_] | None = None) -> float:

@@ -27,20 +27,15 @@ from txm2sem.metrics import (
     specific_perimeter,
     two_point_correlation,
 )
+from txm2sem.scoring.names import PHASES, ROCK, TRUTH
 from txm2sem.scoring.perceptual import PerceptualDistance
-from txm2sem.scoring.phases import PHASES, Phases
+from txm2sem.scoring.phases import Phases
 
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Values = NDArray[np.float64]
 
-TRUTH = "truth"
-"""The true image, measured as the predictions are."""
-
-REGIONS = ("all", *PHASES, "rest")
 RESOLUTIONS = {"resolution_half_px": REFERENCE_THRESHOLD, "resolution_seventh_px": RESOLUTION_THRESHOLD}
-ROCK = ("fraction", "chord_rows_px", "chord_columns_px", "perimeter_per_px", "euler_per_px2")
-"""Measures of a phase, each of a prediction and of the truth."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from txm2sem.data.slices import read_shifted
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import write_text
+from txm2sem.memory import return_freed_memory
 from txm2sem.metrics import Landmarks, Pixels, inner, landmark_spacing
 from txm2sem.options import RECIPES, DataOptions
 from txm2sem.quantities import format_seconds
@@ -181,6 +182,8 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
                 measures.pairs[place] = found.pair
             if found.marks:
                 marks[place] = found.marks
+            # What is kept of a slice lies between what was freed of it, which would otherwise grow with the slices.
+            return_freed_memory()
     judged = {place: pair for place, pair in measures.pairs.items() if place not in _blank(measures.contents)}
     measures.resolution = measure_resolution(list(judged.values()))
 

@@ -25,7 +25,7 @@ from .image import (
     pearson as pearson,
     psnr as psnr,
     scales_of as scales_of,
-    similarity as similarity,
+    TrueImage as TrueImage,
     ssim as ssim,
 )
 from .masked import correlations as correlations, gaussian as gaussian, gaussian_over as gaussian_over
@@ -56,6 +56,7 @@ from .registration import (
     near_lags as near_lags,
 )
 from .rock import (
+    PixelPairs as PixelPairs,
     chord_lengths as chord_lengths,
     euler_density as euler_density,
     mean_chord_length as mean_chord_length,
@@ -80,6 +81,7 @@ from .spectra import (
     REFERENCE_THRESHOLD as REFERENCE_THRESHOLD,
     RESOLUTION_THRESHOLD as RESOLUTION_THRESHOLD,
     Spectrum as Spectrum,
+    Transformed as Transformed,
     compare_spectra as compare_spectra,
     deviation_db as deviation_db,
     finest_period as finest_period,

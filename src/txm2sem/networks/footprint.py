@@ -86,6 +86,11 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak: int = 0
         self._alive: dict[int, int] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled here; to keep the compiler off, torch would load it.
+        return False
+
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from txm2sem.checkpoints import load_network
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample
-from txm2sem.devices import keep_freed_memory
+from txm2sem.memory import keep_freed_memory
 from txm2sem.model.predictor import batch_statistics
 from txm2sem.networks import build_generator
 from txm2sem.objectives import jacobian_penalty

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -60,6 +61,11 @@ def main() -> int:
         note("waiting for data, of a step of srgan 4x in bf16", waiting_share(slices, command), "<", 0.02, "")
     note("txm2sem --help", seconds_of("--help"), "<", 0.4, "s")
     note("txm2sem train --help", seconds_of("train", "--help"), "<", 1.0, "s")
+    for words in ("check nothing", "report nothing", "repair nothing repaired", "test --name nothing"):
+        note(f"txm2sem {words}, where that is not there", processor_seconds_of(*words.split()), "<", 0.7, "s")
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
+        seconds = translation_seconds(Path(name))
+    note("txm2sem translate of 1024 x 1024 pixels, all of it", seconds, "<", 2.5, "s")
     for case in ("step srgan 4x, penalty", "step pix2pix unet_256", "step feedforward resnet_9"):
         plain, fast = (peak_memory(case, path) for path in ("plain", "fast"))
         note(f"{case}: memory of the fast path / plain", fast / plain, "<=", 1, "")
@@ -145,6 +151,29 @@ def seconds_of(*words: str) -> float:
     """Return the time that the program takes with these words."""
     program = [str(Path(sys.executable).with_name("txm2sem")), *words]
     return median_seconds(lambda: subprocess.run(program, check=True, stdout=subprocess.DEVNULL))
+
+
+def processor_seconds_of(*words: str) -> float:
+    """Return the processor time that the program takes with these words, whatever it says to them."""
+    return statistics.median(_once(*words) for _ in range(5))
+
+
+def _once(*words: str) -> float:
+    program = [str(Path(sys.executable).with_name("txm2sem")), *words]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(program, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def translation_seconds(folder: Path) -> float:
+    """Return the processor time from the command to the file, of an image of 1024 x 1024 pixels."""
+    rng = np.random.default_rng(SEED)
+    coarse = rng.integers(20, 220, (64, 64), dtype=np.uint8)
+    tifffile.imwrite(folder / "txm.tif", np.kron(coarse, np.ones((16, 16), np.uint8)))
+    # A new name each time: what is there already is not translated again.
+    names = (str(folder / f"predicted_{number}.tif") for number in range(5))
+    return statistics.median(_once("translate", str(folder / "txm.tif"), name) for name in names)
 
 
 def peak_memory(case: str, path: str) -> float:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from txm2sem.data import size_option
-from txm2sem.devices import keep_freed_memory
+from txm2sem.memory import keep_freed_memory
 from txm2sem.model.pace import BESIDE, measure_pace
 from txm2sem.options import PhantomOptions, TrainCommand
 from txm2sem.phantoms import write_phantom

@@ -34,7 +34,7 @@ from matplotlib.figure import Figure
 
 import txm2sem
 from txm2sem.data import AlignedSlices, EvaluationPatches
-from txm2sem.data.segmentation import IGNORED, LABEL_COLOURS
+from txm2sem.data.classes import IGNORED, LABEL_COLOURS
 from txm2sem.data.tiff import colour_table
 from txm2sem.measures import numbers, read_measures
 from txm2sem.options import DataOptions

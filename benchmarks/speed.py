@@ -35,7 +35,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from txm2sem.devices import device_of, keep_freed_memory, move_images, move_network, name_of_device
+from txm2sem.devices import device_of, move_images, move_network, name_of_device
+from txm2sem.memory import keep_freed_memory
 from txm2sem.model import Predictor
 from txm2sem.model.openvino import OpenVinoNetwork, find_ranges
 from txm2sem.networks.blocks import HalfDropout

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from speed import CASES, training_module, write_results
 
-from txm2sem.devices import keep_freed_memory
+from txm2sem.memory import keep_freed_memory
 
 NAMES = ("step srgan 4x", "step pix2pix unet_256")
 POINTS = ((1, 1), (2, 1), (2, 2), (4, 1), (4, 4), (8, 1), (8, 4), (8, 8))

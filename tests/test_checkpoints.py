@@ -12,18 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from txm2sem.checkpoints import (
-    NotFiniteError,
-    fitting_options,
-    label_of,
-    load,
-    load_generator,
-    load_network,
-    save_network,
-)
+from txm2sem.checkpoints import NotFiniteError, fitting_options, load, load_generator, load_network, save_network
 from txm2sem.errors import UserError
 from txm2sem.networks import GENERATORS, build_discriminator, build_generator
 from txm2sem.options import ModelOptions
+from txm2sem.runs import label_of
 
 
 @st.composite

@@ -16,32 +16,6 @@ from txm2sem.errors import UserError
 
 CPU, GPU, APPLE = torch.device("cpu"), torch.device("cuda", 0), torch.device("mps")
 
-CODE = """
-import resource, sys
-import torch
-from txm2sem.devices import keep_freed_memory
-
-def page_faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
-        torch.zeros(16 * 2**20).add_(1)  # 64 MB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-given_back = page_faults()
-if not keep_freed_memory():
-    sys.exit(77)
-print(given_back, page_faults())
-"""
-
-
-def test_memory_that_is_freed_is_used_again() -> None:
-    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
-    if done.returncode == 77:
-        pytest.skip("the C library is not glibc, which alone can be told to keep memory")
-    assert done.returncode == 0, done.stderr
-    given_back, kept = map(int, done.stdout.split())
-    assert kept < given_back / 5
-
 
 @pytest.mark.parametrize(("said", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
 def test_threads_that_wait_do_not_spin_unless_the_user_says_so(said: str | None, expected: str) -> None:

@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from txm2sem.errors import UserError
 from txm2sem.networks import GENERATORS, peak_bytes, size_multiple
@@ -177,3 +178,13 @@ def test_a_process_takes_at_most_this_and_not_much_less() -> None:
         # Threads and code that is loaded take some megabytes.
         assert peak - before < expected + 8e6
         assert expected < 1.3 * (peak - before)
+
+
+@every_generator
+def test_tensors_of_no_device_stand_for_those_of_the_cpu(
+    options: ModelOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = size_multiple(options) * max(128 // size_multiple(options), 1)
+    found = peak_bytes(options, side, side, batch=2)
+    monkeypatch.setattr("txm2sem.networks.footprint._without_contents", lambda element_bytes: FakeTensorMode())
+    assert peak_bytes.__wrapped__(options, side, side, batch=2) == found

@@ -144,3 +144,13 @@ def test_public_classes_have_names_of_their_own() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found.setdefault(node.name, []).append(name)
     assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}
+
+
+def test_names_that_a_package_gives_on_are_not_those_of_its_modules() -> None:
+    """Else it would depend on what was imported before which of the two a name is."""
+    stubs = list(PACKAGE.rglob("__init__.pyi"))
+    assert stubs
+    for stub in stubs:
+        names = {alias.asname for node in _nodes(stub) if isinstance(node, ast.ImportFrom) for alias in node.names}
+        assert None not in names, stub
+        assert not names & {path.stem for path in stub.parent.iterdir()}, stub

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,23 @@ import pytest
 from txm2sem import memory
 from txm2sem.errors import UserError
 from txm2sem.memory import memory_limit
+
+CODE = """
+import resource, sys
+import numpy as np
+from txm2sem.memory import keep_freed_memory
+
+def page_faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        np.ones(16 * 2**20, np.float32)  # 64 MB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+given_back = page_faults()
+if not keep_freed_memory():
+    sys.exit(77)
+print(given_back, page_faults())
+"""
 
 
 @pytest.mark.parametrize(
@@ -32,3 +51,12 @@ def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.Mon
     assert memory_limit("auto") == 2.5e8
     limit.write_text("max\n")
     assert memory_limit("auto") > 2.5e8
+
+
+def test_memory_that_is_freed_is_used_again() -> None:
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
+    if done.returncode == 77:
+        pytest.skip("the C library is not glibc, which alone can be told to keep memory")
+    assert done.returncode == 0, done.stderr
+    given_back, kept = map(int, done.stdout.split())
+    assert kept < given_back / 5

@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 from txm2sem.addresses import Place, place_of
 from txm2sem.arrays import grey_array, mask_array, plain_array
 from txm2sem.checking import CheckReport, check_data_root
-from txm2sem.checkpoints import label_of
 from txm2sem.data.grey import measured_windows
 from txm2sem.data.pixels import GREY_DTYPES, to_dtype
 from txm2sem.data.readers import VolumeInput, VolumeReader, parse_voxel_size
@@ -46,7 +45,7 @@ from txm2sem.options import (
 from txm2sem.phantoms import Phantom, render_phantom
 from txm2sem.registration import align_pair
 from txm2sem.resolving import of_model_file, of_shipped_model, resolve
-from txm2sem.runs import RunPaths
+from txm2sem.runs import RunPaths, label_of
 
 Array = NDArray[Any]
 

@@ -25,6 +25,7 @@ from txm2sem.errors import UserError
 from txm2sem.files import write_whole
 from txm2sem.networks import GENERATORS, build_generator
 from txm2sem.options import GeneratorName, GeneratorOptions, NormName
+from txm2sem.runs import check_is_checkpoint
 
 PLAIN = frozenset(
     {
@@ -81,10 +82,7 @@ def load(path: Path, remedy: str = "copy or train it again") -> Any:
         UserError: the file is missing, damaged, holds something other than dense tensors and plain values, claims more
             than it has, or has numbers that are not finite.
     """
-    if not path.exists():
-        raise UserError(f"there is no checkpoint {path}; {_what_is_there(path)}")
-    if not path.is_file():
-        raise UserError(f"{path} is not a file; expected network weights there: move it away")
+    check_is_checkpoint(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_checked_archive(path))
     except pickle.UnpicklingError as error:
@@ -191,11 +189,6 @@ def tensor_difference(expected: Tensor, found: object) -> str | None:
         if not torch.isfinite(found.to(expected.dtype)).all():
             return f"has numbers in the file that are too large for {expected.dtype}"
     return None
-
-
-def label_of(epoch: str, load_iter: int) -> str:
-    """Return the label of the checkpoint that `--epoch` and `--load_iter` ask for."""
-    return f"iter_{load_iter}" if load_iter > 0 else epoch
 
 
 def fitting_options(state: Mapping[str, Tensor]) -> GeneratorOptions | None:
@@ -318,14 +311,6 @@ def made_with(state: Mapping[str, Tensor], options: GeneratorOptions) -> str:
     if fitting.no_dropout != options.no_dropout:
         changes.append("--no_dropout" if fitting.no_dropout else "dropout (leave out --no_dropout)")
     return f"The file was made with {', '.join(changes)}"
-
-
-def _what_is_there(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f"nor is there a folder {path.parent}. Train first, or check --name and --checkpoints_dir"
-    network = path.stem.rsplit("_net_", 1)[-1]
-    there = sorted(file.name for file in path.parent.glob(f"*_net_{network}.pth"))
-    return f"{path.parent} holds {', '.join(there) or 'no network'}. Choose with --epoch or --load_iter"
 
 
 def _kind(value: object) -> str:

@@ -1,15 +1,13 @@
-"""Which processors do the work, in which number format and layout, and how their memory is kept."""
+"""Which processors do the work, in which number format and layout."""
 
 from __future__ import annotations
 
-import ctypes
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TypeVar
 
-import psutil
 import torch
 from torch import Tensor, nn
 
@@ -19,11 +17,6 @@ from txm2sem.options import Precision
 DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 Network = TypeVar("Network", bound=nn.Module)
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Numbers of options in glibc's malloc.h."""
-
-_MOST_BYTES = 2**31 - 1
 
 
 def devices_of(gpu_ids: str) -> list[torch.device]:
@@ -164,35 +157,6 @@ def _generator_of(device: torch.device) -> torch.Generator:
     return torch.mps._get_default_mps_generator() if device.type == "mps" else torch.default_generator
 
 
-def keep_freed_memory() -> bool:
-    """Let this process keep the memory that tensors free, for the next ones, instead of giving it back to the system.
-
-    On the CPU a network's layers allocate and free tensors of many MB, one after the other. The C library of Linux maps
-    each of them anew, and the system clears it page by page, which takes a third of the time of a translation
-    (`benchmarks/volume.py` with and without this call). Between pieces of work, `return_freed_memory` gives back what
-    lies in gaps that the next tensors may not fit into.
-
-    Returns:
-        Whether that is done here; False where the C library is another one.
-    """
-    library = _glibc()
-    return library is not None and all(
-        library.mallopt(option, _MOST_BYTES) for option in (_TRIM_THRESHOLD, _MMAP_THRESHOLD)
-    )
-
-
-def return_freed_memory() -> None:
-    """Give memory that was freed back to the system, where `keep_freed_memory` has kept it."""
-    library = _glibc()
-    if library is not None:
-        library.malloc_trim(0)
-
-
-def resident_memory() -> int:
-    """Return what this process has in memory [bytes]."""
-    return int(psutil.Process().memory_info().rss)
-
-
 def peak_memory(device: torch.device) -> float | None:
     """Return the most that this process has held so far in the memory that a device computes in [bytes].
 
@@ -214,8 +178,3 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
-
-
-def _glibc() -> ctypes.CDLL | None:
-    """Return the C library of Linux; None where it is another one."""
-    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

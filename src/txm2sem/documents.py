@@ -6,17 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from txm2sem.data.segmentation import CLASSES
+from txm2sem.data.classes import CLASSES
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, read_json, read_text
 from txm2sem.options import TestCommand, checked
-from txm2sem.scoring.card import SIMILARITY
 from txm2sem.scoring.continuity import KEYS
-from txm2sem.scoring.document import FORMAT
-from txm2sem.scoring.measuring import ROCK, TRUTH
-from txm2sem.scoring.phases import PHASES
-from txm2sem.scoring.table import REGION_NAMES
-from txm2sem.trust.model import REPORT_FORMAT as TRUST_FORMAT
+from txm2sem.scoring.names import FORMAT, PHASES, REGION_NAMES, ROCK, SIMILARITY, TRUTH
+from txm2sem.trust.stored import REPORT_FORMAT as TRUST_FORMAT
 
 AGAIN = "test again, or remove it"
 

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from txm2sem import __version__
 from txm2sem.data import AlignedSlices
-from txm2sem.details import device_line
 from txm2sem.errors import listed
 from txm2sem.files import checksum, interpreting, json_text, read_json, typed, write_text
 from txm2sem.options import TrainedOptions
@@ -111,6 +110,8 @@ def recorded(
     Raises:
         UserError: what an earlier sitting has left is damaged, or the disk is full.
     """
+    from txm2sem.details import device_line
+
     origin = Origin.read(paths.origin) if goes_on and paths.origin.exists() else Origin(files)
     if different := changed(origin.files, files):
         echo(f"note: the data are not those that this training began with: {listed(different, 4)}")

@@ -9,7 +9,7 @@ from typing import Any, Generic
 import yaml
 
 from txm2sem.addresses import Address, AnyPlace, Place
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, listed
 from txm2sem.files import check_name, is_there, write_text
 from txm2sem.options import (
     ModelCommand,
@@ -247,6 +247,38 @@ def paths_of(command: ModelCommand) -> RunPaths:
     return RunPaths.of(run_name(command), command.run.checkpoints_dir, results)
 
 
+def check_is_run(paths: RunPaths) -> None:
+    """Check that there is anything of a run.
+
+    Raises:
+        UserError: there is not.
+    """
+    if not paths.checkpoints.is_dir() and not paths.results.is_dir():
+        there = sorted(path.name for path in paths.checkpoints.parent.glob("*/") if any(path.glob("*_net_G.pth")))
+        raise UserError(
+            f"there is no run {paths.name}: neither {paths.checkpoints} nor {paths.results} is there. "
+            f"{paths.checkpoints.parent} has {listed(there) or 'no runs'}; --checkpoints_dir and --results_dir say "
+            "where runs are"
+        )
+
+
+def check_is_checkpoint(path: Path) -> None:
+    """Check that there are the weights of a network, without reading them.
+
+    Raises:
+        UserError: there are not.
+    """
+    if not path.exists():
+        raise UserError(f"there is no checkpoint {path}; {_what_is_there(path)}")
+    if not path.is_file():
+        raise UserError(f"{path} is not a file; expected network weights there: move it away")
+
+
+def label_of(epoch: str, load_iter: int) -> str:
+    """Return the label of the checkpoint that `--epoch` and `--load_iter` ask for."""
+    return f"iter_{load_iter}" if load_iter > 0 else epoch
+
+
 def trained_with(command: ModelCommand) -> TrainCommand:
     """Return the options that a command's model was trained with; those of the command, where none were saved.
 
@@ -286,6 +318,24 @@ class VolumePaths(Generic[AnyPlace]):
     def suffix(self) -> str:
         """The format of the output, one of `VOLUME_SUFFIXES`; empty where it is none of them."""
         return suffix_of(self.output.name)
+
+    def check(self) -> None:
+        """Check that the output can be called so.
+
+        Raises:
+            UserError: it cannot.
+        """
+        check_name(self.output.name, "the output")
+        if not self.suffix:
+            raise UserError(
+                f"{self.output}: expected a name that ends with one of {', '.join(VOLUME_SUFFIXES)}, which says the "
+                "format; name it such as predicted.ome.zarr"
+            )
+        if self.is_remote and "zarr" not in self.suffix:
+            raise UserError(
+                f"{self.output}: {self.suffix} is one file, and only OME-Zarr is written to object storage; name it "
+                "such as predicted.ome.zarr, or write the file here and copy it"
+            )
 
     @property
     def work(self) -> AnyPlace:
@@ -586,3 +636,11 @@ def options_text(options: dict[str, Any], defaults: dict[str, Any]) -> str:
         lines.append(f"{name:>25}: {value!s:<30}{note}".rstrip())
     lines.append("----------------- End -------------------")
     return "\n".join(lines) + "\n"
+
+
+def _what_is_there(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"nor is there a folder {path.parent}. Train first, or check --name and --checkpoints_dir"
+    network = path.stem.rsplit("_net_", 1)[-1]
+    there = sorted(file.name for file in path.parent.glob(f"*_net_{network}.pth"))
+    return f"{path.parent} holds {', '.join(there) or 'no network'}. Choose with --epoch or --load_iter"

@@ -125,7 +125,7 @@ def test_a_pair_that_is_confirmed_where_it_lies_counts_as_confirmed(monkeypatch:
     txm, sem = two_images(5, 192)
     as_it_is = align_pair(txm, sem, transform="none")
     answers = iter([replace(as_it_is, confident=False), replace(as_it_is, reason="kept")])
-    monkeypatch.setattr("txm2sem.checking.alignment.align_pair", lambda *_, **__: next(answers))
+    monkeypatch.setattr("txm2sem.registration.align_pair", lambda *_, **__: next(answers))
     measured = measure_alignment(SlicePixels({"txm": txm, "sem": sem}, {}, {}))
     assert (measured.confirmed, measured.away, measured.reason) == (True, 0, "")
 
@@ -296,7 +296,7 @@ def test_a_check_that_is_cut_off_leaves_an_earlier_report_and_goes_on_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("txm2sem.checking.run.write_page", full)
+        patch.setattr("txm2sem.checking.page.write_page", full)
         check(images)
     assert first.paths.page.read_bytes() == kept
     assert sorted(path.name for path in images.parent.iterdir()) == ["images", "images_check"]

@@ -22,7 +22,7 @@ from cli.test_labels import VOLUME, labels_of
 from cli.test_train_and_test import assert_equal_weights, weights
 from cli.test_volume import COLUMNS, DEPTH, IDENTITY, MODE, ROWS, SIZE, made_stack, slices_of
 from cli.volumes import voxels
-from txm2sem.data.segmentation import CLASSES, IGNORED
+from txm2sem.data.classes import CLASSES, IGNORED
 from txm2sem.measures import numbers, read_measures
 from txm2sem.options import TestCommand, TrainCommand
 

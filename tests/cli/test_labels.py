@@ -21,7 +21,7 @@ from cli.calls import Program
 from cli.volumes import SEGMENTS, TRANSLATES, rock, voxels, write_run, write_scan
 from txm2sem.applying.volume.blocks import BlockResult, BlockTranslator
 from txm2sem.applying.volume.passes import Block
-from txm2sem.data.segmentation import CLASS_COLOURS, CLASSES, IGNORED, MEANING
+from txm2sem.data.classes import CLASS_COLOURS, CLASSES, IGNORED, MEANING
 from txm2sem.errors import UserError
 from txm2sem.metrics import ClassCalibration, ProbabilityCounts
 from txm2sem.model import Predictor

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cli.calls import Program
 from cli.volumes import IDENTITY, SEGMENTS, TRANSLATES, rock, voxels, write_identity, write_run, write_scan
 from txm2sem.applying.volume.applied import AppliedVolume
-from txm2sem.data.segmentation import CLASSES, IGNORED
+from txm2sem.data.classes import CLASSES, IGNORED
 from txm2sem.measures import sentence
 from txm2sem.measuring import job
 from txm2sem.measuring.model import volume_command

@@ -148,6 +148,9 @@ MODE_FAULTS = [
 
 @pytest.mark.parametrize(("words", "expected"), MODE_FAULTS)
 def test_model_and_data_set_must_fit(program: Program, images: Path, words: str, expected: list[str]) -> None:
+    network = Path("checkpoints/experiment_name/latest_net_G.pth")
+    network.parent.mkdir(parents=True)
+    network.touch()  # a test looks first whether the model is there
     outcome = program(words)
     assert outcome.status == 1
     for part in expected:

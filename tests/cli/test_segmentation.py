@@ -18,7 +18,7 @@ from PIL import Image
 
 import txm2sem
 from cli.calls import SRGAN, TINY_TRAINING, Program, TrainOnce
-from txm2sem.data.segmentation import IGNORED
+from txm2sem.data.classes import IGNORED
 from txm2sem.metrics import confusion_matrix, dice, iou
 from txm2sem.model import Predictor
 from txm2sem.options import TrainCommand, override

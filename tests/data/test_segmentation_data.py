@@ -13,8 +13,8 @@ import torch
 from data_roots import write_data_root, write_slice
 
 from txm2sem.data import AlignedSlices, EvaluationPatches, TrainingPatches
+from txm2sem.data.classes import IGNORED
 from txm2sem.data.segmentation import (
-    IGNORED,
     SegmentationEvaluationPatches,
     SegmentationTrainingPatches,
     measure_class_shares,

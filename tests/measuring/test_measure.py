@@ -18,7 +18,7 @@ from skimage.filters import threshold_multiotsu
 
 import txm2sem
 from measuring.volumes import QUICK, SHAPE, document, in_small_boxes, phases, write
-from txm2sem.data.segmentation import CLASSES, IGNORED, LABEL_COLOURS
+from txm2sem.data.classes import CLASSES, IGNORED, LABEL_COLOURS
 from txm2sem.data.tiff import colour_table
 from txm2sem.data.writers import Channel, Description, Label, build_pyramid, create_image, create_labels, open_array
 from txm2sem.errors import UserError

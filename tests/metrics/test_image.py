@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.signal import convolve2d
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as reference
 
 from txm2sem.errors import UserError
-from txm2sem.metrics import MIN_REGION, ms_ssim, pearson, psnr, scales_of, similarity, ssim
+from txm2sem.metrics import MIN_REGION, TrueImage, ms_ssim, pearson, psnr, scales_of, ssim
 
 Bytes = NDArray[np.uint8]
 
@@ -72,7 +73,10 @@ def test_equal_images_and_opposite_structures() -> None:
 @pytest.mark.parametrize("shape", [(6, 40), (40, 6), (1, 1)])
 def test_images_that_are_too_small_for_a_window_are_refused(shape: tuple[int, int]) -> None:
     image = np.zeros(shape, np.uint8)
-    for score in (lambda: ssim(image, image), lambda: similarity(image, image, image == 0, {"all": image == 0})):
+    for score in (
+        lambda: ssim(image, image),
+        lambda: TrueImage(image, image == 0, {"all": image == 0}).similarity(image),
+    ):
         with pytest.raises(UserError, match=f"{shape[0]} x {shape[1]}"):
             score()
 
@@ -110,7 +114,7 @@ def test_regions_are_scored_apart() -> None:
     valid = np.ones_like(left)
     dots = np.zeros_like(left)
     dots[5, : MIN_REGION - 1] = True
-    scores = similarity(prediction, target, valid, {"all": valid, "left": left, "right": ~left, "dots": dots})
+    scores = TrueImage(target, valid, {"all": valid, "left": left, "right": ~left, "dots": dots}).similarity(prediction)
     assert scores["all"] == {
         "psnr": psnr(prediction, target),
         "ssim": pytest.approx(ssim(prediction, target)),
@@ -123,5 +127,13 @@ def test_regions_are_scored_apart() -> None:
     for name in ("ssim", "ms_ssim"):
         assert scores["left"][name] > scores["all"][name] > scores["right"][name]
     assert all(np.isnan(value) for value in scores["dots"].values())
-    cut = similarity(prediction, target, valid & left, {"all": valid})
+    cut = TrueImage(target, valid & left, {"all": valid}).similarity(prediction)
     assert cut["all"]["ms_ssim"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("shape", [(128, 128), (33, 50), (7, 9)])
+def test_psnr_and_ssim_are_those_of_scikit_image(shape: tuple[int, int]) -> None:
+    """With which the published numbers were computed."""
+    prediction, target = pair(shape)
+    assert psnr(prediction, target) == pytest.approx(peak_signal_noise_ratio(target, prediction, data_range=255), 1e-12)
+    assert ssim(prediction, target) == pytest.approx(structural_similarity(target, prediction, data_range=255), 1e-12)

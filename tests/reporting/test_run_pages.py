@@ -40,7 +40,7 @@ from txm2sem.reporting.volumes import whole_volume_html
 from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths, write_options
 from txm2sem.scoring.document import means_document
-from txm2sem.scoring.measuring import ROCK
+from txm2sem.scoring.names import ROCK
 from txm2sem.testing.repair import RepairScores, repair_means
 
 

@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader
 
 from txm2sem.checkpoints import save_network
 from txm2sem.data import AlignedSlices
-from txm2sem.data.segmentation import IGNORED, SegmentationEvaluationPatches, SegmentationTrainingPatches
+from txm2sem.data.classes import IGNORED
+from txm2sem.data.segmentation import SegmentationEvaluationPatches, SegmentationTrainingPatches
 from txm2sem.data.slices import MaskName
 from txm2sem.errors import UserError
 from txm2sem.model import Predictor

@@ -6,13 +6,15 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from txm2sem.checking.sources import Place, SlicePixels
 from txm2sem.errors import UserError
-from txm2sem.registration import PairAlignment, align_pair
-from txm2sem.registration.features import reduced
+
+if TYPE_CHECKING:
+    from txm2sem.registration import PairAlignment
 
 MOST_ALIGNED = 8
 """Slices that are looked at, evenly spread."""
@@ -54,6 +56,9 @@ def measure_alignment(pixels: SlicePixels) -> AlignmentMeasure:
     Args:
         pixels: of a slice with TXM and SEM; charged and empty pixels take no part.
     """
+    from txm2sem.registration import align_pair
+    from txm2sem.registration.features import reduced
+
     valid = pixels.valid()
     factor = -(-max(valid.shape) // LARGEST)
     (txm, share), (sem, _) = (reduced(pixels.images[name], valid, factor) for name in ("txm", "sem"))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from txm2sem.checking.content import SliceContent
 from txm2sem.checking.leaks import SharedArea
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.resolution import Resolution
-from txm2sem.checking.scores import ExpectedScores
 from txm2sem.checking.sources import Place
+
+if TYPE_CHECKING:  # what scores takes torch
+    from txm2sem.checking.scores import ExpectedScores
 
 
 @dataclass

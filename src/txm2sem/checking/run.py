@@ -1,4 +1,7 @@
-"""The check of a data root, from the first file to the report."""
+"""The check of a data root, from the first file to the report.
+
+What scores, estimates and draws is imported when it comes to that: a check begins, and refuses, without.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +15,29 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from txm2sem.checking.alignment import align_command, places_to_align
 from txm2sem.checking.content import SliceContent, blank_images, images_of, judge_content, measure_content
-from txm2sem.checking.figures import Preview, Previews, most_displaced, write_figures
 from txm2sem.checking.findings import Finding, Verdict, sorted_findings
 from txm2sem.checking.judging import MUCH_OFF, are_off, judge_pairs, unconfirmed
 from txm2sem.checking.leaks import ImageName, find_shared_areas, judge_shared_areas
 from txm2sem.checking.measures import Measures
-from txm2sem.checking.page import write_page
 from txm2sem.checking.pairs import PairMeasures, measure_pair, tile_side
 from txm2sem.checking.resolution import judge_resolution, measure_resolution
-from txm2sem.checking.scores import expected_scores
 from txm2sem.checking.sources import IMAGES, Place, SlicePixels, Sources, open_sources, read_slice
-from txm2sem.checking.summary import numbers_of
 from txm2sem.data.slices import read_shifted
-from txm2sem.devices import device_of, name_of_device
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import write_text
+from txm2sem.memory import return_freed_memory
 from txm2sem.metrics import Landmarks, Pixels, inner, landmark_spacing
-from txm2sem.model.pace import recipe_seconds
 from txm2sem.options import RECIPES, DataOptions
 from txm2sem.quantities import format_seconds
 from txm2sem.runs import CheckPaths
+
+if TYPE_CHECKING:
+    from txm2sem.checking.figures import Previews
 
 RECIPE = "translate"
 """What is advised."""
@@ -106,7 +108,7 @@ def check_data_root(
     findings = sorted_findings([*sources.findings, *findings])
     verdict = _verdict(dataroot, options, measures, findings)
     tell(0.9, "report")
-    previews = _previews(sources, options, most_displaced(measures.pairs))
+    previews = _previews(sources, options, measures.pairs)
     earlier = _write(paths, measures, previews, findings, verdict)
     tell(1, "done")
     return CheckReport(findings, measures, verdict, paths, earlier)
@@ -180,6 +182,8 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
                 measures.pairs[place] = found.pair
             if found.marks:
                 marks[place] = found.marks
+            # What is kept of a slice lies between what was freed of it, which would otherwise grow with the slices.
+            return_freed_memory()
     judged = {place: pair for place, pair in measures.pairs.items() if place not in _blank(measures.contents)}
     measures.resolution = measure_resolution(list(judged.values()))
 
@@ -226,6 +230,8 @@ def _score(
 ) -> list[Finding]:
     if any(finding.level == "problem" and finding.kind == "folders" for finding in so_far):
         return []
+    from txm2sem.checking.scores import expected_scores
+
     try:
         for done, scores in expected_scores(measures.dataroot, options):
             tell(done)
@@ -266,6 +272,9 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
         value = getattr(options, option.name)
         if option.name != "patch_size" and value != option.default:
             words += [f"--{option.name}"] if value is True else [f"--{option.name}", str(value)]
+    from txm2sem.devices import device_of, name_of_device
+    from txm2sem.model.pace import recipe_seconds
+
     device = device_of("auto")
     seconds = recipe_seconds(RECIPE, options.num_test, device, patch_size)
     unknown = unconfirmed(measures.pairs)
@@ -279,9 +288,11 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
     return Verdict(f"{ready}{warned}, {takes}", shlex.join(words), seconds)
 
 
-def _previews(sources: Sources, options: DataOptions, places: list[Place]) -> Previews:
-    """Return small versions of slices, which are read again; those that cannot be are left out."""
-    slices = ((place, shifted(read_slice(sources, place)[0], options)) for place in places)
+def _previews(sources: Sources, options: DataOptions, pairs: Mapping[Place, PairMeasures]) -> Previews:
+    """Return small versions of the slices to draw, which are read again; those that cannot be are left out."""
+    from txm2sem.checking.figures import Preview, most_displaced
+
+    slices = ((place, shifted(read_slice(sources, place)[0], options)) for place in most_displaced(pairs))
     return {
         place: {name: Preview.of(image) for name, image in pixels.images.items()}
         for place, pixels in slices
@@ -292,6 +303,10 @@ def _previews(sources: Sources, options: DataOptions, places: list[Place]) -> Pr
 def _write(
     paths: CheckPaths, measures: Measures, previews: Previews, findings: list[Finding], verdict: Verdict
 ) -> Path | None:
+    from txm2sem.checking.figures import write_figures
+    from txm2sem.checking.page import write_page
+    from txm2sem.checking.summary import numbers_of
+
     draft = Draft(paths.output, "check", resumable=False)
     with draft.begin({}, replaced=True):
         new = CheckPaths(draft.folder / "report")

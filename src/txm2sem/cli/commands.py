@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from txm2sem.addresses import place_of
+from txm2sem.cli.looks import look_at_data, look_at_model, look_at_runs, look_at_slices
 from txm2sem.cli.parsing import UsageError, help_of_config, parse, read_words
 from txm2sem.errors import interruptible, nearest
 from txm2sem.options import (
@@ -35,6 +36,7 @@ from txm2sem.options import (
     option_words,
 )
 from txm2sem.resolving import config_text
+from txm2sem.runs import RunPaths, VolumePaths
 
 if TYPE_CHECKING:
     from txm2sem.applying.volume import VolumeRun
@@ -60,15 +62,17 @@ def translate(words: Sequence[str], program: str) -> int:
         )
 
     from txm2sem.applying.images import ImageRun
-    from txm2sem.applying.images.report import translate_images
-    from txm2sem.details import device_line, generator_lines
-    from txm2sem.devices import keep_freed_memory
+    from txm2sem.memory import keep_freed_memory
 
     keep_freed_memory()
     run = ImageRun(command, *map(Path, places))
     if command.run.verbose:
+        from txm2sem.details import device_line, generator_lines
+
         _print(*generator_lines(command.model), device_line(command.run))
     _print(*run.lines)
+    from txm2sem.applying.images.report import translate_images
+
     translate_images(run)
     print(f"output:  {run.paths.output}{', which was whole already' if run.stage == 'whole' else ''}")
     print(f"picture: {run.paths.picture}")
@@ -84,9 +88,10 @@ def align(words: Sequence[str], program: str) -> int:
             f"expected the TXM, the SEM and a new folder, as in: {program} txm sem images; or a data root and a new "
             f"folder, as in: {program} images images_aligned"
         )
+    look_at_slices(Path(places[-2]))
 
     from txm2sem.aligning.run import AlignRun
-    from txm2sem.devices import keep_freed_memory
+    from txm2sem.memory import keep_freed_memory
 
     keep_freed_memory()
     run = AlignRun(command, [Path(place) for place in places[:-1]], Path(places[-1]))
@@ -109,7 +114,7 @@ def check(words: Sequence[str], program: str) -> int:
         raise UsageError(f"expected the folder that has train, val and test, as in: {program} images")
 
     from txm2sem.checking import check_data_root
-    from txm2sem.devices import keep_freed_memory
+    from txm2sem.memory import keep_freed_memory
 
     keep_freed_memory()
     with _progress() as show:
@@ -125,11 +130,12 @@ def check(words: Sequence[str], program: str) -> int:
 def train(words: Sequence[str], program: str) -> int:
     """Train a model, say where everything is and what comes next."""
     _, command = parse(TrainCommand(), words, program)
+    look_at_data(command)
 
     from tqdm import tqdm
 
     from txm2sem.commands import next_test
-    from txm2sem.devices import keep_freed_memory
+    from txm2sem.memory import keep_freed_memory
     from txm2sem.training.fit import fit
     from txm2sem.training.nodes import is_main_process
 
@@ -146,9 +152,10 @@ def train(words: Sequence[str], program: str) -> int:
 def test(words: Sequence[str], program: str) -> int:
     """Predict and score a split with a trained model, print the scores and where the pictures are."""
     _, command = parse(TestCommand(), words, program)
+    look_at_model(command)
 
     from txm2sem.details import test_details
-    from txm2sem.devices import keep_freed_memory
+    from txm2sem.memory import keep_freed_memory
     from txm2sem.testing import test_model
 
     keep_freed_memory()
@@ -169,11 +176,11 @@ def report(words: Sequence[str], program: str) -> int:
     names, command = parse(ReportCommand(), words, program)
     if len(names) != 1:
         raise UsageError(f"expected the name of a run, as in: {program} srgan_imgreg")
+    paths = RunPaths.of(names[0], command.run.checkpoints_dir, command.run.results_dir)
+    look_at_runs([paths])
 
     from txm2sem.reporting import report_run
-    from txm2sem.runs import RunPaths
 
-    paths = RunPaths.of(names[0], command.run.checkpoints_dir, command.run.results_dir)
     asked = command.report
     return _write_page("report:", lambda: report_run(paths, asked.volume, asked.output, asked.txm, asked.measures))
 
@@ -184,11 +191,11 @@ def compare(words: Sequence[str], program: str) -> int:
     names, command = parse(CompareCommand(), words, program)
     if len(names) < 2:
         raise UsageError(f"expected the names of two runs or more, as in: {program} srgan_no_reg srgan_imgreg")
+    runs = [RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir) for name in names]
+    look_at_runs(runs)
 
     from txm2sem.reporting import compare_runs
-    from txm2sem.runs import RunPaths
 
-    runs = [RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir) for name in names]
     return _write_page("page:", lambda: compare_runs(runs, command.compare.output))
 
 
@@ -233,10 +240,12 @@ def volume(words: Sequence[str], program: str) -> int:
         raise UsageError(f"expected the TXM volume and a file to write, {example}")
     if not command.run.name:
         raise UsageError(f"--name is missing: expected the name of a trained model, {example}")
+    written: VolumePaths[Any] = VolumePaths(place_of(places[1]))
+    written.check()
 
     from txm2sem.applying.volume import VolumeRun
     from txm2sem.applying.volume.report import translate_volume
-    from txm2sem.devices import keep_freed_memory
+    from txm2sem.memory import keep_freed_memory
 
     keep_freed_memory()
     run = VolumeRun.of(command, places[0], places[1])
@@ -264,15 +273,17 @@ def measure(words: Sequence[str], program: str) -> int:
             f"yours: {program} scan measured --name MODEL --voxel_size 32"
         )
 
-    from txm2sem.applying.volume.applied import AppliedVolume
-    from txm2sem.devices import keep_freed_memory
-    from txm2sem.measuring.model import volume_command
-    from txm2sem.measuring.report import measure_volume
     from txm2sem.measuring.run import MeasureRun
+    from txm2sem.memory import keep_freed_memory
 
     keep_freed_memory()
     source, output = place_of(places[0]), Path(places[1])
-    model = partial(AppliedVolume, volume_command(command), source) if command.measure.name else None
+    model = None
+    if command.measure.name:
+        from txm2sem.applying.volume.applied import AppliedVolume
+        from txm2sem.measuring.model import volume_command
+
+        model = partial(AppliedVolume, volume_command(command), source)
     run = MeasureRun(command, source, output, model)
     if command.measure.dry_run:
         _print(*run.describe())
@@ -285,6 +296,8 @@ def measure(words: Sequence[str], program: str) -> int:
             _print(*run.describe())
             run.apply()
         _print(*run.describe())
+        from txm2sem.measuring.report import measure_volume
+
         report = measure_volume(run)
     _print(*report.lines, f"numbers:    {run.paths.table}", f"page:       {run.paths.page}")
     return 0
@@ -300,7 +313,7 @@ def repair(words: Sequence[str], program: str) -> int:
             "--txm images/test/txm"
         )
 
-    from txm2sem.devices import keep_freed_memory
+    from txm2sem.memory import keep_freed_memory
     from txm2sem.repairing.slices import repair_slices
 
     keep_freed_memory()

@@ -6,16 +6,18 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from txm2sem.data.slices import AlignedSlices, ImageName
 from txm2sem.data.stacks import TiffStack
 from txm2sem.errors import UserError
 from txm2sem.options import DataOptions, OutputDtype, RepairDataOptions
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PERCENTILES = (0.1, 99.9)
 """Of the grey values of valid pixels; they become black and white where the range is measured."""
@@ -225,7 +227,7 @@ def trained_range(text: str, name: ImageName, dtype: np.dtype[Any], where: str, 
 
 def to_uint8(image: Tensor | NDArray[Any]) -> NDArray[np.uint8]:
     """Return an image in [-1, 1], of any shape, as 8 bits 0 to 255: rounded, and clipped beyond the range."""
-    values = image.detach().float().cpu().numpy() if isinstance(image, Tensor) else image
+    values = image if isinstance(image, np.ndarray) else image.detach().float().cpu().numpy()
     return np.clip(np.rint((values + 1) / 2 * 255), 0, 255).astype(np.uint8)
 
 

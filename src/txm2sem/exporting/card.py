@@ -12,9 +12,9 @@ from txm2sem.exporting.subject import Exported, ExportedChannel
 from txm2sem.files import interpreting, read_json, read_text
 from txm2sem.metrics import Interval
 from txm2sem.runs import MODEL_CARD
-from txm2sem.scoring.document import FORMAT
 from txm2sem.scoring.means import Column
-from txm2sem.scoring.table import SIMILARITY_COLUMNS, interval_text
+from txm2sem.scoring.names import FORMAT, SIMILARITY_COLUMNS
+from txm2sem.scoring.table import interval_text
 
 REMEDY = "test again, or remove it"
 

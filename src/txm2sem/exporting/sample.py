@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.data.classes import CLASS_COLOURS
 from txm2sem.data.grey import GreyRange, to_uint8
 from txm2sem.data.images import open_image
-from txm2sem.data.segmentation import CLASS_COLOURS
 from txm2sem.exporting.subject import Exported, ExportedChannel, Image
 from txm2sem.model.network import continued
 from txm2sem.options import PhantomOptions

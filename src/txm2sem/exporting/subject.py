@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.checkpoints import label_of
 from txm2sem.data import GreyRange
+from txm2sem.data.classes import CLASSES
 from txm2sem.data.grey import trained_range
-from txm2sem.data.segmentation import CLASSES
 from txm2sem.data.slices import ImageName
 from txm2sem.data.txm_input import TxmInput
 from txm2sem.errors import UserError
@@ -26,7 +25,7 @@ from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import Chain
 from txm2sem.options import ExportCommand, GeneratorOptions, RepairCommand, VolumeCommand
 from txm2sem.resolving import of_shipped_model, resolve
-from txm2sem.runs import RunPaths, read_options
+from txm2sem.runs import RunPaths, label_of, read_options
 
 Image = NDArray[np.float32]
 

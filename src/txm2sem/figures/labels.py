@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from PIL import Image
 
-from txm2sem.data.segmentation import CLASS_COLOURS, CLASSES, IGNORED, IGNORED_COLOUR, LABEL_COLOURS
+from txm2sem.data.classes import CLASS_COLOURS, CLASSES, IGNORED, IGNORED_COLOUR, LABEL_COLOURS
 from txm2sem.data.tiff import colour_table
 from txm2sem.figures.overview import OverviewRow, draw_rows
 from txm2sem.files import write_whole

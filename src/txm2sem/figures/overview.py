@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -19,7 +19,9 @@ from txm2sem.addresses import Place
 from txm2sem.errors import printable
 from txm2sem.figures.raster import raster
 from txm2sem.files import write_whole
-from txm2sem.scoring.evaluation import PatchResult
+
+if TYPE_CHECKING:  # what scores takes torch
+    from txm2sem.scoring.evaluation import PatchResult
 
 ROWS = 12
 CELL_INCHES = 2.0

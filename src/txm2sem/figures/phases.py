@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.segmentation import IGNORED_COLOUR
+from txm2sem.data.classes import IGNORED_COLOUR
 from txm2sem.pages import with_scale_bar
 
 LONGEST = 900

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from txm2sem.data.segmentation import CLASSES
+from txm2sem.data.classes import CLASSES
 from txm2sem.figures.scores import COLOURS
 from txm2sem.metrics import ClassReliability
 

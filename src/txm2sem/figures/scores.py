@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD
 from txm2sem.scoring.card import Scores
-from txm2sem.scoring.measuring import TRUTH, longest_lag
-from txm2sem.scoring.phases import PHASES
-from txm2sem.scoring.table import REGION_NAMES, SIMILARITY_COLUMNS
+from txm2sem.scoring.measuring import longest_lag
+from txm2sem.scoring.names import PHASES, REGION_NAMES, SIMILARITY_COLUMNS, TRUTH
 
 COLOURS = ("#D55E00", "#0072B2", "#999999", "#009E73", "#CC79A7")
 """Of the model and the trivial predictions (Okabe & Ito 2008, for any colour vision); the truth is black."""

@@ -1,7 +1,5 @@
 """Fill charged regions of a SEM slice: by kriging, by a trained network, or by Telea inpainting for comparison."""
 
-from txm2sem.filling.kriging import krige
-from txm2sem.filling.network import fill
-from txm2sem.filling.telea import telea
+import lazy_loader
 
-__all__ = ["fill", "krige", "telea"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

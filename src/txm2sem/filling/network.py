@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from txm2sem.arrays import grey_array, mask_array
-from txm2sem.checkpoints import label_of
 from txm2sem.data import GreyRange, TiffStack, check_repairs, repair_source
 from txm2sem.data.grey import check_grey_values, resolve_stack_range
 from txm2sem.data.txm_input import TxmInput
@@ -20,6 +19,7 @@ from txm2sem.model.model import Model
 from txm2sem.model.predictor import Predictor
 from txm2sem.networks import check_patch_size
 from txm2sem.options import ContrastOptions, RepairCommand, run_name
+from txm2sem.runs import label_of
 from txm2sem.tiling import Window
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.addresses import Address, Place
+from txm2sem.data.classes import CLASSES, IGNORED, LABEL_COLOURS
 from txm2sem.data.readers import VolumeInput, open_volume, parse_voxel_size
 from txm2sem.data.readers.base import StoredVolume
 from txm2sem.data.readers.ome_zarr import ZarrVolume, display_settings, is_zarr, label_images, label_meanings
-from txm2sem.data.segmentation import CLASSES, IGNORED, LABEL_COLOURS
 from txm2sem.data.stacks import find_slices
 from txm2sem.data.tiff import colour_table, open_tiff
 from txm2sem.errors import UserError

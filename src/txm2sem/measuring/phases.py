@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from skimage.filters import threshold_multiotsu
 
+from txm2sem.data.classes import CLASS_COLOURS, CLASSES
 from txm2sem.data.readers import VolumeReader
-from txm2sem.data.segmentation import CLASS_COLOURS, CLASSES
 from txm2sem.errors import UserError
 
 LARGEST_LABEL = 255

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from txm2sem.addresses import Place
-from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, json_text, read_json, write_text
@@ -21,7 +20,7 @@ from txm2sem.measuring.boxes import Wanted, measure_box, read_shape, side_for
 from txm2sem.measuring.job import KIND, MeasureJob
 from txm2sem.measuring.opening import OpenPhases
 from txm2sem.measuring.phases import Phase3D
-from txm2sem.memory import memory_limit
+from txm2sem.memory import memory_limit, resident_memory, return_freed_memory
 from txm2sem.morphology.boxes import Box
 from txm2sem.options import MeasureCommand, to_mapping
 from txm2sem.progress import progress_bar

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import log_softmax
 from torch import Tensor
 
@@ -79,6 +78,8 @@ class ClassCalibration:
         start = np.repeat([1.0, 0.0], count)
         bounds = [*[(1 / LARGEST, LARGEST)] * count, *[(-LARGEST, LARGEST)] * count]
         # By default it ends where the cost changes little, and the mean probabilities may still do.
+        from scipy.optimize import minimize  # which nothing but a fit needs
+
         found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12, "gtol": 1e-6})
         scales, biases = found.x[:count], found.x[count:]
         return cls(tuple(scales.tolist()), tuple((biases - biases.mean()).tolist()))

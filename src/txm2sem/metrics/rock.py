@@ -7,6 +7,7 @@ of different size compare.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -43,23 +44,53 @@ def two_point_correlation(phase: Mask, valid: Mask, longest: int) -> NDArray[np.
     Raises:
         ValueError: `longest` is not below both sides.
     """
-    if not 0 <= longest < min(phase.shape):
-        raise ValueError(f"longest: expected 0 to {min(phase.shape) - 1} for the shape {phase.shape}, found {longest}")
-    phase, valid = _masks(phase, valid)
-    both, pairs = (_pairs_by_distance(mask, longest) for mask in (phase & valid, valid))
-    # Whole numbers up to rounding in the transforms.
-    correlation: NDArray[np.float64] = np.divide(both, pairs, out=np.full(longest + 1, np.nan), where=pairs > 0.5)
-    return correlation
+    return PixelPairs(valid, longest).correlation(phase)
 
 
-def _pairs_by_distance(mask: Mask, longest: int) -> NDArray[np.float64]:
-    """Return how many ordered pairs of pixels of a mask have each distance, (longest + 1,), rounded to whole pixels."""
-    size = [next_fast_len(side + longest, real=True) for side in mask.shape]
-    pairs = irfft2(np.abs(rfft2(mask.astype(np.float64), size)) ** 2, size)
+class PixelPairs:
+    """The pairs of valid pixels of images: what `two_point_correlation` needs, whichever phase is looked at.
+
+    Args:
+        valid: (H, W).
+        longest: the largest distance, below both sides [pixels].
+
+    Raises:
+        ValueError: `longest` is not below both sides.
+    """
+
+    def __init__(self, valid: Mask, longest: int) -> None:
+        if not 0 <= longest < min(valid.shape):
+            expected = f"0 to {min(valid.shape) - 1} for the shape {valid.shape}"
+            raise ValueError(f"longest: expected {expected}, found {longest}")
+        self._valid = mask_array(valid, valid.shape)
+        self._longest = longest
+        self._pairs = self._by_distance(self._valid)
+
+    def correlation(self, phase: Mask) -> NDArray[np.float64]:
+        """Return the `two_point_correlation` of a phase (H, W)."""
+        both = self._by_distance(mask_array(phase, self._valid.shape, "the phase") & self._valid)
+        # Whole numbers up to rounding in the transforms.
+        correlation: NDArray[np.float64] = np.divide(
+            both, self._pairs, out=np.full(self._longest + 1, np.nan), where=self._pairs > 0.5
+        )
+        return correlation
+
+    def _by_distance(self, mask: Mask) -> NDArray[np.float64]:
+        """Return how many ordered pairs of pixels of a mask have each distance, rounded to whole pixels."""
+        size = [next_fast_len(side + self._longest, real=True) for side in mask.shape]
+        transformed = rfft2(mask.astype(np.float64), size)
+        pairs = irfft2(transformed.real**2 + transformed.imag**2, size)
+        shifts, distance, near = _shifts(self._longest)
+        return np.bincount(distance, weights=pairs[np.ix_(shifts, shifts)][near]).astype(np.float64)
+
+
+@lru_cache(maxsize=4)
+def _shifts(longest: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Mask]:
+    """Return shifts along an axis, the distances of pairs of them that are near, and which pairs are, (S, S)."""
     shifts = np.arange(-longest, longest + 1)
     distance = np.rint(np.hypot(shifts[:, None], shifts)).astype(int)
     near = distance <= longest
-    return np.bincount(distance[near], weights=pairs[np.ix_(shifts, shifts)][near]).astype(np.float64)
+    return shifts, distance[near], near
 
 
 def chord_lengths(phase: Mask, valid: Mask, axis: int) -> NDArray[np.int64]:
@@ -75,10 +106,14 @@ def chord_lengths(phase: Mask, valid: Mask, axis: int) -> NDArray[np.int64]:
     """
     phase, valid = _masks(phase, valid)
     # Line after line: 0 the other phase, 1 this one, 2 unknown, as beyond both ends of each line.
-    states = np.moveaxis(np.where(valid, phase, 2), axis, 1)
-    line = np.pad(states, ((0, 0), (1, 1)), constant_values=2).ravel()
-    steps = np.diff((line == 1).astype(np.int8))
-    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    states = np.moveaxis(np.where(valid, phase, np.uint8(2)), axis, 1)
+    padded = np.full((states.shape[0], states.shape[1] + 2), 2, np.uint8)
+    padded[:, 1:-1] = states
+    line = padded.ravel()
+    inside = line == 1
+    # A line begins and ends outside, so that beginnings and ends of chords take turns.
+    steps = np.flatnonzero(inside[1:] != inside[:-1])
+    starts, ends = steps[::2], steps[1::2]
     known = (line[starts] == 0) & (line[ends + 1] == 0)
     lengths: NDArray[np.int64] = (ends - starts)[known]
     return lengths

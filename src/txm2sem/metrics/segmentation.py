@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.metrics.image import Summary
+from txm2sem.metrics.summary import Summary
 
 Counts = NDArray[np.int64]
 Shares = NDArray[np.float64]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import fft2, rfft2, rfftfreq
+from scipy.fft import rfft2, rfftfreq
 
 NYQUIST = 0.5
 """The highest frequency that a row or column of pixels can have [cycles per pixel]."""
@@ -43,6 +43,79 @@ class Spectrum:
     values: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Transformed:
+    """The Fourier transform of an image: all its spectra follow from it, and it is computed once.
+
+    Attributes:
+        values: half the transform of the image less its mean, times a Hann window, (H, W // 2 + 1) complex128.
+        shape: (H, W) of the image.
+        weight: sum of the squares of the window.
+    """
+
+    values: NDArray[np.complex128]
+    shape: tuple[int, int]
+    weight: float
+
+    @classmethod
+    def of(cls, image: NDArray[Any]) -> Transformed:
+        """Transform an image (H, W), any grey values.
+
+        Raises:
+            ValueError: a side is shorter than 8 pixels.
+        """
+        if image.ndim != 2 or min(image.shape) < 8:
+            raise ValueError(f"expected an image (H, W) of at least 8 x 8 pixels, found the shape {image.shape}")
+        rows, columns = image.shape
+        window = _hann((rows, columns))
+        # Its own weighted mean, so that nothing of it leaks through the window to the lowest frequencies.
+        grey = np.asarray(image, np.float64)
+        windowed = (grey - np.average(grey, weights=window)) * window
+        return cls(rfft2(windowed), (rows, columns), float(np.sum(window**2)))
+
+    @cached_property
+    def power(self) -> Spectrum:
+        """See `power_spectrum`."""
+        rings = rings_of(self.shape)
+        return Spectrum(rings.frequencies, self._ring_powers / self.weight)
+
+    def correlation(self, other: Transformed) -> Spectrum:
+        """See `fourier_ring_correlation`."""
+        rings = rings_of(self.shape)
+        cross = rings.mean((self.values * other.values.conj()).real)
+        product = self._ring_powers * other._ring_powers
+        values = np.divide(cross, np.sqrt(product), out=np.zeros_like(cross), where=product > 0)
+        return Spectrum(rings.frequencies, values)
+
+    def grid_power(self) -> dict[int, NDArray[np.float64]]:
+        """See `grid_power`."""
+        steps = np.arange(-_FARTHEST, _FARTHEST + 1)
+        distance = np.hypot(*np.meshgrid(steps, steps))
+        around = (distance >= _NEAREST) & (distance <= _FARTHEST)
+        result = {}
+        for factor, frequencies in GRID_FREQUENCIES.items():
+            pairs = []
+            for vertical, horizontal in frequencies:
+                row, column = round(vertical * self.shape[0]), round(horizontal * self.shape[1])
+                near = self._power_at((row + steps) % self.shape[0], (column + steps) % self.shape[1])
+                pairs.append((near[_FARTHEST, _FARTHEST], near[around].mean()))
+            result[factor] = np.array(pairs)
+        return result
+
+    def _power_at(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the power at frequencies of the whole transform, (rows, columns)."""
+        # Those of the other half are their mirror images.
+        mirrored = columns > self.shape[1] // 2
+        row = np.where(mirrored, (-rows[:, None]) % self.shape[0], rows[:, None])
+        column = np.where(mirrored, self.shape[1] - columns, columns)
+        power: NDArray[np.float64] = np.abs(self.values[row, column]) ** 2 / self.weight
+        return power
+
+    @cached_property
+    def _ring_powers(self) -> NDArray[np.float64]:
+        return rings_of(self.shape).mean(np.abs(self.values) ** 2)
+
+
 def power_spectrum(image: NDArray[Any]) -> Spectrum:
     """Return the radially averaged power spectrum of an image [grey values squared x pixels].
 
@@ -57,10 +130,7 @@ def power_spectrum(image: NDArray[Any]) -> Spectrum:
     Raises:
         ValueError: the image is smaller.
     """
-    transformed, window = _transform(image)
-    power = np.abs(transformed) ** 2 / np.sum(window**2)
-    rings = rings_of(image.shape)
-    return Spectrum(rings.frequencies, rings.mean(power))
+    return Transformed.of(image).power
 
 
 def fourier_ring_correlation(one: NDArray[Any], other: NDArray[Any]) -> Spectrum:
@@ -91,18 +161,8 @@ def compare_spectra(one: NDArray[Any], other: NDArray[Any]) -> tuple[Spectrum, S
     """
     if one.shape != other.shape:
         raise ValueError(f"compare_spectra: expected two images of one shape, found {one.shape}, {other.shape}")
-    (first, window), (second, _) = _transform(one), _transform(other)
-    rings = rings_of(one.shape)
-    cross = rings.mean((first * second.conj()).real)
-    powers = [rings.mean(np.abs(transformed) ** 2) for transformed in (first, second)]
-    product = powers[0] * powers[1]
-    values = np.divide(cross, np.sqrt(product), out=np.zeros_like(cross), where=product > 0)
-    size = np.sum(window**2)
-    return (
-        Spectrum(rings.frequencies, powers[0] / size),
-        Spectrum(rings.frequencies, powers[1] / size),
-        Spectrum(rings.frequencies, values),
-    )
+    first, second = Transformed.of(one), Transformed.of(other)
+    return first.power, second.power, first.correlation(second)
 
 
 def resolution(correlation: Spectrum, threshold: float = RESOLUTION_THRESHOLD) -> float:
@@ -181,37 +241,7 @@ def grid_power(image: NDArray[Any]) -> dict[int, NDArray[np.float64]]:
     Raises:
         ValueError: the image is smaller.
     """
-    windowed, window = _windowed(image)
-    power = np.abs(fft2(windowed)) ** 2 / np.sum(window**2)
-    steps = np.arange(-_FARTHEST, _FARTHEST + 1)
-    distance = np.hypot(*np.meshgrid(steps, steps))
-    around = (distance >= _NEAREST) & (distance <= _FARTHEST)
-    result = {}
-    for factor, frequencies in GRID_FREQUENCIES.items():
-        pairs = []
-        for vertical, horizontal in frequencies:
-            row, column = round(vertical * image.shape[0]), round(horizontal * image.shape[1])
-            near = power[np.ix_((row + steps) % image.shape[0], (column + steps) % image.shape[1])]
-            pairs.append((near[_FARTHEST, _FARTHEST], near[around].mean()))
-        result[factor] = np.array(pairs)
-    return result
-
-
-def _transform(image: NDArray[Any]) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-    """Return half the Fourier transform of a windowed image without its mean, and the window, both float64."""
-    windowed, window = _windowed(image)
-    transformed: NDArray[np.complex128] = rfft2(windowed)
-    return transformed, window
-
-
-def _windowed(image: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return an image without its mean times a Hann window, and the window, both float64."""
-    if image.ndim != 2 or min(image.shape) < 8:
-        raise ValueError(f"expected an image (H, W) of at least 8 x 8 pixels, found the shape {image.shape}")
-    window = _hann(image.shape)
-    # Its own weighted mean, so that nothing of it leaks through the window to the lowest frequencies.
-    grey = np.asarray(image, np.float64)
-    return (grey - np.average(grey, weights=window)) * window, window
+    return Transformed.of(image).grid_power()
 
 
 @lru_cache(maxsize=8)

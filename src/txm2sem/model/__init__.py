@@ -1,5 +1,5 @@
 """A trained model: what happens between grey values in and grey values out."""
 
-from txm2sem.model.predictor import Predictor, batch_statistics, frozen_statistics
+import lazy_loader
 
-__all__ = ["Predictor", "batch_statistics", "frozen_statistics"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from txm2sem.checkpoints import load_generator
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample, has_split
-from txm2sem.devices import device_of, dtype_of, return_freed_memory
+from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
 from txm2sem.files import checksum, interpreting, read_json, typed, write_text
+from txm2sem.memory import return_freed_memory
 from txm2sem.model.openvino import OpenVinoNetwork, Ranges, find_ranges, import_openvino, range_names
 from txm2sem.model.predictor import Predictor
 from txm2sem.options import (

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from txm2sem.data import AlignedSlices, grid_locations, has_split
-from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches
+from txm2sem.data.classes import CLASSES, IGNORED
+from txm2sem.data.segmentation import SegmentationEvaluationPatches
 from txm2sem.data.transforms import middle_channel
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError

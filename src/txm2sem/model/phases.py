@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from txm2sem.data.segmentation import CLASSES
+from txm2sem.data.classes import CLASSES
 from txm2sem.files import checksum, interpreting, json_text, json_values, read_json, typed, write_text
 from txm2sem.metrics import ClassCalibration, ClassReliability
 from txm2sem.model.first_stage import segmented_image
 from txm2sem.options import DataOptions, ModelCommand
 from txm2sem.runs import paths_of, trained_with
-from txm2sem.scoring.thresholds import better_text
+from txm2sem.scoring.table import better_text
 
 FORMAT = 1
 """Raised when what is kept changes its meaning."""

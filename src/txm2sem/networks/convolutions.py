@@ -88,9 +88,10 @@ class FewChannelsConv2d(nn.Conv2d):
 def products_pay(source: Tensor) -> bool:
     """Say whether a network that sees `source` may compute convolutions as products: on the CPU, if it is not exported.
 
-    Other programs know convolutions better than what would stand for them here.
+    Other programs know convolutions better than what would stand for them here. Tensors without contents (`meta`) stand
+    for those of the CPU, see `footprint`.
     """
-    return source.device.type == "cpu" and not is_exported()
+    return source.device.type in ("cpu", "meta") and not is_exported()
 
 
 def is_exported() -> bool:

@@ -43,7 +43,7 @@ class EfficientNetLite0(nn.Module):
         Args:
             images: (N, 3, H, W) in [-1, 1], of at least 16 x 16 pixels.
         """
-        values = F.relu6(self._bn0(self._conv_stem(_pad(images, 3, 2))))
+        values = F.relu6(self._bn0(_convolve(self._conv_stem, images)), inplace=True)
         features = []
         for index, block in enumerate(self._blocks):
             values = block(values)
@@ -58,7 +58,6 @@ class _Block(nn.Module):
     def __init__(self, channels: int, width: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         inner = channels * expansion
-        self.kernel, self.stride = kernel, stride
         self.expands = expansion > 1
         self.has_shortcut = stride == 1 and channels == width
         if self.expands:
@@ -71,8 +70,8 @@ class _Block(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return features (N, width, h, w) of features (N, channels, H, W)."""
-        values = F.relu6(self._bn0(self._expand_conv(features))) if self.expands else features
-        values = F.relu6(self._bn1(self._depthwise_conv(_pad(values, self.kernel, self.stride))))
+        values = F.relu6(self._bn0(self._expand_conv(features)), inplace=True) if self.expands else features
+        values = F.relu6(self._bn1(_convolve(self._depthwise_conv, values)), inplace=True)
         values = self._bn2(self._project_conv(values))
         output: Tensor = values + features if self.has_shortcut else values
         return output
@@ -82,10 +81,15 @@ def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3)
 
 
-def _pad(values: Tensor, kernel: int, stride: int) -> Tensor:
-    """Pad as TensorFlow, in which the weights were trained, does: the odd pixel at the bottom and right."""
-    margins: list[int] = []
-    for side in (values.shape[-1], values.shape[-2]):
-        total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
-        margins += [total // 2, total - total // 2]
-    return F.pad(values, margins)
+def _convolve(layer: nn.Conv2d, values: Tensor) -> Tensor:
+    """Pad as TensorFlow, in which the weights were trained, does, the odd pixel at the bottom and right, and convolve.
+
+    What is padded alike on all sides is left to the convolution: a padded copy takes longer than the convolution.
+    """
+    kernel, stride = layer.kernel_size[0], layer.stride[0]
+    totals = [max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in values.shape[-2:]]
+    if any(total % 2 for total in totals):
+        (above, below), (left, right) = ((total // 2, total - total // 2) for total in totals)
+        values, totals = F.pad(values, (left, right, above, below)), [0, 0]
+    margins = tuple(total // 2 for total in totals)
+    return F.conv2d(values, layer.weight, layer.bias, layer.stride, margins, layer.dilation, layer.groups)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
@@ -52,7 +53,7 @@ def peak_bytes(options: GeneratorOptions, height: int, width: int, batch: int = 
         raise ValueError(f"expected elements of 2 or 4 bytes, found {element_bytes}")
     factor = options.downsample_factor
     # Not in the caller's inference mode, in which convolutions go by other names.
-    with torch.inference_mode(False), torch.no_grad(), FakeTensorMode():
+    with torch.inference_mode(False), torch.no_grad(), _without_contents(element_bytes):
         generator = build_generator(options).eval()
         # Autocast keeps no copies of weights, as in inference mode.
         autocast = torch.autocast("cpu", torch.bfloat16, enabled=element_bytes == 2, cache_enabled=False)
@@ -62,6 +63,15 @@ def peak_bytes(options: GeneratorOptions, height: int, width: int, batch: int = 
             # As `data.transforms.downsample` does.
             generator(source[..., ::factor, ::factor].contiguous()).float()
     return memory.peak
+
+
+def _without_contents(element_bytes: int) -> AbstractContextManager[Any]:
+    """Return what makes tensors without contents.
+
+    Those of no device do for float32. Autocast goes by the device, so mixed precision needs those that pretend to be of
+    the CPU, which load torch's compiler: more than a second.
+    """
+    return torch.device("meta") if element_bytes == 4 else FakeTensorMode()
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -75,6 +85,11 @@ class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.peak: int = 0
         self._alive: dict[int, int] = {}
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled here; to keep the compiler off, torch would load it.
+        return False
 
     def __torch_dispatch__(
         self,

@@ -23,8 +23,6 @@ from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.files import write_whole
 from txm2sem.filling.charge import dilated, find_charge, saturation_of
-from txm2sem.filling.kriging import KrigingFilling
-from txm2sem.filling.network import NetworkFilling
 from txm2sem.options import RepairCommand, to_mapping
 
 RESULT_OPTIONS = (
@@ -121,16 +119,22 @@ class FolderRepair:
         self.sem = TiffStack(folder)
         self.txm = None if options.txm is None else aligned(open_stack(options.txm), self.sem)
         self.charge = None if options.charge is None else aligned(TiffStack(options.charge, mask=True), self.sem)
-        self.fill: Filling = (
-            NetworkFilling(command, self.sem, self.txm, self.charge)
-            if command.run.name
-            else KrigingFilling(options.texture, command.run.seed)
-        )
+        self.fill = self._filling()
         self.saturation = None if self.charge is not None else saturation_of(self.sem, options.saturation)
         self.stage = self.draft.look(self.identity)
 
     def __len__(self) -> int:
         return len(self.sem)
+
+    def _filling(self) -> Filling:
+        # Only now, when the slices are there: both take seconds to import.
+        if self.command.run.name:
+            from txm2sem.filling.network import NetworkFilling
+
+            return NetworkFilling(self.command, self.sem, self.txm, self.charge)
+        from txm2sem.filling.kriging import KrigingFilling
+
+        return KrigingFilling(self.options.texture, self.command.run.seed)
 
     @property
     def identity(self) -> dict[str, Any]:

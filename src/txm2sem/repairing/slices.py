@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from txm2sem.figures.overview import rows_to_show, save_figure, thinned
 from txm2sem.options import RepairCommand
 from txm2sem.progress import progress_bar
-from txm2sem.repairing import FolderRepair, RepairedSlice
+from txm2sem.repairing import FolderRepair
 
 SHOWN = 6
 
@@ -42,6 +39,10 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
             and the same call goes on there.
     """
     repair = FolderRepair(command, folder, out)
+    # Only now, when there is something to repair: it takes time to import.
+    from txm2sem.figures.overview import rows_to_show, save_figure
+    from txm2sem.repairing.picture import draw_before_after, thinned_slice
+
     picture, before = "before_after.png", repair.done
     with repair.draft.begin(repair.identity) as stage:
         if stage == "whole":
@@ -54,7 +55,7 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
             fringes.append(repaired.fringe)
             bars += [repaired.bar] if repaired.bar is not None else []
             if index in wanted:
-                shown.append(_thinned(repaired))
+                shown.append(thinned_slice(repaired))
         title = f"{folder}, repaired by {command.run.name or 'kriging'}"
         save_figure(draw_before_after(shown, title), repair.result / picture)
         repair.draft.finish(repair.result)
@@ -79,35 +80,3 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
             f"--dilation, such as {repair.dilation + 3}"
         )
     return RepairReport(lines, out / picture)
-
-
-def draw_before_after(slices: list[RepairedSlice], title: str) -> Figure:
-    """Draw a row for each slice: before, the repaired pixels marked, after; black to white as before."""
-    rows, columns = slices[0].before.shape
-    height = 4.0 * rows / columns
-    figure = Figure(figsize=(12.6, len(slices) * height + 0.6), layout="constrained")
-    figure.suptitle(title, fontsize=13)
-    axes = figure.subplots(len(slices), 3, squeeze=False)
-    for cells, item in zip(axes, slices, strict=True):
-        low, high = _limits(item.before, item.mask)
-        for cell, image, heading in zip(
-            cells, (item.before, item.before, item.after), ("before", "repaired pixels", "after"), strict=True
-        ):
-            cell.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
-            named = f"{heading} ({item.name})" if heading == "before" else heading
-            cell.set_title(named, fontsize=10)
-            cell.set_axis_off()
-        marked = np.zeros((*item.mask.shape, 4), np.float32)
-        marked[item.mask] = (1, 0.25, 0.1, 0.75)
-        cells[1].imshow(marked, interpolation="nearest")
-    return figure
-
-
-def _limits(image: NDArray[np.generic], mask: NDArray[np.bool_]) -> tuple[float, float]:
-    intact = image[~mask & (image != 0)]
-    low, high = np.percentile(intact, (0.5, 99.5)) if intact.size else (0, 1)
-    return float(low), float(high)
-
-
-def _thinned(item: RepairedSlice) -> RepairedSlice:
-    return RepairedSlice(item.name, thinned(item.before), thinned(item.after), thinned(item.mask))

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-import torch
-
 from txm2sem.commands import test_command, train_command
 from txm2sem.data.slices import AlignedSlices, has_split, split_folder
 from txm2sem.errors import UserError, listed
-from txm2sem.networks import build_generator
 from txm2sem.options import Phase, TrainCommand, override
 from txm2sem.origin import Origin, changed, checksums, digest
 from txm2sem.pages import Html, changed_options, fragment
@@ -106,6 +103,10 @@ def _parameters(options: dict[str, Any]) -> str:
     """Return the number of a generator's parameters in words; nothing where the options name no generator."""
     if not options:
         return ""
+    import torch
+
+    from txm2sem.networks import build_generator
+
     try:
         with torch.device("meta"):
             network = build_generator(override(TrainCommand(), options).model)

@@ -35,8 +35,8 @@ from txm2sem.reporting.run_page import Part, WrittenPage, draft_of, write_page
 from txm2sem.reporting.scorecard import evaluation_tables, means_table, similarity_table
 from txm2sem.reporting.verdict import judge
 from txm2sem.runs import RunPaths
-from txm2sem.scoring.phases import PHASES
-from txm2sem.scoring.table import REGION_NAMES, ROCK_COLUMNS, number_text
+from txm2sem.scoring.names import PHASES, REGION_NAMES, ROCK_COLUMNS
+from txm2sem.scoring.table import number_text
 
 MOST_OVERLAYS = 4
 """With more runs than this their errors are not in the page, which would grow too large."""

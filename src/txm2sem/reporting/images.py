@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from txm2sem.data.segmentation import CLASSES, IGNORED
+from txm2sem.data.classes import CLASSES, IGNORED
 from txm2sem.errors import UserError
 from txm2sem.pages import jpeg, png
 

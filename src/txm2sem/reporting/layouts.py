@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.segmentation import CLASS_COLOURS, CLASSES, IGNORED, IGNORED_COLOUR
+from txm2sem.data.classes import CLASS_COLOURS, CLASSES, IGNORED, IGNORED_COLOUR
 from txm2sem.data.stacks import TiffSlices
 from txm2sem.metrics import confusion_matrix, dice, mean_present, psnr
 from txm2sem.pages import COLOUR_MAPS, ColourMap

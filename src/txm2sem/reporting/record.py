@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from txm2sem.commands import next_test
 from txm2sem.course import Course
 from txm2sem.documents import read_continuity, read_evaluation, read_scores, read_trust
-from txm2sem.errors import UserError, listed
+from txm2sem.errors import UserError
 from txm2sem.files import check_name, own_file
 from txm2sem.options import TrainCommand, option_words
 from txm2sem.origin import Origin
 from txm2sem.results import NewResults
-from txm2sem.runs import RunPaths, read_options
+from txm2sem.runs import RunPaths, check_is_run, read_options
 
 IMAGES, VOLUMES, SCORES, TRUST, TRAINING, AGAIN = "Images", "Volumes", "Scores", "Trust", "Training", "Do it again"
 """Titles of the parts of a page that are made from files."""
@@ -121,13 +121,7 @@ class RunRecord:
         Raises:
             UserError: there is no such run, or its saved options are damaged.
         """
-        if not paths.checkpoints.is_dir() and not paths.results.is_dir():
-            there = sorted(path.name for path in paths.checkpoints.parent.glob("*/") if any(path.glob("*_net_G.pth")))
-            raise UserError(
-                f"there is no run {paths.name}: neither {paths.checkpoints} nor {paths.results} is there. "
-                f"{paths.checkpoints.parent} has {listed(there) or 'no runs'}; --checkpoints_dir and --results_dir say "
-                "where runs are"
-            )
+        check_is_run(paths)
         options = read_options(paths.options) if paths.options.exists() else {}
         per_epoch = int(options.get("num_train", TrainCommand().sampling.num_train))
         reading = _Reading(paths)

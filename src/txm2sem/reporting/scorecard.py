@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from txm2sem.data.segmentation import CLASSES
+from txm2sem.data.classes import CLASSES
 from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD, Interval
 from txm2sem.pages import Cell, Html, Line, Mark, Plot, Table, fragment, interval_cell, plot
 from txm2sem.reporting.record import TestRecord, number_of
-from txm2sem.scoring.measuring import TRUTH
-from txm2sem.scoring.phases import PHASES
-from txm2sem.scoring.table import REGION_NAMES, ROCK_COLUMNS, SIMILARITY_COLUMNS, interval_text, number_text
+from txm2sem.scoring.names import PHASES, REGION_NAMES, ROCK_COLUMNS, SIMILARITY_COLUMNS, TRUTH
+from txm2sem.scoring.table import interval_text, number_text
 
 COLUMNS = {**SIMILARITY_COLUMNS, "perceptual": ("perceptual distance", 3)}
 """Heading and digits of each measure of similarity."""

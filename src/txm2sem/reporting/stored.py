@@ -19,13 +19,12 @@ from txm2sem.addresses import Address, Place, place_of
 from txm2sem.data.files import readable
 from txm2sem.data.readers import VolumeInput, open_stored, open_volume
 from txm2sem.data.readers.base import StoredVolume
-from txm2sem.data.readers.ome_zarr import ZarrVolume, display_settings, is_zarr, level_paths
 from txm2sem.data.readers.tiff_stack import TiffStackVolume
 from txm2sem.errors import UserError
 from txm2sem.files import read_json
 from txm2sem.reporting.images import reduced
 from txm2sem.runs import VOLUME_SUFFIXES, known_report_of
-from txm2sem.trust.channels import NAMES
+from txm2sem.trust.stored import NAMES
 
 SHOWN_SIDE = 160
 """The coarsest level of a pyramid is taken whose longest side is still this long [voxels]."""
@@ -59,8 +58,8 @@ def open_display(path: Place) -> DisplayVolume:
     Raises:
         UserError: there is none, or it cannot be read.
     """
-    if (isinstance(path, Address) or path.is_dir()) and is_zarr(path):
-        return _open_zarr(path)
+    if (isinstance(path, Address) or path.is_dir()) and (found := _open_zarr(path)) is not None:
+        return found
     if isinstance(path, Path) and path.is_file() and path.suffix.lower() in (".tif", ".tiff"):
         return _open_tiff(path)
     if isinstance(path, Path) and path.is_file() and path.suffix.lower() in VOLUME_SUFFIXES:
@@ -164,7 +163,13 @@ def factor_for(shape: Shape, most: int) -> int:
     return factor
 
 
-def _open_zarr(path: Place) -> DisplayVolume:
+def _open_zarr(path: Place) -> DisplayVolume | None:
+    """Return a place as a volume; None where it is none."""
+    # Most pages show no volume, and to import Zarr takes longer than to write them.
+    from txm2sem.data.readers.ome_zarr import ZarrVolume, display_settings, is_zarr, level_paths
+
+    if not is_zarr(path):
+        return None
     levels = [ZarrVolume(path, name) for name in level_paths(path)]
     shapes = [_shape(level) for level in levels]
     chosen = max([number for number, shape in enumerate(shapes) if max(shape) >= SHOWN_SIDE], default=0)

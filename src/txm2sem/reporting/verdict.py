@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from txm2sem.metrics import Interval, Resampling
 from txm2sem.reporting.record import RunRecord, TestRecord, VolumeRecord, number_of
 from txm2sem.reporting.scorecard import evaluation_tables
-from txm2sem.scoring.card import FEW_SLICES
-from txm2sem.scoring.measuring import TRUTH
-from txm2sem.scoring.table import REGION_NAMES
-from txm2sem.scoring.thresholds import better_text
+from txm2sem.scoring.names import FEW_SLICES, REGION_NAMES, TRUTH
+from txm2sem.scoring.table import better_text
 
 Judgement = Literal["better", "worse", "unclear", "said"]
 

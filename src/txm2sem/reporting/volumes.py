@@ -17,7 +17,7 @@ from txm2sem.reporting.record import RunRecord, VolumeRecord, number_of
 from txm2sem.reporting.stored import DisplayVolume, factor_for, open_display, open_input, shrink, shrunk_shape
 from txm2sem.scoring.continuity import KEYS, PREDICTION, TRUTH, TXM
 from txm2sem.scoring.table import number_text
-from txm2sem.trust.channels import value_of_step
+from txm2sem.trust.stored import value_of_step
 
 MOST_VOXELS = 24_000_000
 """Voxels of all layers of a page: a byte each or less, as JPEG."""

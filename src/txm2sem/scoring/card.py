@@ -11,13 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.segmentation import classes_of_masks
+from txm2sem.data.classes import classes_of_masks
 from txm2sem.metrics import GRID_FREQUENCIES, Interval, Resampling, weighted_mean
 from txm2sem.scoring.measuring import (
-    REGIONS,
     RESOLUTIONS,
-    ROCK,
-    TRUTH,
     Bytes,
     Mask,
     Measured,
@@ -29,13 +26,9 @@ from txm2sem.scoring.measuring import (
     resolutions,
     spectrum_values,
 )
+from txm2sem.scoring.names import PHASES, REGIONS, ROCK, SIMILARITY, TRUTH
 from txm2sem.scoring.perceptual import PerceptualDistance
-from txm2sem.scoring.phases import PHASES, Phases
-
-SIMILARITY = ("psnr", "ssim", "ms_ssim", "pearson")
-
-FEW_SLICES = 6
-"""With fewer slices than this, intervals are said to be rough."""
+from txm2sem.scoring.phases import Phases
 
 
 @dataclass(frozen=True)

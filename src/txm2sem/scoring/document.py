@@ -13,11 +13,8 @@ from txm2sem.files import json_text
 from txm2sem.metrics import LEVEL, RESAMPLES, scales_of
 from txm2sem.scoring.card import Scores
 from txm2sem.scoring.means import Means
-from txm2sem.scoring.measuring import ROCK, TRUTH, Measured, longest_lag
-from txm2sem.scoring.phases import PHASES
-
-FORMAT = 1
-"""Raised when a key changes its meaning or goes."""
+from txm2sem.scoring.measuring import Measured, longest_lag
+from txm2sem.scoring.names import FORMAT, PHASES, ROCK, TRUTH
 
 UNITS = {
     "psnr": "dB",

@@ -13,34 +13,28 @@ from txm2sem.metrics import (
     GRID_FREQUENCIES,
     REFERENCE_THRESHOLD,
     RESOLUTION_THRESHOLD,
+    PixelPairs,
+    Transformed,
+    TrueImage,
     chord_lengths,
     deviation_db,
     euler_density,
     finest_period,
-    fourier_ring_correlation,
-    grid_power,
     mean_chord_length,
     phase_fraction,
     power_spectrum,
     quads,
-    similarity,
     specific_perimeter,
-    two_point_correlation,
 )
+from txm2sem.scoring.names import PHASES, ROCK, TRUTH
 from txm2sem.scoring.perceptual import PerceptualDistance
-from txm2sem.scoring.phases import PHASES, Phases
+from txm2sem.scoring.phases import Phases
 
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Values = NDArray[np.float64]
 
-TRUTH = "truth"
-"""The true image, measured as the predictions are."""
-
-REGIONS = ("all", *PHASES, "rest")
 RESOLUTIONS = {"resolution_half_px": REFERENCE_THRESHOLD, "resolution_seventh_px": RESOLUTION_THRESHOLD}
-ROCK = ("fraction", "chord_rows_px", "chord_columns_px", "perimeter_per_px", "euler_per_px2")
-"""Measures of a phase, each of a prediction and of the truth."""
 
 
 @dataclass(frozen=True)
@@ -79,20 +73,22 @@ def measure(
     """
     images = {TRUTH: target, **predictions}
     measured = {name: Measured() for name in images}
-    centred = {name: _centred(image, valid) for name, image in images.items()}
+    transformed = {name: Transformed.of(_centred(image, valid)) for name, image in images.items()}
+    pairs = None if phases is None else PixelPairs(valid, longest_lag(valid.shape))
     for name, image in images.items():
-        _add_spectra(measured[name], centred[name])
-        if phases is not None:
-            _add_phases(measured[name], phases(image, valid), valid)
+        _add_spectra(measured[name], transformed[name])
+        if phases is not None and pairs is not None:
+            _add_phases(measured[name], phases(image, valid), valid, pairs)
     truth = measured[TRUTH]
     distances = None if perceptual is None else perceptual(np.stack(list(predictions.values())), target, valid)
+    true = TrueImage(target, valid, regions)
     for number, (name, image) in enumerate(predictions.items()):
         found = measured[name]
-        for region, scores in similarity(image, target, valid, regions).items():
+        for region, scores in true.similarity(image).items():
             found.values.update({f"{score}_{region}": value for score, value in scores.items()})
         if distances is not None:
             found.values["perceptual"] = float(distances[number])
-        correlation = fourier_ring_correlation(centred[name], centred[TRUTH])
+        correlation = transformed[name].correlation(transformed[TRUTH])
         found.curves["frc"] = correlation.values
         resolved = resolutions(correlation.frequencies, correlation.values)
         found.values.update({name: float(value) for name, value in resolved.items()})
@@ -134,13 +130,13 @@ def spectrum_values(power: Values, truth: Values) -> dict[str, Values]:
     }
 
 
-def _add_spectra(measured: Measured, image: Values) -> None:
-    measured.curves["power"] = power_spectrum(image).values
-    for factor, powers in grid_power(image).items():
+def _add_spectra(measured: Measured, image: Transformed) -> None:
+    measured.curves["power"] = image.power.values
+    for factor, powers in image.grid_power().items():
         measured.curves[f"grid_{factor}"] = powers.ravel()
 
 
-def _add_phases(measured: Measured, classes: NDArray[np.int64], valid: Mask) -> None:
+def _add_phases(measured: Measured, classes: NDArray[np.int64], valid: Mask, pairs: PixelPairs) -> None:
     longest = longest_lag(valid.shape)
     for phase, number in PHASES.items():
         inside = classes == number
@@ -153,7 +149,7 @@ def _add_phases(measured: Measured, classes: NDArray[np.int64], valid: Mask) -> 
             euler_density(counts),
         )
         measured.values.update({f"{name}_{phase}": value for name, value in zip(ROCK, values, strict=True)})
-        measured.curves[f"s2_{phase}"] = two_point_correlation(inside, valid, longest)
+        measured.curves[f"s2_{phase}"] = pairs.correlation(inside)
         chords = np.concatenate([chord_lengths(inside, valid, axis) for axis in (0, 1)])
         measured.curves[f"chords_{phase}"] = np.bincount(np.minimum(chords, longest), minlength=longest + 1).astype(
             np.float64

@@ -11,13 +11,10 @@ from skimage.filters import threshold_multiotsu
 from torch import Tensor
 
 from txm2sem.data import to_uint8
-from txm2sem.data.segmentation import classes_of_masks
+from txm2sem.data.classes import classes_of_masks
 from txm2sem.metrics import gaussian_over
 from txm2sem.scoring.evaluation import BLUR_SIGMAS
 from txm2sem.scoring.thresholds import Classes
-
-PHASES = {"low_density": 1, "high_density": 2}
-"""Phases that are measured, by their class; the class of the rest is 0."""
 
 SIGMA_WITHOUT_MASKS = 1.0
 """Blur where there are no masks to choose it by: against the noise of single pixels [pixels]."""

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from txm2sem.metrics import Interval
-from txm2sem.scoring.card import RockMeasure, Scores
-from txm2sem.scoring.measuring import TRUTH
-from txm2sem.scoring.phases import PHASES
+from txm2sem.scoring.names import PHASES, REGION_NAMES, ROCK_COLUMNS, SIMILARITY_COLUMNS, TRUTH
 
-SIMILARITY_COLUMNS = {
-    "psnr": ("PSNR [dB]", 2),
-    "ssim": ("SSIM", 3),
-    "ms_ssim": ("MS-SSIM", 3),
-    "pearson": ("correlation", 3),
-}
-REGION_NAMES = {"all": "all", "low_density": "low density", "high_density": "high density", "rest": "rest"}
-ROCK_COLUMNS = {
-    "fraction": ("fraction [%]", 100, 2),
-    "chord_rows_px": ("mean chord in rows [pixels]", 1, 2),
-    "chord_columns_px": ("mean chord in columns [pixels]", 1, 2),
-    "perimeter_per_px": ("perimeter per area [1 / 1000 pixels]", 1e3, 1),
-    "euler_per_px2": ("Euler number [per 10^6 pixels]", 1e6, 0),
-}
-"""Heading, factor and digits of each measure of a phase."""
+if TYPE_CHECKING:  # pages about runs that are done take words from here, and compute nothing
+    from txm2sem.scoring.card import RockMeasure, Scores
 
 Row = Sequence[str]
 
@@ -132,6 +118,14 @@ def number_text(value: float, digits: int, *, signed: bool = False) -> str:
     # No minus before what rounds to zero.
     value = round(value, digits) + 0.0
     return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+
+
+def better_text(better: Mapping[str, Any]) -> str:
+    """Say what is better than a model, as `PhaseCalibration.better` names it."""
+    return (
+        f"without this model it goes better on the validation split: {better['name']} have a mean Dice of "
+        f"{better['mean_dice']:.3f}, the model {better['mean_dice_of_model']:.3f}"
+    )
 
 
 def aligned(rows: Sequence[Row]) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_multiotsu
 
 from txm2sem.data import to_uint8
-from txm2sem.data.segmentation import CLASSES, IGNORED
+from txm2sem.data.classes import CLASSES, IGNORED
 from txm2sem.metrics import dice, mean_present
 from txm2sem.scoring.evaluation import BLUR_SIGMAS, Image, blur
 
@@ -68,14 +67,6 @@ def fit_thresholds(training: Iterable[tuple[Image, Classes]]) -> dict[str, GreyT
         best = max(BLUR_SIGMAS, key=lambda sigma: otsu[sigma][0])
         fits |= {"Otsu thresholds": otsu[0.0][1], f"blurred Otsu thresholds (sigma {best:g})": otsu[best][1]}
     return fits
-
-
-def better_text(better: Mapping[str, Any]) -> str:
-    """Say what is better than a model, as `PhaseCalibration.better` names it."""
-    return (
-        f"without this model it goes better on the validation split: {better['name']} have a mean Dice of "
-        f"{better['mean_dice']:.3f}, the model {better['mean_dice_of_model']:.3f}"
-    )
 
 
 def _otsu(counts: NDArray[np.int64], sigma: float) -> tuple[float, GreyThresholds]:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from matplotlib.figure import Figure
 
-from txm2sem.checkpoints import label_of
 from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, size_option
 from txm2sem.data.bars import check_bars
 from txm2sem.figures.overview import rows_to_show, save_figure
@@ -21,7 +20,7 @@ from txm2sem.networks import check_patch_size
 from txm2sem.options import DataOptions, TestCommand, to_mapping
 from txm2sem.progress import progress_bar
 from txm2sem.results import NewResults
-from txm2sem.runs import RunPaths, options_text, paths_of
+from txm2sem.runs import RunPaths, label_of, options_text, paths_of
 
 Result = TypeVar("Result")
 

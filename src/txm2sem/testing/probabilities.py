@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from txm2sem.data.segmentation import CLASSES, IGNORED
+from txm2sem.data.classes import CLASSES, IGNORED
 from txm2sem.figures.probabilities import draw_probabilities
 from txm2sem.metrics import ClassReliability, ProbabilityCounts
 from txm2sem.model.phases import UNCHANGED, PhaseCalibration

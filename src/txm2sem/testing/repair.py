@@ -15,7 +15,7 @@ from txm2sem.data import EvaluationPatches, RepairEvaluationPatches, composite, 
 from txm2sem.data.repair import SEM_CHANNEL
 from txm2sem.figures.overview import OverviewRow, add_error_bar, draw_rows, error_colours
 from txm2sem.filling import krige, telea
-from txm2sem.filling.telea import TELEA_RADIUS
+from txm2sem.filling.inpainting import TELEA_RADIUS
 from txm2sem.metrics import Summary, psnr, ssim
 from txm2sem.results import NewResults
 from txm2sem.scoring.document import means_document

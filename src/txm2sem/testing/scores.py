@@ -13,9 +13,10 @@ from txm2sem.figures.overview import save_figure
 from txm2sem.figures.scores import draw_scores
 from txm2sem.files import write_text
 from txm2sem.metrics import scales_of
-from txm2sem.scoring.card import FEW_SLICES, Scorecard, Scores
+from txm2sem.scoring.card import Scorecard, Scores
 from txm2sem.scoring.document import scores_csv, scores_document
 from txm2sem.scoring.means import Means
+from txm2sem.scoring.names import FEW_SLICES
 from txm2sem.scoring.perceptual import PerceptualDistance
 from txm2sem.scoring.table import scores_table
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from txm2sem.data import to_uint8
-from txm2sem.data.segmentation import CLASSES, IGNORED, SegmentationEvaluationPatches, measure_class_shares
+from txm2sem.data.classes import CLASSES, IGNORED
+from txm2sem.data.segmentation import SegmentationEvaluationPatches, measure_class_shares
 from txm2sem.data.transforms import middle_channel
 from txm2sem.devices import device_of
 from txm2sem.figures.labels import LabelResult, draw_labels_overview, write_labels

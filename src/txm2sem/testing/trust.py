@@ -25,8 +25,8 @@ from txm2sem.runs import RunPaths
 from txm2sem.trust import Judgement, Trust
 from txm2sem.trust.fitting import absolute_errors, pair_of, usable
 from txm2sem.trust.guard import FALSE_ALARMS
-from txm2sem.trust.model import REPORT_FORMAT
 from txm2sem.trust.novelty import FALSE_FLAGS
+from txm2sem.trust.stored import REPORT_FORMAT
 
 
 @dataclass

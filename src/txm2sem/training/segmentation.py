@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from txm2sem.data import AlignedSlices, middle_channel, resolve_ranges, to_uint8
-from txm2sem.data.segmentation import (
-    CLASSES,
-    IGNORED,
-    check_masks,
-    parse_class_weights,
-    resolve_class_weights,
-)
+from txm2sem.data.classes import CLASSES, IGNORED
+from txm2sem.data.segmentation import check_masks, parse_class_weights, resolve_class_weights
 from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, class_summaries, confusion_matrix, dice
 from txm2sem.model.calibrating import open_phases

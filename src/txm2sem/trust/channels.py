@@ -13,20 +13,7 @@ from txm2sem.data.writers import Channel
 from txm2sem.options import TrustOptions, VolumeCommand, to_mapping
 from txm2sem.trust.model import Judgement
 from txm2sem.trust.opening import Trust
-
-NAMES = ("prediction", "uncertainty", "contradiction", "novelty")
-"""The channels, in their order."""
-
-LARGEST = {"contradiction": 10.0, "novelty": 5.0}
-"""Size of the score, and distance in thresholds, that become the largest integer."""
-
-
-def value_of_step(name: str, dtype: np.dtype[Any]) -> float:
-    """Return what a step of a stored channel is: standard deviations of contradiction, thresholds of novelty.
-
-    1 for the other channels, whose steps are grey values of the prediction, and in float32.
-    """
-    return LARGEST[name] / np.iinfo(dtype).max if name in LARGEST and dtype.kind != "f" else 1.0
+from txm2sem.trust.stored import NAMES, value_of_step
 
 
 @dataclass(frozen=True)

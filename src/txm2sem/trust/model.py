@@ -18,9 +18,6 @@ from txm2sem.trust.novelty import Novelty
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-REPORT_FORMAT = 1
-"""Raised when a key of a test's `trust.json` changes its meaning."""
-
 HALF_RANGE = 127.5
 """Grey levels of 255 in a unit of the networks' range [-1, 1]."""
 

@@ -19,8 +19,6 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic
 
-import torch
-
 from txm2sem.errors import ENDS, UserError
 from txm2sem.workers.job import DEATH, RETRIES, Job, Part
 
@@ -89,6 +87,8 @@ class _Workers(Generic[Part]):
     def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")
         connection, other = context.Pipe()
+        import torch  # which says how many threads there are to share
+
         threads = max(torch.get_num_threads() // self._count, 1)
         process = context.Process(target=_serve, args=(other, self._job, threads), daemon=True)
         with not_hearing():

@@ -1,6 +1,5 @@
 """Translate single images, with the model that comes along or a trained one."""
 
-from txm2sem.applying.images.folder import ImageRun
-from txm2sem.applying.images.translator import ImageTranslator
+import lazy_loader
 
-__all__ = ["ImageRun", "ImageTranslator"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

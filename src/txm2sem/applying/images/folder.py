@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.applying.images.translator import ImageTranslator
+from txm2sem.data.classes import CLASSES, LABEL_COLOURS, MEANING
 from txm2sem.data.grey import measured_slices
 from txm2sem.data.images import (
     TIFF,
@@ -21,12 +21,14 @@ from txm2sem.data.images import (
     write_image,
 )
 from txm2sem.data.readers.base import stamp
-from txm2sem.data.segmentation import CLASSES, LABEL_COLOURS, MEANING
 from txm2sem.data.stacks import SliceCache, TiffSlices
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.options import TranslateCommand, to_mapping
 from txm2sem.runs import MODEL_CARD, SHIPPED_MODELS, SHIPPED_TRANSLATION, ImagePaths
+
+if TYPE_CHECKING:
+    pass
 
 RESULT_OPTIONS = ("grey", "txm_range", "gamma", "hist_eq", "patch_size", "precision")
 """Options that the result depends on, besides the checkpoint."""
@@ -63,6 +65,9 @@ class ImageRun:
         extra = [self.paths.probabilities] if command.translate.probabilities else []
         self.draft = Draft(output, "translate", [self.paths.picture, *extra])
         _check_one_dtype(self.images)
+        # Only now, when there are images: it takes seconds to import.
+        from txm2sem.applying.images.translator import ImageTranslator
+
         samples = (self.images[index].read() for index in measured_slices(len(self.images)))
         self.translator = ImageTranslator(command, samples, str(source))
         self.stage = self.draft.look(self.identity)

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from txm2sem.applying.images.contrast import contrast_match, thinned
 from txm2sem.applying.volume.plan import Demand, base_memory
-from txm2sem.checkpoints import label_of
 from txm2sem.data import to_uint8
-from txm2sem.data.segmentation import likeliest
+from txm2sem.data.classes import likeliest
 from txm2sem.errors import UserError
 from txm2sem.memory import memory_limit
 from txm2sem.model.segmenter import load_applied
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.options import TranslateCommand, run_name
+from txm2sem.runs import label_of
 from txm2sem.tiling import Tiling
 
 

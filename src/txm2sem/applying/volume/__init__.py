@@ -1,7 +1,5 @@
 """Translate whole volumes, block by block."""
 
-from txm2sem.applying.volume.describe import describe
-from txm2sem.applying.volume.measures import VolumeMeasures
-from txm2sem.applying.volume.run import VolumeRun
+import lazy_loader
 
-__all__ = ["VolumeMeasures", "VolumeRun", "describe"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from txm2sem.addresses import Place
-from txm2sem.applying.volume.describe import describe
+from txm2sem.applying.volume.describing import describe
 from txm2sem.applying.volume.report import translate_volume
 from txm2sem.applying.volume.run import VolumeRun
 from txm2sem.options import VolumeCommand

@@ -13,15 +13,16 @@ from txm2sem.applying.volume.classes import ClassChannels
 from txm2sem.applying.volume.measures import ClassSums, TrustSums, VolumeMeasures, measure_slices
 from txm2sem.applying.volume.passes import AXES, Block, Pass
 from txm2sem.data import OutputGrey, context_indices, to_uint8
+from txm2sem.data.classes import likeliest
 from txm2sem.data.readers import VolumeReader
-from txm2sem.data.segmentation import likeliest
 from txm2sem.data.writers import VoxelArray
-from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.errors import UserError
+from txm2sem.memory import resident_memory, return_freed_memory
 from txm2sem.metrics import SeamSums
 from txm2sem.model.planes import PlaneTranslator
 from txm2sem.tiling import Tiling
-from txm2sem.trust.channels import NAMES, TrustChannels
+from txm2sem.trust.channels import TrustChannels
+from txm2sem.trust.stored import NAMES
 
 Progress = Callable[[int], Any]
 """Is told how many more voxels have been translated."""

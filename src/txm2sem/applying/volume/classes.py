@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.data import OutputGrey
-from txm2sem.data.segmentation import CLASSES, IGNORED, LABEL_COLOURS
+from txm2sem.data.classes import CLASSES, IGNORED, LABEL_COLOURS
 from txm2sem.data.writers import Channel, Label
 
 LABELS = tuple(

@@ -16,8 +16,7 @@ from txm2sem.applying.volume.passes import Block
 from txm2sem.applying.volume.plan import base_memory
 from txm2sem.applying.volume.run import VolumeRun
 from txm2sem.data.writers import VoxelArray
-from txm2sem.devices import return_freed_memory
-from txm2sem.memory import memory_limit
+from txm2sem.memory import memory_limit, return_freed_memory
 from txm2sem.model.statistics import estimate_statistics
 from txm2sem.progress import progress_bar
 from txm2sem.workers import finished_parts

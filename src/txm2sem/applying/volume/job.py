@@ -12,7 +12,7 @@ from txm2sem.addresses import Place
 from txm2sem.applying.volume.passes import Block
 from txm2sem.applying.volume.run import VolumeRun
 from txm2sem.data.readers import VolumeInput
-from txm2sem.devices import keep_freed_memory
+from txm2sem.memory import keep_freed_memory
 from txm2sem.options import VolumeCommand
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.data.segmentation import CLASSES
+from txm2sem.data.classes import CLASSES
 from txm2sem.metrics import ContinuitySums, SeamSums, psnr, ssim
 from txm2sem.trust import Judgement, TrustModel
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from txm2sem.applying.volume.classes import ClassChannels
 from txm2sem.applying.volume.plan import Demand
-from txm2sem.checkpoints import label_of
 from txm2sem.data import GreyRange, OutputGrey, check_grey_values, context_indices
 from txm2sem.data.readers import CACHE_BYTES, VolumeReader
 from txm2sem.data.writers import Channel
@@ -22,6 +21,7 @@ from txm2sem.model.model import Model
 from txm2sem.model.segmenter import load_applied
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.options import VolumeCommand, to_mapping
+from txm2sem.runs import label_of
 from txm2sem.trust import check_trust, open_trust
 from txm2sem.trust.channels import TrustChannels
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from txm2sem.applying.volume.passes import Pass, plane_shape
 from txm2sem.data.readers import CACHE_BYTES
-from txm2sem.devices import resident_memory, return_freed_memory
 from txm2sem.errors import UserError
+from txm2sem.memory import resident_memory, return_freed_memory
 from txm2sem.model.network import padded_shape
 from txm2sem.model.planes import PlaneTranslator
 from txm2sem.networks import KEPT_BYTES, Chain

@@ -15,8 +15,8 @@ from txm2sem.applying.volume import VolumeMeasures, VolumeRun
 from txm2sem.applying.volume.driver import translate_missing
 from txm2sem.applying.volume.measures import TrustSums
 from txm2sem.data import to_uint8
+from txm2sem.data.classes import CLASSES
 from txm2sem.data.readers import VolumeReader
-from txm2sem.data.segmentation import CLASSES
 from txm2sem.data.writers import open_array
 from txm2sem.figures.cuts import Cuts, draw_cuts
 from txm2sem.figures.labels import add_class_keys, colour_classes

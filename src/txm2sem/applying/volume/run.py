@@ -20,8 +20,8 @@ from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.applying.volume.passes import AXES, Block, Pass
 from txm2sem.applying.volume.plan import base_memory
 from txm2sem.applying.volume.store import VolumeStore
+from txm2sem.data.classes import MEANING
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume, parse_voxel_size
-from txm2sem.data.segmentation import MEANING
 from txm2sem.data.writers import (
     Description,
     VoxelArray,
@@ -34,14 +34,14 @@ from txm2sem.data.writers import (
 )
 from txm2sem.drafts import Stage
 from txm2sem.errors import UserError
-from txm2sem.files import check_name, interpreting
+from txm2sem.files import interpreting
 from txm2sem.memory import memory_limit
 from txm2sem.model.model import Model
 from txm2sem.model.statistics import estimate_statistics, fix_statistics
 from txm2sem.options import VolumeCommand, to_mapping
 from txm2sem.progress import progress_bar
 from txm2sem.remote_drafts import draft_at
-from txm2sem.runs import LABELS, VOLUME_SUFFIXES, VolumePaths, voxels_beside
+from txm2sem.runs import LABELS, VolumePaths, voxels_beside
 from txm2sem.trust.channels import options_without_trust
 
 MOST_ANISOTROPIC = 1.01
@@ -74,7 +74,7 @@ class VolumeRun:
         # Workers of a cluster have other current folders.
         self.source = dataclasses.replace(source, path=source.place.absolute())
         self.paths: VolumePaths[Any] = VolumePaths(output.absolute())
-        self._check_places()
+        self.paths.check()
         reader = open_volume(self.source)
         self.voxel_size = self._voxel_size(reader)
         self.opened = OpenVolume(command, reader, self._open_truth(reader), model)
@@ -349,20 +349,6 @@ class VolumeRun:
             **({"channels": opened.channel_texts} if opened.channel_names else {}),
             **(opened.model.segmentation | {"labels": MEANING} if opened.classes else {}),
         }
-
-    def _check_places(self) -> None:
-        paths = self.paths
-        check_name(paths.output.name, "the output")
-        if not paths.suffix:
-            raise UserError(
-                f"{paths.output}: expected a name that ends with one of {', '.join(VOLUME_SUFFIXES)}, which says the "
-                "format; name it such as predicted.ome.zarr"
-            )
-        if paths.is_remote and self.is_file:
-            raise UserError(
-                f"{paths.output}: {paths.suffix} is one file, and only OME-Zarr is written to object storage; name it "
-                "such as predicted.ome.zarr, or write the file here and copy it"
-            )
 
     def _voxel_size(self, reader: VolumeReader) -> tuple[float, float, float]:
         size = reader.voxel_size

@@ -10,7 +10,7 @@ import psutil
 from txm2sem.addresses import Address
 from txm2sem.applying.volume.plan import seconds_per_pixel
 from txm2sem.applying.volume.run import VolumeRun
-from txm2sem.data.segmentation import MEANING
+from txm2sem.data.classes import MEANING
 from txm2sem.memory import memory_limit
 from txm2sem.quantities import format_bytes, format_seconds
 

@@ -1,0 +1,2 @@
+from .folder import ImageRun as ImageRun
+from .translator import ImageTranslator as ImageTranslator

@@ -1,0 +1,40 @@
+"""A look at what the words name, before what works on it is imported, which takes seconds.
+
+Each look is one that the work itself takes, too, first of all; here it only comes earlier. `check`, `repair` and
+`translate` need none: they import what they need when they have opened their slices.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from txm2sem.options import TestCommand, TrainCommand
+from txm2sem.runs import RunPaths, check_is_checkpoint, check_is_run, label_of, paths_of
+
+# Every function raises UserError where what it looks at is not there.
+
+
+def look_at_data(command: TrainCommand) -> None:
+    """Look whether there is a split to train on."""
+    from txm2sem.data.slices import split_folder
+
+    split_folder(command.run.dataroot, command.sampling.phase)
+
+
+def look_at_model(command: TestCommand) -> None:
+    """Look whether the model has been trained."""
+    check_is_checkpoint(paths_of(command).network(label_of(command.test.epoch, command.test.load_iter), "G"))
+
+
+def look_at_runs(runs: list[RunPaths]) -> None:
+    """Look whether there is anything of each run."""
+    for paths in runs:
+        check_is_run(paths)
+
+
+def look_at_slices(folder: Path) -> None:
+    """Look whether there is a folder of slices."""
+    from txm2sem.data.stacks import find_slices
+
+    if not folder.exists():
+        find_slices(folder)

@@ -1,0 +1,81 @@
+"""The start of the program: help and errors come before any library is imported that takes seconds.
+
+By what is imported, not by a clock: one process runs one command after the other, and says what it has loaded by then.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from txm2sem.cli.main import COMMANDS
+
+SLOW = ("torch", "pytorch_lightning", "matplotlib", "scipy", "skimage", "cv2", "zarr", "h5py", "jinja2", "pandas")
+
+AT_WORK = ("torch", "pytorch_lightning", "matplotlib", "zarr", "h5py", "jinja2", "pandas")
+"""What no command needs before it has opened its slices; filters of images, which measure them, it may."""
+
+CODE = """
+import contextlib, io, json, sys
+from txm2sem.cli.main import main
+asked, found = json.load(sys.stdin), []
+for words in asked["commands"]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            status = main(words)
+        except SystemExit as end:
+            status = end.code
+    found.append([status, sorted(set(asked["slow"]) & set(sys.modules))])
+print(json.dumps(found))
+"""
+
+
+def started(commands: list[list[str]], slow: tuple[str, ...], folder: Path) -> dict[str, Any]:
+    """Run commands in a folder and return the exit status of each, and which slow libraries are loaded by then."""
+    asked = json.dumps({"commands": commands, "slow": slow})
+    words = [sys.executable, "-c", CODE]
+    done = subprocess.run(words, input=asked, capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return dict(zip(map(" ".join, commands), json.loads(done.stdout), strict=True))
+
+
+def test_help_and_errors_about_options_need_no_library_that_is_slow(tmp_path: Path) -> None:
+    helps = [["--help"], *([name, "--help_all"] for name in COMMANDS)]
+    errors = [
+        *([name, "--no_such_option", "1"] for name in COMMANDS),
+        *([name, "a", "b", "c", "d"] for name in COMMANDS if name not in ("config", "compare")),
+        ["compare", "a"],
+        ["config", "no_such_command"],
+        ["train", "--patch_size", "0"],
+        ["test", "--num_test", "many"],
+        ["check", "images", "--patch_size", "-1"],
+        ["repair", "sem", "repaired", "--dilation", "many"],
+        ["volume", "scan", "predicted.ome.zarr"],
+        ["volume", "scan", "predicted.jpg", "--name", "mine"],
+        ["train", "--recipe", "translat"],
+        ["train", "--config", "not_there.yaml"],
+        ["test", "--name", "not_there"],
+        ["report", "not_there"],
+        ["compare", "not_there", "nor_there"],
+        ["load", "not_there.zip"],
+    ]
+    found = started([*helps, *errors], SLOW, tmp_path)
+    assert {words: what for words, what in found.items() if what[1]} == {}
+    assert {found[" ".join(words)][0] for words in helps} == {0}
+    assert {found[" ".join(words)][0] for words in errors} == {1, 2}
+
+
+def test_what_is_not_there_is_found_before_what_works_on_it_is_imported(tmp_path: Path) -> None:
+    errors = [
+        ["check", "not_there"],
+        ["check", "."],
+        ["repair", "not_there", "repaired"],
+        ["translate", "not_there.tif", "predicted.tif"],
+        ["train", "--dataroot", "not_there", "--name", "mine"],
+        ["align", "not_there", "nor_there", "aligned"],
+    ]
+    found = started(errors, AT_WORK, tmp_path)
+    assert found == {" ".join(words): [1, []] for words in errors}

@@ -49,6 +49,8 @@ def measure_pace(
 ) -> Pace:
     """Take some steps with networks of their own, which learn nothing of use; what is random elsewhere stays as it is.
 
+    The model that predicts the SEM to segment (`--seg_mode semfake`) is not counted: the run itself shows what it adds.
+
     Args:
         command: options of the training.
         size: side of its patches [pixels].

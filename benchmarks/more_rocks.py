@@ -8,7 +8,7 @@ applies the models to the ten phantoms of rock.py. The rocks have 36 x 192 x 192
 on, are the validation split. An epoch is 100 steps. Printed is the expected fraction of low density: mean absolute
 error and mean error [points], and the slope of what is predicted over what is true, 1 where fractions do not lean
 towards those of training. Then the same once a line has straightened it: that of true over expected fractions of the
-rocks of the validation split, on their slices.
+rocks of the validation split, on their slices. Above all that is how bright the TXM of each phantom is.
 
 All rocks are in one data root: their TXM volumes lie one behind the other in its full stack, with numbers left out
 between them. What is there of FOLDER already is not made again.
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -48,17 +49,23 @@ def main() -> None:
     write_rocks(given.folder, given.rocks)
     places = [write_phantom(given.folder, number) for number in range(PHANTOMS)]
     true = [true_fraction(place) for place in places]
-    print(f"{'true':<44}" + " ".join(f"{value:5.1f}" for value in true))
+    print_row("grey value of neither, median", [median_grey(place, 0) for place in places])
+    print_row("of low density", [median_grey(place, 1) for place in places])
+    print_row("low density: true fraction", true)
     for context in map(int, given.contexts.split(",")):
         name = f"rocks_{given.rocks}_context_{context}_epochs_{given.epochs}"
         train(given.folder, name, given.rocks, context, given.epochs)
         found = [expected_fraction(given.folder, name, place) for place in places]
         line = np.polyfit(*validation_fractions(given.folder, name, given.rocks), 1)
-        for what, fractions in ((name, found), ("  straightened", np.polyval(line, found))):
+        for what, fractions in ((name, found), ("  straightened", np.polyval(line, found).tolist())):
             error = np.subtract(fractions, true)
-            print(f"{what:<44}" + " ".join(f"{value:5.1f}" for value in fractions))
+            print_row(what, fractions)
             mean = f"mean absolute error {np.abs(error).mean():.2f} ({error.mean():+.2f}) points"
             print(f"  {mean}, slope {np.polyfit(true, fractions, 1)[0]:.2f}", flush=True)
+
+
+def print_row(what: str, values: Sequence[float]) -> None:
+    print(f"{what:<44}" + " ".join(f"{value:5.1f}" for value in values))
 
 
 def write_rocks(folder: Path, rocks: int) -> None:
@@ -115,6 +122,11 @@ def train(folder: Path, name: str, rocks: int, context: int, epochs: int) -> Non
 def true_fraction(place: Path) -> float:
     labels = tifffile.imread(place / "true.tif")
     return 100 * float(np.mean(labels[labels != IGNORED] == 1))
+
+
+def median_grey(place: Path, phase: int) -> float:
+    txm, labels = (tifffile.imread(place / name) for name in ("txm.tif", "true.tif"))
+    return float(np.median(txm[labels == phase]))
 
 
 def expected_fraction(folder: Path, name: str, place: Path) -> float:

@@ -136,6 +136,9 @@ def test_a_node_that_dies_ends_the_training_which_goes_on_later(images: Path, on
         status, err = node.end()
         assert status == 0, err
     assert_as_one(learned(tmp_path), one)
+    said = [(tmp_path / f"printed{node}" / "out").read_text() for node in range(2)]
+    assert said[0].startswith("going on with run at epoch 1, patch 4")
+    assert said[1] == ""
 
 
 def test_a_node_that_says_nothing_more_is_waited_for_so_long(images: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_verbose_prints_networks_device_and_images(program: Program, images: Pat
         line = f"images/{split}: 2 charge, 2 highdensity, 2 lowdensity, 2 sem, 2 txm"
         assert line in outcome.out
     assert "[Network" not in quiet.out
-    assert "device:" not in quiet.out
+    assert ", fp32" not in quiet.out
 
     # A test prints more when it is asked to, not because its training was.
     assert "[Network" not in program("test --name run").out

@@ -88,7 +88,8 @@ def align(words: Sequence[str], program: str) -> int:
             f"expected the TXM, the SEM and a new folder, as in: {program} txm sem images; or a data root and a new "
             f"folder, as in: {program} images images_aligned"
         )
-    look_at_slices(Path(places[-2]))
+    if len(places) == 3:
+        look_at_slices(Path(places[1]))
 
     from txm2sem.aligning.run import AlignRun
     from txm2sem.memory import keep_freed_memory

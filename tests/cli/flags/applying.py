@@ -118,9 +118,9 @@ def _(bench: Bench, command: str) -> None:
 def _(bench: Bench, command: str) -> None:
     write_identity()
     tifffile.imwrite("scan.tif", rock(SHAPE), photometric="minisblack")
-    found = plan(bench, "scan.tif", "--voxel_size 32 --memory 3GB --workers 2")["memory"]
+    found = plan(bench, "scan.tif", "--voxel_size 32 --memory 9GB --workers 2")["memory"]
     assert "for 2 processes and this one" in found
-    assert "3.0 GB in all" in found
+    assert "9.0 GB in all" in found
 
 
 @row("volume", "scheduler")

@@ -258,8 +258,8 @@ def test_folder_without_volume(tmp_path: Path) -> None:
     assert "found notes.txt" in text
 
 
-@pytest.mark.parametrize("path", ["s3://bucket/scan.zarr", "https://host/scan.zarr", "gs:/bucket/scan.h5"])
-def test_addresses_in_a_network(path: str) -> None:
+@pytest.mark.parametrize("path", ["ftp://host/scan.zarr", "sftp:/host/scan.h5"])
+def test_addresses_of_other_kinds(path: str) -> None:
     assert "copy it here first" in message_of(lambda: VolumeInput(path))
 
 

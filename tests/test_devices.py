@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -17,14 +18,25 @@ from txm2sem.errors import UserError
 CPU, GPU, APPLE = torch.device("cpu"), torch.device("cuda", 0), torch.device("mps")
 
 
-@pytest.mark.parametrize(("said", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_that_wait_do_not_spin_unless_the_user_says_so(said: str | None, expected: str) -> None:
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, ["PASSIVE", "10000"]),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, ["ACTIVE", None]),
+        ({"GOMP_SPINCOUNT": "7"}, [None, "7"]),
+    ],
+)
+def test_threads_that_wait_spin_shortly_unless_the_user_says_so(
+    said: dict[str, str], expected: list[str | None]
+) -> None:
     """What torch's threads do is read when it is loaded: what the program says has to be there by then."""
-    code = "import txm2sem, sys, os; assert 'torch' not in sys.modules; print(os.environ['OMP_WAIT_POLICY'])"
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    environment |= {} if said is None else {"OMP_WAIT_POLICY": said}
+    code = f"import txm2sem, sys, os; assert 'torch' not in sys.modules; print([os.environ.get(n) for n in {WAITING}])"
+    environment = {name: value for name, value in os.environ.items() if name not in WAITING} | said
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout.strip() == expected
+    assert ast.literal_eval(done.stdout) == expected
 
 
 @pytest.mark.parametrize(

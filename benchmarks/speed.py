@@ -96,6 +96,7 @@ def main() -> int:
     parser.add_argument("--case", action="append", choices=list(CASES), help="only this one; may be given again")
     parser.add_argument("--gpu_ids", default="-1", help="where, as txm2sem takes it: the CPU")
     parser.add_argument("--batch_size", type=int, default=1, help="patches of a step, or of a translation")
+    parser.add_argument("--precision", choices=list(DTYPES), default="bf16", help="of what is fast on the CPU")
     parser.add_argument("--compile", action="store_true", help="fast: the generator by torch.compile, without penalty")
     parser.add_argument("--json", type=Path, help="write the numbers there, too")
     arguments = parser.parse_args()
@@ -106,7 +107,7 @@ def main() -> int:
     )
     results = {}
     names = arguments.case or list(CASES)
-    for name, case in cases_of(names, device, arguments.batch_size, compiled=arguments.compile):
+    for name, case in cases_of(names, device, arguments.batch_size, arguments.precision, compiled=arguments.compile):
         if case.fast == INT8 and importlib.util.find_spec("openvino") is None:
             print(f"{name:<27}left out: OpenVINO is not installed; pip install txm2sem[openvino]")
             continue
@@ -124,9 +125,9 @@ def main() -> int:
 
 
 def cases_of(
-    names: list[str], device: torch.device, batch_size: int, *, compiled: bool = False
+    names: list[str], device: torch.device, batch_size: int, precision: str, *, compiled: bool = False
 ) -> list[tuple[str, Case]]:
-    """Return the cases that a device has, in batches of a size: on a GPU each in both number formats.
+    """Return the cases that a device has, in batches of a size: on the CPU in a number format, on a GPU in both.
 
     Compiled are those that can be: without a penalty, which is differentiated twice, and with torch.
     """
@@ -136,9 +137,11 @@ def cases_of(
         if compiled and ("lambda_img_grad" in case.options or case.fast == INT8):
             continue
         case = replace(case, options={**case.options, "batch_size": batch_size}, compiled=compiled)
-        if device.type == "cpu":
-            found.append((name, case))
-        elif case.fast != INT8:
+        if case.fast == INT8:
+            found += [(name, case)] if device.type == "cpu" else []
+        elif device.type == "cpu":
+            found.append((name, replace(case, fast={**case.fast, "precision": precision})))
+        else:
             found += [(f"{name}, {form}", replace(case, fast={**case.fast, "precision": form})) for form in DTYPES]
     return found
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 # Threads of torch that wait for others would spin for milliseconds, and on a machine that has other work, too, take its
 # processors for nothing; to wake them each time takes longer where there is none. So they spin for some microseconds,
-# which GNU's OpenMP (Linux) can be told, or not at all. It is read when torch is loaded, so it is said before that; what
-# the user says stays.
+# which GNU's OpenMP (Linux) can be told, or not at all. It is read when torch is loaded, so it is said before that;
+# what the user says stays.
 if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
     os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}
 

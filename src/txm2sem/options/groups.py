@@ -517,7 +517,7 @@ class TestOptions(Options):
     eval: bool = False
     """freeze normalisation statistics and dropout; without it both depend on the patch, as in the original code"""
     backend: BackendName = of_models("torch", *TRANSLATION_MODELS)
-    """what computes the network: torch, or openvino (extra openvino): 8-bit integers on the CPU, three times as fast"""
+    """what computes the network: torch, or openvino (extra openvino): 8-bit integers on the CPU, faster"""
     aspect_ratio: float = between(0.01, 100, 1.0)
     """height : width of a pixel in the saved images, which are stretched along the one or the other; scores are not"""
 
@@ -595,7 +595,7 @@ class WholeVolumeOptions(SharedWorkOptions, VolumeInputOptions):
     statistics: Statistics = "frozen"
     """statistics of normalisation: frozen, those of training; volume, estimated once on it (instance norm: always)"""
     backend: BackendName = of_models("torch", *TRANSLATION_MODELS)
-    """what computes the network: torch, or openvino (extra openvino): 8-bit integers on the CPU, three times as fast"""
+    """what computes the network: torch, or openvino (extra openvino): 8-bit integers on the CPU, faster"""
     halo: int = between(-1, LONGEST_SIDE, -1)
     """margin of a tile that is computed and thrown away [pixels]; -1: the network's receptive field, with which tiles
     cannot be seen; less is faster"""

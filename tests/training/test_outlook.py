@@ -169,17 +169,17 @@ def test_a_page_of_a_run_that_has_no_scores_without_a_model_is_as_it_was(tmp_pat
 @pytest.mark.parametrize(
     ("options", "steps"),
     [
-        ({"model": "feedforward"}, {"plain"}),
-        ({"model": "srgan", "netG": "sr_resnet_6blocks", "downsample_factor": 2}, {"plain"}),
-        ({"model": "pix2pix", "netG": "unet_128", "lambda_img_grad": 1e-4}, {"penalised"}),
-        ({"model": "feedforward", "lambda_img_grad": 1e-4, "jacobian_interval": 3}, {"plain", "penalised"}),
-        ({"model": "segmentation", "output_nc": 3, "accumulate": 2, "batch_size": 4}, {"plain"}),
-        ({"model": "repair", "netG": "unet_128", "input_nc": 3, "precision": "bf16"}, {"plain"}),
+        ({"model": "feedforward"}, ["plain"]),
+        ({"model": "srgan", "netG": "sr_resnet_6blocks", "downsample_factor": 2}, ["plain"]),
+        ({"model": "pix2pix", "netG": "unet_128", "lambda_img_grad": 1e-4}, ["penalised"]),
+        ({"model": "feedforward", "lambda_img_grad": 1e-4, "jacobian_interval": 3}, ["penalised", "plain"]),
+        ({"model": "segmentation", "output_nc": 3, "accumulate": 2, "batch_size": 4}, ["plain"]),
+        ({"model": "repair", "netG": "unet_128", "input_nc": 3, "precision": "bf16"}, ["plain"]),
     ],
     ids=str,
 )
 def test_the_pace_of_every_model_is_found_without_touching_what_is_random(
-    options: dict[str, Any], steps: set[str], monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = set()
     step = pace._Trial.step
@@ -194,7 +194,7 @@ def test_the_pace_of_every_model_is_found_without_touching_what_is_random(
     before = torch.get_rng_state()
     found = measure_pace(command, 128 if "unet" in command.model.netG else 32, torch.device("cpu"))
     assert torch.equal(torch.get_rng_state(), before)
-    assert tried == steps
+    assert sorted(tried) == steps
     assert found.step > found.score > 0
     assert found.memory is None or found.memory > 1e7
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class SweptRun:
         """What it is called."""
         return self.planned.name
 
-    @property
+    @cached_property
     def steps(self) -> list[Step]:
         """What is to be done, in this order."""
         steps = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -34,7 +33,7 @@ from txm2sem.runs import RunPaths, options_text, paths_of, write_options
 from txm2sem.training.callbacks import Checkpoints, DisplacementLog, Echo, LossLog, ValidationLog
 from txm2sem.training.displays import displays
 from txm2sem.training.forgiveness import Displacements
-from txm2sem.training.loading import LoadingError, PatchLoader, end_loading, ignore_signals
+from txm2sem.training.loading import LoadingError, PatchLoader, end_loading, ignore_signals, loaders_of
 from txm2sem.training.models import MODELS
 from txm2sem.training.modules import TranslationModule
 from txm2sem.training.nodes import answering, find_place, is_main_process
@@ -220,7 +219,7 @@ class PatchData(pl.LightningDataModule):
             self.training,
             batch_size=self.command.sampling.batch_size,
             sampler=sampler,
-            num_workers=min(self.command.run.num_threads, os.cpu_count() or 1),
+            num_workers=loaders_of(self.command.run.num_threads),
             worker_init_fn=ignore_signals,
             pin_memory=self.module.device.type == "cuda",
         )

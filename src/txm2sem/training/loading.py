@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,11 @@ Batch = dict[str, Tensor]
 
 _PROCESSES: WeakSet[BaseProcess] = WeakSet()
 """Those that load for this one."""
+
+
+def loaders_of(wanted: int) -> int:
+    """Return how many processes load patches, of so many that are wanted: no more than there are cores."""
+    return min(wanted, os.cpu_count() or 1)
 
 
 class LoadingError(UserError):

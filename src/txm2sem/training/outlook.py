@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -13,6 +12,7 @@ from txm2sem.memory import machine_memory
 from txm2sem.model.pace import Pace, measure_pace, recipe_seconds
 from txm2sem.options import RECIPES, TRANSLATION_MODELS, TrainCommand
 from txm2sem.quantities import format_bytes, format_seconds
+from txm2sem.training.loading import loaders_of
 from txm2sem.training.modules import TranslationModule
 from txm2sem.training.progress import TimeLeft
 
@@ -46,7 +46,7 @@ def _memory(taken: float, command: TrainCommand, device: torch.device) -> str:
     if device.type == "cuda":
         there = torch.cuda.get_device_properties(device).total_memory
         return f"about {format_bytes(taken)} of the GPU's {format_bytes(there)}"
-    loaders = min(command.run.num_threads, os.cpu_count() or 1)
+    loaders = loaders_of(command.run.num_threads)
     beside = f", without {_counted(loaders, 'process that loads', 'processes that load')} patches" if loaders else ""
     return f"about {format_bytes(taken)} of {format_bytes(machine_memory())}{beside}"
 

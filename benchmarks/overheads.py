@@ -116,7 +116,7 @@ def scoring_seconds(slices: AlignedSlices, command: TrainCommand, *, full: bool)
 
     def score() -> None:
         card = Scorecard(phases, perceptual)
-        for result in Evaluation(lambda source: source, trivial).run(patches):
+        for result in Evaluation(lambda source, _: source, trivial).run(patches):
             if full:
                 predictions = {"model": result.prediction, **result.trivial}
                 card.add(patches.locations[result.index].slice_index, predictions, result.target, result.usable)

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 LAYERS = [
     {
         *("errors", "options", "arrays", "files", "drafts", "progress", "quantities", "memory", "workers"),
-        *("addresses", "credentials", "objects", "leases", "remote_drafts"),
+        *("addresses", "credentials", "objects", "leases", "remote_drafts", "noise"),
     },
     {"networks", "objectives", "metrics", "morphology", "phantoms", "devices", "tiling"},
     {

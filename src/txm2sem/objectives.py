@@ -122,6 +122,31 @@ def spectrum_loss(prediction: Tensor, target: Tensor) -> Tensor:
     return torch.log10(ratio).square().mean()
 
 
+CRPS_SCALES = (1, 2, 4, 8, 16)
+"""Sides of the squares whose mean grey values are compared, each size by itself [pixels]."""
+
+
+def crps_loss(one: Tensor, other: Tensor, target: Tensor) -> Tensor:
+    """Return the continuous ranked probability score of two draws, mean over pixels and squares of pixels, a scalar.
+
+    With x, x' draws and y the target it is (|x - y| + |x' - y|) / 2 - |x - x'| / 2: an unbiased estimate of the score
+    of the distribution that is drawn from (Gneiting & Raftery 2007, https://doi.org/10.1198/016214506000001437,
+    eq. 21), whose mean is smallest where that is the distribution of the target, given what the generator sees. Single
+    pixels say nothing of how pixels go together; means over squares of `CRPS_SCALES`, as small as a pixel and as large
+    as a grain, do in part.
+
+    Args:
+        one: (N, C, H, W), H and W at least the largest scale.
+        other: from the same source with other noise, (N, C, H, W).
+        target: (N, C, H, W).
+    """
+    terms = []
+    for scale in CRPS_SCALES:
+        x, other_x, y = (F.avg_pool2d(image, scale) for image in (one, other, target))
+        terms.append(((x - y).abs() + (other_x - y).abs() - (x - other_x).abs()).mean() / 2)
+    return torch.stack(terms).mean()
+
+
 def _radial_power(images: Tensor) -> Tensor:
     """Return the power of images (N, C, H, W) and of their rounding by frequency, mean over images and rings, (K,)."""
     images = images.to(torch.promote_types(images.dtype, torch.float32))

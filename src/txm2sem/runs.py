@@ -428,11 +428,10 @@ class ImagePaths:
         """The picture of the translation, beside the output."""
         return report_of(self.output, ".png")
 
-    @property
-    def probabilities(self) -> Path:
-        """How likely each class is, beside the labels of a segmentation: an image, or a folder of images."""
+    def channels(self, kind: str) -> Path:
+        """Images of several channels beside the output, such as probabilities of classes: an image, or a folder."""
         stem, suffix = (self.output.name, "") if self.folder else (self.output.stem, self.output.suffix)
-        return self.output.with_name(f"{stem}_probabilities{suffix}")
+        return self.output.with_name(f"{stem}_{kind}{suffix}")
 
 
 def known_report_of(volume: Place) -> Place:

@@ -50,6 +50,11 @@ class Tile:
         return self.rows.read, self.columns.read
 
     @property
+    def corner(self) -> tuple[int, int]:
+        """First row and column of what the network sees."""
+        return self.rows.read.start, self.columns.read.start
+
+    @property
     def keep(self) -> Window:
         """What of the plane it contributes to."""
         return self.rows.keep, self.columns.keep

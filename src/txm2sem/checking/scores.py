@@ -60,7 +60,7 @@ def expected_scores(dataroot: Path, options: DataOptions) -> Iterator[tuple[floa
     yield 0.1, None
     trivial = fit_trivial_predictions(learned)
     # There is no model yet: the source itself takes its place, which is the first of the trivial predictions.
-    evaluation = Evaluation(lambda source: source[:, source.shape[1] // 2][:, None], trivial)
+    evaluation = Evaluation(lambda source, _: source[:, source.shape[1] // 2][:, None], trivial)
     for done, _ in enumerate(evaluation.run(patches), start=1):
         yield 0.3 + 0.7 * done / len(patches), None
     yield 1.0, ExpectedScores(phase, resolved.patch_size, evaluation.trivial)

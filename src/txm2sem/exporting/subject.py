@@ -88,6 +88,11 @@ class Exported:
         label = label_of(command.export.epoch, command.export.load_iter)
         subject = (_repair if trained.get("model") == "repair" else _applied)(given, trained, label)
         subject = replace(subject, model=replace(subject.model, paths=paths))
+        if subject.model.options.draws_noise:
+            raise UserError(
+                f"{paths.name} draws samples (--netG {subject.model.options.netG}): it takes noise beside the image, "
+                "which other programs do not have; export another model, or hand on the run's folder"
+            )
         if depend_on_tile(subject.model.predictor.generator):
             raise UserError(
                 f"{paths.name} was trained with --norm instance: what it makes of a pixel depends on how large the "

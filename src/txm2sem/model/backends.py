@@ -164,6 +164,10 @@ def _check_applicable(command: ModelCommand, device: torch.device, frozen: bool)
             f"--backend openvino is not there for --netG {model.netG}, whose noise is computed in whole numbers of 64 "
             "bits; leave it out"
         )
+    if model.draws_noise:
+        raise UserError(
+            f"--backend openvino is not there for --netG {model.netG}, which takes noise beside the image; leave it out"
+        )
     if not frozen and (model.norm == "batch" or not model.no_dropout):
         raise UserError(
             "--backend openvino has the normalisation statistics of training and no dropout, but without --eval both "

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from txm2sem.data.txm_input import TxmInput
 from txm2sem.model.network import continued
-from txm2sem.model.predictor import Predictor
+from txm2sem.model.predictor import Place, Predictor
 from txm2sem.tiling import Tiling
 
 Plane = NDArray[np.float32]
@@ -43,17 +43,25 @@ class PlaneTranslator:
         """Return a plane (rows, columns) of TXM grey values as the network sees it, in [-1, 1]."""
         return self.see(plane).numpy()
 
-    def translate(self, channels: Plane, tiling: Tiling) -> Plane:
+    def translate(self, channels: Plane, tiling: Tiling, place: Place = (0, 0, 0)) -> Plane:
         """Translate a plane.
 
         Args:
             channels: the plane, between its neighbours where the model takes them: (C, rows, columns) in [-1, 1].
             tiling: of planes of that size, or larger: planes are continued by reflection, downwards and to the right.
+            place: slice, row and column of its first pixel, which what is drawn depends on.
 
         Returns:
             What the predictor makes of it, (predicted, rows, columns): SEM in [-1, 1], or see `Segmenter`.
         """
-        return self._apply(lambda tile: self.predictor(tile)[0], channels, tiling)
+        z, row, column = place
+        corners = iter(tile.corner for tile in tiling.tiles)
+
+        def predict(tile: Tensor) -> Tensor:
+            down, across = next(corners)
+            return self.predictor.at((z, row + down, column + across))(tile)[0]
+
+        return self._apply(predict, channels, tiling)
 
     def sample(self, channels: Plane, tiling: Tiling, sampler: Sampler, entropy: tuple[int, ...]) -> Plane:
         """Translate a plane with the variance of each pixel, as `translate` and `Sampler` do.

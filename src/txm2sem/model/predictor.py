@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
+from functools import partial
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from txm2sem.checkpoints import load_generator
-from txm2sem.devices import move_network
+from txm2sem.devices import move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.model.network import apply_generator, continued, generator_input, padded_shape
 from txm2sem.networks import Chain
+from txm2sem.noise import noise
 from txm2sem.options import GeneratorOptions
 from txm2sem.runs import RunPaths
 
@@ -21,6 +25,16 @@ MADE_UP = (
     "is in this place. Do not measure single pores or grains of a few pixels in it"
 )
 """What the user must know of a generator that draws from noise."""
+
+ONE_DRAW = (
+    "this is one of many images that fit the TXM, drawn by --netG sampled_unet: what the TXM does not tell is made up; "
+    "pass --draws to see how far draws agree"
+)
+"""What the user must know of a single image of a generator that draws samples."""
+
+
+Place = tuple[int, int, int]
+"""Slice, row and column of the first pixel of an image [pixels]."""
 
 
 class Predictor:
@@ -39,7 +53,12 @@ class Predictor:
     Attributes:
         chain: the networks that an image goes through.
         predicted: numbers that it returns for each pixel.
+        draw: number of the draw that a generator of samples makes.
+        place: of what it translates: where its noise is taken from.
     """
+
+    draw: int = 0
+    place: Place = (0, 0, 0)
 
     def __init__(
         self,
@@ -79,7 +98,7 @@ class Predictor:
             UserError: the checkpoint is missing, damaged, or of another architecture.
         """
         generator = load_generator(paths.network(label, "G"), options, bounded=bounded)
-        notes = (MADE_UP,) if options.draws_grain else ()
+        notes = (MADE_UP,) if options.draws_grain else (ONE_DRAW,) if options.draws_noise else ()
         return cls(generator, options, frozen=frozen, device=device, dtype=dtype, notes=notes)
 
     def to(self, device: torch.device) -> Predictor:
@@ -87,6 +106,19 @@ class Predictor:
         if device != self.device:
             self.generator, self.device = move_network(self.generator, device), device
         return self
+
+    def at(self, place: Place) -> Self:
+        """Return a predictor of what begins at this place; where nothing is drawn from noise, all are the same."""
+        return self._with(place=place) if self.options.draws_noise else self
+
+    def drawing(self, number: int) -> Self:
+        """Return a predictor of another draw."""
+        return self._with(draw=number)
+
+    def _with(self, **attributes: object) -> Self:
+        other = copy(self)
+        vars(other).update(attributes)
+        return other
 
     @torch.inference_mode()
     def __call__(self, source: Tensor) -> Tensor:
@@ -124,7 +156,10 @@ class Predictor:
     def _compute(self, source: Tensor) -> Tensor:
         mixed = self.dtype != torch.float32
         with torch.autocast(self.device.type, dtype=self.dtype if mixed else torch.bfloat16, enabled=mixed):
-            output = apply_generator(self.generator, source, self.options, self.device)
+            generator = (
+                partial(self.generator, noise=self.noise(source)) if self.options.draws_noise else self.generator
+            )
+            output = apply_generator(generator, source, self.options, self.device)
         output = output.float().cpu()
         if not torch.isfinite(output).all():
             raise UserError(
@@ -132,6 +167,12 @@ class Predictor:
                 "far from those of its training; choose another checkpoint, or pass --precision fp32"
             )
         return output
+
+    def noise(self, source: Tensor) -> Tensor:
+        """Return the noise of the draw for a batch (N, C, H, W), the same for all of it: (N, channels, H, W)."""
+        (z, row, column), (height, width) = self.place, source.shape[-2:]
+        drawn = torch.from_numpy(noise(self.draw, z, slice(row, row + height), slice(column, column + width)))
+        return move_images(drawn.expand(len(source), *drawn.shape).contiguous(), self.device)
 
     def generator_input(self, source: Tensor) -> Tensor:
         """Return what the generator sees of a source (N, C, H, W): the same, downsampled for super-resolution."""

@@ -25,7 +25,9 @@ from txm2sem.networks.blocks import (
 )
 from txm2sem.networks.convolutions import FewChannelsConv2d, StridedConv2d, StridedConvTranspose2d
 from txm2sem.networks.residual_unet import REDUCTION, ResidualUnetGenerator
+from txm2sem.networks.sampled_unet import SampledUnetGenerator
 from txm2sem.networks.textured_unet import TexturedUnetGenerator
+from txm2sem.noise import CHANNELS
 from txm2sem.options import GeneratorOptions
 
 
@@ -251,6 +253,13 @@ GENERATORS: dict[str, GeneratorBuilder] = {
         smallest_input=32,
         pixels=REDUCTION**2,
         own_channels=1,
+    ),
+    "sampled_unet": GeneratorBuilder(
+        SampledUnetGenerator,
+        input_multiple=16,
+        smallest_input=32,
+        pixels=REDUCTION**2,
+        own_channels=CHANNELS,
     ),
     "linearfilt": GeneratorBuilder(LinearFilter),
     "gammafilt": GeneratorBuilder(GammaFilter),

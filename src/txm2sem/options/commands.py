@@ -22,6 +22,7 @@ from txm2sem.options.groups import (
     ContrastOptions,
     DataOptions,
     DisplayOptions,
+    DrawOptions,
     ExportOptions,
     GeneratorOptions,
     ImagesDataOptions,
@@ -162,8 +163,8 @@ class TestCommand(ModelCommand):
     """Test a trained model: predictions, scores beside trivial predictions, an overview picture."""
 
     first = (
-        *("name", "eval", "epoch", "phase", "dataroot", "full_slice", "num_test", "uncertainty", "dataset_mode"),
-        *("save_name", "x_ind", "y_ind", "gpu_ids"),
+        *("name", "eval", "epoch", "phase", "dataroot", "full_slice", "num_test", "uncertainty", "draws"),
+        *("dataset_mode", "save_name", "x_ind", "y_ind", "gpu_ids"),
     )
 
     run: TestRunOptions = TestRunOptions()
@@ -171,6 +172,7 @@ class TestCommand(ModelCommand):
     test: TestOptions = TestOptions()
     volume: VolumeOptions = VolumeOptions()
     trust: TrustOptions = TrustOptions()
+    drawn: DrawOptions = DrawOptions()
 
     @property
     def dataset_mode(self) -> str:
@@ -208,12 +210,16 @@ class VolumeCommand(AppliedCommand):
 
     places = "INPUT OUTPUT"
     addressed = (0, 1)
-    first = ("name", "voxel_size", "roi", "truth", "dtype", "uncertainty", "z_blend", "memory", "workers", "dry_run")
+    first = (
+        *("name", "voxel_size", "roi", "truth", "dtype", "uncertainty", "draws", "z_blend", "memory", "workers"),
+        "dry_run",
+    )
 
     run: VolumeRunOptions = VolumeRunOptions(name="")
     data: VolumeDataOptions = VolumeDataOptions()
     volume: WholeVolumeOptions = WholeVolumeOptions()
     trust: TrustOptions = TrustOptions()
+    drawn: DrawOptions = DrawOptions()
 
 
 @dataclass(frozen=True)
@@ -225,11 +231,12 @@ class TranslateCommand(AppliedCommand):
     """
 
     places = "INPUT OUTPUT"
-    first = ("grey", "memory", "name", "epoch", "checkpoints_dir", "gpu_ids")
+    first = ("grey", "draws", "memory", "name", "epoch", "checkpoints_dir", "gpu_ids")
 
     run: ImagesRunOptions = ImagesRunOptions(name="")
     data: ImagesDataOptions = ImagesDataOptions()
     translate: TranslateOptions = TranslateOptions()
+    drawn: DrawOptions = DrawOptions()
 
 
 @dataclass(frozen=True)

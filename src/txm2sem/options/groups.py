@@ -30,6 +30,7 @@ GeneratorName = Literal[
     "unet_128",
     "residual_unet",
     "textured_unet",
+    "sampled_unet",
     "linearfilt",
     "gammafilt",
 ]
@@ -47,7 +48,7 @@ OutputDtype = Literal["uint8", "uint16", "float32"]
 Statistics = Literal["frozen", "volume"]
 BackendName = Literal["torch", "openvino"]
 SpreadName = Literal["auto", "dropout", "checkpoints", "scale"]
-RecipeName = Literal["none", "translate", "texture", "phases"]
+RecipeName = Literal["none", "translate", "texture", "sample", "phases"]
 GreyMatching = Literal["auto", "match", "as_is"]
 TransformName = Literal["none", "shift", "rigid", "similarity", "affine", "smooth"]
 MissingVoxels = Literal["refuse", "black"]
@@ -190,6 +191,11 @@ class GeneratorOptions(Options):
         """Whether the generator makes up noise and fine detail, the same wherever the TXM is the same."""
         return self.netG == "textured_unet"
 
+    @property
+    def draws_noise(self) -> bool:
+        """Whether the generator makes another image from each draw of noise, see `txm2sem.noise`."""
+        return self.netG == "sampled_unet"
+
 
 @dataclass(frozen=True)
 class RepairGeneratorOptions(GeneratorOptions):
@@ -235,6 +241,9 @@ class ObjectiveOptions(Options):
     lambda_spectrum: float = of_models(0.0, *TRANSLATION_MODELS, limits=(0, MOST_WEIGHT))
     """weight of the squared distance of the power spectra of prediction and SEM [(10 dB)^2], which asks for the SEM's
     grain wherever it lies (feedforward, srcnn, pix2pix, srgan)"""
+    lambda_crps: float = of_models(0.0, *TRANSLATION_MODELS, limits=(0, MOST_WEIGHT))
+    """weight of the continuous ranked probability score of two draws, which is smallest where draws differ from each
+    other as the SEM does from them; wants --netG sampled_unet (feedforward, srcnn, pix2pix, srgan)"""
     gan_mode: GanMode = of_models("lsgan", *ADVERSARIAL_MODELS)
     """the adversarial objective (pix2pix, srgan, repair)"""
     lambda_L1: float = of_models(100.0, *ADVERSARIAL_MODELS, limits=(0, MOST_WEIGHT))  # noqa: N815
@@ -642,6 +651,24 @@ class TrustOptions(Options):
             raise UserError(
                 f"--uncertainty_from {self.uncertainty_from} does nothing without --uncertainty; pass --uncertainty "
                 "N, with N predictions to take a standard deviation from, such as 8"
+            )
+
+
+@dataclass(frozen=True)
+class DrawOptions(Options):
+    """Several images that fit the same TXM, from a model that draws them."""
+
+    draws: int = field(
+        default=0, metadata={"at_least": 0, "at_most": 1024, "models": TRANSLATION_MODELS, "modes": ("txm2sem",)}
+    )
+    """images that a model which draws samples (--recipe sample) makes of the same TXM: their mean is the prediction,
+    and their standard deviation and each of them are written, too; 0 for one draw alone"""
+
+    def check(self) -> None:
+        """As `Options.check`."""
+        if self.draws == 1:
+            raise UserError(
+                "--draws 1: expected 2 or more, to take a mean and a standard deviation of; leave it out for one draw"
             )
 
 

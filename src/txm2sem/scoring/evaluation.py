@@ -99,6 +99,8 @@ class PatchResult:
         masks: of charged, low and high density regions, by name.
         usable: pixels that are uncharged and imaged.
         psnr, ssim: of the prediction, over the pixels that count.
+        truth: the target as the networks have it, (H, W) in [-1, 1].
+        draws: what the prediction is the mean of, (D, H, W) in [-1, 1]; none where it is one image.
     """
 
     index: int
@@ -110,6 +112,8 @@ class PatchResult:
     usable: NDArray[np.bool_]
     psnr: float
     ssim: float
+    truth: Image
+    draws: Image
 
 
 class Evaluation:
@@ -117,12 +121,14 @@ class Evaluation:
 
     Args:
         predict: translates a batch (1, C, H, W) in [-1, 1], on its own, so that statistics taken from the batch are
-            those of one patch.
+            those of one patch; it is told the patch's number, too. To (1, 1, H, W), or as `DrawingPredictor` does.
         trivial: the trivial predictions fitted on the training split; empty where it is absent.
         source: what the model translates, for the table.
     """
 
-    def __init__(self, predict: Callable[[Tensor], Tensor], trivial: dict[str, LinearFit], source: str = "TXM") -> None:
+    def __init__(
+        self, predict: Callable[[Tensor, int], Tensor], trivial: dict[str, LinearFit], source: str = "TXM"
+    ) -> None:
         self.predict = predict
         self.predictions = {f"raw {source}": LinearFit(1.0, 0.0), **trivial}
         self.model = PatchScores()
@@ -134,7 +140,8 @@ class Evaluation:
             patch = patches[index]
             source, target = middle_channel(patch["source"]), to_uint8(patch["target"][0])
             valid = patch["valid"][0].numpy() if "valid" in patch else None
-            prediction = to_uint8(self.predict(patch["source"][None])[0, 0])
+            predicted = self.predict(patch["source"][None], index)[0]
+            prediction = to_uint8(predicted[0])
             self.model.add(prediction, target, valid)
             trivial = {name: to_uint8(predict(source.numpy())) for name, predict in self.predictions.items()}
             for name, image in trivial.items():
@@ -142,7 +149,11 @@ class Evaluation:
             masks = {name: patch[name][0].numpy() for name in ("charge", "lowdensity", "highdensity")}
             usable = patch["usable"][0].numpy()
             scores = (self.model.psnr[-1], self.model.ssim[-1])
-            yield PatchResult(index, to_uint8(source), target, prediction, trivial, masks, usable, *scores)
+            yield PatchResult(
+                *(index, to_uint8(source), target, prediction, trivial, masks, usable, *scores),
+                truth=patch["target"][0].numpy(),
+                draws=predicted[2:].numpy(),
+            )
 
 
 class _Moments:

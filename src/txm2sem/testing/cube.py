@@ -94,8 +94,10 @@ class CubeTest(Test[NDArray[np.uint8]]):
 
     def predict(self, new: NewResults) -> Iterator[NDArray[np.uint8]]:
         """Translate the slices (y, x), with 0 to 255, yielding each as it is done."""
+        z, row, column = self.source.cube.first
         for index in range(self.count):
-            yield to_uint8(self.subject.model.predictor(self.source.network_input(index))[0, 0])
+            predictor = self.subject.model.predictor.at((z + index, row, column))
+            yield to_uint8(predictor(self.source.network_input(index))[0, 0])
 
     def finish(self, results: list[NDArray[np.uint8]], new: NewResults) -> Found:
         """Write the volumes, their continuity along z and, where the truth is known, the scores of their slices."""

@@ -15,6 +15,7 @@ from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_range
 from txm2sem.data.bars import check_bars
 from txm2sem.figures.overview import rows_to_show, save_figure
 from txm2sem.files import json_text, write_text
+from txm2sem.model.draws import with_draws
 from txm2sem.model.model import Model
 from txm2sem.networks import check_patch_size
 from txm2sem.options import DataOptions, TestCommand, to_mapping
@@ -184,6 +185,7 @@ def run_test(kind: type[Test[Any]], command: TestCommand) -> TestReport:
     paths, label, options = paths_of(command), checkpoint_label(command), command.test
     notes = [*([] if options.eval else [THAWED]), *kind.check(command)]
     model = Model.load(command, label, options.backend, frozen=options.eval, bounded=kind.bounded)
+    model = with_draws(model, command.drawn.draws)
     test = kind(Subject(command, model, notes))
     new = NewResults(paths, test.save_name)
     with new.begin():

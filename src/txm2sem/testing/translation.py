@@ -5,21 +5,27 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from txm2sem.data import EvaluationPatches, WholeSlices
+from torch import Tensor
+
+from txm2sem.data import EvaluationPatches, WholeSlices, to_uint8
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.figures.overview import draw_overview
+from txm2sem.model.predictor import Place
 from txm2sem.options import DataOptions, TestCommand
 from txm2sem.results import NewResults
 from txm2sem.scoring.card import Scorecard
+from txm2sem.scoring.document import plain
+from txm2sem.scoring.draws import DrawScores, draw_lines
 from txm2sem.scoring.evaluation import Evaluation, LinearFit, PatchResult, fit_trivial_predictions
 from txm2sem.scoring.means import Column, Means
 from txm2sem.scoring.phases import fit_phases
 from txm2sem.testing.harness import Found, Subject, Test
 from txm2sem.testing.images import write_images
 from txm2sem.testing.scores import perceptual_or_none, write_scores
-from txm2sem.testing.trust import write_trust
+from txm2sem.testing.trust import write_numbers, write_trust
 from txm2sem.trust import check_trust, open_trust
+from txm2sem.trust.model import HALF_RANGE
 
 COLUMNS = {"PSNR": Column("PSNR", "dB", 2), "SSIM": Column("SSIM")}
 
@@ -29,7 +35,7 @@ class TranslationTest(Test[PatchResult]):
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
-        command, predictor = subject.command, subject.model.predictor
+        command = subject.command
         self.trust = open_trust(command, subject.model)
         self.slices, self.data = subject.open_slices(limited(command))
         trivial: dict[str, LinearFit] = {}
@@ -40,10 +46,10 @@ class TranslationTest(Test[PatchResult]):
             trivial, phases = fit_trivial_predictions(training), fit_phases(training)
         if self.data.ignore_charged:
             subject.notes.append("scores are over uncharged pixels that are not 0 in TXM and SEM (--ignore_charged)")
-        whole = command.test.full_slice
-        self.patches = WholeSlices(self.slices, self.data) if whole else EvaluationPatches(self.slices, self.data)
+        self.patches = (WholeSlices if command.test.full_slice else EvaluationPatches)(self.slices, self.data)
         self.source, self.target = ("TXM", "SEM") if self.data.direction == "AtoB" else ("SEM", "TXM")
-        self.evaluation = Evaluation(predictor.any_size if whole else predictor, trivial, self.source)
+        self.evaluation = Evaluation(self._predict, trivial, self.source)
+        self.draws = DrawScores(command.drawn.draws, phases, command.run.seed)
         self.card = Scorecard(phases, perceptual_or_none(device_of(command.run.gpu_ids)), command.run.seed)
         self.count = len(self.patches)
 
@@ -69,16 +75,38 @@ class TranslationTest(Test[PatchResult]):
                 f"{target}_fake": result.prediction,
                 **result.masks,
             }
+            number = self._place(result.index)[0]
+            drawn = {}
+            if len(result.draws):
+                self.draws.add(number, result.draws, result.truth, result.usable)
+                drawn = {self.draw_kind: to_uint8(result.draws[0])}
+                images |= {f"{target}_draw": drawn[self.draw_kind]}
+                spread = result.draws.std(axis=0, ddof=1) * HALF_RANGE
+                write_numbers(new.paths.numbers(f"{target}_spread{suffix}", result.index), spread)
             named = {f"{name}{suffix}": image for name, image in images.items()}
             write_images(new.paths, result.index, named, test.aspect_ratio)
             self.card.add(
-                self.slices.numbers[self.patches.window(result.index)[0]],
-                {self.subject.model_kind: result.prediction, **result.trivial},
+                number,
+                {self.subject.model_kind: result.prediction, **drawn, **result.trivial},
                 result.target,
                 result.usable,
                 (result.masks["lowdensity"], result.masks["highdensity"]) if self.slices.has_densities else None,
             )
             yield result
+
+    @property
+    def draw_kind(self) -> str:
+        """What one of several draws is called beside their mean, which is the prediction."""
+        return f"one draw of {self.subject.model.paths.name}"
+
+    def _place(self, index: int) -> Place:
+        """Return the number of an image's slice, and its first row and column."""
+        position, rows, columns = self.patches.window(index)
+        return self.slices.numbers[position], rows.start, columns.start
+
+    def _predict(self, source: Tensor, index: int) -> Tensor:
+        predictor = self.subject.model.predictor.at(self._place(index))
+        return predictor.any_size(source) if self.subject.command.test.full_slice else predictor(source)
 
     def finish(self, results: list[PatchResult], new: NewResults) -> Found:
         """Write the scorecard, and where not to believe the predictions."""
@@ -97,8 +125,13 @@ class TranslationTest(Test[PatchResult]):
             new.scores, self.card, subject.about, self.target, has_masks=self.slices.has_densities, means=means
         )
         judged, drawn = write_trust(command, new.paths, self.trust, self.patches, subject.about)
+        sampled = self.draws.document()
         figure = draw_overview(results, subject.title, self.source, self.target)
-        return Found(means.line(), lines, figure, document, [*said, *judged], [new.scores(".png"), *drawn])
+        return Found(
+            *(means.line(), lines, figure, document | ({"draws": plain(sampled)} if sampled else {})),
+            more=[*said, *draw_lines(sampled), *judged],
+            pictures=[new.scores(".png"), *drawn],
+        )
 
 
 def limited(command: TestCommand) -> DataOptions:

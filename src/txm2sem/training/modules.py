@@ -31,8 +31,10 @@ from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, psnr, ssim
 from txm2sem.model.network import finished, generator_input
 from txm2sem.networks import build_discriminator, build_generator, check_judged_size, initialise
+from txm2sem.noise import noise
 from txm2sem.objectives import (
     ImagePool,
+    crps_loss,
     gan_loss,
     gradient_penalty,
     jacobian_penalty,
@@ -60,6 +62,9 @@ JACOBIAN = "G_jacobian"
 WEIGHTS = {"D_real": 0.5, "D_fake": 0.5}
 """Losses that count with another weight than 1 in what is minimised: the discriminator's two are averaged."""
 
+
+NOISE_PLACES = 2**31
+"""Draws, and places along each axis, that training takes noise from."""
 
 MOST_PATCHES = 2**62
 """A run that has seen more is none."""
@@ -282,10 +287,20 @@ class TranslationModule(pl.LightningModule):
         count.
         """
         image = self.generator_input(part.source)
-        prediction = self.finish(self.generator(image), part.source)
+        drawn = (self.drawn(image),) if self.command.model.draws_noise else ()
+        prediction = self.finish(self.generator(image, *drawn), part.source)
         if self.displacements is not None and part.place is not None:
             prediction = deformed(prediction, self.displacements(part.place))
         return image, blank(prediction, part.valid)
+
+    def drawn(self, image: Tensor) -> Tensor:
+        """Return noise for what the generator sees of patches (N, C, H, W), each a draw and a place of its own."""
+        rows, columns = image.shape[-2:]
+        draws = [
+            noise(draw, z, slice(row, row + rows), slice(column, column + columns))
+            for draw, z, row, column in torch.randint(NOISE_PLACES, (len(image), 4)).tolist()
+        ]
+        return move_images(torch.from_numpy(np.stack(draws)), image.device)
 
     def counted(self, batch: Mapping[str, Tensor]) -> Tensor | None:
         """Return the pixels of a batch that count, bool (N, 1, H, W); None: all do."""
@@ -397,6 +412,14 @@ class TranslationModule(pl.LightningModule):
         """Return the weighted distance of the power spectra by its name; nothing where it has no weight."""
         weight = self.command.objective.lambda_spectrum
         return {"G_spectrum": weight * spectrum_loss(prediction, blank(part.target, part.valid))} if weight > 0 else {}
+
+    def draw_losses(self, prediction: Tensor, part: BatchPart) -> dict[str, Tensor]:
+        """Return the weighted score of the prediction and another draw by its name; nothing where it has no weight."""
+        weight = self.command.objective.lambda_crps
+        if weight == 0:
+            return {}
+        _, other = self.translate(part)
+        return {"G_CRPS": weight * crps_loss(prediction, other, blank(part.target, part.valid))}
 
     def update(self, network: str, parts: Iterable[tuple[float, dict[str, Tensor]]]) -> dict[str, Tensor]:
         """Take one optimiser step of one network (`G`, `D`), and return the mean losses over the parts, by name.
@@ -659,7 +682,12 @@ class RegressionModule(TranslationModule):
         losses = {f"G_{objective.regression_loss}": objective.lambda_regression * similarity}
         if objective.lambda_ssim > 0:
             losses["G_SSIM"] = objective.lambda_ssim * ssim_loss(prediction[:, :1], part.target, part.valid)
-        return losses | self.grain_losses(prediction[:, :1], part) | self.continuity_losses(prediction[:, :1], image)
+        return (
+            losses
+            | self.grain_losses(prediction[:, :1], part)
+            | self.draw_losses(prediction[:, :1], part)
+            | self.continuity_losses(prediction[:, :1], image)
+        )
 
 
 class AdversarialModule(TranslationModule):
@@ -727,7 +755,12 @@ class AdversarialModule(TranslationModule):
             "G_GAN": gan_loss(logits, True, objective.gan_mode),
             "G_L1": objective.lambda_L1 * regression_loss(prediction, part.target, "L1", part.valid),
         }
-        return losses | self.grain_losses(prediction, part) | self.continuity_losses(prediction, image)
+        return (
+            losses
+            | self.grain_losses(prediction, part)
+            | self.draw_losses(prediction, part)
+            | self.continuity_losses(prediction, image)
+        )
 
     def discriminator_losses(self, part: BatchPart, prediction: Tensor) -> dict[str, Tensor]:
         """Return the discriminator's losses on real and predicted images and its weighted gradient penalty, by name."""

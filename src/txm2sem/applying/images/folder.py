@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.data.classes import CLASSES, LABEL_COLOURS, MEANING
+from txm2sem.data.draws import draw_channels
 from txm2sem.data.grey import measured_slices
 from txm2sem.data.images import (
     TIFF,
@@ -26,9 +27,6 @@ from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.options import TranslateCommand, to_mapping
 from txm2sem.runs import MODEL_CARD, SHIPPED_MODELS, SHIPPED_TRANSLATION, ImagePaths
-
-if TYPE_CHECKING:
-    pass
 
 RESULT_OPTIONS = ("grey", "txm_range", "gamma", "hist_eq", "patch_size", "precision")
 """Options that the result depends on, besides the checkpoint."""
@@ -62,7 +60,8 @@ class ImageRun:
         self.images = open_images(source)
         self.paths = ImagePaths(output, source.is_dir() or is_volume_file(source))
         _check_suffix(self.paths, source)
-        extra = [self.paths.probabilities] if command.translate.probabilities else []
+        self._channels = _channels(command)
+        extra = [self.paths.channels(kind) for kind in self._channels]
         self.draft = Draft(output, "translate", [self.paths.picture, *extra])
         _check_one_dtype(self.images)
         # Only now, when there are images: it takes seconds to import.
@@ -81,6 +80,7 @@ class ImageRun:
             "model_sha256": model.checksum,
             **{name: str(options[name]) for name in RESULT_OPTIONS},
             **(model.segmentation | {"probabilities": options["probabilities"]} if model.segments else {}),
+            **({"draws": options["draws"]} if options["draws"] else {}),
             "contrast": str(self.translator.match),
         }
 
@@ -127,8 +127,7 @@ class ImageRun:
     @property
     def beside(self) -> dict[Path, Path]:
         """What was written beside the result: where it is, and where it belongs."""
-        grown = self._grown_probabilities
-        return {grown: self.paths.probabilities} if self.translator.command.translate.probabilities else {}
+        return {self._grown(kind): self.paths.channels(kind) for kind in self._channels}
 
     def run(self) -> Iterator[GreyImage]:
         """Translate the images that are missing, yielding each as it is written; the draft was begun.
@@ -137,25 +136,30 @@ class ImageRun:
             UserError: a file cannot be read or written; what was done stays, and the same call goes on there.
         """
         for image in self.missing:
-            translated = self.translator(image.read())
-            if translated.probabilities is not None and self.translator.command.translate.probabilities:
-                write_channels(self._probable(image), translated.probabilities, CLASSES, image.pixel_size)
+            translated = self.translator(image.read(), self.images.index(image))
+            for kind, names in self._channels.items():
+                write_channels(self._grown(kind, image), translated.channels, names, image.pixel_size)
             colours = LABEL_COLOURS if self.translator.model.segments else None
             # Last, as it says that the image is done.
             write_image(self.translated(image), translated.pixels, kept_by_prediction(image), colours)
             yield image
 
-    @property
-    def _grown_probabilities(self) -> Path:
-        return self.draft.folder / ("probabilities" if self.paths.folder else "probabilities.tif")
-
-    def _probable(self, image: GreyImage) -> Path:
-        return self._grown_probabilities / f"{image.name}.tif" if self.paths.folder else self._grown_probabilities
+    def _grown(self, kind: str, image: GreyImage | None = None) -> Path:
+        """Return where channels are until they are moved into their place: those of an image, or all of them."""
+        grown = self.draft.folder / (kind if self.paths.folder else f"{kind}.tif")
+        return grown / f"{image.name}.tif" if self.paths.folder and image is not None else grown
 
     def _notes(self) -> list[str]:
         """Return what of the images' headers is not carried along; many images mostly say the same."""
         notes = [image.pixel_size.note for image in self.images if image.pixel_size.note]
         return [f"{notes[0]}{f', as of {len(notes) - 1} more' if len(notes) > 1 else ''}"] if notes else []
+
+
+def _channels(command: TranslateCommand) -> dict[str, Sequence[str]]:
+    """Return what is written beside the translations: what it is, and the names of its channels."""
+    if command.translate.probabilities:
+        return {"probabilities": CLASSES}
+    return {"draws": draw_channels(command.drawn.draws)[1:]} if command.drawn.draws else {}
 
 
 def _check_suffix(paths: ImagePaths, source: Path) -> None:

@@ -15,11 +15,15 @@ from txm2sem.data import to_uint8
 from txm2sem.data.classes import likeliest
 from txm2sem.errors import UserError
 from txm2sem.memory import memory_limit
+from txm2sem.model.draws import with_draws
 from txm2sem.model.segmenter import load_applied
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.options import TranslateCommand, run_name
 from txm2sem.runs import label_of
 from txm2sem.tiling import Tiling
+
+GREY_LEVELS = np.float32(255 / 2)
+"""Of 8 bits, in a unit of the networks' range [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,12 @@ class Translated:
 
     Attributes:
         pixels: predicted SEM, 0 to 255 from black to white; of a segmentation the class of each pixel, see `likeliest`.
-        probabilities: of the classes, (classes, rows, columns) float32, 0 where nothing was imaged; None of SEM.
+        channels: (channels, rows, columns) float32. Of a segmentation the probabilities of the classes, 0 where nothing
+            was imaged; with `--draws` their standard deviation, and the draws, in steps of `pixels`; else none.
     """
 
     pixels: NDArray[np.uint8]
-    probabilities: NDArray[np.float32] | None = None
+    channels: NDArray[np.float32]
 
 
 class ImageTranslator:
@@ -61,6 +66,7 @@ class ImageTranslator:
                 "name another model"
             )
         model = load_applied(command, label_of(command.translate.epoch, command.translate.load_iter))
+        model = with_draws(model, command.drawn.draws)
         if depend_on_tile(model.predictor.generator):
             raise UserError(
                 f"the model {name} was trained with --norm {command.model.norm}: each image, and each tile, would be "
@@ -76,17 +82,22 @@ class ImageTranslator:
         self._planes = model.planes(trained)
         self._base_memory = base_memory(self._planes)
 
-    def __call__(self, txm: NDArray[Any]) -> Translated:
+    def __call__(self, txm: NDArray[Any], position: int = 0) -> Translated:
         """Return what the model makes of an image (rows, columns), of the same size.
+
+        Args:
+            txm: the image.
+            position: among images that are slices of one place, in their order, which what is drawn depends on.
 
         Raises:
             UserError: the image does not fit into memory.
         """
         rows, columns = txm.shape
         plane = self._planes.network_input(txm if self.match is None else self.match.of(txm))
-        predicted = self._planes.translate(plane[None], self._tiling((rows, columns), txm.dtype))
+        predicted = self._planes.translate(plane[None], self._tiling((rows, columns), txm.dtype), (position, 0, 0))
         if not self.model.segments:
-            return Translated(to_uint8(predicted[0]))
+            spread, draws = predicted[1:2] * GREY_LEVELS, (predicted[2:] + 1) * GREY_LEVELS
+            return Translated(to_uint8(predicted[0]), np.concatenate([spread, draws]))
         imaged = txm != 0
         return Translated(likeliest(predicted[1:], imaged), np.where(imaged, predicted[1:], np.float32(0)))
 

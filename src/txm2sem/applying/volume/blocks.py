@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.applying.volume.classes import ClassChannels
+from txm2sem.applying.volume.draws import DrawChannels
 from txm2sem.applying.volume.measures import ClassSums, TrustSums, VolumeMeasures, measure_slices
 from txm2sem.applying.volume.passes import AXES, Block, Pass
 from txm2sem.data import OutputGrey, context_indices, to_uint8
@@ -20,9 +21,9 @@ from txm2sem.errors import UserError
 from txm2sem.memory import resident_memory, return_freed_memory
 from txm2sem.metrics import SeamSums
 from txm2sem.model.planes import PlaneTranslator
+from txm2sem.model.predictor import Place
 from txm2sem.tiling import Tiling
 from txm2sem.trust.channels import TrustChannels
-from txm2sem.trust.stored import NAMES
 
 Progress = Callable[[int], Any]
 """Is told how many more voxels have been translated."""
@@ -88,6 +89,7 @@ class BlockTranslator:
         channels: what is written beside the prediction, and what it is found with; None for nothing.
         classes: how the classes of a segmentation are written; None for the SEM.
         labels: where the labels of a segmentation go.
+        drawn: how several draws are written; None for one prediction.
         seed: of what is random in that.
     """
 
@@ -105,6 +107,7 @@ class BlockTranslator:
         channels: TrustChannels | None = None,
         classes: ClassChannels | None = None,
         labels: VoxelArray | None = None,
+        drawn: DrawChannels | None = None,
         seed: int = 0,
     ) -> None:
         self.reader = reader
@@ -118,6 +121,7 @@ class BlockTranslator:
         self.channels = channels
         self.classes = classes
         self.labels = labels
+        self.drawn = drawn
         self.seed = seed
         self.last = list(passes)[-1]
 
@@ -172,7 +176,7 @@ class BlockTranslator:
             position = plane - block.start
             imaged = source.txm[plane - source.first] != 0
             if self.channels is None:
-                prediction = self.translator.translate(channels, this.tiling)
+                prediction = self.translator.translate(channels, this.tiling, self._place(plane))
             else:
                 sampled = self.translator.sample(channels, this.tiling, self.channels.trust.sampler, (self.seed, plane))
                 _check_numbers(sampled, block, plane)
@@ -181,13 +185,14 @@ class BlockTranslator:
                 voxels[1:, position] = self.channels.of(judged)
                 trust += TrustSums.of(judged, self.channels.trust.model, imaged)
             if position == planes // 2:
-                seams = self._seams(channels, prediction, this.tiling)
+                seams = self._seams(channels, prediction, this.tiling, self._place(plane))
             if final:
-                others: list[NDArray[Any]] = [other[:, position] for other in source.others]
-                fused = np.mean([prediction, *others], axis=0) if others else prediction
+                fused = _fused(prediction, [other[:, position] for other in source.others])
                 _check_numbers(fused, block, plane)
                 levels[position] = to_uint8(fused[0])
                 written[position] = levels[position] if self.grey.is_uint8_of_model else self.grey.of(fused[0])
+                if self.drawn is not None:
+                    voxels[1:, position] = self.drawn.of(fused[1:])
                 if self.classes is not None:
                     probabilities = np.where(imaged, fused[1:], np.float32(0))
                     labels[position] = likeliest(probabilities, imaged)
@@ -203,17 +208,24 @@ class BlockTranslator:
 
     @property
     def _leading(self) -> tuple[int, ...]:
-        names = NAMES if self.channels else self.classes.names if self.classes else ()
-        return (len(names),) if names else ()
+        further = self.channels or self.classes or self.drawn
+        return (len(further.names),) if further and further.names else ()
 
-    def _seams(self, channels: NDArray[np.float32], prediction: NDArray[np.float32], tiling: Tiling) -> SeamSums:
+    def _place(self, plane: int) -> Place:
+        """Return where a plane lies in all of the volume: a part of it has the noise of the whole."""
+        z, row, column = self.reader.offset
+        return z + plane, row, column
+
+    def _seams(
+        self, channels: NDArray[np.float32], prediction: NDArray[np.float32], tiling: Tiling, place: Place
+    ) -> SeamSums:
         """Compare a plane with itself in tiles that meet elsewhere; one plane of a block is enough."""
         if tiling.grid == (1, 1):
             return SeamSums()
         other = tiling.with_other_borders()
         # Of a segmentation, how likely the first class is: that shows the borders of all others.
         shown = 0 if self.classes is None else 1
-        reference = self.translator.translate(channels, other)[shown]
+        reference = self.translator.translate(channels, other, place)[shown]
         rows, columns = reference.shape
         # Borders in the padding are not seen; few can be the same where tiles are small.
         row_borders = [border for border in tiling.row_borders if border < rows and border not in other.row_borders]
@@ -258,6 +270,13 @@ class BlockTranslator:
             inside &= source.truth != 0
             volumes["truth"] = _levels(source.truth, self.grey.model.normalise)
         return measure_slices(volumes, inside)
+
+
+def _fused(prediction: NDArray[np.float32], others: list[NDArray[np.float16]]) -> NDArray[np.float32]:
+    """Return the mean of the predictions of a plane along all axes."""
+    planes: list[NDArray[Any]] = [prediction, *others]
+    fused: NDArray[np.float32] = np.mean(planes, axis=0) if others else prediction
+    return fused
 
 
 def _check_numbers(prediction: NDArray[np.float32], block: Block, plane: int) -> None:

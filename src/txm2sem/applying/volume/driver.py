@@ -79,6 +79,7 @@ def translate_opened(opened: OpenVolume) -> tuple[NDArray[Any], NDArray[np.uint8
         room=opened.demand.room(passes, memory),
         channels=opened.channels,
         classes=opened.classes,
+        drawn=opened.drawn,
         labels=labels if opened.classes else None,
         seed=command.run.seed,
     )

@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 from txm2sem.applying.volume.classes import ClassChannels
+from txm2sem.applying.volume.draws import DrawChannels
 from txm2sem.applying.volume.plan import Demand
 from txm2sem.data import GreyRange, OutputGrey, check_grey_values, context_indices
 from txm2sem.data.readers import CACHE_BYTES, VolumeReader
 from txm2sem.data.writers import Channel
 from txm2sem.errors import UserError
+from txm2sem.model.draws import with_draws
 from txm2sem.model.model import Model
 from txm2sem.model.segmenter import load_applied
 from txm2sem.model.statistics import depend_on_tile
@@ -54,6 +56,7 @@ class OpenVolume:
         translator: of planes.
         channels: where not to believe the prediction, to be written beside it; None without `--uncertainty`.
         classes: how the classes of a segmentation are written; None where the SEM is predicted.
+        drawn: how several draws are written; None without `--draws`.
 
     Raises:
         UserError: model, volume and options do not fit each other.
@@ -82,12 +85,21 @@ class OpenVolume:
                 f"--z_blend takes the mean of three predictions, and with --netG {command.model.netG} each has another "
                 "grain: most of the texture would be lost; leave --z_blend out"
             )
-        self.model = model or load_applied(command, label, command.volume.backend)
+        draws = command.drawn.draws
+        if command.model.draws_noise and command.volume.z_blend:
+            raise UserError(
+                f"--z_blend takes the mean of predictions along three axes, and --netG {command.model.netG} draws its "
+                "noise in slices across z; leave --z_blend out"
+            )
+        if draws and command.trust.uncertainty:
+            raise UserError("--draws and --uncertainty both write how sure the prediction is; pass one of them")
+        self.model = with_draws(model or load_applied(command, label, command.volume.backend), draws)
         if self.estimates_statistics and model is not None:
             self.model = model.copied()
         self.translator = self.model.planes(self.model.source_range(reader.dtype, reader.name))
         self.grey = self._output_grey()
         self.classes = ClassChannels(self.grey, command.volume.probabilities) if self.model.segments else None
+        self.drawn = DrawChannels(self.grey, draws) if draws else None
         trust = open_trust(command, self.model)
         self.channels = None if trust is None else TrustChannels(trust, self.grey)
         if truth is not None:
@@ -120,9 +132,9 @@ class OpenVolume:
         return self._further.descriptions if self._further else ()
 
     @property
-    def _further(self) -> TrustChannels | ClassChannels | None:
+    def _further(self) -> TrustChannels | ClassChannels | DrawChannels | None:
         """What says what the channels are; None where the result is one image."""
-        return self.channels or self.classes
+        return self.channels or self.classes or self.drawn
 
     @cached_property
     def estimates_statistics(self) -> bool:
@@ -159,6 +171,7 @@ class OpenVolume:
             **{name: str(options[name]) for name in VOXEL_OPTIONS},
             **({} if self.channels is None else {"uncertainty": self.channels.trust.model.identity}),
             **(self.model.segmentation | {"channels": self.channel_names} if self.classes else {}),
+            **({"draws": self.drawn.draws} if self.drawn else {}),
         }
 
     def samples(self) -> Iterator[torch.Tensor]:

@@ -210,6 +210,7 @@ class VolumeRun:
             truth=opened.truth,
             channels=opened.channels,
             classes=opened.classes,
+            drawn=opened.drawn,
             labels=self.store.label_array(),
             seed=self.command.run.seed,
         )

@@ -106,9 +106,8 @@ def draw_lines(found: dict[str, Any]) -> list[str]:
     if not found:
         return []
     expected = 100 * found["expected"]
-    shares = {"pixels": found["pixels"]} | {
-        f"the fraction of {name.replace('_', ' ')} of an image": held for name, held in found["fraction"].items()
-    }
+    shares = {"pixels": found["pixels"]}
+    shares |= {f"the fraction of {name.replace('_', ' ')}": share for name, share in found["fraction"].items()}
     held = ", ".join(f"{name} {_percent(interval)}" for name, interval in shares.items())
     return [
         "",

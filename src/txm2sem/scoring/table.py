@@ -73,7 +73,7 @@ def _spectra(scores: Scores) -> str:
 
 def _phase(scores: Scores, phase: str) -> str:
     model = scores.kinds[0]
-    others = [kind for kind in scores.kinds[1:] if kind.startswith(("linear fit", "raw"))]
+    others = [kind for kind in scores.kinds[1:] if kind.startswith(("linear fit", "raw", "one draw"))]
     rows: list[Row] = [[REGION_NAMES[phase], "true", "predicted", "error", *(f"error of {kind}" for kind in others)]]
     measures = {kind: scores.rock(kind)[phase] for kind in (model, *others)}
     for name, (heading, factor, digits) in ROCK_COLUMNS.items():

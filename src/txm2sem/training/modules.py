@@ -173,8 +173,14 @@ class TranslationModule(pl.LightningModule):
         """Return the options with what is left to be measured on the training slices as numbers.
 
         Raises:
-            UserError: something cannot be measured, or an option is not of the form it must have.
+            UserError: something cannot be measured, or an option is not of the form it must have, or does not go with
+                the network.
         """
+        if command.objective.lambda_crps > 0 and not command.model.draws_noise:
+            raise UserError(
+                f"--lambda_crps {command.objective.lambda_crps:g} compares draws: expected a generator that draws "
+                f"samples, found --netG {command.model.netG}; pass --netG sampled_unet, or leave --lambda_crps out"
+            )
         return dataclasses.replace(command, data=resolve_ranges(command.data, training))
 
     @property

@@ -15,6 +15,7 @@ from torch import Tensor
 from cli.calls import TINY_TRAINING
 from cli.flags.table import DEFAULT, Bench, Training, loader_of, row, same, weights
 from txm2sem.data.sampling import evaluation_locations
+from txm2sem.errors import UserError
 from txm2sem.objectives import gan_loss
 from txm2sem.options import RECIPES, DisplayOptions, to_mapping
 from txm2sem.training import displays
@@ -30,7 +31,7 @@ PLAIN = f"{DEFAULT} --no_flip"
 
 @row("train", "recipe")
 def _(bench: Bench, command: str) -> None:
-    for recipe in ("translate", "texture", "phases"):
+    for recipe in ("translate", "texture", "sample", "phases"):
         found = to_mapping(bench.command(command, f"--recipe {recipe} --ngf 2"))
         assert found.items() >= {**RECIPES[recipe], "recipe": recipe, "ngf": 2}.items()
     assert bench.command(command, "--recipe phases --seg_mode sem").data.seg_mode == "sem"
@@ -149,6 +150,16 @@ def _(bench: Bench, command: str) -> None:
         one, five = (losses(bench, f"--{option} {weight}", FEEDFORWARD)[loss] for weight in (1, 5))
         assert five == pytest.approx(5 * one)
         assert one > 0
+
+
+@row("train", "lambda_crps")
+def _(bench: Bench, command: str) -> None:
+    sampled = f"{DEFAULT} --model pix2pix --netG sampled_unet --downsample_factor 1"
+    one, five = (losses(bench, f"--lambda_crps {weight}", sampled)["G_CRPS"] for weight in (1, 5))
+    assert five == pytest.approx(5 * one)
+    assert one > 0
+    with pytest.raises(UserError, match="expected a generator that draws samples"):
+        bench.training("--lambda_crps 1")
 
 
 @row("train", "lambda_L1")

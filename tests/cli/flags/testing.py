@@ -15,6 +15,8 @@ from cli.flags.table import Bench, Row, png, row
 from cli.volumes import NETWORK, rock, write_network
 from txm2sem.errors import UserError
 from txm2sem.model import Predictor
+from txm2sem.model.draws import DrawingPredictor
+from txm2sem.networks import build_generator
 from txm2sem.runs import paths_of
 from txm2sem.testing.harness import checkpoint_label
 from txm2sem.trust.sampling import choose_method
@@ -107,6 +109,15 @@ def _(bench: Bench, command: str) -> None:
     assert (asked.trust.uncertainty, choose_method(asked.trust, predictor)) == (3, "checkpoints")
     with pytest.raises(UserError, match="does nothing without --uncertainty"):
         bench.command(command, f"{NETWORK} --uncertainty_from dropout")
+
+
+@row("test volume translate", "draws")
+def _(bench: Bench, command: str) -> None:
+    with pytest.raises(UserError, match="--draws 1: expected 2 or more"):
+        bench.command(command, f"{NETWORK} --draws 1")
+    options = bench.command(command, "--name sampled --model pix2pix --netG sampled_unet --draws 3")
+    predictor = Predictor(build_generator(options.model), options.model)
+    assert DrawingPredictor(predictor, options.drawn.draws)(torch.zeros(1, 1, 32, 32)).shape == (1, 5, 32, 32)
 
 
 # -- a cube of the full stack ------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ class TrainedModel:
     Attributes:
         name: of its run.
         segments: it gives the number of a class, not the SEM's grey values.
+        samples: it draws images that fit the TXM, see `draws`; its prediction is one of them.
         notes: what the user must know of how it computes.
     """
 
@@ -91,6 +92,7 @@ class TrainedModel:
         self._model = load_applied(command, label, command.volume.backend)
         self.name = self._model.paths.name
         self.segments = self._model.segments
+        self.samples = self._model.options.draws_noise
         self.notes = list(self._model.notes)
 
     def predict(
@@ -135,6 +137,24 @@ class TrainedModel:
         asked = {"memory": memory, "probabilities": True, **options}
         image, _ = self._translated(txm, "auto", asked, dtype="float32")
         return image[1:]
+
+    def draws(self, txm: ArrayLike, count: int, *, grey: str = "auto", memory: str = "auto") -> Array:
+        """Return several SEMs that a TXM image or volume could have given, for a model that draws samples.
+
+        Args:
+            txm: as in `predict`.
+            count: how many, 2 or more; the same ones each time, and more of them begin with the same.
+            grey: as in `predict`.
+            memory: as in `predict`.
+
+        Returns:
+            float32 grey values of the SEM, (count, rows, columns) or (count, z, y, x).
+
+        Raises:
+            UserError: as `predict`; or the model draws nothing.
+        """
+        image, _ = self._translated(txm, grey, {"dtype": "float32", "memory": memory, "draws": count})
+        return image[2:]
 
     def predict_with_trust(
         self, txm: ArrayLike, *, samples: int = 8, source: str = "auto", grey: str = "auto", memory: str = "auto"

@@ -13,6 +13,7 @@ from magicgui.widgets import CheckBox, ComboBox, FileEdit
 from napari.layers import Image, Layer
 
 import txm2sem
+from txm2sem.data.draws import draw_channels
 from txm2sem.data.readers.ome_zarr import label_images, label_meanings
 from txm2sem.errors import UserError
 from txm2sem.runs import VOLUME_SUFFIXES, VolumePaths
@@ -25,7 +26,10 @@ SHIPPED, RUN, FILE = "the one that comes along", "a run (its folder)", "a file (
 SAMPLES = 8
 """Predictions that an uncertainty is taken from."""
 
-COLOURS = {"prediction": "gray", "uncertainty": "magma", "contradiction": "inferno", "novelty": "viridis"}
+COLOURS = {
+    **{"prediction": "gray", "uncertainty": "magma", "contradiction": "inferno", "novelty": "viridis"},
+    **{"standard deviation": "magma", **dict.fromkeys(draw_channels(SAMPLES)[2:], "gray")},
+}
 """Colour maps of the channels of a prediction; others are of what may be of a class."""
 
 
@@ -95,8 +99,10 @@ def predicted(
         source = volume.written(Path(folder.name), None if model.segments else model.grey_match(volume))
         grown = VolumePaths(Path(folder.name) / ("predicted.ome.zarr" if output is None else output.name))
         options: dict[str, Any] = {"voxel_size": ",".join(map(repr, volume.voxel_size or (1.0, 1.0, 1.0)))}
-        if sure:
-            options |= {"probabilities": True} if model.segments else {"uncertainty": SAMPLES, "dtype": "float32"}
+        if sure and model.segments:
+            options |= {"probabilities": True}
+        elif sure:
+            options |= {"draws" if model.samples else "uncertainty": SAMPLES, "dtype": "float32"}
         model.predict_volume(source, grown.output, **options)
         source.unlink()
         if output is None:

@@ -85,6 +85,25 @@ def test_z_blend_would_average_grain_away(tmp_path: Path) -> None:
         translate(TXM, tmp_path, z_blend=True)
 
 
+def test_draws_are_images_of_the_same_txm_that_differ(tmp_path: Path) -> None:
+    write_run(tmp_path, ModelOptions(model="pix2pix", netG="sampled_unet", ngf=2, norm="none", no_dropout=True))
+    model = txm2sem.load("run", checkpoints_dir=tmp_path)
+    assert model.samples
+    draws = model.draws(TXM, 3)
+    assert draws.shape == (3, *TXM.shape)
+    assert (draws.std(axis=0) > 0).all()
+    np.testing.assert_array_equal(draws[0], model.predict(TXM, dtype="float32"))
+    np.testing.assert_array_equal(model.draws(TXM[0], 2), draws[:2, 0])
+
+
+def test_a_model_that_draws_nothing_says_so(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    model = txm2sem.load("run", checkpoints_dir=tmp_path)
+    assert not model.samples
+    with pytest.raises(UserError, match="which predicts one image; leave --draws out"):
+        model.draws(TXM, 3)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"dtype": "int8"}, "--dtype int8: expected one of"), ({"z_bland": True}, "has no option --z_bland")],

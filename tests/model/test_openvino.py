@@ -22,7 +22,7 @@ from txm2sem.options import GeneratorName, ModelOptions, NormName
 pytestmark = pytest.mark.openvino
 
 CHANNELS = 3
-NETWORKS = [name for name in get_args(GeneratorName) if name not in ("gammafilt", "textured_unet")]
+NETWORKS = [name for name in get_args(GeneratorName) if name not in ("gammafilt", "textured_unet", "sampled_unet")]
 
 
 def options(net: str, norm: str) -> ModelOptions:

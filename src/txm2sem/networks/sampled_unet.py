@@ -21,7 +21,8 @@ class SampledUnetGenerator(nn.Module):
 
     def __init__(self, options: GeneratorOptions, *, bounded: bool = True) -> None:
         super().__init__()
-        self.translate = ResidualUnetGenerator(
+        # Another name than in `TexturedUnetGenerator`: weights without options are told apart by it.
+        self.draw = ResidualUnetGenerator(
             dataclasses.replace(options, input_nc=options.input_nc + CHANNELS), bounded=bounded
         )
 
@@ -32,5 +33,5 @@ class SampledUnetGenerator(nn.Module):
         """
         if noise is None:
             noise = source.new_zeros(len(source), CHANNELS, *source.shape[-2:])
-        prediction: Tensor = self.translate(torch.cat([source, noise], dim=1))
+        prediction: Tensor = self.draw(torch.cat([source, noise], dim=1))
         return prediction

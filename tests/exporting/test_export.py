@@ -231,6 +231,7 @@ def test_two_stages_travel_together(place: Path, monkeypatch: pytest.MonkeyPatch
         (TRANSLATES, {"hist_eq": 0.01}, "--hist_eq 0.01"),
         ({**TRANSLATES, "norm": "instance"}, {}, "--norm instance"),
         (TRANSLATES, {"direction": "BtoA"}, "--direction BtoA"),
+        ({**SMALL, "netG": "sampled_unet"}, {}, "--netG sampled_unet.*takes noise beside the image"),
     ],
 )
 def test_what_other_programs_cannot_compute_alike_is_refused(

@@ -1,4 +1,4 @@
-"""Are samples honest, and do they look like a SEM? The recipe sample beside translate and texture, on a synthetic shale.
+"""Are samples honest, and do they look like a SEM? Recipe sample beside translate and texture, on a synthetic shale.
 
     python benchmarks/sampling.py FOLDER [--recipes translate texture sample] [--seeds 0 1 2] [--minutes 20]
 
@@ -10,8 +10,8 @@ on the 100 test patches; from recipe sample 19 draws are taken. `--minutes 0` tr
 - low density: fraction, mean chord in rows, perimeter and Euler number of one draw (or the prediction).
 - held: how often the interval from the smallest to the largest draw, which should hold 90 %, holds the truth: of
   pixels, and of the fraction of low density in a patch.
-- along z: of one draw (or the prediction) of the whole stack, how adjacent slices differ, as a ratio to the TXM, and the
-  autocorrelation at lags of 1, 4 and 16 slices.
+- along z: of one draw (or the prediction) of the whole stack, how adjacent slices differ, as a ratio to the TXM, and
+  the autocorrelation at lags of 1, 4 and 16 slices.
 
 What is there of FOLDER already is not made again.
 """

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 
 from txm2sem.data import (
     downsample,
@@ -17,7 +17,7 @@ from txm2sem.data import (
     size_option,
     to_uint8,
 )
-from txm2sem.data.transforms import adjust_contrast, preprocess
+from txm2sem.data.transforms import EMPTY_SIDE, adjust_contrast, empty_areas, preprocess
 from txm2sem.errors import UserError
 from txm2sem.options import DataOptions, Preprocessing
 
@@ -56,6 +56,16 @@ def test_areas_that_are_not_imaged_stay_black_and_dark_pixels_do_not() -> None:
     # A square of 6 x 6 pixels is smaller than what counts as an area.
     assert torch.equal(kept[:, 0, :, :22], output[:, 0, :, :22])
     assert torch.equal(kept[:, 1], output[:, 1])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9, 0.99, 1.0])
+def test_empty_areas_are_those_of_a_morphological_opening(share: float) -> None:
+    black = np.random.default_rng(0).random((2, 40, 23)) < share
+    square = np.ones((EMPTY_SIDE, EMPTY_SIDE))
+    opened = [binary_dilation(binary_erosion(image, square, border_value=1), square) for image in black]
+    areas = empty_areas(torch.from_numpy(black)[:, None])[:, 0].numpy()
+    assert np.array_equal(areas, opened)
+    assert areas.any() == (share > 0.3)
 
 
 def test_flips_are_as_frequent_as_not() -> None:

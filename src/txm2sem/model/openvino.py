@@ -24,13 +24,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from txm2sem.devices import adds_8_bit_products_exactly
 from txm2sem.errors import UserError
+from txm2sem.networks.blockwise import BlockReflection, BlockwiseRefinement
+from txm2sem.networks.residual_unet import Refinement
 
 Ranges = dict[str, tuple[float, float]]
 """The smallest and the largest value that is kept, by the names that the traced network has for what is quantised."""
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
-MOVING = (nn.ReflectionPad2d, nn.PixelShuffle, nn.Dropout, nn.Dropout2d, nn.Identity)
+MOVING = (nn.ReflectionPad2d, BlockReflection, nn.PixelShuffle, nn.Dropout, nn.Dropout2d, nn.Identity)
 """Layers that only move values, in evaluation mode: what a convolution sees can be made integers before them."""
 
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.SiLU, nn.Tanh)
@@ -182,7 +184,7 @@ class _Tracer(fx.Tracer):
 def _traced(generator: nn.Module) -> fx.GraphModule:
     """Return a copy of a network in evaluation mode, with batch norms folded into convolutions that only they see, that
     has a `_Range` where values are to become integers."""
-    network = copy.deepcopy(generator).eval().requires_grad_(False)
+    network = _in_blocks(copy.deepcopy(generator)).eval().requires_grad_(False)
     traced = fx.GraphModule(network, _Tracer().trace(network))
     for node in list(traced.graph.nodes):
         layer = _layer(traced, node)
@@ -201,6 +203,15 @@ def _traced(generator: nn.Module) -> fx.GraphModule:
     _insert_ranges(traced)
     traced.recompile()
     return traced
+
+
+def _in_blocks(network: nn.Module) -> nn.Module:
+    """Let a network, which is changed, refine its prediction in blocks, where it does; return it."""
+    for part in list(network.modules()):
+        for name, layer in part.named_children():
+            if isinstance(layer, Refinement):
+                setattr(part, name, BlockwiseRefinement(layer))
+    return network
 
 
 def _swap_with_activation(shuffle: fx.Node) -> None:
@@ -259,7 +270,7 @@ class _Translation(fx.Interpreter):
         rows, columns = cast(tuple[int, int], layer.padding)
         margins = [rows, columns]
         if layer.padding_mode == "reflect":
-            x = self.reflected(x, columns, columns, rows, rows)
+            x = self.continued(x, columns, columns, rows, rows)
             margins = [0, 0]
         weight = self.weight(layer, 0)
         return self.biased(
@@ -309,8 +320,21 @@ class _Translation(fx.Interpreter):
         scale, shift = (self.ops.constant(values.numpy()[:, None, None]) for values in (scale, shift))
         return self.ops.add(self.ops.multiply(x, scale), shift)
 
-    def reflected(self, x: Any, left: int, right: int, top: int, bottom: int) -> Any:
-        return self.ops.pad(x, [0, 0, top, left], [0, 0, bottom, right], "reflect")
+    def continued(self, x: Any, left: int, right: int, top: int, bottom: int, mode: str = "reflect") -> Any:
+        return self.ops.pad(x, [0, 0, top, left], [0, 0, bottom, right], mode)
+
+    def with_reflected_blocks(self, layer: BlockReflection, blocks: Any) -> Any:
+        for axis, move in layer.moves.items():
+            first, last = self.part(blocks, axis, 0, 1), self.part(blocks, axis, -1, None)
+            blocks = self.ops.concat([self.rolled(first, move), blocks, self.rolled(last, -move)], axis)
+        return blocks
+
+    def rolled(self, x: Any, move: int) -> Any:
+        """Return x with its channels moved on. (OpenVINO's own rolling wants them in another layout.)"""
+        return self.ops.concat([self.part(x, 1, -move, None), self.part(x, 1, 0, -move)], 1)
+
+    def part(self, x: Any, axis: int, start: int, stop: int | None) -> Any:
+        return self.ops.slice(x, [start], [np.iinfo(np.int64).max if stop is None else stop], [1], [axis])
 
     def halved(self, x: Any, side: int) -> Any:
         return self.ops.avg_pool(x, [side, side], [0, 0], [0, 0], [side, side], exclude_pad=True)
@@ -328,7 +352,9 @@ class _Translation(fx.Interpreter):
 LAYERS: dict[type[nn.Module], Callable[..., Any]] = {
     nn.Conv2d: _Translation.convolution,
     nn.ConvTranspose2d: _Translation.transposed_convolution,
-    nn.ReflectionPad2d: lambda self, layer, x: self.reflected(x, *layer.padding),
+    nn.ReflectionPad2d: lambda self, layer, x: self.continued(x, *layer.padding),
+    nn.ReplicationPad2d: lambda self, layer, x: self.continued(x, *layer.padding, "edge"),
+    BlockReflection: _Translation.with_reflected_blocks,
     nn.ReLU: lambda self, layer, x: self.ops.relu(x),
     nn.LeakyReLU: lambda self, layer, x: self.sloped(layer.negative_slope, x),
     nn.PReLU: lambda self, layer, x: self.sloped(layer.weight.numpy(), x),

@@ -43,11 +43,7 @@ class ResidualUnetGenerator(nn.Module):
         self.narrow = nn.ModuleList(nn.Conv2d(2 * width, width, 1) for width in widths[:-1])
         self.decode = nn.ModuleList(_Block(width, norm, dropout) for width in widths[:-1])
         self.leave = nn.Conv2d(options.ngf, FINE_CHANNELS, 1)
-        self.refine = nn.Sequential(
-            _convolution(FINE_CHANNELS + options.input_nc, FINE_CHANNELS),
-            nn.SiLU(),
-            _convolution(FINE_CHANNELS, options.output_nc),
-        )
+        self.refine = Refinement(options.input_nc, options.output_nc)
         self.bound = output_bound(bounded)
 
     def forward(self, source: Tensor) -> Tensor:
@@ -59,8 +55,32 @@ class ResidualUnetGenerator(nn.Module):
             features = block(widen(F.avg_pool2d(features, 2)))
         for narrow, block in zip(reversed(self.narrow), reversed(self.decode), strict=True):
             features = block(skipped.pop() + _enlarge(narrow(features), 2))
-        fine = _enlarge(self.leave(F.silu(features)), REDUCTION)
-        prediction: Tensor = self.bound(self.refine(torch.cat([fine, source], dim=1)))
+        prediction: Tensor = self.bound(self.refine(self.leave(F.silu(features)), source))
+        return prediction
+
+
+class Refinement(nn.Sequential):
+    """Two convolutions at full resolution. `networks.blockwise` computes the same in another way.
+
+    Args:
+        channels: of the source.
+        out_channels: of the prediction.
+    """
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__(
+            _convolution(FINE_CHANNELS + channels, FINE_CHANNELS), nn.SiLU(), _convolution(FINE_CHANNELS, out_channels)
+        )
+
+    def forward(self, features: Tensor, source: Tensor) -> Tensor:  # type: ignore[override]  # it has two inputs
+        """Make a prediction (N, out_channels, H, W), not bounded.
+
+        Args:
+            features: (N, `FINE_CHANNELS`, H / 4, W / 4).
+            source: (N, channels, H, W).
+        """
+        first, activation, last = self
+        prediction: Tensor = last(activation(first(torch.cat([_enlarge(features, REDUCTION), source], dim=1))))
         return prediction
 
 

@@ -122,6 +122,7 @@ def test_draws_are_measured_as_volume_has_written_them(program: Program, scan: N
     words = f"measure {name} out --longest 4 --diffusion_side 0"
     plan = program(f"{words} --dry_run")
     assert plan.status == 0, plan.err
+    assert "\nboxes:      3 of " in plan.out  # one in each draw
     assert not list(Path().glob("out*"))
     outcome = program(words)
     assert outcome.status == 0, outcome.err

@@ -94,6 +94,18 @@ def test_a_draw_is_measured_as_an_image_is(blur: float, monkeypatch: pytest.Monk
     assert "numbers" not in alone[0]["phases"][0]
 
 
+def test_diffusion_is_that_of_one_part_in_all_draws() -> None:
+    """A plate whose thickness differs along x: that of both draws together is most like its mean in the middle."""
+    draws = np.full((2, 16, 16, 48), 150, np.uint8)
+    for x, thick in enumerate(((6, 2), (4, 10), (12, 6))):
+        for draw, planes in zip(draws, thick, strict=True):
+            draw[:planes, :, 16 * x : 16 * (x + 1)] = 50
+    write_draws(draws)
+    found = txm2sem.measure("drawn.ome.zarr", "out", thresholds="100", **{**DRAWN, "diffusion_side": 16})
+    assert found["diffusion_region"]["x"] == [16, 32]
+    assert of(found["phases"][1], "relative diffusivity", "y").draws == pytest.approx((4 / 16, 10 / 16), rel=1e-5)
+
+
 def test_thresholds_are_those_of_all_draws_and_never_of_their_mean() -> None:
     rng = np.random.default_rng(0)
     noise = np.stack([gaussian_filter(rng.standard_normal((20, 30, 30)), 1) for _ in range(4)])

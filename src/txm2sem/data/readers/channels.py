@@ -58,11 +58,11 @@ def channels_of(stored: StoredVolume, names: Sequence[str]) -> list[ChannelVolum
     Raises:
         UserError: it has another number of channels than names.
     """
-    sides = dict(zip(stored.axes or (), stored.shape, strict=False))
-    if sides.get("c", 1) != len(names):
+    found = dict(zip(stored.axes or (), stored.shape, strict=False)).get("c", 0)
+    if found != len(names):
         raise UserError(
-            f"{stored.name} has {sides.get('c', 1)} channels, and the file has the names of {len(names)}; it may be "
-            "damaged: copy it again, or write it again"
+            f"{stored.name} has {found} channels, and the file has the names of {len(names)}; it may be damaged: copy "
+            "it again, or write it again"
         )
     return [ChannelVolume(stored, number, name) for number, name in enumerate(names)]
 
@@ -84,4 +84,5 @@ def channel_names(path: Place) -> list[str]:
 def _of_tiff(path: Path) -> list[str]:
     with readable(path, "a TIFF image"), open_tiff(path) as file:
         ome = ome_of(file)
-        return [] if ome is None else [channel.get("Name", "") for channel in ome.findall(".//{*}Channel")]
+        channels = [] if ome is None else ome.findall(".//{*}Channel")
+        return [name for channel in channels if (name := channel.get("Name"))]

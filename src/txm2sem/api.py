@@ -502,7 +502,7 @@ def measure(source: Path | str, output: Path | str, **options: Any) -> dict[str,
 
     Returns:
         The document, as in `measures.json`: fractions with intervals, sizes, surfaces, connectivity, and diffusion of
-        each phase, with what they mean.
+        each phase, with what they mean; of a volume of several draws, of each draw, and over them.
 
     Raises:
         UserError: as the command.

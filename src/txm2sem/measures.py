@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, read_json
+from txm2sem.metrics import DrawInterval
 from txm2sem.quantities import format_length
 from txm2sem.runs import MeasurePaths
 
@@ -44,6 +48,16 @@ DEFINITIONS = {
 }
 """What the numbers of the document are."""
 
+DRAWN = {
+    "draws": "of each phase what was measured of it in each draw of a model, as of a volume that is one image; and its "
+    "numbers: each, their mean, and the interval from the k-th smallest to the k-th largest (left_out is k). That is "
+    "how far the draws differ, which is what the TXM leaves open according to the model: if the rock is like one more "
+    "draw, it is inside in a share of interval_level of all cases, 1 - 2 k / (count + 1) (rank histograms; Hamill "
+    "2001). A number that a draw does not have, such as the tortuosity of what reaches nowhere from end to end, has no "
+    "mean and no interval",
+}
+"""The same, where there are draws."""
+
 
 MICRO = 1e3
 """Nanometres of a micrometre, in which densities are shown: per nm they would be tiny."""
@@ -60,6 +74,7 @@ class Number:
         value: may not be a number.
         unit: of the value; empty for shares.
         low, high: ends of its interval; not numbers where there is none.
+        draws: it in each draw, of which the value is the mean; empty of a single image.
     """
 
     measure: str
@@ -69,6 +84,7 @@ class Number:
     unit: str = ""
     low: float = math.nan
     high: float = math.nan
+    draws: tuple[float, ...] = ()
 
     @property
     def title(self) -> str:
@@ -76,15 +92,14 @@ class Number:
         return f"{self.name} along {self.axis}" if self.axis else self.name
 
     @property
-    def shown(self) -> tuple[float, str]:
-        """Its value and unit as people read them: densities per micrometre."""
-        if self.unit == "1/nm":
-            return self.value * MICRO, "1/µm"
-        if self.unit == "1/nm^3":
-            return self.value * MICRO**3, "1/µm³"
-        if self.unit == "1/nm^2":
-            return self.value * MICRO**2, "1/µm²"
-        return self.value, self.unit.replace("^2", "²").replace("^3", "³")
+    def shown(self) -> Number:
+        """The same as people read it: densities per micrometre."""
+        per_length = {"1/nm": 1, "1/nm^2": 2, "1/nm^3": 3}
+        factor = MICRO ** per_length.get(self.unit, 0)
+        unit = self.unit.replace("nm", "µm") if self.unit in per_length else self.unit
+        value, low, high, *draws = (factor * one for one in (self.value, self.low, self.high, *self.draws))
+        unit = unit.replace("^2", "²").replace("^3", "³")
+        return replace(self, value=value, low=low, high=high, draws=tuple(draws), unit=unit)
 
 
 def numbers(phase: Mapping[str, Any], unit: str) -> Iterator[Number]:
@@ -94,6 +109,9 @@ def numbers(phase: Mapping[str, Any], unit: str) -> Iterator[Number]:
         phase: of it.
         unit: of lengths.
     """
+    if "draws" in phase:
+        yield from map(_number_over_draws, phase["numbers"])
+        return
     for measure, name in (("fraction", "fraction"), ("expected_fraction", "expected fraction")):
         found = phase.get(measure)
         if found:
@@ -126,6 +144,48 @@ def numbers(phase: Mapping[str, Any], unit: str) -> Iterator[Number]:
         yield Number("diffusion", "tortuosity factor", axis, number(found["tortuosity_factor"]))
 
 
+def over_draws(phase: Mapping[str, Any], draws: Sequence[Mapping[str, Any]], unit: str) -> dict[str, Any]:
+    """Return a phase of a document of draws.
+
+    Args:
+        phase: what is the same in all draws.
+        draws: what was measured of it in each.
+        unit: of lengths.
+    """
+    interval = DrawInterval(len(draws))
+    found = []
+    for same in zip(*(numbers({**phase, **one}, unit) for one in draws), strict=True):
+        values = np.array([one.value for one in same])
+        known = np.isfinite(values).all()
+        low, high = interval.bounds(values) if known else (math.nan, math.nan)
+        value = float(values.mean()) if known else math.nan
+        found.append(replace(same[0], value=value, low=float(low), high=float(high), draws=tuple(values.tolist())))
+    return {**phase, "numbers": [asdict(one) for one in found], "draws": list(draws)}
+
+
+def images_of(phase: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return a phase of a document as it is in each draw, like that of a single image; of such a one, itself."""
+    if "draws" not in phase:
+        return [phase]
+    own = {name: value for name, value in phase.items() if name not in ("numbers", "draws")}
+    return [own | one for one in phase["draws"]]
+
+
+def about_draws(draws: int) -> list[str]:
+    """Return what has to be known of numbers over draws, for people."""
+    interval = DrawInterval(draws)
+    beyond = interval.left_out - 1
+    but = f"but the {beyond} smallest and the {beyond} largest" if beyond else "from the smallest to the largest"
+    return [
+        f"numbers are means over {draws} draws of the model, and intervals hold all of them {but}: how far the draws "
+        f"differ, which is what the TXM leaves open according to the model. If the rock is like one more draw, it is "
+        f"inside in {interval.share:.0%} of all cases; that the model or the thresholds may be wrong, and that the "
+        "volume is a part of the rock, is not in them",
+        "the thresholds are those of all draws; the mean of the draws, which is smoother than each of them, is not "
+        "measured",
+    ]
+
+
 def number(value: float | None) -> float:
     """Return a number of a document; what it does not know is not a number."""
     return math.nan if value is None else float(value)
@@ -135,11 +195,14 @@ def table_text(document: Mapping[str, Any]) -> str:
     """Return the numbers of a document as CSV, one a line."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["phase", "measure", "axis", "value", "low", "high", "unit"])
+    draws = range(document["draws"]["count"] if "draws" in document else 0)
+    writer.writerow(["phase", "measure", "axis", "value", "low", "high", "unit", *(f"draw {one}" for one in draws)])
     for phase in document["phases"]:
         for one in numbers(phase, document["unit"]):
-            values = ["" if math.isnan(value) else f"{value:.7g}" for value in (one.value, one.low, one.high)]
-            writer.writerow([phase["name"], one.name, one.axis, *values, one.unit])
+            texts = [
+                "" if math.isnan(value) else f"{value:.7g}" for value in (one.value, one.low, one.high, *one.draws)
+            ]
+            writer.writerow([phase["name"], one.name, one.axis, *texts[:3], one.unit, *texts[3:]])
     return buffer.getvalue()
 
 
@@ -160,7 +223,8 @@ def read_measures(folder: Path) -> dict[str, Any]:
         for phase in document["phases"]:
             if not isinstance(phase["name"], str):
                 raise TypeError(f"a phase is called {phase['name']}")
-            list(numbers(phase, document["unit"]))
+            for one in (phase, *images_of(phase)):
+                list(numbers(one, document["unit"]))
     return document
 
 
@@ -190,27 +254,47 @@ def counterpart(phase: Mapping[str, Any], one: Mapping[str, Any], other: Mapping
 
 def sentence(phase: Mapping[str, Any], unit: str) -> str:
     """Return what a phase is like, in words."""
-    found = phase.get("expected_fraction") or phase["fraction"]
-    value, low, high = (number(found[name]) for name in ("value", "low", "high"))
-    if not value:
+    known = {(one.name, one.axis): one for one in numbers(phase, unit)}
+    fraction = known.get(("expected fraction", "")) or known["fraction", ""]
+    if not fraction.value:
         return f"{phase['name']}: absent."
-    interval = "" if math.isnan(low) else f" ({low:.1%} to {high:.1%})"
-    text = f"{phase['name']}: {value:.1%}{interval}"
-    if not phase["measured"]:
+    text = f"{phase['name']}: {_shown(fraction, '{:.1%}'.format)}"
+    if not phase["measured"] or not known["clusters", ""].value:
         return f"{text}."
-    clusters, thick = phase["clusters"], phase["thickness"]
-    if not clusters["number"]:
-        return f"{text}."
-    through = [axis for axis, percolates in clusters["percolates"].items() if percolates]
-    reach = f"reaching through the volume along {_listed(through)}" if through else "reaching through it along no axis"
-    text += f", {format_length(number(thick['mean']), unit)} thick in the mean; "
-    text += f"{clusters['number']} clusters, {number(clusters['largest_share']):.0%} of it in the largest, {reach}"
-    diffusion = phase.get("diffusion") or {}
-    conducts = {axis: number(values["relative"]) for axis, values in diffusion.items() if values["relative"]}
+    thick = _shown(known["mean local thickness", ""], partial(format_length, unit=unit))
+    number_of = _shown(known["clusters", ""], "{:.0f}".format)
+    largest = _shown(known["share in the largest cluster", ""], "{:.0%}".format)
+    text += f", {thick} thick in the mean; {number_of} clusters, {largest} of it in the largest, "
+    through = [_reached(one) for one in known.values() if one.name == "share that percolates" and _times(one)]
+    text += f"reaching through the volume along {_listed(through)}" if through else "reaching through it along no axis"
+    conducts = [one for one in known.values() if one.name == "relative diffusivity" and one.value > 0]
     if conducts:
-        text += "; it conducts " + _listed([f"{value:.2g} along {axis}" for axis, value in conducts.items()])
+        text += "; it conducts " + _listed([f"{_shown(one, '{:.2g}'.format)} along {one.axis}" for one in conducts])
         text += " of what it would if it filled the volume"
     return f"{text}."
+
+
+def _shown(one: Number, form: Callable[[float], str]) -> str:
+    """Return a number with its interval, where it has one."""
+    interval = "" if math.isnan(one.low) else f" ({form(one.low)} to {form(one.high)})"
+    return f"{'unknown' if math.isnan(one.value) else form(one.value)}{interval}"
+
+
+def _times(share: Number) -> int:
+    """Return in how many images a share is more than nothing."""
+    return sum(value > 0 for value in share.draws or (share.value,))
+
+
+def _reached(share: Number) -> str:
+    """Return the axis of a share that percolates; where it does so in some draws alone, in how many."""
+    times = _times(share)
+    return f"{share.axis} (in {times} of {len(share.draws)} draws)" if times < len(share.draws) else share.axis
+
+
+def _number_over_draws(one: Mapping[str, Any]) -> Number:
+    measure, name, axis, unit = (one[key] for key in ("measure", "name", "axis", "unit"))
+    value, low, high = (number(one[key]) for key in ("value", "low", "high"))
+    return Number(measure, name, axis, value, unit, low, high, tuple(map(number, one["draws"])))
 
 
 def _listed(words: Sequence[str]) -> str:

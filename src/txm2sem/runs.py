@@ -525,12 +525,12 @@ class MeasurePaths:
         return self.work / "plan.json"
 
     def box(self, name: str) -> Path:
-        """Return what was measured of a box."""
+        """Return what was measured of a box of an image."""
         return self.work / "boxes" / f"{name}.npz"
 
-    def diffusion(self, label: int, axis: str) -> Path:
-        """Return what was found of the diffusion in a phase along an axis."""
-        return self.work / "diffusion" / f"{label}_{axis}.json"
+    def diffusion(self, image: int, label: int, axis: str) -> Path:
+        """Return what was found of the diffusion in a phase of an image along an axis."""
+        return self.work / "diffusion" / f"{image}_{label}_{axis}.json"
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,22 @@ import numpy as np
 import pytest
 import zarr
 from kills import killed_at
-from measuring.volumes import document, phases, write
+from measuring.volumes import document, phases, write, write_draws
 from numpy.typing import NDArray
 
 from cli.calls import Program
 from cli.volumes import IDENTITY, SEGMENTS, TRANSLATES, rock, voxels, write_identity, write_run, write_scan
 from txm2sem.applying.volume.applied import AppliedVolume
 from txm2sem.data.classes import CLASSES, IGNORED
-from txm2sem.measures import sentence
+from txm2sem.data.readers import VolumeInput, channel_names, open_channels
+from txm2sem.measures import numbers, sentence
 from txm2sem.measuring import job
 from txm2sem.measuring.model import volume_command
 from txm2sem.measuring.run import BELIEVED
 from txm2sem.options import MeasureCommand, override
 
 SHAPE = (6, 44, 60)
+SAMPLES = {"model": "feedforward", "netG": "sampled_unet", "downsample_factor": 1, "keep_empty": True}
 VOLUME = "--voxel_size 32 --gpu_ids -1 --longest 4 --diffusion_side 16"
 
 
@@ -110,6 +112,42 @@ def test_a_model_that_translates_is_measured_by_grey_values(program: Program, sc
     assert found[1]["expected_fraction"] is None
     other = program(f"measure scan other --name identity {VOLUME} --method labels")
     assert (other.status, "predicts the SEM" in other.err) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["drawn.ome.zarr", "drawn.ome.tif"])
+def test_draws_are_measured_as_volume_has_written_them(program: Program, scan: NDArray[np.uint8], name: str) -> None:
+    write_run("sample", SAMPLES)
+    outcome = program(f"volume scan {name} --name sample --draws 3 --voxel_size 32 --gpu_ids -1")
+    assert outcome.status == 0, outcome.err
+    words = f"measure {name} out --longest 4 --diffusion_side 0"
+    plan = program(f"{words} --dry_run")
+    assert plan.status == 0, plan.err
+    assert "\nboxes:      3 of " in plan.out  # one in each draw
+    assert not list(Path().glob("out*"))
+    outcome = program(words)
+    assert outcome.status == 0, outcome.err
+    found = document("out")
+    draws = open_channels(VolumeInput(Path(name)), channel_names(Path(name)))[2:]
+    low = float(found["phases_by"].split("thresholds ")[1].split(",")[0])
+    shares = [(draw[:][scan > 0] <= low).mean() for draw in draws]
+    assert len(set(shares)) == 3
+    fraction = next(numbers(found["phases"][1], "nm"))
+    assert fraction.draws == pytest.approx(shares, rel=1e-5)
+    assert (fraction.value, fraction.low, fraction.high) == pytest.approx((np.mean(shares), min(shares), max(shares)))
+    assert found["share_imaged"] == pytest.approx((scan > 0).mean(), rel=1e-6)
+    for phase in found["phases"]:
+        assert sentence(phase, "nm") in outcome.out
+    assert f"{fraction.low:.1%} to {fraction.high:.1%}" in outcome.out
+    assert all(note in outcome.out for note in found["notes"])
+
+
+def test_a_model_is_not_applied_to_draws(program: Program) -> None:
+    write_draws(np.full((2, 6, 44, 60), 90, np.uint8))
+    write_run("of_sem", SEGMENTS, seg_mode="sem")
+    outcome = program("measure drawn.ome.zarr out --name of_sem --seg_mode sem --gpu_ids -1")
+    assert outcome.status == 1
+    assert "drawn.ome.zarr has 2 draws of a SEM" in outcome.err
+    assert not list(Path().glob("out*"))
 
 
 def test_phases_that_a_model_tells_take_no_thresholds(program: Program, scan: NDArray[np.uint8]) -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from txm2sem.addresses import Address, Place
 from txm2sem.data.classes import CLASSES, IGNORED, LABEL_COLOURS
-from txm2sem.data.readers import VolumeInput, open_volume, parse_voxel_size
+from txm2sem.data.draws import count_draws
+from txm2sem.data.readers import VolumeInput, channel_names, open_channels, open_volume, parse_voxel_size
 from txm2sem.data.readers.base import StoredVolume
 from txm2sem.data.readers.ome_zarr import ZarrVolume, display_settings, is_zarr, label_images, label_meanings
 from txm2sem.data.stacks import find_slices
@@ -60,7 +61,8 @@ class OpenPhases:
 
     Attributes:
         options, path: as given.
-        reader: of the labels, or of the grey values.
+        draws: of the volume, each of which has phases of its own; 0: it is a single image.
+        reader: of the labels, or of the grey values; of draws, of their mean, which says where something was imaged.
         thresholds: between grey values; None: they are labels.
         not_imaged: the value of voxels where nothing was imaged; None: there are none.
 
@@ -73,10 +75,15 @@ class OpenPhases:
         self.options = options
         self.path = path
         images = label_images(path) if _is_folder(path) and not options.dataset else []
+        channels = [] if options.dataset else channel_names(path)
+        self.draws = count_draws(channels, path)
         method = options.method
         if method == "auto":
-            method = "thresholds" if options.thresholds else "otsu" if own and not images else "labels"
+            grey = self.draws or (own and not images)
+            method = "thresholds" if options.thresholds else "otsu" if grey else "labels"
         self._is_labels = method == "labels"
+        if self.draws:
+            _check_drawn(options, method, path)
         if self._is_labels and len(images) > 1:
             raise UserError(f"{path} has several label images; say which with --dataset, one of {', '.join(images)}")
         self._of_image = bool(self._is_labels and images)
@@ -89,7 +96,11 @@ class OpenPhases:
             missing="refuse" if own else options.missing,
             labels=self._is_labels,
         )
-        self.reader = open_volume(self._source)
+        if self.draws:
+            self.reader, _, *self._images = open_channels(self._source, channels)
+        else:
+            self.reader = open_volume(self._source)
+            self._images = [self.reader]
         self._meanings = self._said_meanings() if self._is_labels else {}
         self.not_imaged = self._value_not_imaged()
         self.thresholds: Thresholds | None = None
@@ -98,8 +109,18 @@ class OpenPhases:
         elif method == "thresholds":
             self.thresholds = parse_thresholds(options.thresholds, options.blur)
         else:
-            self.thresholds = otsu_thresholds(self.reader, self.not_imaged, options.blur)
+            self.thresholds = otsu_thresholds(self.reader, self._read_grey, self.images, options.blur)
         self._calibration_errors = [] if self.probabilities is None else _fraction_errors(path)
+
+    @property
+    def name(self) -> str:
+        """What is measured, for people."""
+        return f"{self.path}, {self.draws} draws" if self.draws else self.reader.name
+
+    @property
+    def images(self) -> int:
+        """How many times there are phases of each voxel: once, or in each draw."""
+        return len(self._images)
 
     @property
     def says(self) -> str:
@@ -107,13 +128,14 @@ class OpenPhases:
         if self.thresholds is None:
             return "labels"
         blurred = f", smoothed by {self.thresholds.blur:g} voxels" if self.thresholds.blur else ""
-        return self.thresholds.says + blurred
+        drawn = f", in each of {self.draws} draws" if self.draws else ""
+        return self.thresholds.says + blurred + drawn
 
     @property
     def read_bytes(self) -> int:
         """What reading a voxel takes, besides its label."""
         smoothed = 24 if self.thresholds is not None and self.thresholds.blur else 0
-        return self.reader.dtype.itemsize + smoothed
+        return self.reader.dtype.itemsize * (2 if self.draws else 1) + smoothed
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -124,8 +146,12 @@ class OpenPhases:
             "not imaged": str(self.not_imaged),
         }
 
-    def read(self, window: Region) -> tuple[Labels, Valid]:
+    def read(self, window: Region, image: int = 0) -> tuple[Labels, Valid]:
         """Return the phase of each voxel of a part (z, y, x), and where something was imaged.
+
+        Args:
+            window: the part.
+            image: number of the draw.
 
         Raises:
             UserError: the file cannot be decoded, or has what is no label.
@@ -135,8 +161,7 @@ class OpenPhases:
             valid = imaged(voxels, self.not_imaged)
             return as_labels(voxels, valid, self.reader.describe(window[0].start)), valid
         around, core = with_halo(Box((0, 0, 0), window), self.thresholds.halo, self.thresholds.halo, self.reader.shape)
-        grey = self.reader.read(*around)
-        valid = imaged(grey, self.not_imaged)
+        grey, valid = self._read_grey(around, image)
         return self.thresholds.of(grey, valid)[core], valid[core]
 
     def scan(self, progress: Callable[[int], Any]) -> tuple[int, ...]:
@@ -201,9 +226,9 @@ class OpenPhases:
 
     @cached_property
     def grey(self) -> Callable[[Region], NDArray[Any]] | None:
-        """What returns a part of the image (z, y, x) that the phases are of; None where there is none."""
+        """What returns a part (z, y, x) of the first image that phases are of; None where there is none."""
         if self.thresholds is not None:
-            return lambda window: self.reader.read(*window)
+            return lambda window: self._images[0].read(*window)
         if not self._of_image:
             return None
         if (several := self.probabilities) is not None:
@@ -213,6 +238,12 @@ class OpenPhases:
             image = open_volume(dataclasses.replace(self._source, dataset="", labels=False))
             return lambda window: image.read(*window)
         return None
+
+    def _read_grey(self, window: Region, image: int) -> tuple[NDArray[Any], Valid]:
+        """Return grey values of a part, and where something was imaged: the same in all draws, dark as one may be."""
+        grey = self._images[image].read(*window)
+        known = self.reader.read(*window) if self.draws and self.not_imaged is not None else grey
+        return grey, imaged(known, self.not_imaged)
 
     def _slices(self) -> Iterator[Region]:
         """Yield windows of whole slices that are read together."""
@@ -292,6 +323,24 @@ class Probabilities:
         )
         channel: NDArray[Any] = self._stored.load((slice(number, number + 1), *places))[0]
         return channel
+
+
+def _check_drawn(options: MeasureOptions, method: str, path: Place) -> None:
+    """Check that options are those of a volume of draws.
+
+    Raises:
+        UserError: one is not.
+    """
+    if method == "labels":
+        raise UserError(
+            f"--method labels: {path} has draws of a SEM, which have grey values; pass --thresholds LOW,HIGH or "
+            "--method otsu"
+        )
+    if options.missing != "refuse":
+        raise UserError(
+            f"--missing {options.missing}: {path} has draws, of which this program writes every voxel, so one that is "
+            "not there was lost; leave the option out"
+        )
 
 
 def _fraction_errors(volume: Place) -> list[float]:

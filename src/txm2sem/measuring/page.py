@@ -12,16 +12,18 @@ import numpy as np
 
 from txm2sem.figures.phases import PhaseCut, draw_phases
 from txm2sem.files import write_text
-from txm2sem.measures import DEFINITIONS, counterpart, paired, sentence
+from txm2sem.measures import counterpart, images_of, paired, sentence
 from txm2sem.measuring.joining import AXES
 from txm2sem.measuring.phases import style_of
 from txm2sem.measuring.run import MeasureRun
+from txm2sem.metrics import DrawInterval
 from txm2sem.pages import Cell, Line, Plot, Table, page, plot, png
 from txm2sem.pages.cuts import CUTS
 from txm2sem.pages.measures import measures_table, number_cell, number_title
 from txm2sem.quantities import format_length
 
 Phase = Mapping[str, Any]
+Points = Iterable[tuple[float, float | None]]
 
 MICRO = 1e3
 """Nanometres of a micrometre, in which plots are."""
@@ -34,7 +36,7 @@ def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
         UserError: the disk is full or not writable, or the volume cannot be read.
     """
     unit = document["unit"]
-    measured = [phase for phase in document["phases"] if phase["measured"] and phase["clusters"]["number"]]
+    measured = [phase for phase in document["phases"] if phase["measured"] and _is_there(phase)]
     compared = document["compared"]
     text = page(
         "measures.html",
@@ -55,7 +57,7 @@ def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
         table_of_numbers=measures_table("All numbers", document),
         compared="" if compared is None else compared["name"],
         comparison=None if compared is None else _comparison(document, compared),
-        definitions=DEFINITIONS,
+        definitions=document["definitions"],
     )
     write_text(run.paths.growing.page, text)
 
@@ -82,7 +84,7 @@ def _cuts(run: MeasureRun, unit: str) -> list[tuple[str, str]]:
             (spacing[down], spacing[across]),
         )
         picture = draw_phases(cut, {phase.label: phase.colour for phase in run.phases}, unit)
-        position = format_length(middle * spacing[through], unit)
+        position = format_length(middle * spacing[through], unit) + (" in draw 0" if opened.draws else "")
         found.append((f"{across}{down} at {through} = {position}", png(picture)))
     return found
 
@@ -90,10 +92,16 @@ def _cuts(run: MeasureRun, unit: str) -> list[tuple[str, str]]:
 def _profile_plots(phases: Sequence[Phase], document: Mapping[str, Any]) -> list[Plot]:
     spacing = document["voxel_size_nm"] or (1, 1, 1)
     plots = []
-    for axis in phases[0]["profiles"]:
+    for axis in images_of(phases[0])[0]["profiles"]:
         step = spacing[AXES.index(axis)]
         found = (
-            _line(phase["name"], enumerate(phase["profiles"][axis]), step, style_of(phase["label"])) for phase in phases
+            _line(
+                phase["name"],
+                [enumerate(image["profiles"][axis]) for image in images_of(phase)],
+                step,
+                style_of(phase["label"]),
+            )
+            for phase in phases
         )
         lines = [line for line in found if line is not None]
         if lines:
@@ -105,11 +113,12 @@ def _profile_plots(phases: Sequence[Phase], document: Mapping[str, Any]) -> list
 def _thickness_plots(phases: Sequence[Phase], unit: str) -> list[Plot]:
     lines = []
     for phase in phases:
-        thick = phase["thickness"]
-        if thick["diameters"]:
-            points = zip(thick["diameters"], np.cumsum(thick["volume_share"]).tolist(), strict=True)
-            line = _line(phase["name"], points, 1.0, style_of(phase["label"]))
-            lines += [] if line is None else [line]
+        points = (
+            zip(thick["diameters"], np.cumsum(thick["volume_share"]).tolist(), strict=True)
+            for thick in (image["thickness"] for image in images_of(phase))
+        )
+        line = _line(phase["name"], points, 1.0, style_of(phase["label"]))
+        lines += [] if line is None else [line]
     if not lines:
         return []
     label = "share of each phase that is up to so thick"
@@ -129,8 +138,10 @@ def _phase_plots(phase: Phase, unit: str, other: Phase | None) -> list[Plot]:
     ):
         lines = []
         for suffix, one, first in sources:
-            for style, axis in enumerate(one[measure]):
-                line = _line(f"{axis}{suffix}", _points(measure, one[measure][axis]), 1.0, first + style)
+            images = images_of(one)
+            for style, axis in enumerate(images[0][measure]):
+                points = (_points(measure, image[measure][axis]) for image in images)
+                line = _line(f"{axis}{suffix}", points, 1.0, first + style)
                 lines += [] if line is None else [line]
         if lines:
             label = f"{title} along each axis, {phase['name']}"
@@ -138,19 +149,38 @@ def _phase_plots(phase: Phase, unit: str, other: Phase | None) -> list[Plot]:
     return plots
 
 
-def _points(measure: str, found: Mapping[str, Any]) -> Iterable[tuple[float, float | None]]:
+def _points(measure: str, found: Mapping[str, Any]) -> Points:
     if measure == "chords":
         counts = np.cumsum(found["counts"])
         return zip(found["lengths"], (counts / counts[-1]).tolist() if len(counts) else [], strict=True)
     return zip(found["distances"], found["probability"], strict=True)
 
 
-def _line(name: str, points: Iterable[tuple[float, float | None]], step: float, style: int) -> Line | None:
-    known = [(step * place, value) for place, value in points if value is not None]
-    if not known:
+def _is_there(phase: Phase) -> bool:
+    return any(image["clusters"]["number"] for image in images_of(phase))
+
+
+def _line(name: str, images: Iterable[Points], step: float, style: int) -> Line | None:
+    """Return the line of a curve; of several draws their mean, with the band of their interval.
+
+    Args:
+        name: for the legend.
+        images: points of the curve in each draw, or in the single image; what is before the first is 0, and draws
+            that have none are left out.
+        step: from one place to the next.
+        style: of the line.
+    """
+    found = [[(step * place, value) for place, value in points if value is not None] for points in images]
+    curves = [np.array(known, np.float64).T for known in found if known]
+    if not curves:
         return None
-    x, y = np.array(known, np.float64).T
-    return Line(name, x, y, style=style)
+    if len(curves) == 1:
+        x, y = curves[0]
+        return Line(name, x, y, style=style)
+    places = np.unique(np.concatenate([x for x, _ in curves]))
+    values = np.stack([np.interp(places, x, y, left=0.0) for x, y in curves])
+    low, high = DrawInterval(len(curves)).bounds(values)
+    return Line(name, places, values.mean(axis=0), low, high, style)
 
 
 def _plot(title: str, lines: Sequence[Line], label: str, across: str, unit: str) -> Plot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,6 +17,7 @@ from skimage.filters import threshold_multiotsu
 from txm2sem.data.classes import CLASS_COLOURS, CLASSES
 from txm2sem.data.readers import VolumeReader
 from txm2sem.errors import UserError
+from txm2sem.morphology.boxes import Region
 
 LARGEST_LABEL = 255
 
@@ -34,6 +35,7 @@ TRUNCATED = 4.0
 
 Labels = NDArray[np.uint8]
 Valid = NDArray[np.bool_]
+ReadGrey = Callable[[Region, int], tuple[NDArray[Any], Valid]]
 
 
 @dataclass(frozen=True)
@@ -102,22 +104,27 @@ def parse_thresholds(text: str, blur: float) -> Thresholds:
     return Thresholds(values, blur, f"grey values with the thresholds {', '.join(f'{value:g}' for value in values)}")
 
 
-def otsu_thresholds(reader: VolumeReader, not_imaged: float | None, blur: float) -> Thresholds:
+def otsu_thresholds(reader: VolumeReader, read: ReadGrey, images: int, blur: float) -> Thresholds:
     """Return the two thresholds that part the grey values of a volume best into three classes.
 
-    Liao et al. 2001, A fast algorithm for multilevel thresholding, on slices that are spread evenly along z, blurred in
-    their plane alone.
+    Liao et al. 2001, A fast algorithm for multilevel thresholding, on slices that are spread evenly along z and over
+    all images, blurred in their plane alone.
+
+    Args:
+        reader: says what the volume is.
+        read: returns grey values of a part (z, y, x) of an image, by its number, and where something was imaged.
+        images: of the volume, such as draws.
+        blur: as in `Thresholds`.
 
     Raises:
         UserError: there are fewer than three grey values, or a slice cannot be read.
     """
     depth = reader.shape[0]
-    places = np.linspace(0, depth - 1, min(SAMPLED_SLICES, depth)).round().astype(int).tolist()
+    count = max(min(SAMPLED_SLICES, depth * images), images)
     planes = []
-    for z in places:
-        grey = reader.read(slice(z, z + 1), slice(None), slice(None))[0].astype(np.float32)
-        valid = imaged(grey, not_imaged)
-        planes.append(_smoothed(grey, valid, blur)[valid])
+    for number, z in enumerate(np.linspace(0, depth - 1, count).round().astype(int).tolist()):
+        grey, valid = (part[0] for part in read((slice(z, z + 1), slice(None), slice(None)), number % images))
+        planes.append(_smoothed(grey.astype(np.float32), valid, blur)[valid])
     values = np.concatenate(planes)
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     whole = reader.dtype.kind != "f" and high - low < LEVELS

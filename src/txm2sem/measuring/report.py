@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from txm2sem import __version__
 from txm2sem.errors import UserError
 from txm2sem.files import json_text, json_values, read_json, write_text
-from txm2sem.measures import DEFINITIONS, KIND, PROGRAM, read_measures, sentence, table_text
+from txm2sem.measures import DEFINITIONS, DRAWN, KIND, PROGRAM, over_draws, read_measures, sentence, table_text
 from txm2sem.measuring.joining import AXES, LEVEL, Joined
 from txm2sem.measuring.page import write_page
 from txm2sem.measuring.run import MeasureRun
-from txm2sem.morphology.boxes import Box, Region
+from txm2sem.metrics import DrawInterval
+from txm2sem.morphology.boxes import Region
 from txm2sem.morphology.diffusion import diffusivity
 from txm2sem.morphology.fractions import representative
 from txm2sem.options import to_mapping
@@ -48,20 +50,12 @@ def measure_volume(run: MeasureRun) -> MeasureReport:
     run.apply()
     run.measure_boxes()
     job = run.job
-    names = {box.index: name for name, box in job.boxes.items()}
-
-    def opened(box: Box) -> Mapping[str, NDArray[Any]]:
-        content = job.load(names[box.index])
-        if content is None:
-            raise UserError(f"{run.paths.box(names[box.index])} has gone; run the same command again: it goes on there")
-        return content
-
-    joined = Joined(job.grid, job.wanted, opened)
+    joined = [Joined(job.grid, job.wanted, partial(job.load, image)) for image in range(job.images)]
     region = _region(run, joined)
-    phases = [_phase(run, joined, one.label) for one in run.phases]
+    found = [[_measured(run, one, phase.label) for phase in run.phases] for one in joined]
     if region is not None:
-        _add_diffusion(run, region, phases)
-    document = _document(run, joined, region, phases)
+        _add_diffusion(run, region, found)
+    document = _document(run, joined[0], region, _phases(run, found))
     growing = run.paths.growing
     write_text(growing.document, json_text(document))
     write_text(growing.table, table_text(document))
@@ -70,46 +64,63 @@ def measure_volume(run: MeasureRun) -> MeasureReport:
     return MeasureReport(document, [sentence(phase, document["unit"]) for phase in document["phases"]])
 
 
-def _phase(run: MeasureRun, joined: Joined, label: int) -> dict[str, Any]:
-    phase = next(one for one in run.phases if one.label == label)
-    measured = label in joined.wanted.measured
+def _measured(run: MeasureRun, joined: Joined, label: int) -> dict[str, Any]:
+    """Return what was measured of a phase in an image."""
     expected = None
     if run.opened.probabilities is not None:
         expected = joined.fraction(f"{label}.expected", run.opened.calibration_error(label))
     return {
-        **dataclasses.asdict(phase),
-        "measured": measured,
         "fraction": joined.fraction(f"{label}.cells"),
         "expected_fraction": expected,
         "profiles": joined.profiles(label),
-        **(joined.morphology(label) if measured else {}),
+        **(joined.morphology(label) if label in joined.wanted.measured else {}),
         "diffusion": None,
     }
 
 
-def _region(run: MeasureRun, joined: Joined) -> Region | None:
-    """Return the part in which diffusion is computed; None where it is not."""
-    side = run.options.diffusion_side
+def _phases(run: MeasureRun, found: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the phases of the document, of what was measured of each of them in each image."""
+    phases = [{**dataclasses.asdict(phase), "measured": phase.label in run.job.wanted.measured} for phase in run.phases]
+    if not run.opened.draws:
+        return [phase | only for phase, only in zip(phases, found[0], strict=True)]
+    return [over_draws(phase, each, run.unit) for phase, each in zip(phases, zip(*found, strict=True), strict=True)]
+
+
+def _region(run: MeasureRun, joined: list[Joined]) -> Region | None:
+    """Return the part in which diffusion is computed, of all images the same; None where it is not."""
+    side, first = run.options.diffusion_side, joined[0]
     if not side:
         return None
-    phases = [joined.cells(f"{label}.cells") for label in joined.wanted.measured]
-    return representative(phases, joined.valid, side, joined.grid.shape)
+    phases = [np.mean([one.cells(f"{label}.cells") for one in joined], axis=0) for label in first.wanted.measured]
+    return representative(phases, first.valid, side, first.grid.shape)
 
 
-def _add_diffusion(run: MeasureRun, region: Region, phases: list[dict[str, Any]]) -> None:
-    labels, valid = run.opened.read(region)
-    wanted = [(phase, axis) for phase in phases if phase["measured"] for axis in run.job.wanted.axes]
-    for phase, axis in progress_bar(wanted, desc="diffusion"):
-        path = run.paths.diffusion(phase["label"], AXES[axis])
-        found: dict[str, Any] = {}
-        with suppress(UserError):
-            found = read_json(path, "")
-        if not found:
-            solved = diffusivity((labels == phase["label"]) & valid, axis, run.job.wanted.spacing)
-            derived = {"percolates": solved.percolates, "tortuosity_factor": solved.tortuosity_factor}
-            found = json_values(dataclasses.asdict(solved) | derived)
-            write_text(path, json_text(found))
-        phase["diffusion"] = (phase["diffusion"] or {}) | {AXES[axis]: found}
+def _add_diffusion(run: MeasureRun, region: Region, found: list[list[dict[str, Any]]]) -> None:
+    """Add the diffusion in each phase that is measured along each axis, to what was measured of it in each image."""
+    wanted = run.job.wanted
+    each = len(wanted.measured) * len(wanted.axes)
+    with progress_bar(total=each * len(found), desc="diffusion") as bar:
+        for image, phases in enumerate(found):
+            labels, valid = run.opened.read(region, image)
+            measured = [one for one in zip(run.phases, phases, strict=True) if one[0].label in wanted.measured]
+            for (phase, values), axis in product(measured, wanted.axes):
+                along = _diffusion(run, image, phase.label, axis, (labels == phase.label) & valid)
+                values["diffusion"] = (values["diffusion"] or {}) | {AXES[axis]: along}
+                bar.update()
+
+
+def _diffusion(run: MeasureRun, image: int, label: int, axis: int, phase: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the diffusion in a part of a phase, computed unless an earlier call has kept it."""
+    path = run.paths.diffusion(image, label, AXES[axis])
+    found: dict[str, Any] = {}
+    with suppress(UserError):
+        found = read_json(path, "")
+    if not found:
+        solved = diffusivity(phase, axis, run.job.wanted.spacing)
+        derived = {"percolates": solved.percolates, "tortuosity_factor": solved.tortuosity_factor}
+        found = json_values(dataclasses.asdict(solved) | derived)
+        write_text(path, json_text(found))
+    return found
 
 
 def _document(run: MeasureRun, joined: Joined, region: Region | None, phases: list[dict[str, Any]]) -> dict[str, Any]:
@@ -126,7 +137,7 @@ def _document(run: MeasureRun, joined: Joined, region: Region | None, phases: li
         "shape": reader.shape,
         "offset": reader.offset,
         "voxel_size_nm": reader.voxel_size,
-        "unit": "voxel" if reader.voxel_size is None else "nm",
+        "unit": run.unit,
         "phases_by": run.opened.says + ("" if run.applied is None else f" of what {run.options.name} predicts"),
         "model": None if run.applied is None else run.applied.identity,
         "share_imaged": float(joined.valid.sum()) / voxels,
@@ -138,6 +149,10 @@ def _document(run: MeasureRun, joined: Joined, region: Region | None, phases: li
         "phases": phases,
         "compared": None,
     }
+    if run.opened.draws:
+        interval = DrawInterval(run.opened.draws)
+        document["draws"] = {"count": interval.count, "left_out": interval.left_out, "interval_level": interval.share}
+        document["definitions"] = DEFINITIONS | DRAWN
     if compared is not None:
         other = read_measures(compared)
         document["compared"] = {"name": compared.name, "unit": other["unit"], "phases": other["phases"]}

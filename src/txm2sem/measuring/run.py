@@ -13,9 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from txm2sem.addresses import Place
+from txm2sem.data.draws import count_draws
+from txm2sem.data.readers import channel_names
 from txm2sem.drafts import Draft, Stage
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, json_text, read_json, write_text
+from txm2sem.measures import about_draws
 from txm2sem.measuring.boxes import Wanted, measure_box, read_shape, side_for
 from txm2sem.measuring.job import KIND, MeasureJob
 from txm2sem.measuring.opening import OpenPhases
@@ -95,6 +98,11 @@ class MeasureRun:
     ) -> None:
         self.command, self.options = command, command.measure
         self.source = source.absolute()
+        if apply is not None and (draws := count_draws(channel_names(self.source), self.source)):
+            raise UserError(
+                f"{self.source} has {draws} draws of a SEM, and a model, --name {self.options.name}, is applied to one "
+                "image; leave --name out, and tell the phases by --thresholds LOW,HIGH or --method otsu"
+            )
         self.paths = MeasurePaths(output.absolute())
         self.applied = None if apply is None else apply(self.paths.growing.volume)
         self._draft = Draft(self.paths.output, KIND)
@@ -159,21 +167,29 @@ class MeasureRun:
         )
         side = self._said("side") or side_for(wanted)
         own = self.applied is not None
-        return MeasureJob(self.options, opened.path, own, self.paths.output, self._draft.run, tuple(side), wanted)
+        return MeasureJob(
+            self.options, opened.path, own, self.paths.output, self._draft.run, tuple(side), wanted, opened.images
+        )
 
     @cached_property
     def missing(self) -> list[str]:
         """Names of the boxes that are not measured, with a progress bar: all that was written is read."""
-        names = list(self.job.boxes)
+        names = list(self.job.parts)
         if not self.paths.plan.exists():
             return names
         return [name for name in progress_bar(names, desc="checking", unit="box") if not self.job.is_done(name)]
 
     @property
+    def unit(self) -> str:
+        """Of lengths."""
+        return "voxel" if self.opened.reader.voxel_size is None else "nm"
+
+    @property
     def notes(self) -> list[str]:
         """What has to be known of the numbers, for people."""
-        reader = self.opened.reader
+        reader, draws = self.opened.reader, self.opened.draws
         notes = [BELIEVED] if self.applied is not None and self.applied.is_guess else []
+        notes += about_draws(draws) if draws else []
         notes += [reader.note] if reader.note else []
         if reader.voxel_size is None:
             notes.append(
@@ -199,15 +215,16 @@ class MeasureRun:
             return [*self.applied.describe(), "measures:   of what comes of that; how long they take is said then"]
         reader, job, missing = self.opened.reader, self.job, len(self.missing)
         size = "voxels of unknown size" if reader.voxel_size is None else f"voxels of {_sides(reader.voxel_size)} nm"
-        left = f", {missing} of them missing" if missing < len(job.boxes) else ""
+        left = f", {missing} of them missing" if missing < len(job.parts) else ""
+        drawn = f", those of {job.images} draws" if self.opened.draws else ""
         return [
-            f"input:      {reader.name}: {_sides(reader.shape)} {size} (z, y, x), {reader.dtype}",
+            f"input:      {self.opened.name}: {_sides(reader.shape)} {size} (z, y, x), {reader.dtype}",
             f"phases:     {', '.join(f'{one.label} {one.name}' for one in self.phases)}; by {self.opened.says}",
             *(f"note:       {note}" for note in self.notes),
             f"output:     {self.paths.output}",
-            f"boxes:      {len(job.boxes)} of up to {_sides(job.side)} voxels{left}",
+            f"boxes:      {len(job.parts)} of up to {_sides(job.side)} voxels{drawn}{left}",
             self._memory_line(),
-            self._time_line(missing / len(job.boxes)),
+            self._time_line(missing),
         ]
 
     @contextmanager
@@ -240,7 +257,7 @@ class MeasureRun:
         assert self.phases  # what the user calls them is checked before long work
         write_text(self.paths.plan, json_text({"labels": job.wanted.labels, "side": job.side}))
         with progress_bar(
-            total=len(job.boxes), initial=len(job.boxes) - len(missing), desc="measuring", unit="box"
+            total=len(job.parts), initial=len(job.parts) - len(missing), desc="measuring", unit="box"
         ) as bar:
             if options.workers or options.scheduler:
                 for _ in finished_parts(job, iter(missing), options.workers, options.scheduler):
@@ -288,7 +305,7 @@ class MeasureRun:
             f"memory:     about {format_bytes(total)}{shared}, of {format_bytes(memory_limit(options.memory))} in all"
         )
 
-    def _time_line(self, share: float) -> str:
+    def _time_line(self, missing: int) -> str:
         job, options = self.job, self.options
         shape = job.wanted.shape
         starts = [max(length - TIMED_SIDE, 0) // 2 for length in shape]
@@ -300,9 +317,10 @@ class MeasureRun:
         seconds = time.perf_counter() - started
         # What is read around a box is worked on, too, and is more of a small one.
         each = [float(np.prod(read_shape(shape, job.wanted), dtype=np.float64)) for shape in (box.shape, job.side)]
-        whole = seconds * each[1] / each[0] * len(job.boxes) * share
+        whole = seconds * each[1] / each[0] * missing
         shared = " of work, shared by all workers" if options.workers > 1 or options.scheduler else ""
-        diffusion = "" if not options.diffusion_side else ", and some minutes for diffusion"
+        drawn = " in each draw" if self.opened.draws else ""
+        diffusion = "" if not options.diffusion_side else f", and some minutes for diffusion{drawn}"
         return f"time:       about {format_seconds(whole)}{shared}{diffusion}"
 
 

@@ -19,6 +19,7 @@ from .continuity import (
     autocorrelation as autocorrelation,
 )
 from .degradation import TERMS as TERMS, RidgeSums as RidgeSums, degradation_terms as degradation_terms
+from .draws import DrawInterval as DrawInterval
 from .front import front_of as front_of
 from .image import (
     MIN_REGION as MIN_REGION,

@@ -759,8 +759,8 @@ class MeasureOptions(SharedWorkOptions, VolumeInputOptions):
 
     method: MeasureMethod = "auto"
     """what tells the phases: labels, the voxels are their numbers; thresholds, those of --thresholds; otsu, the two
-    thresholds of three-class Otsu; auto: thresholds where they are given, otsu where a translation model is named,
-    else labels"""
+    thresholds of three-class Otsu; auto: thresholds where they are given, otsu where a translation model is named or
+    the volume is of draws, else labels"""
     thresholds: str = ""
     """grey values between the phases, rising, such as 80 or 80,170; a voxel of just that value belongs to the darker
     phase"""

@@ -24,11 +24,11 @@ def measures_table(caption: str, document: Mapping[str, Any]) -> Table:
 
 def number_title(one: Number) -> str:
     """Return the name of a number with its unit."""
-    return f"{one.title} [{one.shown[1]}]" if one.unit else one.title
+    return f"{one.title} [{one.shown.unit}]" if one.unit else one.title
 
 
 def number_cell(one: Number) -> Cell:
     """Return a number with its interval, where it has one."""
-    value, _ = one.shown
-    text = "–" if math.isnan(value) else f"{value:.4g}"
-    return Cell(text, "" if math.isnan(one.low) else f"{one.low:.4g} to {one.high:.4g}")
+    shown = one.shown
+    text = "–" if math.isnan(shown.value) else f"{shown.value:.4g}"
+    return Cell(text, "" if math.isnan(shown.low) else f"{shown.low:.4g} to {shown.high:.4g}")

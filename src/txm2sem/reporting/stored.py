@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,11 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import TiffFile
 
 from txm2sem.addresses import Address, Place, place_of
-from txm2sem.data.files import readable
-from txm2sem.data.readers import VolumeInput, open_stored, open_volume
+from txm2sem.data.readers import VolumeInput, channel_names, open_stored, open_volume
 from txm2sem.data.readers.base import StoredVolume
 from txm2sem.data.readers.tiff_stack import TiffStackVolume
 from txm2sem.errors import UserError
@@ -179,10 +176,7 @@ def _open_zarr(path: Place) -> DisplayVolume | None:
 
 
 def _open_tiff(path: Path) -> DisplayVolume:
-    stored = TiffStackVolume(path)
-    with readable(path, "a TIFF file"), TiffFile(path) as file:
-        labels = re.findall(r'<Channel [^>]*Name="([^"]*)"', file.ome_metadata or "")
-    return _display(stored, labels, None, 1)
+    return _display(TiffStackVolume(path), channel_names(path), None, 1)
 
 
 def _display(stored: StoredVolume, labels: list[str], window: tuple[float, float] | None, scale: int) -> DisplayVolume:

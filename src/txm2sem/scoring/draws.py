@@ -10,23 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.data import to_uint8
-from txm2sem.metrics import Interval, Resampling, phase_fraction
+from txm2sem.metrics import DrawInterval, Interval, Resampling, phase_fraction
 from txm2sem.scoring.names import PHASES
 from txm2sem.scoring.phases import Phases
-
-HELD = 0.9
-"""About this share of what is true should lie in an interval."""
 
 Draws = NDArray[np.float32]
 
 
 @dataclass
 class DrawScores:
-    """Collects how the draws of images lie about what is true.
-
-    Draws and truth are alike if the truth is as likely to be anywhere among the draws, in their order. So an interval
-    from the k-th smallest to the k-th largest of D draws should hold it in a share of 1 - 2 k / (D + 1): k is chosen
-    for a share near `HELD`. (Rank histograms; Hamill 2001, Monthly Weather Review 129, 550.)
+    """Collects how the draws of images lie about what is true, see `DrawInterval`.
 
     Args:
         count: D, draws of each image.
@@ -41,16 +34,6 @@ class DrawScores:
     pixels: list[float] = field(default_factory=list, init=False)
     squares: list[tuple[float, float]] = field(default_factory=list, init=False)
     fractions: dict[str, list[float]] = field(default_factory=dict, init=False)
-
-    @property
-    def left_out(self) -> int:
-        """k: draws left out on each side of an interval, and one."""
-        return max(round((1 - HELD) / 2 * (self.count + 1)), 1)
-
-    @property
-    def expected(self) -> float:
-        """The share of what is true that an interval should hold, 0 to 1."""
-        return 1 - 2 * self.left_out / (self.count + 1)
 
     def add(self, number: int, draws: Draws, target: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         """Add an image.
@@ -87,7 +70,7 @@ class DrawScores:
         spread, error = np.array(self.squares).T
         return {
             "draws": self.count,
-            "expected": self.expected,
+            "expected": DrawInterval(self.count).share,
             "pixels": resampling.mean(self.pixels),
             "fraction": {name: resampling.mean(held) for name, held in self.fractions.items()},
             "spread_over_error": resampling.interval(_root_of_ratio(spread, error)),
@@ -95,8 +78,7 @@ class DrawScores:
 
     def _holds(self, draws: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.bool_]:
         """Say where the interval of draws (D, ...) holds the truth (...), its bounds included."""
-        ordered = np.sort(draws, axis=0)
-        low, high = ordered[self.left_out - 1], ordered[-self.left_out]
+        low, high = DrawInterval(self.count).bounds(draws)
         held: NDArray[np.bool_] = (low <= truth) & (truth <= high)
         return held
 

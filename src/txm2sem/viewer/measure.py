@@ -79,15 +79,14 @@ def measured(volume: LayerVolume, *, output: Path | None = None, **options: Any)
 
 def measures_table(layer: Labels, document: dict[str, Any]) -> QTableWidget:
     """Return a table of the numbers of all phases, each with the colour that the layer gives it."""
-    rows = [(phase, number) for phase in document["phases"] for number in numbers(phase, document["unit"])]
+    rows = [(phase, number.shown) for phase in document["phases"] for number in numbers(phase, document["unit"])]
     table = QTableWidget(len(rows), len(COLUMNS))
     table.setHorizontalHeaderLabels(COLUMNS)
     table.verticalHeader().hide()
     for row, (phase, number) in enumerate(rows):
         interval = "" if math.isnan(number.low) else f"{number.low:.4g} to {number.high:.4g}"
-        shown, unit = number.shown
-        value = "" if math.isnan(shown) else f"{shown:.4g}"
-        for column, text in enumerate((phase["name"], number.title, value, unit, interval)):
+        value = "" if math.isnan(number.value) else f"{number.value:.4g}"
+        for column, text in enumerate((phase["name"], number.title, value, number.unit, interval)):
             table.setItem(row, column, QTableWidgetItem(text))
         colour = layer.get_color(phase["label"])
         if colour is not None:

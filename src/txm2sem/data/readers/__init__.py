@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from txm2sem.data.files import check_is_file
 from txm2sem.data.readers.amira import AmiraVolume
 from txm2sem.data.readers.arrays import ArrayVolume, NumpyVolume
 from txm2sem.data.readers.base import CACHE_BYTES, StoredVolume
+from txm2sem.data.readers.channels import channel_names, channels_of
 from txm2sem.data.readers.metaimage import MetaImageVolume
 from txm2sem.data.readers.nrrd import NrrdVolume
 from txm2sem.data.readers.tiff_slices import TiffSlicesVolume, matching_slices
@@ -30,6 +31,8 @@ __all__ = [
     "PLAIN_SUFFIXES",
     "VolumeInput",
     "VolumeReader",
+    "channel_names",
+    "open_channels",
     "open_stored",
     "open_volume",
     "parse_voxel_size",
@@ -97,9 +100,20 @@ def open_volume(volume: VolumeInput | NDArray[Any]) -> VolumeReader:
     """
     if not isinstance(volume, VolumeInput):
         return VolumeReader(ArrayVolume(plain_array(volume, ArrayVolume.name)))
-    return VolumeReader(
-        open_stored(volume), volume.axes, volume.voxel_size, volume.roi, volume.missing, labels=volume.labels
-    )
+    return _reader(open_stored(volume), volume)
+
+
+def open_channels(volume: VolumeInput, names: Sequence[str]) -> list[VolumeReader]:
+    """Open each channel of an image as a volume, in their order.
+
+    Args:
+        volume: the image.
+        names: of all channels, see `channel_names`.
+
+    Raises:
+        UserError: as `open_volume`, or it has not as many channels.
+    """
+    return [_reader(channel, volume) for channel in channels_of(open_stored(volume), names)]
 
 
 def open_stored(volume: VolumeInput) -> StoredVolume:
@@ -110,6 +124,10 @@ def open_stored(volume: VolumeInput) -> StoredVolume:
     """
     path = volume.place
     return _open_remote(path, volume) if isinstance(path, Address) else _open_local(path, volume)
+
+
+def _reader(stored: StoredVolume, volume: VolumeInput) -> VolumeReader:
+    return VolumeReader(stored, volume.axes, volume.voxel_size, volume.roi, volume.missing, labels=volume.labels)
 
 
 def _open_local(path: Path, volume: VolumeInput) -> StoredVolume:

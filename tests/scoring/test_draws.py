@@ -26,15 +26,6 @@ def scored(count: int, draw_spread: float = 0.1, shown: int = 60) -> DrawScores:
     return found
 
 
-@pytest.mark.parametrize(
-    ("count", "left_out", "expected"), [(2, 1, 1 / 3), (16, 1, 15 / 17), (19, 1, 0.9), (39, 2, 0.9)]
-)
-def test_the_interval_is_that_nearest_to_nine_tenths(count: int, left_out: int, expected: float) -> None:
-    scores = DrawScores(count)
-    assert scores.left_out == left_out
-    assert scores.expected == pytest.approx(expected)
-
-
 @pytest.mark.parametrize("count", [5, 19, 39])
 def test_draws_that_are_like_the_truth_hold_it_as_often_as_they_should(count: int) -> None:
     document = scored(count).document()

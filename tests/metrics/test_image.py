@@ -131,6 +131,32 @@ def test_regions_are_scored_apart() -> None:
     assert cut["all"]["ms_ssim"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("shape", [(64, 80), (20, 13)])
+def test_predictions_that_are_compared_together_have_the_scores_of_each(
+    shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    target, *predictions = rng.integers(0, 256, (6, *shape)).astype(np.uint8)
+    predictions += [target, np.full_like(target, 90)]
+    valid = rng.random(shape) > 0.05
+    halves = {"all": valid, "above": np.indices(shape)[0] < shape[0] // 2, "none": np.zeros(shape, bool)}
+    true = TrueImage(target, valid, halves)
+    found = true.similarities(np.stack(predictions))
+    monkeypatch.setattr("txm2sem.metrics.image.AT_ONCE", 2 * target.size)
+    in_pairs = true.similarities(np.stack(predictions))
+    for one, other, prediction in zip(found, in_pairs, predictions, strict=True):
+        for name, half in halves.items():
+            alone = true.similarity(prediction)[name]
+            assert one[name] == pytest.approx(alone, rel=1e-12, nan_ok=True)
+            assert other[name] == pytest.approx(alone, rel=1e-12, nan_ok=True)
+            if name != "none":
+                counted = half & valid
+                assert one[name]["psnr"] == pytest.approx(psnr(prediction, target, counted), rel=1e-12)
+                assert one[name]["pearson"] == pytest.approx(pearson(prediction, target, counted), nan_ok=True)
+        assert one["all"]["ssim"] == pytest.approx(ssim(prediction, target, valid), nan_ok=True)
+        assert one["all"]["ms_ssim"] == pytest.approx(ms_ssim(prediction, target, valid), nan_ok=True)
+
+
 @pytest.mark.parametrize("shape", [(128, 128), (33, 50), (7, 9)])
 def test_psnr_and_ssim_are_those_of_scikit_image(shape: tuple[int, int]) -> None:
     """With which the published numbers were computed."""

@@ -27,7 +27,7 @@ class EfficientNetLite0(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self._conv_stem = nn.Conv2d(3, 32, 3, stride=2, bias=False)
-        self._bn0 = _norm(32)
+        self._bn0: nn.Module = _norm(32)
         blocks: list[nn.Module] = []
         self._ends = []
         channels = 32
@@ -43,7 +43,7 @@ class EfficientNetLite0(nn.Module):
 
         The features stay what they are in evaluation mode, up to rounding; the keys of the state dict do not.
         """
-        self._conv_stem, self._bn0 = fuse_conv_bn_eval(self._conv_stem, self._bn0), nn.Identity()
+        self._conv_stem, self._bn0 = _folded(self._conv_stem, self._bn0)
         for block in self._blocks:
             block.fold()  # type: ignore[operator]
 
@@ -72,18 +72,18 @@ class _Block(nn.Module):
         self.has_shortcut = stride == 1 and channels == width
         if self.expands:
             self._expand_conv = nn.Conv2d(channels, inner, 1, bias=False)
-            self._bn0 = _norm(inner)
+            self._bn0: nn.Module = _norm(inner)
         self._depthwise_conv = nn.Conv2d(inner, inner, kernel, stride, groups=inner, bias=False)
-        self._bn1 = _norm(inner)
+        self._bn1: nn.Module = _norm(inner)
         self._project_conv = nn.Conv2d(inner, width, 1, bias=False)
-        self._bn2 = _norm(width)
+        self._bn2: nn.Module = _norm(width)
 
     def fold(self) -> None:
         """As `EfficientNetLite0.fold`."""
         if self.expands:
-            self._expand_conv, self._bn0 = fuse_conv_bn_eval(self._expand_conv, self._bn0), nn.Identity()
-        self._depthwise_conv, self._bn1 = fuse_conv_bn_eval(self._depthwise_conv, self._bn1), nn.Identity()
-        self._project_conv, self._bn2 = fuse_conv_bn_eval(self._project_conv, self._bn2), nn.Identity()
+            self._expand_conv, self._bn0 = _folded(self._expand_conv, self._bn0)
+        self._depthwise_conv, self._bn1 = _folded(self._depthwise_conv, self._bn1)
+        self._project_conv, self._bn2 = _folded(self._project_conv, self._bn2)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return features (N, width, h, w) of features (N, channels, H, W)."""
@@ -98,6 +98,12 @@ class _Block(nn.Module):
 
 def _norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3)
+
+
+def _folded(layer: nn.Conv2d, norm: nn.Module) -> tuple[nn.Conv2d, nn.Module]:
+    """Return a convolution that does what it and a normalisation behind it do, and what takes the place of that."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    return fuse_conv_bn_eval(layer, norm), nn.Identity()
 
 
 def _convolve(layer: nn.Conv2d, values: Tensor) -> Tensor:

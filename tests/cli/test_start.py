@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from run_folders import write_run
 
 from txm2sem.cli.main import COMMANDS
 
@@ -111,3 +112,9 @@ def test_an_image_is_translated_without_what_would_take_longer_to_import_than_th
     words = ["translate", "txm.tif", "predicted.tif", "--gpu_ids", "-1"]
     assert started([words], NEVER, tmp_path) == {" ".join(words): [0, []]}
     assert (tmp_path / "predicted.tif_report.png").stat().st_size > 10_000
+
+
+def test_a_report_is_written_without_what_computes_scores(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine")
+    slow = ("torch._dynamo", "sympy", "scipy", "zarr", "h5py", "pandas", "pytorch_lightning")
+    assert started([["report", "mine"]], slow, tmp_path) == {"report mine": [0, []]}

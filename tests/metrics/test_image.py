@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import convolve, gaussian_filter
 from scipy.signal import convolve2d
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as reference
 
 from txm2sem.errors import UserError
 from txm2sem.metrics import MIN_REGION, TrueImage, ms_ssim, pearson, psnr, scales_of, ssim
+from txm2sem.metrics.image import MS_SSIM_WEIGHTS
 
 Bytes = NDArray[np.uint8]
+Values = NDArray[np.float64]
 
 
 def pair(shape: tuple[int, int], seed: int = 0) -> tuple[Bytes, Bytes]:
@@ -104,6 +106,36 @@ def test_correlation_sees_neither_brightness_nor_contrast() -> None:
     assert pearson(mixed, image, valid) == pytest.approx(1)
     one, other = np.random.default_rng(1).integers(0, 256, (2, 9, 9)).astype(np.uint8)
     assert pearson(one, other) == pytest.approx(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+def test_multi_scale_similarity_cuts_windows_to_pixels_that_count() -> None:
+    """Every mean over a window, or over 2 x 2 pixels, is one over what counts in it."""
+    prediction, target = pair((44, 51))
+    valid = np.random.default_rng(5).random(target.shape) > 0.3
+    valid[:12, :20] = False
+    line = np.exp(-(np.arange(-5, 6) ** 2) / 4.5)
+
+    def windowed(image: Values) -> Values:
+        sums, weights = (convolve(values, np.outer(line, line), mode="reflect") for values in (image * share, share))
+        return np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 1e-12)
+
+    def halved(image: Values) -> Values:
+        rows, columns = (side // 2 for side in image.shape)
+        return image[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2).mean(axis=(1, 3))
+
+    x, y, share = (image.astype(float) for image in (prediction, target, valid))
+    expected = 1.0
+    for scale, weight in enumerate(np.array(MS_SSIM_WEIGHTS[:3]) / sum(MS_SSIM_WEIGHTS[:3])):
+        if scale:
+            counted = np.maximum(halved(share), 1e-12)
+            x, y, share = halved(x * share) / counted, halved(y * share) / counted, halved(share)
+        mx, my, xx, xy, yy = (windowed(image) for image in (x, y, x * x, x * y, y * y))
+        term = (2 * (xy - mx * my) + 58.5225) / (xx + yy - mx**2 - my**2 + 58.5225)
+        if scale == 2:
+            term *= (2 * mx * my + 6.5025) / (mx**2 + my**2 + 6.5025)
+        expected *= np.average(term[5:-5, 5:-5], weights=share[5:-5, 5:-5]) ** weight
+    assert ms_ssim(prediction, target, valid) == pytest.approx(expected, rel=1e-9)
+    assert 0.2 < expected < 0.99
 
 
 def test_regions_are_scored_apart() -> None:

@@ -117,11 +117,11 @@ def test_multi_scale_similarity_cuts_windows_to_pixels_that_count() -> None:
 
     def windowed(image: Values) -> Values:
         sums, weights = (convolve(values, np.outer(line, line), mode="reflect") for values in (image * share, share))
-        return np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 1e-12)
+        return np.asarray(np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 1e-12))
 
     def halved(image: Values) -> Values:
         rows, columns = (side // 2 for side in image.shape)
-        return image[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2).mean(axis=(1, 3))
+        return np.asarray(image[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2).mean(axis=(1, 3)))
 
     x, y, share = (image.astype(float) for image in (prediction, target, valid))
     expected = 1.0

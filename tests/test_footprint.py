@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from txm2sem.errors import UserError
-from txm2sem.networks import GENERATORS, peak_bytes, size_multiple
+from txm2sem.networks import GENERATORS, Chain, most_bytes_per_pixel, peak_bytes, size_multiple
 from txm2sem.networks.blocks import SkipConnection
 from txm2sem.networks.generators import GeneratorBuilder
 from txm2sem.options import GeneratorName, ModelOptions
@@ -125,6 +125,27 @@ def test_mixed_precision_takes_less(options: ModelOptions) -> None:
     side = size_multiple(options) * max(256 // size_multiple(options), 1)
     full = peak_bytes(options, side, side)
     assert 0.5 * full < peak_bytes(options, side, side, element_bytes=2) < full
+
+
+@every_generator
+def test_no_larger_tile_takes_more_per_pixel_than_a_small_one_that_is_soon_done(options: ModelOptions) -> None:
+    chain = Chain((options,))
+    small = chain.whole(max(32, chain.smallest_side))
+    most = {element_bytes: most_bytes_per_pixel(options, small, element_bytes) for element_bytes in (2, 4)}
+    for height, width, element_bytes in ((1, 1, 4), (1, 4, 4), (3, 2, 4), (8, 8, 4), (2, 2, 2)):
+        found = peak_bytes(options, height * small, width * small, element_bytes=element_bytes)
+        assert found <= most[element_bytes] * height * width * small**2
+    assert most[4] * small**2 == peak_bytes(options, small, small)
+
+
+def test_the_small_tile_takes_no_draws_and_may_be_asked_for_in_inference() -> None:
+    options = ModelOptions(netG="resnet_6blocks", ngf=4, norm="batch")
+    before = torch.get_rng_state()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        found = most_bytes_per_pixel(options, 32)
+    assert torch.get_rng_state().equal(before)
+    most_bytes_per_pixel.cache_clear()
+    assert most_bytes_per_pixel(options, 32) == found
 
 
 def test_it_neither_takes_the_memory_nor_draws_and_may_be_asked_for_in_inference() -> None:

@@ -105,6 +105,8 @@ def mask_array(mask: object, shape: tuple[int, ...], name: str = "the mask") -> 
     Raises:
         UserError: it is no array of that shape, or has values that are no real numbers.
     """
+    if type(mask) is np.ndarray and mask.dtype == np.bool_ and mask.shape == shape:
+        return mask  # as nearly always; scores ask so often that it counts
     plain = plain_array(mask, name)
     if plain.shape != shape or plain.dtype.kind not in "buif":
         raise UserError(f"{name} is {plain.shape} of {plain.dtype}; expected {shape} of truth values or numbers")

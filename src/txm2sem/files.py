@@ -384,17 +384,17 @@ def json_values(value: Any) -> Any:
 
     Those that are not finite are None, as JSON has neither infinity nor NaN.
     """
+    if isinstance(value, float):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    if isinstance(value, str | int) or value is None:
+        return value
     if isinstance(value, Mapping):
         return {str(key): json_values(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [json_values(part) for part in value]
     if is_dataclass(value) and not isinstance(value, type):
         return json_values(asdict(value))
-    if hasattr(value, "tolist"):
-        return json_values(value.tolist())
-    if isinstance(value, float):
-        return float(f"{value:.7g}") if math.isfinite(value) else None
-    return value
+    return json_values(value.tolist()) if hasattr(value, "tolist") else value
 
 
 def set_aside(paths: list[Path], into: Path) -> Path | None:

@@ -262,6 +262,19 @@ def check_is_run(paths: RunPaths) -> None:
         )
 
 
+def check_has_options(paths: RunPaths) -> None:
+    """Check that it is written what the weights of a run are of.
+
+    Raises:
+        UserError: it is not.
+    """
+    if not paths.options.exists():
+        raise UserError(
+            f"there is no {paths.options}, so nobody can tell what the weights are of; expected a run of txm2sem "
+            "train: check the name and --checkpoints_dir"
+        )
+
+
 def check_is_checkpoint(path: Path) -> None:
     """Check that there are the weights of a network, without reading them.
 

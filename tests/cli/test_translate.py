@@ -235,6 +235,9 @@ def test_tiles_cannot_be_seen(program: Program, monkeypatch: pytest.MonkeyPatch)
         return tiling
 
     monkeypatch.setattr("txm2sem.applying.volume.plan.choose_tiling", choose_small)
+    assert program("translate txm.tif again.tif").status == 0
+    assert not grids  # it surely fits whole
+    monkeypatch.setattr("txm2sem.applying.volume.plan.Demand.fits_whole", lambda *_: False)
     assert program("translate txm.tif tiles.tif").status == 0
     assert grids
     assert grids[-1] not in (None, (1, 1))

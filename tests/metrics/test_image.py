@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import convolve, gaussian_filter
 from scipy.signal import convolve2d
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as reference
 
 from txm2sem.errors import UserError
 from txm2sem.metrics import MIN_REGION, TrueImage, ms_ssim, pearson, psnr, scales_of, ssim
+from txm2sem.metrics.image import MS_SSIM_WEIGHTS
 
 Bytes = NDArray[np.uint8]
+Values = NDArray[np.float64]
 
 
 def pair(shape: tuple[int, int], seed: int = 0) -> tuple[Bytes, Bytes]:
@@ -106,6 +108,36 @@ def test_correlation_sees_neither_brightness_nor_contrast() -> None:
     assert pearson(one, other) == pytest.approx(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
+def test_multi_scale_similarity_cuts_windows_to_pixels_that_count() -> None:
+    """Every mean over a window, or over 2 x 2 pixels, is one over what counts in it."""
+    prediction, target = pair((44, 51))
+    valid = np.random.default_rng(5).random(target.shape) > 0.3
+    valid[:12, :20] = False
+    line = np.exp(-(np.arange(-5, 6) ** 2) / 4.5)
+
+    def windowed(image: Values) -> Values:
+        sums, weights = (convolve(values, np.outer(line, line), mode="reflect") for values in (image * share, share))
+        return np.asarray(np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 1e-12))
+
+    def halved(image: Values) -> Values:
+        rows, columns = (side // 2 for side in image.shape)
+        return np.asarray(image[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2).mean(axis=(1, 3)))
+
+    x, y, share = (image.astype(float) for image in (prediction, target, valid))
+    expected = 1.0
+    for scale, weight in enumerate(np.array(MS_SSIM_WEIGHTS[:3]) / sum(MS_SSIM_WEIGHTS[:3])):
+        if scale:
+            counted = np.maximum(halved(share), 1e-12)
+            x, y, share = halved(x * share) / counted, halved(y * share) / counted, halved(share)
+        mx, my, xx, xy, yy = (windowed(image) for image in (x, y, x * x, x * y, y * y))
+        term = (2 * (xy - mx * my) + 58.5225) / (xx + yy - mx**2 - my**2 + 58.5225)
+        if scale == 2:
+            term *= (2 * mx * my + 6.5025) / (mx**2 + my**2 + 6.5025)
+        expected *= np.average(term[5:-5, 5:-5], weights=share[5:-5, 5:-5]) ** weight
+    assert ms_ssim(prediction, target, valid) == pytest.approx(expected, rel=1e-9)
+    assert 0.2 < expected < 0.99
+
+
 def test_regions_are_scored_apart() -> None:
     prediction, target = pair((128, 128))
     left = np.zeros((128, 128), bool)
@@ -129,6 +161,32 @@ def test_regions_are_scored_apart() -> None:
     assert all(np.isnan(value) for value in scores["dots"].values())
     cut = TrueImage(target, valid & left, {"all": valid}).similarity(prediction)
     assert cut["all"]["ms_ssim"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("shape", [(64, 80), (20, 13)])
+def test_predictions_that_are_compared_together_have_the_scores_of_each(
+    shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    target, *predictions = rng.integers(0, 256, (6, *shape)).astype(np.uint8)
+    predictions += [target, np.full_like(target, 90)]
+    valid = rng.random(shape) > 0.05
+    halves = {"all": valid, "above": np.indices(shape)[0] < shape[0] // 2, "none": np.zeros(shape, bool)}
+    true = TrueImage(target, valid, halves)
+    found = true.similarities(np.stack(predictions))
+    monkeypatch.setattr("txm2sem.metrics.image.AT_ONCE", 2 * target.size)
+    in_pairs = true.similarities(np.stack(predictions))
+    for one, other, prediction in zip(found, in_pairs, predictions, strict=True):
+        for name, half in halves.items():
+            alone = true.similarity(prediction)[name]
+            assert one[name] == pytest.approx(alone, rel=1e-12, nan_ok=True)
+            assert other[name] == pytest.approx(alone, rel=1e-12, nan_ok=True)
+            if name != "none":
+                counted = half & valid
+                assert one[name]["psnr"] == pytest.approx(psnr(prediction, target, counted), rel=1e-12)
+                assert one[name]["pearson"] == pytest.approx(pearson(prediction, target, counted), nan_ok=True)
+        assert one["all"]["ssim"] == pytest.approx(ssim(prediction, target, valid), nan_ok=True)
+        assert one["all"]["ms_ssim"] == pytest.approx(ms_ssim(prediction, target, valid), nan_ok=True)
 
 
 @pytest.mark.parametrize("shape", [(128, 128), (33, 50), (7, 9)])

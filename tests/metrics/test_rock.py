@@ -9,7 +9,9 @@ from scipy.ndimage import gaussian_filter
 from skimage.draw import disk
 from skimage.measure import euler_number, perimeter_crofton
 
+from txm2sem.errors import UserError
 from txm2sem.metrics import (
+    PixelPairs,
     chord_lengths,
     euler_density,
     mean_chord_length,
@@ -131,6 +133,24 @@ def test_two_point_correlation_is_over_valid_pairs() -> None:
     assert np.isnan(two_point_correlation(full, ~full, 3)).all()
     with pytest.raises(ValueError, match="expected 0 to 39"):
         two_point_correlation(full, full, 40)
+
+
+def test_two_point_correlation_is_that_of_pairs_that_are_counted_one_by_one() -> None:
+    phase, valid = np.random.default_rng(4).random((2, 9, 14)) > [[[0.4]], [[0.2]]]
+    places = np.argwhere(valid)
+    apart = np.rint(np.linalg.norm(places[:, None] - places, axis=-1))
+    both = np.logical_and.outer(phase[valid], phase[valid])
+    expected = [both[apart == distance].mean() for distance in range(6)]
+    assert two_point_correlation(phase, valid, 5) == pytest.approx(expected)
+
+
+def test_phases_that_are_looked_at_together_have_the_correlation_of_each() -> None:
+    valid = np.random.default_rng(2).random((40, 56)) > 0.1
+    phases = np.stack([blobs(seed)[-40:, :56] for seed in range(3)])
+    pairs = PixelPairs(valid, 9)
+    np.testing.assert_allclose(pairs.correlation(phases), [two_point_correlation(one, valid, 9) for one in phases])
+    with pytest.raises(UserError, match=r"expected \(3, 40, 56\)"):
+        pairs.correlation(phases[:, :, :50])
 
 
 def test_two_point_correlation_of_noise_falls_to_the_square_of_the_fraction() -> None:

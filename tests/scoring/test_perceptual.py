@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.data import camera
 
 from txm2sem.errors import UserError
-from txm2sem.networks.efficientnet import STAGES, EfficientNetLite0
+from txm2sem.networks.efficientnet import STAGES, EfficientNetLite0, _convolve
 from txm2sem.scoring.perceptual import PACKAGE, PerceptualDistance
 
 
@@ -72,6 +72,40 @@ def test_features_have_the_resolutions_of_the_stages() -> None:
     assert [tuple(stage.shape) for stage in features] == [
         (2, channels, 64 // step, 96 // step) for (*_, channels), step in zip(STAGES, (2, 4, 8, 16, 16), strict=True)
     ]
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (63, 96), (50, 41)])
+def test_folding_and_padding_by_the_kernel_change_no_feature(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    network = EfficientNetLite0().eval()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(layer.weight, 0.5, 2)
+            torch.nn.init.normal_(layer.bias)
+            layer.running_mean.normal_(0, 0.1)  # type: ignore[union-attr]
+            layer.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+    images = torch.randn(2, 3, *shape)
+    with torch.no_grad():
+        # As TensorFlow pads: half of what is missing before, the rest behind.
+        missing = [max((-(-side // 2) - 1) * 2 + 3 - side, 0) for side in shape]
+        (top, left), (bottom, right) = [side // 2 for side in missing], [-(-side // 2) for side in missing]
+        padded = torch.nn.functional.pad(images, (left, right, top, bottom))
+        stem = torch.nn.functional.conv2d(padded, network._conv_stem.weight, stride=2)
+        torch.testing.assert_close(_convolve(network._conv_stem, images), stem)
+        expected = network(images)
+        network.fold()
+        torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_images_are_looked_at_together_or_one_by_one(
+    distance: PerceptualDistance, photograph: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictions = np.stack([np.roll(photograph, shift, axis=0) for shift in range(5)])
+    valid = np.ones(photograph.shape, bool)
+    together = distance(predictions, photograph, valid)
+    for at_once in (1, 2 * photograph.size):
+        monkeypatch.setattr("txm2sem.scoring.perceptual.AT_ONCE", at_once)
+        np.testing.assert_allclose(distance(predictions, photograph, valid), together, atol=2e-6)
 
 
 def test_without_the_weights_a_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,7 @@ def test_ctrl_c_ends_what_is_running_and_the_same_command_goes_on(call: Call) ->
 def test_runs_side_by_side_share_cores_and_gpus(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo("meeting")
     monkeypatch.setattr("txm2sem.sweeping.run.usable_cores", lambda: 6)
-    monkeypatch.setattr("txm2sem.sweeping.run.devices_of", lambda gpu_ids: None)
+    monkeypatch.setattr("txm2sem.devices.devices_of", lambda gpu_ids: None)
     assert call(write_plan(TWO + "  meets: {}\n") + " --gpu_ids 2,5")[0] == 0  # each waits for the other
     found = [one for one in calls() if one["words"][0] != "compare"]
     assert {one["threads"] for one in found} == {"3"}

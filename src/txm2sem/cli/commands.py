@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from txm2sem.addresses import place_of
-from txm2sem.cli.looks import look_at_data, look_at_model, look_at_runs, look_at_slices
+from txm2sem.cli.looks import (
+    look_at_data,
+    look_at_exported,
+    look_at_model,
+    look_at_runs,
+    look_at_slices,
+    look_at_volume,
+)
 from txm2sem.cli.parsing import UsageError, help_of_config, parse, read_words
 from txm2sem.errors import interruptible, nearest
 from txm2sem.options import (
@@ -60,6 +67,7 @@ def translate(words: Sequence[str], program: str) -> int:
             f"expected a TXM image and a file to write, as in: {program} txm.tif predicted.tif; or a folder of images "
             f"and a new folder, as in: {program} scan predicted"
         )
+    look_at_model(command, command.translate.epoch, command.translate.load_iter)
 
     from txm2sem.applying.images import ImageRun
     from txm2sem.memory import keep_freed_memory
@@ -153,7 +161,7 @@ def train(words: Sequence[str], program: str) -> int:
 def test(words: Sequence[str], program: str) -> int:
     """Predict and score a split with a trained model, print the scores and where the pictures are."""
     _, command = parse(TestCommand(), words, program)
-    look_at_model(command)
+    look_at_model(command, command.test.epoch, command.test.load_iter)
 
     from txm2sem.details import test_details
     from txm2sem.memory import keep_freed_memory
@@ -243,6 +251,8 @@ def volume(words: Sequence[str], program: str) -> int:
         raise UsageError(f"--name is missing: expected the name of a trained model, {example}")
     written: VolumePaths[Any] = VolumePaths(place_of(places[1]))
     written.check()
+    look_at_volume(place_of(places[0]))
+    look_at_model(command, command.volume.epoch, command.volume.load_iter)
 
     from txm2sem.applying.volume import VolumeRun
     from txm2sem.applying.volume.report import translate_volume
@@ -274,17 +284,23 @@ def measure(words: Sequence[str], program: str) -> int:
             f"yours: {program} scan measured --name MODEL --voxel_size 32"
         )
 
+    source, output = place_of(places[0]), Path(places[1])
+    look_at_volume(source)
+    model = None
+    if command.measure.name:
+        from txm2sem.measuring.model import volume_command
+
+        applied = volume_command(command)
+        look_at_model(applied, applied.volume.epoch, applied.volume.load_iter)
+
+        from txm2sem.applying.volume.applied import AppliedVolume
+
+        model = partial(AppliedVolume, applied, source)
+
     from txm2sem.measuring.run import MeasureRun
     from txm2sem.memory import keep_freed_memory
 
     keep_freed_memory()
-    source, output = place_of(places[0]), Path(places[1])
-    model = None
-    if command.measure.name:
-        from txm2sem.applying.volume.applied import AppliedVolume
-        from txm2sem.measuring.model import volume_command
-
-        model = partial(AppliedVolume, volume_command(command), source)
     run = MeasureRun(command, source, output, model)
     if command.measure.dry_run:
         _print(*run.describe())
@@ -334,9 +350,12 @@ def export(words: Sequence[str], program: str) -> int:
             f"--license CC-BY-4.0; or the file alone, for the model that comes along, as in: {program} model.onnx"
         )
 
+    *names, output = places
+    for name in names:
+        look_at_exported(command, name)
+
     from txm2sem.exporting import export_model
 
-    *names, output = places
     report = export_model(command, names[0] if names else "", Path(output))
     _print(*report.lines, f"file:    {report.output}")
     if is_model_file(output):

@@ -34,6 +34,24 @@ def check_is_file(path: Path) -> None:
         raise UserError(f"{path} is {found}; expected a file: rename or remove it")
 
 
+def check_is_volume(path: Path) -> None:
+    """Check that there is anything where a volume is said to be, which may be a pattern of names.
+
+    Raises:
+        UserError: there is nothing.
+    """
+    if not path.exists() and not path.is_symlink() and not is_pattern(path):
+        raise UserError(
+            f"there is no {path}; expected a volume: a file, a folder of slices, or a pattern of slices such as "
+            "scan/*.tif"
+        )
+
+
+def is_pattern(path: Path) -> bool:
+    """Say whether a path may stand for the names of several files."""
+    return any(character in str(path) for character in "*?[")
+
+
 @contextmanager
 def readable(path: Place | str, kind: str) -> Iterator[None]:
     """Turn whatever a format's library raises on a file into a UserError; `kind` says what was expected."""

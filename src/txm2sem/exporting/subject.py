@@ -25,7 +25,7 @@ from txm2sem.model.statistics import depend_on_tile
 from txm2sem.networks import Chain
 from txm2sem.options import ExportCommand, GeneratorOptions, RepairCommand, VolumeCommand
 from txm2sem.resolving import of_shipped_model, resolve
-from txm2sem.runs import RunPaths, label_of, read_options
+from txm2sem.runs import RunPaths, check_has_options, label_of, read_options
 
 Image = NDArray[np.float32]
 
@@ -78,11 +78,7 @@ class Exported:
         own = {"name": name, "checkpoints_dir": command.run.checkpoints_dir} if name else {}
         given = {**of_shipped_model(own), "gpu_ids": "-1"}
         paths = RunPaths.of(given["name"], Path(given["checkpoints_dir"]), command.run.results_dir)
-        if not paths.options.exists():
-            raise UserError(
-                f"there is no {paths.options}, so nobody can tell what the weights are of; expected a run of txm2sem "
-                "train: check the name and --checkpoints_dir"
-            )
+        check_has_options(paths)
         trained = read_options(paths.options)
         _check_alike(trained, name or paths.name)
         label = label_of(command.export.epoch, command.export.load_iter)

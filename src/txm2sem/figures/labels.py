@@ -14,22 +14,12 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from PIL import Image
 
-from txm2sem.data.classes import CLASS_COLOURS, CLASSES, IGNORED, IGNORED_COLOUR, LABEL_COLOURS
+from txm2sem.data.classes import CLASS_COLOURS, CLASSES, IGNORED, LABEL_COLOURS
 from txm2sem.data.tiff import colour_table
+from txm2sem.figures.colours import IGNORED_COLOURS, WRONG, Classes, colour_classes, colour_errors
 from txm2sem.figures.overview import OverviewRow, draw_rows
 from txm2sem.files import write_whole
 from txm2sem.metrics import confusion_matrix, dice, mean_present
-
-Classes = NDArray[np.int64]
-Colours = NDArray[np.uint8]
-
-IGNORED_COLOURS = (IGNORED_COLOUR, (130, 130, 130))
-"""The stripes of ignored pixels in figures."""
-
-RIGHT, WRONG = (255, 255, 255), (0, 0, 0)
-
-STRIPE = 4
-"""Width of a stripe across [pixels]."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +47,6 @@ def write_labels(path: Path, labels: NDArray[Any]) -> None:
     image = Image.fromarray(labels.astype(np.uint8))
     image.putpalette((colour_table(LABEL_COLOURS).T >> 8).astype(np.uint8).tobytes())
     write_whole(path, partial(image.save, format="PNG"))
-
-
-def colour_classes(labels: NDArray[np.integer[Any]]) -> Colours:
-    """Return classes (H, W) in colours, uint8 (H, W, 3); ignored pixels striped."""
-    colours = np.array([*CLASS_COLOURS, RIGHT], np.uint8)[np.minimum(labels, len(CLASSES))]
-    return _stripe(colours, labels == IGNORED)
-
-
-def colour_errors(prediction: Classes, target: Classes) -> Colours:
-    """Return where classes (H, W) are right (white) and wrong (black), uint8 (H, W, 3); ignored pixels striped."""
-    colours = np.array([WRONG, RIGHT], np.uint8)[(prediction == target).astype(np.int64)]
-    return _stripe(colours, target == IGNORED)
-
-
-def _stripe(colours: Colours, where: NDArray[np.bool_]) -> Colours:
-    rows, columns = np.indices(where.shape)
-    stripes = np.array(IGNORED_COLOURS, np.uint8)[(rows + columns) // STRIPE % 2]
-    return np.where(where[..., None], stripes, colours)
 
 
 def draw_labels_overview(patches: Sequence[LabelResult], title: str, input_name: str) -> Figure:

@@ -23,22 +23,7 @@ from txm2sem.files import write_whole
 if TYPE_CHECKING:  # what scores takes torch
     from txm2sem.scoring.evaluation import PatchResult
 
-ROWS = 12
 CELL_INCHES = 2.0
-
-LONGEST_SIDE = 1000
-"""Large images are shown with every n-th pixel, so that no side is longer than this."""
-
-
-def rows_to_show(count: int) -> list[int]:
-    """Return the indices of at most a dozen patches, evenly spread over `count`, the first and the last included."""
-    return sorted({round(position) for position in np.linspace(0, count - 1, min(count, ROWS))})
-
-
-def thinned(image: NDArray[Any]) -> NDArray[Any]:
-    """Return an image (rows, columns) that is small enough to be shown, see `LONGEST_SIDE`."""
-    step = -(-max(image.shape) // LONGEST_SIDE)
-    return np.ascontiguousarray(image[::step, ::step])
 
 
 @dataclass(frozen=True)

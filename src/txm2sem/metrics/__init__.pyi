@@ -43,6 +43,11 @@ from .overlap import (
     likely_shifts as likely_shifts,
 )
 from .perceptual import feature_distance as feature_distance
+from .periods import (
+    REFERENCE_THRESHOLD as REFERENCE_THRESHOLD,
+    RESOLUTION_THRESHOLD as RESOLUTION_THRESHOLD,
+    finest_period as finest_period,
+)
 from .probabilities import (
     ClassCalibration as ClassCalibration,
     ClassReliability as ClassReliability,
@@ -81,13 +86,10 @@ from .segmentation import (
 )
 from .spectra import (
     GRID_FREQUENCIES as GRID_FREQUENCIES,
-    REFERENCE_THRESHOLD as REFERENCE_THRESHOLD,
-    RESOLUTION_THRESHOLD as RESOLUTION_THRESHOLD,
     Spectrum as Spectrum,
     Transformed as Transformed,
     compare_spectra as compare_spectra,
     deviation_db as deviation_db,
-    finest_period as finest_period,
     fourier_ring_correlation as fourier_ring_correlation,
     grid_power as grid_power,
     noise_floor_frequency as noise_floor_frequency,

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 from torch import Tensor
 
 Values = NDArray[np.float64]
@@ -65,6 +64,10 @@ class ClassCalibration:
             logits: (N, C).
             classes: (N,), 0 to C - 1, each of them there.
         """
+        # Which nothing but a fit needs, and take a third of a second to import.
+        from scipy.optimize import minimize
+        from scipy.special import log_softmax
+
         exact, count = logits.astype(np.float64), logits.shape[1]
         true = np.eye(count)[classes]
 
@@ -78,8 +81,6 @@ class ClassCalibration:
         start = np.repeat([1.0, 0.0], count)
         bounds = [*[(1 / LARGEST, LARGEST)] * count, *[(-LARGEST, LARGEST)] * count]
         # By default it ends where the cost changes little, and the mean probabilities may still do.
-        from scipy.optimize import minimize  # which nothing but a fit needs
-
         found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12, "gtol": 1e-6})
         scales, biases = found.x[:count], found.x[count:]
         return cls(tuple(scales.tolist()), tuple((biases - biases.mean()).tolist()))

@@ -67,30 +67,36 @@ class PixelPairs:
         self._pairs = self._by_distance(self._valid)
 
     def correlation(self, phase: Mask) -> NDArray[np.float64]:
-        """Return the `two_point_correlation` of a phase (H, W)."""
-        both = self._by_distance(mask_array(phase, self._valid.shape, "the phase") & self._valid)
+        """Return the `two_point_correlation` of a phase (H, W), or of each of several (..., H, W): (..., distances)."""
+        shape = (*np.shape(phase)[:-2], *self._valid.shape)
+        both = self._by_distance(mask_array(phase, shape, "the phase") & self._valid)
         # Whole numbers up to rounding in the transforms.
         correlation: NDArray[np.float64] = np.divide(
-            both, self._pairs, out=np.full(self._longest + 1, np.nan), where=self._pairs > 0.5
+            both, self._pairs, out=np.full(both.shape, np.nan), where=self._pairs > 0.5
         )
         return correlation
 
-    def _by_distance(self, mask: Mask) -> NDArray[np.float64]:
-        """Return how many ordered pairs of pixels of a mask have each distance, rounded to whole pixels."""
-        size = [next_fast_len(side + self._longest, real=True) for side in mask.shape]
-        transformed = rfft2(mask.astype(np.float64), size)
+    def _by_distance(self, masks: Mask) -> NDArray[np.float64]:
+        """Return how many ordered pairs of pixels of masks (..., H, W) have each distance, rounded to whole pixels."""
+        size = [next_fast_len(side + self._longest, real=True) for side in masks.shape[-2:]]
+        transformed = rfft2(masks.astype(np.float64), size)
         pairs = irfft2(transformed.real**2 + transformed.imag**2, size)
-        shifts, distance, near = _shifts(self._longest)
-        return np.bincount(distance, weights=pairs[np.ix_(shifts, shifts)][near]).astype(np.float64)
+        places, starts = _shifts(self._longest, (size[0], size[1]))
+        near = pairs.reshape(*masks.shape[:-2], -1)[..., places]
+        sums: NDArray[np.float64] = np.add.reduceat(near, starts, axis=-1)
+        return sums
 
 
 @lru_cache(maxsize=4)
-def _shifts(longest: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Mask]:
-    """Return shifts along an axis, the distances of pairs of them that are near, and which pairs are, (S, S)."""
+def _shifts(longest: int, size: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where shifts no farther than `longest` are in a flat array of all (size), nearest first; and where each
+    distance, rounded, begins among them."""
     shifts = np.arange(-longest, longest + 1)
-    distance = np.rint(np.hypot(shifts[:, None], shifts)).astype(int)
-    near = distance <= longest
-    return shifts, distance[near], near
+    distance = np.rint(np.hypot(shifts[:, None], shifts)).astype(np.int64).ravel()
+    flat = (shifts[:, None] % size[0] * size[1] + shifts % size[1]).ravel()
+    order = np.argsort(distance, kind="stable")
+    order = order[distance[order] <= longest]
+    return flat[order], np.searchsorted(distance[order], np.arange(longest + 1))
 
 
 def chord_lengths(phase: Mask, valid: Mask, axis: int) -> NDArray[np.int64]:
@@ -106,7 +112,8 @@ def chord_lengths(phase: Mask, valid: Mask, axis: int) -> NDArray[np.int64]:
     """
     phase, valid = _masks(phase, valid)
     # Line after line: 0 the other phase, 1 this one, 2 unknown, as beyond both ends of each line.
-    states = np.moveaxis(np.where(valid, phase, np.uint8(2)), axis, 1)
+    states = np.where(valid, phase, np.uint8(2))
+    states = states if axis == 1 else states.T
     padded = np.full((states.shape[0], states.shape[1] + 2), 2, np.uint8)
     padded[:, 1:-1] = states
     line = padded.ravel()
@@ -133,10 +140,9 @@ def mean_chord_length(phase: Mask, valid: Mask, axis: int) -> float:
         axis: 1 for chords in rows, 0 in columns.
     """
     phase, valid = _masks(phase, valid)
-    length = phase.shape[axis]
-    after, before = ((phase.take(part, axis), valid.take(part, axis)) for part in (range(1, length), range(length - 1)))
-    pairs = after[1] & before[1]
-    ends = np.count_nonzero((after[0] != before[0]) & pairs)
+    along, known = (phase, valid) if axis == 0 else (phase.T, valid.T)
+    pairs = known[1:] & known[:-1]
+    ends = np.count_nonzero((along[1:] != along[:-1]) & pairs)
     if not ends:
         return float("nan")
     return phase_fraction(phase, valid) / (ends / 2 / np.count_nonzero(pairs))

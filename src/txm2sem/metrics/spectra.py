@@ -10,15 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import rfft2, rfftfreq
 
-NYQUIST = 0.5
-"""The highest frequency that a row or column of pixels can have [cycles per pixel]."""
-
-RESOLUTION_THRESHOLD = 1 / 7
-"""Correlation at which two images stop to agree: that of half the data each, at a signal-to-noise ratio of 1/2."""
-
-REFERENCE_THRESHOLD = 1 / 2
-"""Correlation at which an image stops to agree with a reference that is as good as free of noise: it corresponds to
-1/7 between two images that have noise of their own (Rosenthal & Henderson 2003)."""
+from txm2sem.metrics.periods import RESOLUTION_THRESHOLD, finest_period
 
 GRID_FREQUENCIES: dict[int, tuple[tuple[float, float], ...]] = {
     2: ((0, 1 / 2), (1 / 2, 0), (1 / 2, 1 / 2)),
@@ -89,27 +81,11 @@ class Transformed:
 
     def grid_power(self) -> dict[int, NDArray[np.float64]]:
         """See `grid_power`."""
-        steps = np.arange(-_FARTHEST, _FARTHEST + 1)
-        distance = np.hypot(*np.meshgrid(steps, steps))
-        around = (distance >= _NEAREST) & (distance <= _FARTHEST)
         result = {}
-        for factor, frequencies in GRID_FREQUENCIES.items():
-            pairs = []
-            for vertical, horizontal in frequencies:
-                row, column = round(vertical * self.shape[0]), round(horizontal * self.shape[1])
-                near = self._power_at((row + steps) % self.shape[0], (column + steps) % self.shape[1])
-                pairs.append((near[_FARTHEST, _FARTHEST], near[around].mean()))
-            result[factor] = np.array(pairs)
+        for factor, (rows, columns) in _grid_places(self.shape).items():
+            near = np.abs(self.values[rows, columns]) ** 2 / self.weight
+            result[factor] = np.stack([near[:, 0], near[:, 1:].mean(axis=1)], axis=1)
         return result
-
-    def _power_at(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the power at frequencies of the whole transform, (rows, columns)."""
-        # Those of the other half are their mirror images.
-        mirrored = columns > self.shape[1] // 2
-        row = np.where(mirrored, (-rows[:, None]) % self.shape[0], rows[:, None])
-        column = np.where(mirrored, self.shape[1] - columns, columns)
-        power: NDArray[np.float64] = np.abs(self.values[row, column]) ** 2 / self.weight
-        return power
 
     @cached_property
     def _ring_powers(self) -> NDArray[np.float64]:
@@ -179,23 +155,6 @@ def resolution(correlation: Spectrum, threshold: float = RESOLUTION_THRESHOLD) -
     return float(finest_period(correlation.frequencies, correlation.values, threshold))
 
 
-def finest_period(
-    frequencies: NDArray[np.float64], correlations: NDArray[np.float64], threshold: float
-) -> NDArray[np.float64]:
-    """Return the `resolution` of many Fourier ring correlations (..., K) at the same frequencies (K,): (...) [pixels].
-
-    Where they are not numbers, they are not below the threshold.
-    """
-    below = correlations < threshold
-    first = below.argmax(axis=-1)
-    after, before = first, np.maximum(first - 1, 0)
-    above, under = (np.take_along_axis(correlations, at[..., None], axis=-1)[..., 0] for at in (before, after))
-    rise = (frequencies[after] - frequencies[before]) * (above - threshold)
-    crossing = frequencies[before] + np.divide(rise, above - under, out=np.zeros_like(above), where=first > 0)
-    period: NDArray[np.float64] = np.where(first > 0, 1 / crossing, np.inf)
-    return np.where(below.any(axis=-1), period, 1 / NYQUIST)
-
-
 def noise_floor_frequency(power: Spectrum) -> float:
     """Return the frequency at which a power spectrum meets its noise floor [cycles per pixel].
 
@@ -242,6 +201,25 @@ def grid_power(image: NDArray[Any]) -> dict[int, NDArray[np.float64]]:
         ValueError: the image is smaller.
     """
     return Transformed.of(image).grid_power()
+
+
+@lru_cache(maxsize=8)
+def _grid_places(shape: tuple[int, int]) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Return where in half a transform each frequency of `GRID_FREQUENCIES` is, and then those around it: by factor the
+    rows and columns, (frequencies, places)."""
+    steps = np.arange(-_FARTHEST, _FARTHEST + 1)
+    down, right = (step.ravel() for step in np.meshgrid(steps, steps, indexing="ij"))
+    distance = np.hypot(down, right)
+    around = (distance >= _NEAREST) & (distance <= _FARTHEST)
+    down, right = (np.concatenate([[0], step[around]]) for step in (down, right))
+    places = {}
+    for factor, frequencies in GRID_FREQUENCIES.items():
+        centres = np.rint(np.array(frequencies) * shape).astype(np.int64)
+        rows, columns = (centres[:, :1] + down) % shape[0], (centres[:, 1:] + right) % shape[1]
+        # Those of the other half are their mirror images.
+        mirrored = columns > shape[1] // 2
+        places[factor] = np.where(mirrored, -rows % shape[0], rows), np.where(mirrored, shape[1] - columns, columns)
+    return places
 
 
 @lru_cache(maxsize=8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from txm2sem.networks.footprint import peak_bytes
+from txm2sem.networks.footprint import most_bytes_per_pixel, peak_bytes
 from txm2sem.networks.generators import size_multiple, smallest_side
 from txm2sem.networks.receptive_field import receptive_field
 from txm2sem.options import GeneratorOptions
@@ -48,3 +48,7 @@ class Chain:
     def peak_bytes(self, height: int, width: int, element_bytes: int = 4) -> int:
         """Return the most memory that tensors take at once, see there."""
         return max(peak_bytes(model, height, width, element_bytes=element_bytes) for model in self.models)
+
+    def most_bytes_per_pixel(self, side: int, element_bytes: int = 4) -> float:
+        """Return what `peak_bytes` is at most, per pixel, of tiles whose sides are this or longer, see there."""
+        return max(most_bytes_per_pixel(model, side, element_bytes) for model in self.models)

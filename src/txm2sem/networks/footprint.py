@@ -51,15 +51,38 @@ def peak_bytes(options: GeneratorOptions, height: int, width: int, batch: int = 
     """
     if element_bytes not in (2, 4):
         raise ValueError(f"expected elements of 2 or 4 bytes, found {element_bytes}")
+    with _without_contents(element_bytes):
+        return _peak(options, height, width, batch, element_bytes)
+
+
+@cache
+def most_bytes_per_pixel(options: GeneratorOptions, side: int, element_bytes: int = 4) -> float:
+    """Return what `peak_bytes` is at most, per pixel, of tiles whose sides are this or longer.
+
+    Tensors without contents load torch's compiler, which takes longer than the translation of most images. Here a tile
+    of this side is translated, with contents and random weights: where the margins that reflections add, and the copies
+    of weights, are as large beside it as in no larger tile.
+
+    Args:
+        options: the model.
+        side: of the smallest tile [pixels of full resolution], a multiple of `size_multiple`; a short one is soon done.
+        element_bytes: as in `peak_bytes`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return _peak(options, side, side, 1, element_bytes) / side**2
+
+
+def _peak(options: GeneratorOptions, height: int, width: int, batch: int, element_bytes: int) -> int:
+    """Translate a batch of tiles, on the device at hand, and return the most memory that tensors took at once."""
     factor = options.downsample_factor
     # Not in the caller's inference mode, in which convolutions go by other names.
-    with torch.inference_mode(False), torch.no_grad(), _without_contents(element_bytes):
+    with torch.inference_mode(False), torch.no_grad():
         generator = build_generator(options).eval()
         # Autocast keeps no copies of weights, as in inference mode.
         autocast = torch.autocast("cpu", torch.bfloat16, enabled=element_bytes == 2, cache_enabled=False)
         memory = _LiveBytes()
         with autocast, memory:
-            source = torch.empty(batch, options.input_nc, height, width)
+            source = torch.zeros(batch, options.input_nc, height, width)
             # As `data.transforms.downsample` does.
             generator(source[..., ::factor, ::factor].contiguous()).float()
     return memory.peak

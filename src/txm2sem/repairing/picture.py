@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from txm2sem.figures.overview import thinned
+from txm2sem.figures.shown import thinned
 from txm2sem.repairing import RepairedSlice
 
 

@@ -40,7 +40,8 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
     """
     repair = FolderRepair(command, folder, out)
     # Only now, when there is something to repair: it takes time to import.
-    from txm2sem.figures.overview import rows_to_show, save_figure
+    from txm2sem.figures.overview import save_figure
+    from txm2sem.figures.shown import rows_to_show
     from txm2sem.repairing.picture import draw_before_after, thinned_slice
 
     picture, before = "before_after.png", repair.done

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from txm2sem.files import json_text
+from txm2sem.files import json_values
 from txm2sem.metrics import LEVEL, RESAMPLES, scales_of
 from txm2sem.scoring.card import Scores
 from txm2sem.scoring.means import Means
@@ -122,7 +121,7 @@ def scores_csv(document: Mapping[str, Any]) -> str:
 
 def plain(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return values as they are read from JSON."""
-    found: dict[str, Any] = json.loads(json_text(content))
+    found: dict[str, Any] = json_values(content)
     return found
 
 

@@ -81,10 +81,10 @@ def measure(
             _add_phases(measured[name], phases(image, valid), valid, pairs)
     truth = measured[TRUTH]
     distances = None if perceptual is None else perceptual(np.stack(list(predictions.values())), target, valid)
-    true = TrueImage(target, valid, regions)
-    for number, (name, image) in enumerate(predictions.items()):
+    similarities = TrueImage(target, valid, regions).similarities(np.stack(list(predictions.values())))
+    for number, name in enumerate(predictions):
         found = measured[name]
-        for region, scores in true.similarity(image).items():
+        for region, scores in similarities[number].items():
             found.values.update({f"{score}_{region}": value for score, value in scores.items()})
         if distances is not None:
             found.values["perceptual"] = float(distances[number])
@@ -138,8 +138,8 @@ def _add_spectra(measured: Measured, image: Transformed) -> None:
 
 def _add_phases(measured: Measured, classes: NDArray[np.int64], valid: Mask, pairs: PixelPairs) -> None:
     longest = longest_lag(valid.shape)
-    for phase, number in PHASES.items():
-        inside = classes == number
+    phases = np.stack([classes == number for number in PHASES.values()])
+    for phase, inside, correlation in zip(PHASES, phases, pairs.correlation(phases), strict=True):
         counts = quads(inside, valid)
         values = (
             phase_fraction(inside, valid),
@@ -149,7 +149,7 @@ def _add_phases(measured: Measured, classes: NDArray[np.int64], valid: Mask, pai
             euler_density(counts),
         )
         measured.values.update({f"{name}_{phase}": value for name, value in zip(ROCK, values, strict=True)})
-        measured.curves[f"s2_{phase}"] = pairs.correlation(inside)
+        measured.curves[f"s2_{phase}"] = correlation
         chords = np.concatenate([chord_lengths(inside, valid, axis) for axis in (0, 1)])
         measured.curves[f"chords_{phase}"] = np.bincount(np.minimum(chords, longest), minlength=longest + 1).astype(
             np.float64

@@ -20,6 +20,9 @@ MEAN, DEVIATION = 127, 128
 """Grey values that the network takes for 0 and, above it, for 1: those of its training (not the means of ImageNet's
 channels that other networks want)."""
 
+AT_ONCE = 2**17
+"""Pixels of images that are looked at together: features take a hundred times as much memory."""
+
 
 class PerceptualDistance:
     """The distance of images as EfficientNet-Lite0, trained on ImageNet, sees them; see `feature_distance`.
@@ -45,8 +48,9 @@ class PerceptualDistance:
         if missing:
             raise UserError(f"{path} has no {missing[0]}: expected EfficientNet-Lite0; install the package again")
         network.load_state_dict({name: state[name] for name in network.state_dict()})
+        network.eval().fold()
         # Channels side by side: in this layout convolutions of each channel on its own are faster on the CPU, too.
-        self.network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = torch.device(device)
 
     @staticmethod
@@ -66,15 +70,18 @@ class PerceptualDistance:
             valid: pixels that count, (H, W). What the predictions show elsewhere is not seen: the truth stands there.
         """
         counted = torch.from_numpy(valid.astype(np.float32)).to(self.device)[None, None]
-        truth = self._features(target)
-        # One image at a time: the features of a whole slice take a hundred times its memory.
+        truth = self._features(target[None])
+        count = max(AT_ONCE // target.size, 1)
+        seen = np.where(valid, predictions, target)
         distances = [
-            feature_distance(self._features(np.where(valid, image, target)), truth, counted) for image in predictions
+            feature_distance(self._features(seen[first : first + count]), truth, counted)
+            for first in range(0, len(predictions), count)
         ]
         return torch.cat(distances).cpu().double().numpy()
 
-    def _features(self, image: NDArray[np.uint8]) -> list[Tensor]:
-        grey = (torch.from_numpy(image).to(self.device).float() - MEAN) / DEVIATION
-        images = grey.expand(1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
-        features: list[Tensor] = self.network(images)
+    def _features(self, images: NDArray[np.uint8]) -> list[Tensor]:
+        """Return the features of images (N, H, W)."""
+        grey = (torch.from_numpy(images).to(self.device).float() - MEAN) / DEVIATION
+        colours = grey[:, None].expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        features: list[Tensor] = self.network(colours)
         return features

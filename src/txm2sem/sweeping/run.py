@@ -12,14 +12,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from txm2sem.data.slices import full_stack_folder, split_folder
 from txm2sem.data.volume_stacks import volume_file
 from txm2sem.data.volumes import choose_cube, open_full_stack
-from txm2sem.devices import devices_of
 from txm2sem.errors import UserError, listed, nearest
-from txm2sem.figures.front import draw_front
-from txm2sem.figures.overview import save_figure
 from txm2sem.files import check_output, held, json_text, make_folder, write_text
 from txm2sem.options import SweepCommand, TestCommand, TrainCommand, option_words
 from txm2sem.quantities import format_seconds
@@ -28,7 +26,9 @@ from txm2sem.sweeping.children import Children
 from txm2sem.sweeping.plan import Plan
 from txm2sem.sweeping.slurm import array_script
 from txm2sem.sweeping.steps import SweptRun
-from txm2sem.sweeping.table import SweepTable
+
+if TYPE_CHECKING:
+    from txm2sem.sweeping.table import SweepTable
 
 Echo = Callable[[str], None]
 
@@ -197,6 +197,8 @@ class Sweep:
             UserError: another sweep works here, or there are no such GPUs.
             KeyboardInterrupt: asked to stop; what was running has saved itself.
         """
+        from txm2sem.devices import devices_of
+
         devices_of(self.command.sweep.gpu_ids)
         alone = not self.command.sweep.only
         with held(self.paths.lock("sweep")) if alone else nullcontext():
@@ -218,6 +220,10 @@ class Sweep:
         Raises:
             UserError: a document of a test is damaged, or something cannot be written.
         """
+        from txm2sem.figures.front import draw_front
+        from txm2sem.figures.overview import save_figure
+        from txm2sem.sweeping.table import SweepTable
+
         paths, failed = self.paths, dict(failed or {})
         with held(paths.lock("table"), wait=True):
             every = {run.name: run for run in [*self.runs, *self.others]}

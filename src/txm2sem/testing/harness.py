@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, size_option
 from txm2sem.data.bars import check_bars
-from txm2sem.figures.overview import rows_to_show, save_figure
+from txm2sem.figures.overview import save_figure
+from txm2sem.figures.shown import rows_to_show
 from txm2sem.files import json_text, write_text
 from txm2sem.model.draws import with_draws
 from txm2sem.model.model import Model

@@ -15,7 +15,8 @@ from torch import Tensor
 from txm2sem.data import EvaluationPatches, to_uint8
 from txm2sem.errors import listed
 from txm2sem.figures.calibration import draw_calibration
-from txm2sem.figures.overview import rows_to_show, save_figure
+from txm2sem.figures.overview import save_figure
+from txm2sem.figures.shown import rows_to_show
 from txm2sem.figures.trust import TrustRow, draw_trust
 from txm2sem.files import json_text, write_text, write_whole
 from txm2sem.metrics import Reliability, SpreadCounts

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from txm2sem.data.classes import likeliest
 from txm2sem.errors import UserError
 from txm2sem.memory import memory_limit
 from txm2sem.model.draws import with_draws
+from txm2sem.model.network import padded_shape
 from txm2sem.model.segmenter import load_applied
 from txm2sem.model.statistics import depend_on_tile
 from txm2sem.options import TranslateCommand, run_name
@@ -80,7 +82,7 @@ class ImageTranslator:
         trained = model.source_range(measured[0].dtype, where)
         self.match = contrast_match(command, model, measured, where)
         self._planes = model.planes(trained)
-        self._base_memory = base_memory(self._planes)
+        self._base_memory = cache(partial(base_memory, self._planes))
 
     def __call__(self, txm: NDArray[Any], position: int = 0) -> Translated:
         """Return what the model makes of an image (rows, columns), of the same size.
@@ -102,16 +104,20 @@ class ImageTranslator:
         return Translated(likeliest(predicted[1:], imaged), np.where(imaged, predicted[1:], np.float32(0)))
 
     def _tiling(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> Tiling:
-        """Return tiles that fit into memory, as those of the one slice of a volume."""
+        """Return tiles that fit into memory, as those of the one slice of a volume; most often the image is one."""
         demand = Demand(
             shape=(1, *shape),
             networks=self.model.predictor.chain,
             context=0,
-            halo=self.model.predictor.chain.receptive_field,
+            halo=0,  # nothing lies around a whole image
             input_bytes=dtype.itemsize,
             output_bytes=1,
             predicted=self.model.predictor.predicted,
             half_precision=self.command.run.precision == "bf16",
             advice="pass a larger --memory, or crop the image",
         )
-        return demand.plan("z", memory_limit(self.command.translate.memory), self._base_memory)[0].tiling
+        memory = memory_limit(self.command.translate.memory)
+        if demand.fits_whole(memory, self._base_memory(plans=False)):
+            return Tiling(padded_shape(shape, demand.networks), (1, 1), demand.halo, demand.networks.multiple)
+        demand = replace(demand, halo=demand.networks.receptive_field)
+        return demand.plan("z", memory, self._base_memory())[0].tiling

@@ -37,6 +37,9 @@ COMPARING_PLANES = 32
 JUDGING_PLANES = 24
 """Planes of float32 that are alive while one is judged."""
 
+SURE_SIDE = 64
+"""Of the tile from which it is known that a plane surely fits: long enough for margins and weights to count little."""
+
 CLASS_TILES = 12
 """Tiles of float32 that are alive beside the network while logits become probabilities, beside the image."""
 
@@ -153,13 +156,21 @@ class Demand:
         planes += JUDGING_PLANES * self.judged + COMPARING_PLANES * self.compared
         return float(rows * columns * (4 * read + written + 4 * planes))
 
+    def fits_whole(self, memory: float, base: float) -> bool:
+        """Say whether a plane across z, whole in one tile and one block, surely fits into memory.
+
+        Unlike `plan` it needs no compiler of torch's, see `most_bytes_per_pixel`. `memory` and `base` are as there.
+        """
+        rows, columns = self._padded("z")
+        side, _ = padded_shape((min(rows, columns, SURE_SIDE),) * 2, self.networks)
+        each = self.networks.most_bytes_per_pixel(side, self._element_bytes) + self._other_bytes
+        return self._kept(base) + self.block_bytes("z", 1, "z") + rows * columns * each <= memory
+
     def tile_bytes_per_pixel(self) -> float:
         """Return what the network takes per pixel of a tile."""
         # Large enough for what does not grow with the tile, such as copies of weights, to count little.
         side = self._multiple * max(1024 // self._multiple, 1)
-        bytes_of_tile = self.networks.peak_bytes(side, side, element_bytes=2 if self.half_precision else 4)
-        others = SAMPLING_TILES * self.judged + CLASS_TILES * (self.predicted > 1)
-        return float(bytes_of_tile / side**2) + 4 * others
+        return self.networks.peak_bytes(side, side, self._element_bytes) / side**2 + self._other_bytes
 
     def tile_bytes(self, item: Pass) -> float:
         """Return what the network takes for the largest tile of a pass."""
@@ -182,6 +193,15 @@ class Demand:
         )
 
     @property
+    def _element_bytes(self) -> int:
+        return 2 if self.half_precision else 4
+
+    @property
+    def _other_bytes(self) -> int:
+        """What is alive beside the network per pixel of a tile."""
+        return 4 * (SAMPLING_TILES * self.judged + CLASS_TILES * (self.predicted > 1))
+
+    @property
     def _multiple(self) -> int:
         return self.networks.multiple
 
@@ -189,10 +209,15 @@ class Demand:
         return padded_shape(plane_shape(self.shape, axis), self.networks)
 
 
-def base_memory(translator: PlaneTranslator) -> float:
-    """Return what this process takes besides blocks and tiles, once it has planned and translated something [bytes]."""
-    # Both load libraries, which stay.
-    translator.predictor.chain.peak_bytes(*padded_shape((1, 1), translator.predictor.chain))
+def base_memory(translator: PlaneTranslator, *, plans: bool = True) -> float:
+    """Return what this process takes besides blocks and tiles, once it has translated something [bytes].
+
+    Args:
+        translator: what it does.
+        plans: it plans tiles, too. (Both load libraries, which stay.)
+    """
+    if plans:
+        translator.predictor.chain.peak_bytes(*padded_shape((1, 1), translator.predictor.chain))
     _seconds_of_tile(translator, 1)
     return_freed_memory()
     return float(resident_memory())

@@ -18,8 +18,9 @@ from txm2sem.data import to_uint8
 from txm2sem.data.classes import CLASSES
 from txm2sem.data.readers import VolumeReader
 from txm2sem.data.writers import open_array
+from txm2sem.figures.colours import colour_classes
 from txm2sem.figures.cuts import Cuts, draw_cuts
-from txm2sem.figures.labels import add_class_keys, colour_classes
+from txm2sem.figures.labels import add_class_keys
 from txm2sem.figures.overview import save_figure
 from txm2sem.files import json_text, json_values, write_text
 from txm2sem.metrics import Summary

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from txm2sem.addresses import Address, Place, place_of
 from txm2sem.arrays import plain_array
-from txm2sem.data.files import check_is_file
+from txm2sem.data.files import check_is_file, check_is_volume, is_pattern
 from txm2sem.data.readers.amira import AmiraVolume
 from txm2sem.data.readers.arrays import ArrayVolume, NumpyVolume
 from txm2sem.data.readers.base import CACHE_BYTES, StoredVolume
@@ -141,13 +141,9 @@ def _open_local(path: Path, volume: VolumeInput) -> StoredVolume:
 
         return Hdf5Volume(path, volume.dataset)
     _refuse_dataset(volume.dataset, path)
-    if not path.exists() and not path.is_symlink():
-        if any(character in str(path) for character in "*?["):
-            return TiffSlicesVolume(matching_slices(str(path)), str(path), labels=volume.labels)
-        raise UserError(
-            f"there is no {path}; expected a volume: a file, a folder of slices, or a pattern of slices such as "
-            "scan/*.tif"
-        )
+    check_is_volume(path)
+    if is_pattern(path) and not path.exists() and not path.is_symlink():
+        return TiffSlicesVolume(matching_slices(str(path)), str(path), labels=volume.labels)
     check_is_file(path)
     if suffix in _TIFF:
         return TiffStackVolume(path, labels=volume.labels)

@@ -155,11 +155,11 @@ def test_an_interrupted_folder_goes_on_where_it_stopped(program: Program, monkey
     translated: list[int] = []
     translate = ImageTranslator.__call__
 
-    def stop_after_two(translator: ImageTranslator, image: NDArray[Any]) -> Translated:
+    def stop_after_two(translator: ImageTranslator, image: NDArray[Any], position: int) -> Translated:
         if len(translated) == 2:
             raise KeyboardInterrupt
         translated.append(image.size)
-        return translate(translator, image)
+        return translate(translator, image, position)
 
     with monkeypatch.context() as patch:
         patch.setattr(ImageTranslator, "__call__", stop_after_two)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,22 +36,22 @@ def noise(draw: int, z: int, rows: slice, columns: slice) -> NDArray[np.float32]
         rows: start and stop [voxels].
         columns: start and stop [voxels].
     """
-    channels = [_white((draw, 0), *(np.arange(one.start, one.stop) for one in (slice(z, z + 1), rows, columns)))[0]]
+    spans = [(z, z + 1), (rows.start, rows.stop), (columns.start, columns.stop)]
+    channels = [_white((draw, 0), *(np.arange(*span) for span in spans))[0]]
     for scale in SCALES:
-        (depth, planes), (down, lines), (across, points) = (
-            _spline(np.arange(one.start, one.stop), scale) for one in (slice(z, z + 1), rows, columns)
-        )
+        (depth, planes), (down, lines), (across, points) = (_spline(*span, scale) for span in spans)
         lattice = np.tensordot(depth[0], _white((draw, scale), planes, lines, points), axes=1)
         channels.append(down @ lattice @ across.T)
     return np.stack(channels)
 
 
-def _spline(places: NDArray[np.int64], scale: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+@lru_cache(maxsize=64)
+def _spline(start: int, stop: int, scale: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return the weights (places, points) of the points of a lattice in each place, squares adding up to 1; and these.
 
     Cubic B-splines, see Unser 1999 (https://doi.org/10.1109/79.799930), eq. 7.
     """
-    position = (places + 0.5) / scale
+    position = (np.arange(start, stop) + 0.5) / scale
     points = np.arange(np.floor(position[0]) - 1, np.floor(position[-1]) + _REACH - 1).astype(np.int64)
     distance = np.abs(position[:, None] - points)
     inner = 2 / 3 - distance**2 + distance**3 / 2

@@ -327,7 +327,8 @@ class CompareCommand(Command):
 class SweepCommand(Command):
     """Train and test many models by a plan, and put what is found of them into one table.
 
-    PLAN is a file (YAML), or paper, the plan that comes along: all models, with Jacobian penalties from 0 to 1e-3.
+    PLAN is a file (YAML), or one that comes along: paper, all models, with Jacobian penalties from 0 to 1e-3; or shale,
+    the recipes and an SRGAN, with every slice left out in turn.
     """
 
     places = "PLAN"

@@ -405,3 +405,21 @@ def test_jobs_of_slurm_leave_slices_out(call: Call) -> None:
         assert f"  a_slice_{number}\n" in script
         assert call(f"{words[1]} --only=a_slice_{number}")[0] == 0
     assert document()["rows"][0]["units"] == 3
+
+
+@pytest.mark.usefixtures("slices")
+def test_a_slice_without_a_measure_is_left_out_of_its_mean_and_named(call: Call) -> None:
+    plan = write_plan(LEFT_OUT.replace("  bb: {seed: [0, 1]}\n", ""))
+    call(plan)
+    path = Path("results/a_slice_9/scores.json")
+    scores = json.loads(path.read_text())
+    scores["similarity"][next(iter(scores["similarity"]))]["all"]["pearson"]["value"] = None
+    path.write_text(json.dumps(scores))
+    call(f"{plan} --table_only")
+    made = document()
+    values = [made["runs"][f"a_slice_{number}"]["pearson"] for number in (8, 9, 10)]
+    assert values[1] is None
+    (row,) = made["rows"]
+    assert row["measures"]["pearson"]["value"] == pytest.approx((values[0] + values[2]) / 2, abs=1e-5)
+    assert row["differences"]["linear fit"]["pearson"]["low"] is not None
+    assert any("correlation in 9" in note for note in made["notes"])

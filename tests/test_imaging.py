@@ -71,7 +71,7 @@ def test_the_new_data_root_has_the_same_sem_and_masks_and_a_txm(images: Path) ->
     assert facts["options"]["seed"] == 3
     assert content(images) == before
     for phase in ("train", "val", "test"):
-        slices = AlignedSlices.open(Path("seen"), phase, DataOptions())  # type: ignore[arg-type]
+        slices = AlignedSlices.open(Path("seen"), phase, DataOptions())
         assert (len(slices), slices.shape, slices.has_densities) == (2, SHAPE, True)
         whole = (slice(None), slice(None))
         txm, sem = slices.image("txm", 0, *whole), slices.image("sem", 0, *whole)

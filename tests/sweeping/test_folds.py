@@ -56,7 +56,7 @@ def test_each_slice_is_tested_once_by_those_who_have_not_seen_it(images: Path) -
     folds = made(left_out())
     assert [fold.tested for fold in folds] == list(range(6))
     for fold in folds:
-        splits = {phase: AlignedSlices.open(fold.root, phase, DataOptions()) for phase in ("train", "val", "test")}  # type: ignore[arg-type]
+        splits = {phase: AlignedSlices.open(fold.root, phase, DataOptions()) for phase in ("train", "val", "test")}
         assert splits["test"].numbers == (fold.tested,)
         assert splits["val"].numbers == ((fold.tested + 1) % 6,)
         assert splits["train"].numbers == tuple(sorted({*range(6)} - {fold.tested, (fold.tested + 1) % 6}))

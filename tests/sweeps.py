@@ -77,6 +77,15 @@ def write_images(root: Path = Path("images"), depth: int = 32) -> Path:
     return root
 
 
+def write_slices(root: Path = Path("images"), first: int = 8) -> Path:
+    """Write a data root of three slices, one in each split, with these numbers from the first on."""
+    for place, split in enumerate(("train", "val", "test")):
+        write_data_root(root, slices=1, splits=[split], size=(48, 48), seed=place)
+        for path in root.glob(f"{split}/*/000.tif"):
+            path.rename(path.with_name(f"{first + place:03d}.tif"))
+    return root
+
+
 def calls() -> list[dict[str, Any]]:
     """Return how the program was called since the last time that this was asked."""
     path = Path("calls.jsonl")

@@ -44,6 +44,7 @@ LAYERS = [
         "reporting",
         "exporting",
         "sweeping",
+        "imaging",
     },
     {"cli", "__main__", "api", "viewer"},
 ]

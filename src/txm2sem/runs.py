@@ -586,6 +586,11 @@ class SweepPaths:
         return self.output / f"{name}.yaml"
 
     @property
+    def folds(self) -> Path:
+        """Folder of the data roots in which slices are left out in turn."""
+        return self.output / "folds"
+
+    @property
     def printed(self) -> Path:
         """Folder of what jobs of a cluster print."""
         return self.output / "slurm"

@@ -101,7 +101,8 @@ def test_the_plans_in_the_documents_are_some(document: str) -> None:
         ),
         ("test: {ngf: 3}", "plan.yaml, line 1: test of the run plan: --ngf 3 contradicts the checkpoint"),
         ("test: {x_ind: 3}", "--x_ind does nothing with --dataset_mode txm2sem"),
-        ("options: {model: [srcnn, segmentation]}", "plan_model_segmentation is of segmentation"),
+        ("options: {model: [srcnn, repair]}", "expected runs of repair alone, or none, found plan_model_srcnn"),
+        ("runs: {a: {}, b: {model: segmentation, dataroot: b}}", "tests on one data root, found a on images, b on b"),
         ("options: {patch_size: [64, 128]}", "tested on different images, with --patch_size 128 and 64"),
         ("options: {niter: [%s], seed: [%s]}" % ((str(list(range(1, 999)))[1:-1],) * 2), "expected 10000 runs at most"),
         ("", "expected options (name: value), found nothing"),
@@ -118,6 +119,11 @@ def test_the_data_root_of_the_command_line_counts_first() -> None:
     assert {run.training.run.dataroot for run in Plan.read(name, PLACES, Path("c")).runs} == {Path("c")}
     with pytest.raises(UserError, match="tested on different images, with --dataroot a and b"):
         Plan.read(name, PLACES)
+
+
+def test_translation_and_segmentation_go_together() -> None:
+    plan = read("runs: {a: {patch_size: 64}, b: {model: segmentation, patch_size: 128}}")
+    assert [list(run.commands) for run in plan.runs] == [["train", "test", "cube"], ["train", "test"]]
 
 
 def test_patches_of_several_sizes_are_tested_at_one() -> None:

@@ -6,6 +6,8 @@ import csv
 import itertools
 import json
 import os
+import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -13,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from forks import Fork
-from sweeps import calls, named, stand_in, write_images, write_plan
+from sweeps import calls, named, stand_in, write_images, write_plan, write_slices
 
 from txm2sem.cli.main import main
 from txm2sem.files import held
@@ -304,3 +307,119 @@ def test_commands_that_are_printed_give_the_options_of_the_plan(call: Call) -> N
             own = to_mapping(options_of(TestCommand(), words[2:]))
             planned = to_mapping(run.commands[step])
             assert {name: own[name] for name in run.given[step]} == {name: planned[name] for name in run.given[step]}
+
+
+LEFT_OUT = (
+    "leave_one_out: {baseline: [linear fit, a]}\noptions: {model: feedforward, patch_size: 32}\n"
+    "runs:\n  a: {}\n  bb: {seed: [0, 1]}\n"
+)
+
+
+@pytest.fixture
+def slices(call: Call) -> None:
+    """Replace the images by three slices, 8 to 10."""
+    shutil.rmtree("images")
+    write_slices()
+
+
+@pytest.mark.usefixtures("slices")
+def test_slices_left_out_in_turn_are_one_table_with_intervals_over_them(call: Call) -> None:
+    status, out, _ = call(write_plan(LEFT_OUT))
+    assert status == 0
+    found = calls()
+    runs = ["a", "bb_seed_0", "bb_seed_1"]
+    assert named(found) == sorted(
+        (f"{run}_slice_{n}", step) for run in runs for n in (8, 9, 10) for step in ("test", "train")
+    )
+    for call_of in found[:-1]:
+        words = call_of["words"]
+        number = int(words[words.index("--name") + 1].rpartition("_")[2])
+        root = Path(words[words.index("--dataroot") + 1])
+        assert [path.name for path in root.glob("test/sem/*")] == [f"{number:03d}.tif"]
+        assert not list(root.glob(f"train/*/{number:03d}.tif"))
+    assert found[-1]["words"][:3] == ["compare", "a_slice_8", "bb_seed_0_slice_8"]  # which were tested on one slice
+    made = document()
+    assert made["interval"]["over"] == "slice"
+    one, other = made["rows"]
+    assert [(row["name"], row["units"], len(row["runs"])) for row in made["rows"]] == [("a", 3, 3), ("bb", 3, 6)]
+    values = {n: made["runs"][f"a_slice_{n}"]["psnr"] for n in (8, 9, 10)}
+    others = {n: np.mean([made["runs"][f"bb_seed_{seed}_slice_{n}"]["psnr"] for seed in (0, 1)]) for n in (8, 9, 10)}
+    assert len(set(values.values())) == 2
+    for row, own in ((one, values), (other, others)):
+        expected = mean_of_repeats(list(own.values()))
+        assert list(row["measures"]["psnr"].values()) == pytest.approx(list(vars(expected).values()), rel=1e-4)
+    difference = mean_of_repeats([others[n] - values[n] for n in (8, 9, 10)])
+    assert list(other["differences"]["a"]["psnr"].values()) == pytest.approx(list(vars(difference).values()), abs=1e-4)
+    assert set(one["differences"]) == {"linear fit"}
+    trivial = made["without_a_model"]["linear fit"]["measures"]["pearson"]["value"]
+    less = one["differences"]["linear fit"]["pearson"]["value"]
+    assert less == pytest.approx(one["measures"]["pearson"]["value"] - trivial, abs=1e-4)
+    assert "less linear fit" in out
+    assert "less a" in out
+    rows = {row["name"]: row for row in csv.DictReader(SweepPaths(Path("plan_sweep")).table.open())}
+    assert float(rows["bb"]["psnr less a"]) == pytest.approx(difference.value, abs=1e-4)
+    assert rows["linear fit"]["slices"] == "3"
+    assert not SweepPaths(Path("plan_sweep")).front.exists()
+
+
+@pytest.mark.usefixtures("slices")
+def test_slices_that_are_done_are_not_left_out_again(call: Call) -> None:
+    plan = write_plan(LEFT_OUT.replace("  bb: {seed: [0, 1]}\n", ""))
+    assert call(f"{plan} --only *_slice_9")[0] == 0
+    calls()
+    assert call(f"{plan} --dry_run")[1].count("to be done") == 2
+    assert call(plan)[0] == 0
+    assert {name for name, _ in named(calls())} == {"a_slice_8", "a_slice_10"}
+    assert document()["rows"][0]["units"] == 3
+    Path("images/test/sem/010.tif").rename("images/test/sem/011.tif")
+    for name in ("txm", "charge", "lowdensity", "highdensity"):
+        Path(f"images/test/{name}/010.tif").rename(f"images/test/{name}/011.tif")
+    status, _, err = call(plan)
+    assert (status, calls()) == (1, [])
+    assert "slices have come or gone" in err
+
+
+@pytest.mark.usefixtures("slices")
+def test_a_table_of_some_slices_sets_beside_each_other_what_both_have(call: Call) -> None:
+    plan = write_plan(LEFT_OUT)
+    for names in ("a_slice_[89]", "bb_*_slice_9", "bb_*_slice_10"):
+        call(f"{plan} --only {names}")
+    call(f"{plan} --table_only")
+    (one, other), runs = document()["rows"], document()["runs"]
+    assert (one["units"], other["units"]) == (2, 2)
+    found = other["differences"]["a"]["psnr"]  # of slice 9 alone
+    others = [runs[f"bb_seed_{seed}_slice_9"]["psnr"] for seed in (0, 1)]
+    assert found["value"] == pytest.approx(np.mean(others) - runs["a_slice_9"]["psnr"], abs=1e-4)
+    assert (found["low"], found["high"]) == (None, None)
+
+
+@pytest.mark.usefixtures("slices")
+def test_jobs_of_slurm_leave_slices_out(call: Call) -> None:
+    plan = write_plan(LEFT_OUT.replace("  bb: {seed: [0, 1]}\n", ""))
+    assert call(f"{plan} --slurm")[0] == 0
+    script = SweepPaths(Path("plan_sweep")).script.read_text()
+    assert "#SBATCH --array=0-2\n" in script
+    words = re.search(r"txm2sem sweep (.*) --only", script)
+    assert words is not None
+    for number in (8, 9, 10):
+        assert f"  a_slice_{number}\n" in script
+        assert call(f"{words[1]} --only=a_slice_{number}")[0] == 0
+    assert document()["rows"][0]["units"] == 3
+
+
+@pytest.mark.usefixtures("slices")
+def test_a_slice_without_a_measure_is_left_out_of_its_mean_and_named(call: Call) -> None:
+    plan = write_plan(LEFT_OUT.replace("  bb: {seed: [0, 1]}\n", ""))
+    call(plan)
+    path = Path("results/a_slice_9/scores.json")
+    scores = json.loads(path.read_text())
+    scores["similarity"][next(iter(scores["similarity"]))]["all"]["pearson"]["value"] = None
+    path.write_text(json.dumps(scores))
+    call(f"{plan} --table_only")
+    made = document()
+    values = [made["runs"][f"a_slice_{number}"]["pearson"] for number in (8, 9, 10)]
+    assert values[1] is None
+    (row,) = made["rows"]
+    assert row["measures"]["pearson"]["value"] == pytest.approx((values[0] + values[2]) / 2, abs=1e-5)
+    assert row["differences"]["linear fit"]["pearson"]["low"] is not None
+    assert any("correlation in 9" in note for note in made["notes"])

@@ -14,11 +14,12 @@ from typing import Any, BinaryIO
 import pytest
 from forks import CONTEXT
 from matplotlib.figure import Figure
-from sweeps import write_images, write_plan
+from sweeps import write_images, write_plan, write_slices
 
 import txm2sem
 from txm2sem.cli.main import main
 from txm2sem.errors import UserError
+from txm2sem.files import checksum
 from txm2sem.sweeping.children import PROGRAM
 
 PLAN = """
@@ -52,14 +53,30 @@ class ForkedCall:
         return code
 
 
-@pytest.mark.usefixtures("blank_pictures")
-def test_a_whole_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+LEFT_OUT = """
+leave_one_out: {baseline: [linear fit, Otsu thresholds]}
+options: {netG: resnet_6blocks, ngf: 2, patch_size: 32, num_train: 2, niter: 1, niter_decay: 0, num_threads: 0,
+  num_test: 2}
+runs:
+  plain: {model: feedforward}
+  classes: {model: segmentation, seg_mode: txm}
+test: {ntest: 2}
+"""
+
+
+@pytest.fixture
+def forked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank_pictures: None) -> None:
+    """Let calls of the program be copies of this process, which draw nothing, in a folder of their own."""
     monkeypatch.chdir(tmp_path)
     forking = SimpleNamespace(Popen=ForkedCall, DEVNULL=None, STDOUT=None)
     monkeypatch.setattr("txm2sem.sweeping.children.subprocess", forking)
     for kind in ("translation", "cube"):
         monkeypatch.setattr(f"txm2sem.testing.{kind}.perceptual_or_none", lambda device: None)
     monkeypatch.setattr("txm2sem.testing.cube.draw_cuts", lambda *arguments: Figure())
+
+
+@pytest.mark.usefixtures("forked")
+def test_a_whole_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     write_images()
     said: list[str] = []
     made = txm2sem.sweep(write_plan(PLAN), dataroot="images", device="cpu", echo=said.append)
@@ -76,6 +93,33 @@ def test_a_whole_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "seed" in page
     monkeypatch.setattr("txm2sem.sweeping.children.subprocess", None)
     assert txm2sem.sweep("plan.yaml", dataroot="images", device="cpu") == made
+
+
+@pytest.mark.usefixtures("forked")
+def test_a_slice_is_left_out() -> None:
+    write_slices()
+    words = ["sweep", write_plan(LEFT_OUT), "--dataroot", "images", "--gpu_ids=-1"]
+    assert main([*words, "--only", "*_slice_9"]) == 0
+    assert main([*words, "--table_only"]) == 0
+    made = json.loads(Path("plan_sweep/sweep.json").read_text())
+    plain, classes = made["rows"]
+    assert {"psnr_of_patches", "ssim_of_patches", "psnr", "pearson"} <= plain["measures"].keys()
+    assert {"Dice", "bits_per_pixel"} <= classes["measures"].keys()
+    assert plain["differences"].keys() == {"linear fit"}
+    assert classes["differences"].keys() == {"Otsu thresholds"}
+    means = json.loads(Path("results/plain_slice_9/scores.json").read_text())["means"]["rows"]
+    for key, name in (("psnr_of_patches", "PSNR"), ("ssim_of_patches", "SSIM")):
+        model, line = means["model plain_slice_9"][name]["mean"], means["linear fit"][name]["mean"]
+        assert plain["measures"][key]["value"] == pytest.approx(model, abs=1e-4)
+        assert plain["differences"]["linear fit"][key]["value"] == pytest.approx(model - line, abs=1e-4)
+    bits = json.loads(Path("results/classes_slice_9/scores.json").read_text())["probabilities"]["tested"]
+    assert classes["measures"]["bits_per_pixel"]["value"] == pytest.approx(bits["calibrated"]["bits_per_pixel"])
+    # What a training has read is kept with it: the slice that it was tested on is not among that.
+    (tested,) = Path("images").glob("*/sem/009.tif")
+    for name in ("plain", "classes"):
+        read = json.loads(Path(f"checkpoints/{name}_slice_9/origin.json").read_text())["files"]
+        assert checksum(tested) not in read.values()
+        assert {Path(file).stem for file in read} == {"008", "010"}
 
 
 def test_a_sweep_from_python_says_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

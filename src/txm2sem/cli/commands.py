@@ -391,6 +391,15 @@ def phantom(words: Sequence[str], program: str) -> int:
     from txm2sem.phantoms.instruments import TXM_FILE
 
     folder = Path(places[0])
+    if command.seen.sem_from is not None:
+        from txm2sem.imaging import image_slices
+
+        with _progress() as show:
+            facts = image_slices(folder, command.seen.sem_from, command.phantom, show)
+        found = ", ".join(f"{len(numbers)} {split}" for split, numbers in facts["slices"].items())
+        print(f"{folder}: the SEM slices of {command.seen.sem_from} ({found}), and what the phantom's TXM sees of them")
+        print(f"next: {shlex.join(['txm2sem', 'train', '--recipe', 'translate', *option_words('dataroot', folder)])}")
+        return 0
     with _progress() as show:
         facts = write_phantom(folder, command.phantom, show)
     print(f"{folder}: {facts['shape']} pixels (z, y, x), porosity {facts['porosity']:.3f}; all facts in phantom.json")

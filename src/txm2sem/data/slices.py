@@ -87,13 +87,12 @@ class AlignedSlices:
     neighbours: Neighbours | None = None
 
     def __post_init__(self) -> None:
-        stacks = [stack for stack in (self.txm, self.sem, *map(self._mask, MASK_NAMES)) if stack is not None]
-        known = set().union(*(stack.numbers for stack in stacks))
-        gaps = [(stack.folder, sorted(known - set(stack.numbers))) for stack in stacks]
+        known = set().union(*(stack.numbers for stack in self.stacks))
+        gaps = [(stack.folder, sorted(known - set(stack.numbers))) for stack in self.stacks]
         if any(numbers for _, numbers in gaps):
             missing = "; ".join(f"{_listed(numbers)} missing in {folder}" for folder, numbers in gaps if numbers)
             raise UserError(f"every slice must be in all image folders, by its number: {missing}. Add or remove them")
-        for stack in stacks:
+        for stack in self.stacks:
             if stack.shape != self.txm.shape:
                 raise UserError(
                     f"{stack.paths[0]} is {stack.shape[0]} x {stack.shape[1]} pixels, but {self.txm.paths[0]} is "
@@ -142,10 +141,14 @@ class AlignedSlices:
         return self.txm.folder.parent
 
     @property
+    def stacks(self) -> list[TiffStack]:
+        """Images and masks, as far as there are any, without neighbours."""
+        return [stack for stack in (self.txm, self.sem, *map(self._mask, MASK_NAMES)) if stack is not None]
+
+    @property
     def files(self) -> list[Path]:
         """All files that are read, neighbours included."""
-        stacks = [stack for stack in (self.txm, self.sem, *map(self._mask, MASK_NAMES)) if stack is not None]
-        found = [path for stack in stacks for path in stack.paths]
+        found = [path for stack in self.stacks for path in stack.paths]
         if self.neighbours is not None:
             seen = {position for index in range(len(self)) for position in self.neighbours.around(index)}
             found += [self.neighbours.stack.paths[position] for position in sorted(seen)]

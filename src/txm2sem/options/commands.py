@@ -44,6 +44,7 @@ from txm2sem.options.groups import (
     SamplingOptions,
     SavingOptions,
     ScheduleOptions,
+    SeenOptions,
     SweepOptions,
     TestOptions,
     TestRunOptions,
@@ -56,6 +57,9 @@ from txm2sem.options.groups import (
     WholeVolumeOptions,
 )
 from txm2sem.options.written import read_written, understood
+
+OF_REAL_ROCK = frozenset({"sem_from", "seed", "bits", "contrast", "blur", "photons", "artefacts"})
+"""Options of a phantom that do something with `--sem_from`: those of the TXM."""
 
 OF_KRIGING = frozenset({"txm", "charge", "saturation", "min_area", "dilation", "texture"})
 """Options of a repair by kriging; `--seed` is one with `--texture`."""
@@ -330,7 +334,8 @@ class CompareCommand(Command):
 class SweepCommand(Command):
     """Train and test many models by a plan, and put what is found of them into one table.
 
-    PLAN is a file (YAML), or paper, the plan that comes along: all models, with Jacobian penalties from 0 to 1e-3.
+    PLAN is a file (YAML), or one that comes along: paper, all models, with Jacobian penalties from 0 to 1e-3; or shale,
+    the recipes and an SRGAN, with every slice left out in turn.
     """
 
     places = "PLAN"
@@ -369,9 +374,16 @@ class PhantomCommand(Command):
     """Write a synthetic shale data set, to try things with and to know the truth of."""
 
     places = "FOLDER"
-    first = ("size", "depth", "train_slices", "test_slices", "seed", "porosity", "unaligned")
+    first = ("size", "depth", "train_slices", "test_slices", "seed", "porosity", "unaligned", "sem_from")
 
     phantom: PhantomOptions = PhantomOptions()
+    seen: SeenOptions = SeenOptions()
+
+    def idle(self, option: Field[Any]) -> str:
+        """As `Command.idle`; a real rock is as it is."""
+        if self.seen.sem_from is not None and option.name not in OF_REAL_ROCK:
+            return "does nothing with --sem_from, whose slices are the rock; leave one of them out"
+        return super().idle(option)
 
 
 COMMANDS: Mapping[str, Command] = {

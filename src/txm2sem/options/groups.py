@@ -903,6 +903,8 @@ class PhantomOptions(Options):
     """share of the rock that is pyrite"""
     blur: float = between(0, 20, 2.5)
     """standard deviation of the TXM's point-spread function [pixels]; the SEM's is about 1"""
+    contrast: float = between(0, 10, 1.0)
+    """how much materials differ in the TXM, as a multiple of what their attenuation makes of it; 0: not at all"""
     photons: float = between(1, 1e9, 400.0)
     """X-rays counted per pixel without a sample; fewer are noisier"""
     artefacts: float = between(0, 5, 1.0)
@@ -926,6 +928,15 @@ class PhantomOptions(Options):
     """how far the smooth distortion of a SEM slice displaces its pixels at most [pixels]"""
     invert_contrast: bool = beside("unaligned", False)
     """the SEM shows dense matter dark"""
+
+
+@dataclass(frozen=True)
+class SeenOptions(Options):
+    """A real rock in place of a synthetic one."""
+
+    sem_from: Path | None = None
+    """a data root: its SEM slices are the rock, and the TXM of the new data root is what the phantom's TXM sees of
+    them; SEM and masks are copied"""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,12 @@ ATTENUATION = {
 Mass attenuation (Hubbell and Seltzer, NIST Standard Reference Database 126) times density, for air, kerogen, illite
 with a tenth of micropores, SiO2, CaCO3, TiO2 and FeS2."""
 
+MATRIX = ATTENUATION[Material.CLAY]
+"""What a contrast of 0 makes of all materials [1/cm]."""
+
+VARIATION = 0.06
+"""Standard deviation of the density within a material, as a share of it."""
+
 BLACK_LEVEL, CONTRAST = 78.0, 0.40
 """Grey value of no attenuation, and grey values per 1/cm: the window the reconstruction is shown in."""
 
@@ -37,10 +43,32 @@ MISSING_ANGLE, MISSING_WIDTH = 63.0, 10.0
 """Middle and half width of the directions from which no projection was taken [degrees]."""
 
 
+def attenuations(contrast: float) -> dict[Material, float]:
+    """Return the attenuation of each material [1/cm], whose differences to that of the matrix are multiplied."""
+    return {material: MATRIX + contrast * (value - MATRIX) for material, value in ATTENUATION.items()}
+
+
 def render_txm(
     rock: Rock, options: PhantomOptions, field_of_view: NDArray[np.bool_], rng: np.random.Generator
 ) -> FloatVolume:
-    """Return the TXM's reconstruction of a rock.
+    """Return the TXM's reconstruction of a rock, see `reconstruct`.
+
+    Args:
+        rock: what is imaged.
+        options: `contrast`, `blur`, `photons` and `artefacts` count here.
+        field_of_view: what the microscope sees (y, x).
+        rng: source of randomness.
+    """
+    known = attenuations(options.contrast)
+    volume = np.array([known[material] for material in Material], np.float32)[rock.materials]
+    volume *= 1 + np.float32(VARIATION * options.contrast) * rock.variation
+    return reconstruct(volume, options, field_of_view, rng)
+
+
+def reconstruct(
+    volume: FloatVolume, options: PhantomOptions, field_of_view: NDArray[np.bool_], rng: np.random.Generator
+) -> FloatVolume:
+    """Return the TXM's reconstruction of attenuation.
 
     Attenuation is blurred in 3D by a Gaussian point-spread function. Each voxel then gets the noise of photons
     counted behind a sample of its attenuation (Beer-Lambert and Poisson), and each slice the artefacts of its own
@@ -49,7 +77,7 @@ def render_txm(
     slices are independent while the rock is continuous.
 
     Args:
-        rock: what is imaged.
+        volume: linear attenuation coefficients (z, y, x) [1/cm]; the reconstruction takes its place.
         options: `blur`, `photons` and `artefacts` count here.
         field_of_view: what the microscope sees (y, x).
         rng: source of randomness.
@@ -59,18 +87,16 @@ def render_txm(
         8 bits, pyrite beyond.
     """
     shading_rng, photon_rng, ring_rng = rng.spawn(3)
-    volume = np.array([ATTENUATION[material] for material in Material], np.float32)[rock.materials]
-    volume *= 1 + np.float32(0.06) * rock.variation
     ndimage.gaussian_filter(volume, options.blur, output=volume, mode="nearest", truncate=3.5)
-    depth, size, _ = volume.shape
+    depth, *sides = volume.shape
     shading = smooth_noise(shading_rng, volume.shape, (40.0, 70.0, 70.0))
     shading *= 50 * options.artefacts
-    ring_profiles = smooth_noise(ring_rng, (depth, 1, size), (2.0, 1.0, 1.2))[:, 0]
+    ring_profiles = smooth_noise(ring_rng, (depth, 1, max(sides)), (2.0, 1.0, 1.2))[:, 0]
     ring_profiles *= 6 * options.artefacts
-    radii = np.arange(size)
-    centre = (size - 1) / 2
-    radius = np.hypot(radii[:, None] - centre, radii - centre)
-    response = _reconstruction_response(size, options.artefacts)
+    radii = np.arange(max(sides))
+    y, x = (np.arange(side) - (side - 1) / 2 for side in sides)
+    radius = np.hypot(y[:, None], x)
+    response = _reconstruction_response((sides[0], sides[1]), options.artefacts)
     for z in range(depth):
         image = volume[z]
         transmitted = photon_rng.poisson(options.photons * np.exp(-SAMPLE_DIAMETER * np.maximum(image, 0)))
@@ -84,12 +110,12 @@ def render_txm(
     return volume
 
 
-def _reconstruction_response(size: int, artefacts: float) -> NDArray[np.float32]:
+def _reconstruction_response(shape: tuple[int, int], artefacts: float) -> NDArray[np.float32]:
     """Return by what the reconstruction of a slice multiplies each of its frequencies (those of `rfft2`).
 
     Directions in the missing wedge are weakened, those at its edges exaggerated: streaks, longest beside pyrite.
     """
-    y, x = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)
+    y, x = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])
     frequency = np.hypot(y, x)
     # Opposite directions are one and the same: angles are compared modulo 180 degrees.
     angle = (np.degrees(np.arctan2(y, x)) - MISSING_ANGLE + 90) % 180 - 90

@@ -107,7 +107,10 @@ def _write(path: Path, image: NDArray[np.generic]) -> None:
 
 def _facts(phantom: Phantom, options: PhantomOptions) -> dict[str, Any]:
     fractions = phantom.fractions()
-    txm_grey = {material: txm.BLACK_LEVEL + txm.CONTRAST * value for material, value in txm.ATTENUATION.items()}
+    txm_grey = {
+        material: txm.BLACK_LEVEL + txm.CONTRAST * value
+        for material, value in txm.attenuations(options.contrast).items()
+    }
     sem_grey = {m: sem.WHITE - grey if options.invert_contrast else grey for m, grey in sem.GREY.items()}
     numbered = enumerate(aligned_slices(options))
     slices = (

@@ -1,14 +1,15 @@
 """A plan of runs: read, checked, and spelled out run by run before anything is done.
 
 A plan (YAML) has sections: `options`, of the training of all runs; `runs`, by name, with options of their own; `test`
-and `cube`, of the tests. An option with a list stands for a run with each of its values.
+and `cube`, of the tests; `leave_one_out`, where all slices are tested in turn. An option with a list stands for a run
+with each of its values.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,14 @@ from txm2sem.options import (
     TrainCommand,
     Written,
     check_known,
+    override,
     read_sections,
     to_mapping,
     understood,
 )
 from txm2sem.resolving import resolve
+from txm2sem.runs import SweepPaths
+from txm2sem.sweeping.folds import Fold, leave_one_out
 
 PLANS = Path(__file__).parents[1] / "sweeps"
 """Plans that come along."""
@@ -44,6 +48,21 @@ runs, and not that of their training."""
 
 REPEATED = "seed"
 """The option whose values are repeats of one training."""
+
+LEAVE_ONE_OUT = "leave_one_out"
+"""The section of a plan whose runs are tested on all slices in turn."""
+
+LEAKING: Mapping[str, tuple[str, ...]] = {
+    "options": ("phase", "init_from", "seg_source"),
+    "test": ("phase", "dataroot", "seg_source"),
+}
+"""Options with which a run could be tested on a slice that it, or a model that it builds on, has learned from."""
+
+WITHOUT_A_MODEL = (
+    *("raw TXM", "constant", "linear fit", "blurred linear fit"),
+    *("Otsu thresholds", "blurred Otsu thresholds"),
+)
+"""Predictions without a model that every fold has, and that others may be set beside."""
 
 REMEDY = "correct the plan; docs/sweeps.md says what is in one"
 
@@ -65,10 +84,11 @@ class PlannedRun:
     Attributes:
         name: of it.
         base: its name in the plan, which has one for all values of lists.
-        repeated: its name without its seed: all that differ in nothing else have the same.
+        repeated: its name without its seed and slice: all that differ in nothing else have the same.
         varied: values of the options that have lists, by name.
         given: options that are given to each step: `train`, `test`, and `cube` where its model translates.
         commands: all options of each step.
+        tested: number of the slice that was left out; None: it is tested as the data root says.
     """
 
     name: str
@@ -77,6 +97,7 @@ class PlannedRun:
     varied: Values
     given: Mapping[str, Values]
     commands: Mapping[str, TrainCommand | TestCommand]
+    tested: int | None = None
 
     @property
     def training(self) -> TrainCommand:
@@ -85,6 +106,18 @@ class PlannedRun:
         assert isinstance(command, TrainCommand)
         return command
 
+    def on(self, fold: Fold) -> PlannedRun:
+        """Return the same run with the slices of a fold; continuity is not measured, which no single slice has."""
+        new = {"name": f"{self.name}_slice_{fold.tested}", "dataroot": fold.root}
+        steps = ("train", "test")
+        return replace(
+            self,
+            name=str(new["name"]),
+            given={step: {**self.given[step], "dataroot": fold.root} for step in steps},
+            commands={step: override(self.commands[step], new) for step in steps},
+            tested=fold.tested,
+        )
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -92,11 +125,17 @@ class Plan:
 
     Attributes:
         path: the file.
+        paths: of the sweep's files.
         runs: at least one, each with a name of its own.
+        folds: where slices are left out in turn: their data roots, which are not made yet.
+        baselines: rows of the table that all others are set beside, slice by slice.
     """
 
     path: Path
+    paths: SweepPaths
     runs: list[PlannedRun]
+    folds: list[Fold]
+    baselines: list[str]
 
     @property
     def name(self) -> str:
@@ -104,21 +143,22 @@ class Plan:
         return self.path.stem
 
     @classmethod
-    def read(cls, plan: str, places: Values, dataroot: Path | None = None) -> Plan:
+    def read(cls, plan: str, places: Values, dataroot: Path | None = None, output: str = "") -> Plan:
         """Read a plan, and check all options of all runs.
 
         Args:
             plan: the name of a file, or of a plan that comes along.
             places: `checkpoints_dir` and `results_dir` of the runs.
             dataroot: of the images; what the plan says where absent.
+            output: folder of the sweep; NAME_sweep where empty.
 
         Raises:
             UserError: there is no such plan, an option or value that a run or a test has not, two runs of the same
-                name, or runs that would be tested on different images.
+                name, runs that would be tested on different images, or slices that cannot be left out in turn.
         """
         path = path_of(plan)
-        sections = read_sections(path, REMEDY, depth=3).sections("options", "runs", "test", "cube")
-        options = {name: section.options() for name, section in sections.items() if name != "runs"}
+        sections = read_sections(path, REMEDY, depth=3).sections("options", "runs", "test", "cube", LEAVE_ONE_OUT)
+        options = {name: section.options() for name, section in sections.items() if name not in ("runs", LEAVE_ONE_OUT)}
         named = sections["runs"].sections() if "runs" in sections else {path.stem: Section(str(path), REMEDY, {})}
         if not named:
             raise UserError(f"{sections['runs'].place}: expected runs, each with a name, found none; {REMEDY}")
@@ -128,6 +168,8 @@ class Plan:
             written = {**own, **{name: said for name, said in options.get("options", {}).items() if name not in own}}
             if dataroot is not None:
                 written["dataroot"] = Written("--dataroot", str(dataroot))
+            if LEAVE_ONE_OUT in sections:
+                _check_cannot_leak({**options, "options": written})
             for chosen in _combinations(written, section.place):
                 run = _planned(base, section.place, {**options, "options": {**written, **chosen}}, chosen, places)
                 if run.name in found:
@@ -141,7 +183,12 @@ class Plan:
         runs = list(found.values())
         _check_one_kind(path, runs)
         _check_same_images(path, runs)
-        return cls(path, runs)
+        paths = SweepPaths(Path(output or f"{path.stem}_sweep"))
+        if LEAVE_ONE_OUT not in sections:
+            return cls(path, paths, runs, [], [])
+        baselines = _baselines(sections[LEAVE_ONE_OUT], runs)
+        folds = _folds(runs, paths.folds)
+        return cls(path, paths, [run.on(fold) for run in runs for fold in folds], folds, baselines)
 
 
 def path_of(plan: str) -> Path:
@@ -227,27 +274,95 @@ def _understood(base: Command, written: Mapping[str, Written]) -> dict[str, Any]
     return understood(base, written)
 
 
-def _check_one_kind(path: Path, runs: Iterable[PlannedRun]) -> None:
-    """Check that the scores of all runs are of one kind."""
-    kinds: dict[str, str] = {}
+def _check_cannot_leak(options: Mapping[str, Mapping[str, Written]]) -> None:
+    """Check that no option undoes that the slice that is left out is tested, and not learned from.
+
+    Args:
+        options: of a run and of its tests, by section.
+
+    Raises:
+        UserError: one does, or is of a cube, of which single slices have none.
+    """
+    for section, names in LEAKING.items():
+        for name in names:
+            if name in options.get(section, {}):
+                raise UserError(
+                    f"{options[section][name].place}: --{name} does not go with {LEAVE_ONE_OUT}, with which each run "
+                    "is tested on the one slice that it, and all that it builds on, has not seen; leave one of them out"
+                )
+    for said in options.get("cube", {}).values():
+        raise UserError(
+            f"{said.place}: with {LEAVE_ONE_OUT} no cube is tested, but single slices; leave one of them out"
+        )
+
+
+def _baselines(section: Section, runs: Sequence[PlannedRun]) -> list[str]:
+    """Return the rows of the table that others are set beside, as a section says.
+
+    Raises:
+        UserError: there is no such row, or the section says something else.
+    """
+    known = [*dict.fromkeys(run.repeated for run in runs), *WITHOUT_A_MODEL]
+    found: list[str] = []
+    for name, said in section.options().items():
+        if name != "baseline":
+            near = nearest(name, ["baseline"]) or "; expected baseline"
+            raise UserError(f"{said.place}: {LEAVE_ONE_OUT} has no {name[:100]}{near}; {REMEDY}")
+        found = [said.value] if isinstance(said.value, str) else list(said.value or ())
+        for row in found:
+            if row not in known:
+                near = nearest(row, known) or f"; expected {listed(known)}"
+                raise UserError(f"{said.place}: no row of the table will be called {row[:100]}{near}; {REMEDY}")
+    return found
+
+
+def _folds(runs: Sequence[PlannedRun], folder: Path) -> list[Fold]:
+    """Return the data roots in which the slices of one are left out in turn.
+
+    Raises:
+        UserError: there are too few slices, or they cannot be told apart, or have no masks to learn to segment from.
+    """
+    dataroot = runs[0].training.run.dataroot
+    folds = leave_one_out(dataroot, [run.training.data for run in runs], folder)
     for run in runs:
-        model = run.training.model.model
-        kinds.setdefault("translation" if model in TRANSLATION_MODELS else model, run.name)
-    if len(kinds) > 1:
+        data = run.training.data
+        for name in (data.lowdens_dir, data.highdens_dir) if run.training.model.model == "segmentation" else ():
+            if not any(file.startswith(f"test/{name}{data.sample_name}/") for file in folds[0].files):
+                raise UserError(
+                    f"{dataroot}: {run.name} learns to segment, and there are no masks {name}{data.sample_name} in its "
+                    "splits; add them, or take the run out of the plan"
+                )
+    return folds
+
+
+def _kind_of(run: PlannedRun) -> str:
+    model = run.training.model.model
+    return "translation" if model in TRANSLATION_MODELS else model
+
+
+def _check_one_kind(path: Path, runs: Iterable[PlannedRun]) -> None:
+    """Check that runs of repair, whose scores have the names of others and are over other pixels, are by themselves."""
+    kinds = {_kind_of(run): run.name for run in runs}
+    if "repair" in kinds and len(kinds) > 1:
         said = ", ".join(f"{name} is of {kind}" for kind, name in kinds.items())
-        raise UserError(f"{path}: expected runs of one kind, found several: {said}; make a plan for each kind")
+        raise UserError(f"{path}: expected runs of repair alone, or none, found {said}; make a plan for each")
 
 
 def _check_same_images(path: Path, runs: Iterable[PlannedRun]) -> None:
-    """Check that all runs are tested on the same images, as far as options say it."""
-    first: dict[str, tuple[str, Values]] = {}
+    """Check that runs of a kind are tested on the same images, as far as options say it, and all on one data root."""
+    first: dict[tuple[str, str], tuple[str, Values]] = {}
+    roots: dict[Path, str] = {}
     for run in runs:
         for step in list(run.commands)[1:]:
             values = to_mapping(run.commands[step])
-            other, reference = first.setdefault(step, (run.name, values))
+            other, reference = first.setdefault((step, _kind_of(run)), (run.name, values))
             for name in SEEN:
                 if values[name] != reference[name]:
                     raise UserError(
                         f"{path}: {run.name} and {other} would be tested on different images, with --{name} "
                         f"{values[name]} and {reference[name]}; give it one value in the section {step}"
                     )
+            roots.setdefault(Path(values["dataroot"]), run.name)
+    if len(roots) > 1:
+        said = ", ".join(f"{name} on {root}" for root, name in roots.items())
+        raise UserError(f"{path}: expected tests on one data root, found {said}; make a plan for each")

@@ -23,6 +23,7 @@ from txm2sem.options import SweepCommand, TestCommand, TrainCommand, option_word
 from txm2sem.quantities import format_seconds
 from txm2sem.runs import RunPaths, SweepPaths
 from txm2sem.sweeping.children import Children
+from txm2sem.sweeping.folds import make_folds
 from txm2sem.sweeping.plan import Plan
 from txm2sem.sweeping.slurm import array_script
 from txm2sem.sweeping.steps import SweptRun
@@ -111,12 +112,17 @@ class Sweep:
         Raises:
             UserError: the plan, the images, or what is there already do not allow it.
         """
-        read = Plan.read(plan, vars(command.run), command.sweep.dataroot)
-        paths = SweepPaths(Path(command.sweep.output or f"{read.name}_sweep"))
+        read = Plan.read(plan, vars(command.run), command.sweep.dataroot, command.sweep.output)
+        paths = read.paths
         check_output(paths.output)
         note = _lacks_cube(read)
         runs = [
-            SweptRun(one, RunPaths.of(one.name, command.run.checkpoints_dir, command.run.results_dir), paths, not note)
+            SweptRun(
+                one,
+                RunPaths.of(one.name, command.run.checkpoints_dir, command.run.results_dir),
+                paths,
+                has_cube="cube" in one.commands and not note,
+            )
             for one in read.runs
         ]
         asked = [run for run in runs if fnmatchcase(run.name, command.sweep.only or "*")]
@@ -135,6 +141,8 @@ class Sweep:
     def describe(self) -> list[str]:
         """Return the runs with what is to be done of them, as commands."""
         lines = [self.summary()]
+        if self.plan.folds:
+            lines.append(f"data roots of the slices that are left out are made by the sweep, in {self.paths.folds}")
         for run in self.runs:
             missing = [step.name for step in run.to_do]
             lines.append(f"{run.name}: {listed(missing) + ' to be done' if missing else 'done'}")
@@ -206,6 +214,7 @@ class Sweep:
             echo(self.summary())
             if self.note:
                 echo(f"note: {self.note}")
+            make_folds(self.plan.folds, self.paths.lock("folds"))
             failed = self._work(echo)
             if not alone and any(run.to_do for run in [*self.runs, *self.others]):
                 return SweepReport(self.paths, [], failed, None)
@@ -231,7 +240,8 @@ class Sweep:
             done = [run for run in in_order if not run.to_do]
             if not done:
                 return SweepReport(paths, ["no run is done, so there is no table"], failed, None)
-            table = SweepTable.of(self.plan.name, done, [run.name for run in in_order if run not in done])
+            not_done = [run.name for run in in_order if run not in done]
+            table = SweepTable.of(self.plan.name, done, not_done, self.plan.baselines)
             lines = [*table.lines(), f"table: {paths.table}"]
             write_text(paths.table, table.csv())
             if points := table.points():
@@ -325,9 +335,11 @@ class Sweep:
 
     def _compare(self, table: SweepTable) -> str:
         """Write the page about runs side by side, where there are several; return what has gone wrong."""
-        names = list(table.runs)
-        if len(names) > MOST_COMPARED:
-            names = [one.runs[0] for one in table.repeats][:MOST_COMPARED]
+        first = table.repeats[0].measures.keys()
+        alike = [one for one in table.repeats if one.measures.keys() == first]
+        names = [name for one in alike for name in one.runs]
+        if len(names) > MOST_COMPARED or self.plan.folds:
+            names = [one.runs[0] for one in alike][:MOST_COMPARED]
         if len(names) < 2:
             return ""
         words = ["compare", *names]
@@ -348,9 +360,11 @@ def _lacks_cube(plan: Plan) -> str:
     Raises:
         UserError: there are no images, or the cube does not fit the stack that there is.
     """
+    if plan.folds:
+        return ""
     for root in {run.training.run.dataroot: None for run in plan.runs}:
         split_folder(root, "train")
-    cube = plan.runs[0].commands.get("cube")
+    cube = next((run.commands["cube"] for run in plan.runs if "cube" in run.commands), None)
     if not isinstance(cube, TestCommand):
         return ""
     folder = full_stack_folder(cube.run.dataroot, cube.test.phase, "txm", cube.data)

@@ -6,127 +6,103 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
-from txm2sem.documents import read_continuity, read_scores
+from txm2sem.errors import listed
 from txm2sem.figures.front import FrontPoint
 from txm2sem.metrics import LEVEL, Interval, front_of, mean_of_repeats
 from txm2sem.scoring.table import aligned, interval_text, number_text
 from txm2sem.sweeping.plan import REPEATED
+from txm2sem.sweeping.scored import CHANGE, Measure, Scored
 from txm2sem.sweeping.steps import SweptRun
 
 FORMAT = 1
 """Raised when a key changes its meaning or goes."""
 
-CHANGE = "change_along_z"
-"""How much neighbouring slices of a predicted cube differ, as a multiple of how much those of the TXM do."""
-
 FIDELITY = ("psnr", "ssim")
 """What stands beside continuity in the front."""
 
+SLICE = "slice"
+"""What means are over where all slices are left out in turn; else over `REPEATED`."""
 
-@dataclass(frozen=True)
-class Measure:
-    """What is measured of a run, and how it is shown.
-
-    Attributes:
-        name: heading.
-        unit: of it; 1 for a ratio.
-        digits: behind the point.
-    """
-
-    name: str
-    unit: str
-    digits: int
-
-    @property
-    def heading(self) -> str:
-        """The name with its unit."""
-        return self.name if self.unit == "1" else f"{self.name} [{self.unit}]"
-
-
-MEASURES = {
-    "psnr": Measure("PSNR", "dB", 2),
-    "ssim": Measure("SSIM", "1", 3),
-    "ms_ssim": Measure("MS-SSIM", "1", 3),
-    "pearson": Measure("correlation", "1", 3),
-    "perceptual": Measure("perceptual distance", "1", 3),
-    CHANGE: Measure("change along z", "of the TXM's", 2),
+NOTES = {
+    REPEATED: (
+        f"intervals are those of Student's t at {LEVEL:.0%}, over seeds: where the mean over many seeds would be, on"
+        " these images; what other slices would change is in the scores of each test"
+    ),
+    SLICE: (
+        f"intervals are those of Student's t at {LEVEL:.0%}, over slices, each left out in turn: where the mean over"
+        " many slices of this rock would be; rather too narrow, as trainings share slices. Whether one row is better"
+        " than another one is in their difference, slice by slice, and not in whether intervals overlap"
+    ),
 }
+"""What intervals are, by what they are over."""
 
-INTERVALS = (
-    f"intervals are those of Student's t at {LEVEL:.0%}, over seeds: where the mean over many seeds would be, on these"
-    " images; what other slices would change is in the scores of each test"
-)
+BOUNDS = ("", "_low", "_high")
+"""Behind the names of columns of a mean and its interval."""
 
-
-@dataclass(frozen=True)
-class Scored:
-    """What the tests of a run have found.
-
-    Attributes:
-        values: of its measures, by key; not a number where one is not defined.
-        measures: what they are.
-        trivial: the same of predictions without a model, by their name.
-        truth: `CHANGE` of the true SEM; not a number where it is not known.
-    """
-
-    values: dict[str, float]
-    measures: dict[str, Measure]
-    trivial: dict[str, dict[str, float]]
-    truth: float
-
-    @classmethod
-    def read(cls, run: SweptRun) -> Scored:
-        """Read what the tests of a run have left.
-
-        Raises:
-            UserError: a document is not there, or damaged.
-        """
-        scores = read_scores(run.product("test"))
-        if "similarity" in scores:
-            kinds = {kind: _numbers(found["all"], "value") for kind, found in scores["similarity"].items()}
-            measures = {key: MEASURES[key] for key in MEASURES if key in next(iter(kinds.values()))}
-        else:
-            kinds = {kind: _numbers(found, "mean") for kind, found in scores["means"]["rows"].items()}
-            columns = [item for table in scores["means"]["tables"] for item in table.items()]
-            measures = {key: Measure(said["name"], said["unit"], 4) for key, said in columns}
-        model, *others = kinds
-        values, truth = dict(kinds[model]), math.nan
-        if run.has_cube:
-            volumes = read_continuity(run.product("cube"))["volumes"]
-            change = {name: _number(found["adjacent_difference_of_txm"]) for name, found in volumes.items()}
-            values[CHANGE], truth = change.get("prediction", math.nan), change.get("truth", math.nan)
-            measures[CHANGE] = MEASURES[CHANGE]
-        return cls(values, measures, {kind: kinds[kind] for kind in others}, truth)
+Units = Mapping[str, Mapping[str, float]]
+"""Measures of what counts as one in a mean, a run or a slice, by its name."""
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """A training with all its seeds.
+    """A training with all its seeds or slices, or a prediction without a model.
 
     Attributes:
-        name: of its runs, without the seed.
-        run: its name in the plan.
+        name: of its runs, without the seed and the slice.
+        run: its name in the plan; empty without a model.
         options: values of the options that have lists there, but for the seed.
-        runs: names of the runs.
+        runs: names of the runs; none without a model.
+        units: how many seeds, or slices, its means are over.
         measures: means over them, by key.
+        differences: to other rows, by their name: means over the slices that both have, by key.
     """
 
     name: str
     run: str
     options: dict[str, Any]
     runs: list[str]
+    units: int
     measures: dict[str, Interval]
+    differences: dict[str, dict[str, Interval]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, runs: Sequence[SweptRun], scored: Mapping[str, Scored], keys: Iterable[str]) -> Repeats:
-        """Return runs that differ in their seeds alone, with their measures of these keys."""
-        first, names = runs[0].planned, [run.name for run in runs]
-        measures = {key: mean_of_repeats([scored[name].values.get(key, math.nan) for name in names]) for key in keys}
-        options = {key: value for key, value in first.varied.items() if key != REPEATED}
-        return cls(first.repeated, first.base, options, names, measures)
+    def of(cls, name: str, over: str, runs: Sequence[SweptRun], units: Units, beside: Mapping[str, Units]) -> Repeats:
+        """Return the means of a row.
+
+        Args:
+            name: of the row.
+            over: what they are over. Slices may have too little for a measure, and are left out of its mean then.
+            runs: that differ in seeds and slices alone; none without a model.
+            units: their measures, by what counts as one.
+            beside: those of the rows that it is set beside, by their names.
+        """
+        keys = list(dict.fromkeys(key for values in units.values() for key in values))
+        counted = {
+            key: [values[key] for values in units.values() if over != SLICE or _defined(values, key)] for key in keys
+        }
+        differences = {
+            other: {
+                key: mean_of_repeats([units[unit][key] - theirs[unit][key] for unit in both])
+                for key in keys
+                if (both := [unit for unit in units if _defined(units[unit], key) and _defined(theirs.get(unit), key)])
+            }
+            for other, theirs in beside.items()
+            if other != name
+        }
+        first = runs[0].planned if runs else None
+        return cls(
+            name,
+            first.base if first else "",
+            {key: value for key, value in first.varied.items() if key != REPEATED} if first else {},
+            [run.name for run in runs],
+            len(units),
+            {key: mean_of_repeats(values) for key, values in counted.items()},
+            {other: found for other, found in differences.items() if found},
+        )
 
     def point(self, key: str) -> tuple[float, float] | None:
         """Return continuity and fidelity; None where one is not known."""
@@ -142,37 +118,62 @@ class SweepTable:
 
     Attributes:
         plan: its name.
+        over: what means and intervals are over, `REPEATED` or `SLICE`.
         measures: what was measured, by key.
         repeats: the trainings, in the order of the plan.
+        trivial: predictions without a model.
         runs: the values of each run.
-        trivial: those of predictions without a model.
         truth: `CHANGE` of the true SEM; not a number where it is not known.
+        undefined: slices that are in none of the means of a measure of some training, by its key.
         not_done: names of the runs that are in none of these numbers.
     """
 
     plan: str
+    over: str
     measures: dict[str, Measure]
     repeats: list[Repeats]
+    trivial: list[Repeats]
     runs: dict[str, dict[str, float]]
-    trivial: dict[str, dict[str, float]]
     truth: float
+    undefined: dict[str, list[str]]
     not_done: list[str]
 
     @classmethod
-    def of(cls, plan: str, runs: Sequence[SweptRun], not_done: Sequence[str]) -> SweepTable:
+    def of(
+        cls, plan: str, runs: Sequence[SweptRun], not_done: Sequence[str], baselines: Sequence[str] = ()
+    ) -> SweepTable:
         """Return what the tests of runs, at least one, have found.
+
+        Args:
+            plan: its name.
+            runs: those that are done.
+            not_done: names of the others.
+            baselines: names of rows that all others are set beside, slice by slice.
 
         Raises:
             UserError: a document of theirs is not there, or damaged.
         """
         scored = {run.name: Scored.read(run) for run in runs}
-        first = scored[runs[0].name]
         groups: dict[str, list[SweptRun]] = {}
         for run in runs:
             groups.setdefault(run.planned.repeated, []).append(run)
-        repeats = [Repeats.of(group, scored, first.measures) for group in groups.values()]
-        values = {name: found.values for name, found in scored.items()}
-        return cls(plan, first.measures, repeats, values, first.trivial, first.truth, list(not_done))
+        trained = {name: _units_of(group, scored) for name, group in groups.items()}
+        trivial = _trivial_units(runs, scored)
+        units = {**trivial, **trained}
+        beside = {name: units[name] for name in baselines if name in units}
+        over = REPEATED if runs[0].planned.tested is None else SLICE
+        measures = {key: measure for found in scored.values() for key, measure in found.measures.items()}
+        return cls(
+            plan,
+            over,
+            measures,
+            [Repeats.of(name, over, groups[name], own, beside) for name, own in trained.items()],
+            [Repeats.of(name, over, [], own, beside) for name, own in trivial.items()],
+            {name: found.values for name, found in scored.items()},
+            next((found.truth for found in scored.values() if math.isfinite(found.truth)), math.nan),
+            _undefined(measures, trained.values()) if over == SLICE else {},
+            list(not_done),
+        )
 
     @property
     def front(self) -> dict[str, list[str]]:
@@ -183,9 +184,14 @@ class SweepTable:
     @property
     def notes(self) -> list[str]:
         """What one must know to read the numbers."""
-        notes = [INTERVALS]
-        if any(len(one.runs) == 1 for one in self.repeats):
-            notes.append("a training with a single seed has no interval")
+        notes = [NOTES[self.over]]
+        if any(one.units == 1 for one in self.repeats):
+            notes.append(f"a training with a single {self.over} has no interval")
+        if self.undefined:
+            said = ", ".join(
+                f"{self.measures[key].heading} in {listed(found)}" for key, found in self.undefined.items()
+            )
+            notes.append(f"slices where a measure is not defined are left out of its means: {said}")
         if self.not_done:
             count = len(self.not_done) + len(self.runs)
             notes.append(f"{len(self.not_done)} of {count} runs are not done, and not in these numbers")
@@ -197,10 +203,12 @@ class SweepTable:
             "format": FORMAT,
             "plan": self.plan,
             "measures": {key: {"name": one.name, "unit": one.unit} for key, one in self.measures.items()},
-            "interval": {"level": LEVEL, "kind": "Student's t", "over": REPEATED},
+            "interval": {"level": LEVEL, "kind": "Student's t", "over": self.over},
             "rows": self.repeats,
             "runs": self.runs,
-            "without_a_model": self.trivial,
+            "without_a_model": {
+                one.name: {"measures": one.measures, "differences": one.differences} for one in self.trivial
+            },
             "truth": {CHANGE: self.truth},
             "front": self.front,
             "not_done": self.not_done,
@@ -208,33 +216,56 @@ class SweepTable:
         }
 
     def lines(self) -> list[str]:
-        """Return lines for people: a row a training, its repeats together, then those without a model."""
-        measures = self.measures.items()
-        rows = [["", "seeds", *(measure.heading for measure in self.measures.values())]]
+        """Return lines for people: a row a training, then those without a model, for each kind of measures a table."""
+        lines = []
+        for rows in self._kinds():
+            lines += self._table("", [(one, one.measures) for one in rows])
+            for other in dict.fromkeys(name for one in rows for name in one.differences):
+                found = [(one, one.differences[other]) for one in rows if other in one.differences]
+                lines += self._table(f"less {other}", found)
+        return [*lines, *(f"note: {note}" for note in self.notes)]
+
+    def _kinds(self) -> list[list[Repeats]]:
+        """Return the rows, those together that have the same measures, or a part of them."""
+        kinds: dict[frozenset[str], list[Repeats]] = {}
         for one in self.repeats:
-            cells = [interval_text(one.measures[key], measure.digits) for key, measure in measures]
-            rows.append([one.name, str(len(one.runs)), *cells])
-        for kind, values in {**self.trivial, "SEM (truth)": {CHANGE: self.truth}}.items():
-            cells = [number_text(values.get(key, math.nan), measure.digits) for key, measure in measures]
-            if set(cells) != {number_text(math.nan, 0)}:
-                rows.append([kind, "", *cells])
-        return [*aligned(rows).splitlines(), *(f"note: {note}" for note in self.notes)]
+            kinds.setdefault(frozenset(one.measures), []).append(one)
+        for one in self.trivial:
+            keys = frozenset(one.measures)
+            kinds.setdefault(next((known for known in kinds if keys <= known), keys), []).append(one)
+        return list(kinds.values())
+
+    def _table(self, title: str, rows: Sequence[tuple[Repeats, Mapping[str, Interval]]]) -> list[str]:
+        """Return a table of some intervals of rows."""
+        measures = {key: one for key, one in self.measures.items() if any(key in found for _, found in rows)}
+        cells = [[title, f"{self.over}s", *(measure.heading for measure in measures.values())]]
+        for row, found in rows:
+            known = [interval_text(found[key], one.digits) if key in found else "" for key, one in measures.items()]
+            cells.append([row.name, self._count(row), *known])
+        if CHANGE in measures and math.isfinite(self.truth):
+            truth = [number_text(self.truth, one.digits) if key == CHANGE else "" for key, one in measures.items()]
+            cells.append(["SEM (truth)", "", *truth])
+        return aligned(cells).splitlines()
+
+    def _count(self, row: Repeats) -> str:
+        """Return over how many seeds or slices means are; nothing for what has no seed."""
+        return str(row.units) if row.runs or self.over == SLICE else ""
 
     def csv(self) -> str:
-        """Return a line a training: a mean and its bounds for each measure; empty where they are not defined."""
+        """Return a line a row: a mean and its bounds for each measure; empty where they are not defined."""
         options = dict.fromkeys(option for one in self.repeats for option in one.options)
+        rows = [*self.repeats, *self.trivial]
+        others = dict.fromkeys(name for one in rows for name in one.differences)
+        columns = [f"{key}{bound}" for key in self.measures for bound in BOUNDS]
+        columns += [f"{key}{bound} less {other}" for other in others for key in self.measures for bound in BOUNDS]
         buffer = io.StringIO()
         table = csv.writer(buffer, lineterminator="\n")
-        table.writerow(
-            ["name", *options, "seeds", *(f"{key}{bound}" for key in self.measures for bound in ("", "_low", "_high"))]
-        )
-        for one in self.repeats:
-            numbers = [number for key in self.measures for number in vars(one.measures[key]).values()]
+        table.writerow(["name", *options, f"{self.over}s", *columns])
+        for one in rows:
+            found = [one.measures, *(one.differences.get(other, {}) for other in others)]
+            numbers = [number for means in found for key in self.measures for number in _bounds(means.get(key))]
             said = [one.options.get(option, "") for option in options]
-            table.writerow([one.name, *said, len(one.runs), *map(_cell, numbers)])
-        for kind, values in self.trivial.items():
-            numbers = [number for key in self.measures for number in (values.get(key, math.nan), math.nan, math.nan)]
-            table.writerow([kind, *("" for _ in options), "", *map(_cell, numbers)])
+            table.writerow([one.name, *said, self._count(one), *map(_cell, numbers)])
         return buffer.getvalue()
 
     def points(self) -> list[FrontPoint]:
@@ -253,13 +284,46 @@ class SweepTable:
         ]
 
 
+def _units_of(runs: Sequence[SweptRun], scored: Mapping[str, Scored]) -> Units:
+    """Return the measures of each run, or of each slice: the means of its runs, whose seeds differ."""
+    units: dict[str, list[dict[str, float]]] = {}
+    for run in runs:
+        unit = run.name if run.planned.tested is None else str(run.planned.tested)
+        units.setdefault(unit, []).append(scored[run.name].values)
+    return {unit: {key: fmean(values[key] for values in found) for key in found[0]} for unit, found in units.items()}
+
+
+def _trivial_units(runs: Sequence[SweptRun], scored: Mapping[str, Scored]) -> dict[str, Units]:
+    """Return the measures of predictions without a model by name, once, or of each slice; all runs have the same."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for run in runs:
+        tested = run.planned.tested
+        for kind, values in scored[run.name].trivial.items():
+            # What such a prediction has fitted, in brackets, is another thing in each fold.
+            name, unit = (kind, "") if tested is None else (kind.partition(" (")[0], str(tested))
+            units = found.setdefault(name, {})
+            units[unit] = {**values, **units.get(unit, {})}
+    return {name: dict(units) for name, units in found.items()}
+
+
+def _undefined(measures: Iterable[str], trained: Iterable[Units]) -> dict[str, list[str]]:
+    """Return which slices lack a measure that their trainings have in others, by its key."""
+    missing = {
+        key: dict.fromkeys(
+            unit for units in trained for unit, values in units.items() if key in values and not _defined(values, key)
+        )
+        for key in measures
+    }
+    return {key: list(units) for key, units in missing.items() if units}
+
+
+def _defined(values: Mapping[str, float] | None, key: str) -> bool:
+    return values is not None and math.isfinite(values.get(key, math.nan))
+
+
+def _bounds(found: Interval | None) -> tuple[float, float, float]:
+    return (math.nan, math.nan, math.nan) if found is None else (found.value, found.low, found.high)
+
+
 def _cell(value: float) -> str:
     return f"{value:.7g}" if math.isfinite(value) else ""
-
-
-def _numbers(values: Mapping[str, Any], key: str) -> dict[str, float]:
-    return {name: _number(found[key]) for name, found in values.items()}
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

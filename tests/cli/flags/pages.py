@@ -84,6 +84,24 @@ def _(bench: Bench, command: str) -> None:
         assert found[0] > found[1], option
 
 
+@row("phantom", "contrast")
+def _(bench: Bench, command: str) -> None:
+    quiet = "--photons 1e9 --artefacts 0"
+    faint, usual = (phantom(bench, f"{quiet} --contrast {value}") for value in (0.5, 1))
+    spread = [made.txm[:, made.field_of_view].std() for made in (faint, usual)]
+    assert spread[0] == pytest.approx(spread[1] / 2, rel=0.15)
+
+
+@row("phantom", "sem_from")
+def _(bench: Bench, command: str) -> None:
+    said = bench.run(f"phantom seen --sem_from {bench.images} --contrast 0.5").out
+    assert "--dataroot seen" in said
+    for path in bench.images.glob("*/sem/*"):
+        assert Path("seen", path.relative_to(bench.images)).read_bytes() == path.read_bytes()
+    assert json.loads(Path("seen/phantom.json").read_text())["options"]["contrast"] == 0.5
+    assert "--depth does nothing with --sem_from" in bench.run("phantom x --sem_from images --depth 9", status=1).err
+
+
 @row("phantom", "charging")
 def _(bench: Bench, command: str) -> None:
     shares = []

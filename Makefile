@@ -116,7 +116,8 @@ models: .venv/installed
 	@test -d '$(SHALE)/train' || { echo 'make models: expected SHALE=folder, with train, val and test in it' >&2; exit 1; }
 	rm -rf demo/models && mkdir -p demo/models
 	ln -s "$$(realpath '$(SHALE)')" demo/models/SHALE
-	cd demo/models && ../../$(BIN)/txm2sem train --recipe translate --dataroot SHALE --name translate --seed 0
+	cd demo/models && ../../$(BIN)/txm2sem train --recipe translate \
+	  --netG residual_unet --ngf 32 --norm none --lr 0.001 --dataroot SHALE --name translate --seed 0
 	cd demo/models && ../../$(BIN)/txm2sem test --name translate --eval
 	cd demo/models && ../../$(BIN)/txm2sem translate SHALE/test/txm predicted --name translate --grey match
 	cd demo/models/checkpoints/translate && \

@@ -46,7 +46,16 @@ from txm2sem.training.modules import RegressionModule
 
 SIZE, RADIUS = 512, 240
 
-SMALL: dict[str, Any] = {"recipe": "translate", "ngf": 16, "patch_size": 96, "batch_size": 4, "num_train": 400}
+SMALL: dict[str, Any] = {
+    "recipe": "translate",
+    "netG": "residual_unet",
+    "norm": "none",
+    "lr": 0.001,
+    "ngf": 16,
+    "patch_size": 96,
+    "batch_size": 4,
+    "num_train": 400,
+}
 SMALL |= {"niter": 5, "num_test": 4, "num_threads": 0, "no_html": True, "device": "cpu"}
 
 LUCK = (0.05, 0.005)

@@ -33,7 +33,10 @@ from txm2sem.runs import RunPaths
 
 BATCH, PER_EPOCH = 8, 200
 
-TRAINING: dict[str, Any] = {"recipe": "translate", "batch_size": BATCH, "num_train": PER_EPOCH, "num_test": 8}
+BEFORE: dict[str, Any] = {"netG": "residual_unet", "ngf": 32, "norm": "none", "lr": 0.001}
+"""What the recipe was, and the model that comes along is, whose weights fit no other network."""
+
+TRAINING: dict[str, Any] = {"recipe": "translate", **BEFORE, "batch_size": BATCH, "num_train": PER_EPOCH, "num_test": 8}
 TRAINING |= {"num_threads": 0, "no_html": True, "device": "cpu"}
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from txm2sem.networks.blockwise import BlockReflection, BlockwiseRefinement
-from txm2sem.networks.residual_unet import FINE_CHANNELS, REDUCTION, Refinement
+from txm2sem.networks.blockwise import REDUCTION, BlockReflection, BlockwiseRefinement
+from txm2sem.networks.residual_unet import FINE_CHANNELS, Refinement
 
 
 @pytest.mark.parametrize(("channels", "out_channels"), [(1, 1), (3, 2)])
@@ -16,7 +16,7 @@ def test_blocks_make_the_same_prediction_up_to_the_borders(
     channels: int, out_channels: int, places: tuple[int, int]
 ) -> None:
     generator = torch.Generator().manual_seed(0)
-    refinement = Refinement(channels, out_channels)
+    refinement = Refinement(channels, out_channels, REDUCTION)
     for parameter in refinement.parameters():
         nn.init.normal_(parameter, generator=generator)
     before = {name: value.clone() for name, value in refinement.state_dict().items()}

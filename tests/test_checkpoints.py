@@ -64,6 +64,7 @@ def test_weights_come_back_exactly(tmp_path: Path) -> None:
         ({"no_dropout": True}, "--no_dropout"),
         ({"norm": "instance", "input_nc": 3}, "--norm instance (not batch), --input_nc 3 (not 1)"),
         ({"netG": "unet_128"}, "--netG unet_128 (not resnet_6blocks)"),
+        ({"netG": "fine_unet", "input_nc": 3}, "--netG fine_unet (not resnet_6blocks), --input_nc 3 (not 1)"),
     ],
 )
 def test_a_file_of_other_options_names_them_all(tmp_path: Path, made_with: dict[str, Any], expected: str) -> None:

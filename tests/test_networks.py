@@ -95,6 +95,8 @@ class TestGenerators:
             ("sr_resnet_6blocks", 4, 4),
             ("unet_128", 1, 128),
             ("unet_256", 1, 256),
+            ("residual_unet", 1, 16),
+            ("fine_unet", 1, 16),
             ("linearfilt", 1, 1),
             ("gammafilt", 1, 1),
         ],
@@ -143,7 +145,7 @@ class TestGenerators:
         with pytest.raises(UserError, match=expected):
             build_generator(ModelOptions(netG=name, downsample_factor=factor))
 
-    @pytest.mark.parametrize("name", ["resnet_6blocks", "unet_128"])
+    @pytest.mark.parametrize("name", ["resnet_6blocks", "unet_128", "residual_unet", "fine_unet"])
     def test_dropout_is_random_in_training_and_absent_in_evaluation(self, name: GeneratorName) -> None:
         options = ModelOptions(netG=name, ngf=2, norm="none")
         source = small_source(options)
@@ -153,6 +155,19 @@ class TestGenerators:
         assert with_dropout(source).equal(with_dropout(source))
         without = build_generator(dataclasses.replace(options, no_dropout=True))
         assert without(source).equal(without(source))
+
+    def test_fine_unet_drops_no_fine_channels_and_learns_from_half_of_the_resolution(self) -> None:
+        generator = build_generator(ModelOptions(netG="fine_unet", ngf=2, norm="batch"))
+        seen = {
+            name: convolution.weight.shape[:2]
+            for name, convolution in generator.named_modules()
+            if isinstance(convolution, nn.Conv2d)
+        }
+        # The four pixels of a place, then twice the channels from level to level.
+        assert seen["enter"] == (2, 4)
+        assert [seen[f"encode.{level}.residual.0"][0] for level in range(4)] == [2, 4, 8, 16]
+        dropped = [name for name, layer in generator.named_modules() if isinstance(layer, nn.Dropout2d)]
+        assert dropped == ["encode.3.residual.3"]
 
 
 class TestGammaFilter:

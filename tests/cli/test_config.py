@@ -113,7 +113,7 @@ def test_later_files_count_before_earlier_ones_and_words_before_all() -> None:
     write("recipe: translate\nngf: 3\nlr: 1e-3\nniter: 7", "one.yaml")
     write("ngf: 4\nniter: 8", "two.yaml")
     found = options_of(TrainCommand(), ["--config", "one.yaml", "--niter", "9", "--config", "two.yaml"])
-    assert (found.recipe.recipe, found.model.netG, found.model.norm) == ("translate", "residual_unet", "none")
+    assert (found.recipe.recipe, found.model.netG, found.model.norm) == ("translate", "fine_unet", "batch")
     assert (found.schedule.lr, found.model.ngf, found.schedule.niter) == (1e-3, 4, 9)
     called = resolve(TrainCommand(), {"config": ["one.yaml", "two.yaml"], "niter": 9})
     assert called == found

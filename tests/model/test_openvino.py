@@ -147,7 +147,8 @@ def test_what_is_always_zero_stays_zero() -> None:
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="OpenVINO has other kernels elsewhere")
 @pytest.mark.parametrize(
-    ("net", "others"), [("sr_resnet_6blocks", 0), ("unet_128", 0), ("resnet_6blocks", 1), ("residual_unet", 0)]
+    ("net", "others"),
+    [("sr_resnet_6blocks", 0), ("unet_128", 0), ("resnet_6blocks", 1), ("residual_unet", 0), ("fine_unet", 0)],
 )
 def test_convolutions_are_computed_in_integers(net: str, others: int) -> None:
     # But for the transposed convolution behind the last sum of a resnet, whose input has both signs.

@@ -24,7 +24,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from txm2sem.devices import adds_8_bit_products_exactly
 from txm2sem.errors import UserError
-from txm2sem.networks.blockwise import BlockReflection, BlockwiseRefinement
+from txm2sem.networks.blockwise import REDUCTION, BlockReflection, BlockwiseRefinement
 from txm2sem.networks.residual_unet import Refinement
 
 Ranges = dict[str, tuple[float, float]]
@@ -209,7 +209,7 @@ def _in_blocks(network: nn.Module) -> nn.Module:
     """Let a network, which is changed, refine its prediction in blocks, where it does; return it."""
     for part in list(network.modules()):
         for name, layer in part.named_children():
-            if isinstance(layer, Refinement):
+            if isinstance(layer, Refinement) and layer.reduction == REDUCTION:
                 setattr(part, name, BlockwiseRefinement(layer))
     return network
 

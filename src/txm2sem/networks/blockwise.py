@@ -14,14 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from txm2sem.networks.residual_unet import FINE_CHANNELS, REDUCTION, Refinement
+from txm2sem.networks.residual_unet import FINE_CHANNELS, Refinement
+
+REDUCTION = 4
+"""Pixels of a block along each side. Where an image is enlarged by 2, its outermost rows differ, and what is said below
+of its reflection is not so."""
 
 
 class BlockwiseRefinement(nn.Module):
     """What a `Refinement` is, with its weights as they are now; inputs and output are the same.
 
     Args:
-        refinement: it is left as it is.
+        refinement: it is left as it is; its reduction is `REDUCTION`.
     """
 
     def __init__(self, refinement: Refinement) -> None:

@@ -24,7 +24,7 @@ from txm2sem.networks.blocks import (
     output_bound,
 )
 from txm2sem.networks.convolutions import FewChannelsConv2d, StridedConv2d, StridedConvTranspose2d
-from txm2sem.networks.residual_unet import REDUCTION, ResidualUnetGenerator
+from txm2sem.networks.residual_unet import NormedBlock, ResidualUnetGenerator
 from txm2sem.networks.sampled_unet import SampledUnetGenerator
 from txm2sem.networks.textured_unet import TexturedUnetGenerator
 from txm2sem.noise import CHANNELS
@@ -246,19 +246,25 @@ GENERATORS: dict[str, GeneratorBuilder] = {
     ),
     "unet_256": GeneratorBuilder(partial(UnetGenerator, levels=8), input_multiple=256),
     "unet_128": GeneratorBuilder(partial(UnetGenerator, levels=7), input_multiple=128),
-    "residual_unet": GeneratorBuilder(ResidualUnetGenerator, input_multiple=16, smallest_input=32, pixels=REDUCTION**2),
+    "residual_unet": GeneratorBuilder(ResidualUnetGenerator, input_multiple=16, smallest_input=32, pixels=4**2),
+    "fine_unet": GeneratorBuilder(
+        partial(ResidualUnetGenerator, reduction=2, levels=4, dropped=1, block=NormedBlock),
+        input_multiple=16,
+        smallest_input=32,
+        pixels=2**2,
+    ),
     "textured_unet": GeneratorBuilder(
         TexturedUnetGenerator,
         input_multiple=16,
         smallest_input=32,
-        pixels=REDUCTION**2,
+        pixels=4**2,
         own_channels=1,
     ),
     "sampled_unet": GeneratorBuilder(
         SampledUnetGenerator,
         input_multiple=16,
         smallest_input=32,
-        pixels=REDUCTION**2,
+        pixels=4**2,
         own_channels=CHANNELS,
     ),
     "linearfilt": GeneratorBuilder(LinearFilter),

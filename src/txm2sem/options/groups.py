@@ -29,6 +29,7 @@ GeneratorName = Literal[
     "unet_256",
     "unet_128",
     "residual_unet",
+    "fine_unet",
     "textured_unet",
     "sampled_unet",
     "linearfilt",
@@ -944,6 +945,6 @@ class RecipeOptions(Options):
     """A set of options that has been measured; docs/results.md says how good it is."""
 
     recipe: RecipeName = "none"
-    """translate: a small U-Net for few slices, minutes of training; texture: the same as a GAN, which draws noise and
-    edges like a SEM's, at some cost of PSNR; phases: the same network tells how likely each phase is, from the TXM, or
-    from the SEM with --seg_mode sem. Options beside it override those of the recipe"""
+    """translate: a small U-Net for few slices, minutes of training; texture: a like one as a GAN, which draws noise and
+    edges like a SEM's, at some cost of PSNR; phases: a like one tells how likely each phase is, from the TXM, or from
+    the SEM with --seg_mode sem. Options beside it override those of the recipe"""

@@ -90,6 +90,10 @@ def _kinds(network: nn.Module, kind: type[nn.Module]) -> int:
     return sum(isinstance(layer, kind) for layer in network.modules())
 
 
+def _shapes(network: nn.Module) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in network.state_dict().items()}
+
+
 @row("train", "model")
 def _(bench: Bench, command: str) -> None:
     for model, expected in {"feedforward": ["G"], "srcnn": ["G"], "pix2pix": ["G", "D"], "srgan": ["G", "D"]}.items():
@@ -99,9 +103,11 @@ def _(bench: Bench, command: str) -> None:
 
 @row("train", "netG")
 def _(bench: Bench, command: str) -> None:
-    for name in ("resnet_6blocks", "residual_unet", "linearfilt", "gammafilt"):
-        made = bench.training(f"--netG {name} --norm none", TRANSLATION)
-        assert type(made.module.generator) is type(build_generator(GeneratorOptions(netG=name, norm="none", ngf=4)))
+    for name in ("resnet_6blocks", "residual_unet", "fine_unet", "linearfilt", "gammafilt"):
+        made = bench.training(f"--netG {name} --norm none", TRANSLATION).module.generator
+        expected = build_generator(GeneratorOptions(netG=name, norm="none", ngf=4, no_dropout=True))
+        assert type(made) is type(expected)
+        assert _shapes(made) == _shapes(expected)
     blocks = [
         _kinds(bench.training(f"--netG resnet_{count}blocks", TRANSLATION).module.generator, ResidualBlock)
         for count in (6, 9)

@@ -68,8 +68,8 @@ def test_every_generator_is_the_same_in_float32_and_near_in_integers(net: str, n
     torch.testing.assert_close(OpenVinoNetwork(generator, CHANNELS, None)(source), expected, rtol=0, atol=1e-4)
     quantised = OpenVinoNetwork(generator, CHANNELS, find_ranges(generator, [source]))
     # Each layer rounds to a 256th of its range, about a hundredth of its values' spread, and 10 to 30 layers follow one
-    # another (most in `fine_unet` with batch norm: 0.127); a wrong range, scale or place makes errors of the order of the
-    # prediction itself. Weights have half the steps on processors that would cut sums of 8-bit products off.
+    # another (most in `fine_unet` with batch norm: 0.127); a wrong range, scale or place makes errors of the order of
+    # the prediction itself. Weights have half the steps on processors that would cut sums of 8-bit products off.
     limit = 0.14 if adds_8_bit_products_exactly() else 0.17
     assert 1e-6 < relative_error(quantised(source), expected) < limit
     assert all(torch.equal(value, before[key]) for key, value in generator.state_dict().items())

@@ -1,6 +1,7 @@
 """Are samples honest, and do they look like a SEM? Recipe sample beside translate and texture, on a synthetic shale.
 
     python benchmarks/sampling.py FOLDER [--recipes translate texture sample] [--seeds 0 1 2] [--minutes 20]
+        [--figure FILE]
 
 Trains each recipe with each seed for so long on a phantom of 256 x 256 pixels without charging, in FOLDER, and tests it
 on the 100 test patches; from recipe sample 19 draws are taken. `--minutes 0` trains as long as the recipe says.
@@ -12,6 +13,8 @@ on the 100 test patches; from recipe sample 19 draws are taken. `--minutes 0` tr
   pixels, and of the fraction of low density in a patch.
 - along z: of one draw (or the prediction) of the whole stack, how adjacent slices differ, as a ratio to the TXM, and
   the autocorrelation at lags of 1, 4 and 16 slices.
+
+`--figure` draws a part of both test slices: TXM, two draws of recipe sample, mean and standard deviation of 19, SEM.
 
 What is there of FOLDER already is not made again.
 """
@@ -25,7 +28,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import tifffile
+from matplotlib.figure import Figure
+
+import txm2sem
+
 DRAWS = 19
+SHOWN = slice(64, 192)
+"""Rows and columns of the figure."""
+MICROMETRE = 1000 / 32
+"""In pixels of the phantom."""
 LAGS = (1, 4, 16)
 COLUMNS = (
     "PSNR [dB]",
@@ -50,6 +62,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=["translate", "texture", "sample"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--figure", type=Path)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     if not (given.folder / "phantom").exists():
@@ -61,6 +74,8 @@ def main() -> None:
             row, truth = run(given.folder, recipe, seed, given.minutes)
             print(f"| {recipe} | {seed} | {cells(row)} |", flush=True)
     print(f"| SEM | | {cells(truth)} |")
+    if given.figure:
+        draw(given.folder, f"sample_{given.seeds[0]}").savefig(given.figure, dpi=100)
 
 
 def program(folder: Path, words: str) -> None:
@@ -104,6 +119,30 @@ def run(folder: Path, recipe: str, seed: int, minutes: float) -> tuple[dict[str,
         along_z = continuity[which]["autocorrelation_along_z"]
         values |= {f"lag {lag}": along_z[lag - 1] for lag in LAGS}
     return found, true
+
+
+def draw(folder: Path, name: str) -> Figure:
+    """Draw what a model makes of a part of both test slices."""
+    model = txm2sem.load(name, checkpoints_dir=folder / "checkpoints")
+    rows = []
+    for path in sorted((folder / "phantom/test/txm").iterdir()):
+        txm, sem = tifffile.imread(path), tifffile.imread(folder / "phantom/test/sem" / path.name)
+        draws = model.draws(txm, DRAWS)
+        rows.append([txm, draws[0], draws[1], draws.mean(0), draws.std(0, ddof=1), sem])
+    figure = Figure(figsize=(12, 2 * len(rows) + 0.3), layout="constrained")
+    for cell, image, number in zip(
+        figure.subplots(len(rows), 6).flat, [image for row in rows for image in row], range(6 * len(rows)), strict=True
+    ):
+        title = ("TXM", "a draw", "another draw", f"mean of {DRAWS}", "standard deviation, 0 to 64", "SEM (truth)")
+        part = image[SHOWN, SHOWN]
+        cell.imshow(part, cmap="gray", vmin=0, vmax=64 if number % 6 == 4 else 255, interpolation="nearest")
+        cell.set_axis_off()
+        if number < 6:
+            cell.set_title(title[number], fontsize=10)
+        if number % 6 == 0:
+            cell.plot([6, 6 + MICROMETRE], [122, 122], color="white", linewidth=2.5)
+            cell.text(6, 117, "1 µm", color="white", fontsize=9)
+    return figure
 
 
 def cells(found: dict[str, float]) -> str:

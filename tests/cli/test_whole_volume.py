@@ -389,6 +389,6 @@ def test_places_are_asked_for(program: Program, scan: Path) -> None:
 
 
 def test_models_that_do_not_translate_txm_are_refused(program: Program, scan: Path) -> None:
-    done = program("volume scan out.ome.zarr --name x --model repair", SIZE)
+    done = program("volume scan out.ome.zarr --name identity --model repair", SIZE)
     assert done.status == 1
     assert "--model repair does not learn from --dataset_mode txm2sem" in done.err

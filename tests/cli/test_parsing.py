@@ -108,7 +108,8 @@ def test_a_recipe_is_a_set_of_options_that_the_user_overrides(recipe: str) -> No
 
 def test_an_unknown_recipe_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(
-        UsageError, match="--recipe translat: expected one of none, translate, texture, sample, phases; did you mean translate"
+        UsageError,
+        match="--recipe translat: expected one of none, translate, texture, sample, phases; did you mean translate",
     ):
         options_of(TrainCommand(), ["--recipe", "translat"])
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cli.calls import SRGAN, TINY_TRAINING, Program
-from cli.volumes import rock, voxels, write_network, write_scan
+from cli.volumes import rock, voxels, write_identity, write_network, write_scan
 from txm2sem.devices import computes_bf16
 from txm2sem.model.backends import Calibration
 
@@ -108,7 +108,8 @@ def test_what_it_cannot_compute_is_refused(trained: Program) -> None:
     write_network("own", norm="instance")
     own = "--model srgan --netG sr_resnet_6blocks --ngf 4 --downsample_factor 2 --norm instance --name own"
     assert "--norm instance takes those of the volume" in error(trained, volume, own)
-    filters = "--model feedforward --netG linearfilt --name filter"
+    write_identity()
+    filters = "--model feedforward --netG linearfilt --name identity"
     assert "fast as it is" in error(trained, volume, filters)
 
 

@@ -61,8 +61,10 @@ def test_integers_have_the_steps_of_the_prediction(program: Program, txm: Path) 
     np.testing.assert_allclose(whole / 257, real, atol=0.6 / 257 + 1e-3)
 
 
-def test_tiles_of_a_draw_cannot_be_seen(program: Program, txm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = f"volume {txm} OUT {MODEL} --voxel_size 32 --dtype float32"
+def test_tiles_of_a_draw_cannot_be_seen(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So wide that the second tile, with its halo of 112 pixels, does not begin where the plane does.
+    scan = write_scan(rock((2, 64, 448)), "wide")
+    words = f"volume {scan} OUT {MODEL} --voxel_size 32 --dtype float32"
     assert program(words.replace("OUT", "plane.ome.zarr")).status == 0
     monkeypatch.setattr(
         "txm2sem.applying.volume.plan.choose_tiling",
@@ -70,6 +72,13 @@ def test_tiles_of_a_draw_cannot_be_seen(program: Program, txm: Path, monkeypatch
     )
     assert program(words.replace("OUT", "tiles.ome.zarr")).status == 0
     np.testing.assert_allclose(voxels("tiles.ome.zarr"), voxels("plane.ome.zarr"), atol=0.05)
+
+
+def test_slices_of_the_same_txm_are_drawn_each_by_itself(program: Program) -> None:
+    scan = write_scan(np.repeat(rock((3, 64, 96))[:1], 3, axis=0), "same")
+    assert program(f"volume {scan} v.ome.zarr {MODEL} --voxel_size 32 --dtype float32").status == 0
+    found = voxels("v.ome.zarr")
+    assert np.abs(found[1:] - found[:-1]).mean() > 0.1
 
 
 def test_a_part_of_a_volume_has_the_noise_of_the_whole(program: Program, txm: Path) -> None:

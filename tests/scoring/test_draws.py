@@ -26,7 +26,7 @@ def scored(count: int, draw_spread: float = 0.1, shown: int = 60) -> DrawScores:
     return found
 
 
-@pytest.mark.parametrize("count", [5, 19, 39])
+@pytest.mark.parametrize("count", [2, 5, 19, 39])
 def test_draws_that_are_like_the_truth_hold_it_as_often_as_they_should(count: int) -> None:
     document = scored(count).document()
     assert document["draws"] == count

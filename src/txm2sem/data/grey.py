@@ -19,6 +19,9 @@ from txm2sem.options import DataOptions, OutputDtype, RepairDataOptions
 if TYPE_CHECKING:
     from torch import Tensor
 
+HALF_RANGE = 127.5
+"""Grey levels of 255 in a unit of the networks' range [-1, 1]."""
+
 PERCENTILES = (0.1, 99.9)
 """Of the grey values of valid pixels; they become black and white where the range is measured."""
 
@@ -126,6 +129,13 @@ class OutputGrey:
         if self.dtype.kind == "f":
             return self.model.low, self.model.high
         return 0.0, float(np.iinfo(self.dtype).max)
+
+    @property
+    def steps(self) -> float:
+        """Steps of the written values in a grey value of the SEM."""
+        if self.dtype.kind == "f":
+            return 1.0
+        return float(np.iinfo(self.dtype).max) / (self.written.high - self.written.low)
 
     def of(self, image: NDArray[np.float32]) -> NDArray[Any]:
         """Return an image in [-1, 1], of any shape, as it is written: integers rounded and clipped."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from txm2sem.data import EvaluationPatches, WholeSlices, to_uint8
+from txm2sem.data.grey import HALF_RANGE
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
 from txm2sem.figures.overview import draw_overview
@@ -25,7 +26,6 @@ from txm2sem.testing.images import write_images
 from txm2sem.testing.scores import perceptual_or_none, write_scores
 from txm2sem.testing.trust import write_numbers, write_trust
 from txm2sem.trust import check_trust, open_trust
-from txm2sem.trust.model import HALF_RANGE
 
 COLUMNS = {"PSNR": Column("PSNR", "dB", 2), "SSIM": Column("SSIM")}
 

@@ -77,11 +77,8 @@ class TrustChannels:
     @property
     def _steps(self) -> tuple[float, float, float]:
         """What a level of 255, a standard deviation and a threshold become."""
-        of_level = (self.grey.model.high - self.grey.model.low) / 255
+        of_level = (self.grey.model.high - self.grey.model.low) / 255 * self.grey.steps
         others = [1 / value_of_step(name, self.grey.dtype) for name in NAMES[2:]]
-        if self.grey.dtype.kind != "f":
-            written = self.grey.written
-            of_level *= float(np.iinfo(self.grey.dtype).max) / (written.high - written.low)
         return of_level, others[0], others[1]
 
 

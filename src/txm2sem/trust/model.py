@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.data.grey import HALF_RANGE
 from txm2sem.files import interpreting, json_text, read_json, typed, write_text
 from txm2sem.metrics import FEATURES, TERMS, Reliability, VarianceCalibration
 from txm2sem.options import LONGEST_SIDE
@@ -17,9 +18,6 @@ from txm2sem.trust.novelty import Novelty
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-
-HALF_RANGE = 127.5
-"""Grey levels of 255 in a unit of the networks' range [-1, 1]."""
 
 
 @dataclass(frozen=True)

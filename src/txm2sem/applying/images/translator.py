@@ -14,6 +14,7 @@ from txm2sem.applying.images.contrast import contrast_match, thinned
 from txm2sem.applying.volume.plan import Demand, base_memory
 from txm2sem.data import to_uint8
 from txm2sem.data.classes import likeliest
+from txm2sem.data.grey import HALF_RANGE
 from txm2sem.errors import UserError
 from txm2sem.memory import memory_limit
 from txm2sem.model.draws import with_draws
@@ -23,9 +24,6 @@ from txm2sem.model.statistics import depend_on_tile
 from txm2sem.options import TranslateCommand, run_name
 from txm2sem.runs import label_of
 from txm2sem.tiling import Tiling
-
-GREY_LEVELS = np.float32(255 / 2)
-"""Of 8 bits, in a unit of the networks' range [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class ImageTranslator:
         plane = self._planes.network_input(txm if self.match is None else self.match.of(txm))
         predicted = self._planes.translate(plane[None], self._tiling((rows, columns), txm.dtype), (position, 0, 0))
         if not self.model.segments:
-            spread, draws = predicted[1:2] * GREY_LEVELS, (predicted[2:] + 1) * GREY_LEVELS
+            spread, draws = predicted[1:2] * HALF_RANGE, (predicted[2:] + 1) * HALF_RANGE
             return Translated(to_uint8(predicted[0]), np.concatenate([spread, draws]))
         imaged = txm != 0
         return Translated(likeliest(predicted[1:], imaged), np.where(imaged, predicted[1:], np.float32(0)))

@@ -36,7 +36,9 @@ class DrawChannels:
     def descriptions(self) -> tuple[Channel, ...]:
         """What is said in the file of the channels behind the mean."""
         spread, *draws = self.names[1:]
-        text = f"of {self.draws} draws, in the steps of the prediction: {self._steps:.6g} for a grey value of the SEM"
+        text = (
+            f"of {self.draws} draws, in the steps of the prediction: {self.grey.steps:.6g} for a grey value of the SEM"
+        )
         black, white = self.grey.window
         return (
             Channel(spread, text, (0.0, (white - black) / 4)),
@@ -52,14 +54,7 @@ class DrawChannels:
     def of(self, drawn: NDArray[np.float32]) -> NDArray[Any]:
         """Return standard deviation and draws, (1 + draws, H, W) in units of [-1, 1], as they are written."""
         half = (self.grey.model.high - self.grey.model.low) / 2
-        spread = drawn[:1] * np.float32(half * self._steps)
+        spread = drawn[:1] * np.float32(half * self.grey.steps)
         if self.grey.dtype.kind != "f":
             spread = np.clip(np.rint(spread), 0, np.iinfo(self.grey.dtype).max)
         return np.concatenate([spread.astype(self.grey.dtype), self.grey.of(drawn[1:])])
-
-    @property
-    def _steps(self) -> float:
-        """Steps of the written values in a grey value of the SEM."""
-        if self.grey.dtype.kind == "f":
-            return 1.0
-        return float(np.iinfo(self.grey.dtype).max) / (self.grey.written.high - self.grey.written.low)

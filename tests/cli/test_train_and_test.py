@@ -84,7 +84,7 @@ def test_results_lie_where_the_original_code_puts_them(program: Program) -> None
         assert overview.width > 800
     text = (results / "eval_metrics.txt").read_text()
     assert text.startswith("(epoch: latest) PSNR=")
-    for name in ("model run", "raw TXM", "constant", "linear fit", "blurred linear fit"):
+    for name in ("model run", "raw TXM", "constant", "linear fit", "blurred linear fit", "blurred curve fit"):
         assert re.search(rf"^{name}.*±.*±", text, re.MULTILINE), name
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from txm2sem.metrics import psnr, ssim
-from txm2sem.scoring.evaluation import BLUR_SIGMAS, LinearFit, PatchScores, blur, fit_trivial_predictions
+from txm2sem.scoring.evaluation import BLUR_SIGMAS, CurveFit, LinearFit, PatchScores, blur, fit_trivial_predictions
 from txm2sem.scoring.means import Column, Means
 
 
@@ -32,6 +32,7 @@ def patches(slope: float, offset: float, sigma: float = 0.0, count: int = 3) -> 
 @given(st.floats(-2, 2), st.floats(-1, 1))
 def test_a_line_is_found_in_spite_of_charge(slope: float, offset: float) -> None:
     fit = fit_trivial_predictions(patches(slope, offset))["linear fit"]
+    assert isinstance(fit, LinearFit)
     assert fit.slope == pytest.approx(slope, abs=1e-5)
     assert fit.offset == pytest.approx(offset, abs=1e-5)
 
@@ -39,9 +40,11 @@ def test_a_line_is_found_in_spite_of_charge(slope: float, offset: float) -> None
 @pytest.mark.parametrize("sigma", BLUR_SIGMAS)
 def test_the_blur_that_fits_best_is_found(sigma: float) -> None:
     fits = fit_trivial_predictions(patches(0.5, 0.1, sigma))
-    (name,) = [name for name in fits if name.startswith("blurred")]
-    assert name == f"blurred linear fit (sigma {sigma:g})"
-    assert fits[name].slope == pytest.approx(0.5, abs=1e-4)
+    line, curve = (f"blurred {kind} fit (sigma {sigma:g})" for kind in ("linear", "curve"))
+    assert [name for name in fits if name.startswith("blurred")] == [line, curve]
+    fit = fits[line]
+    assert isinstance(fit, LinearFit)
+    assert fit.slope == pytest.approx(0.5, abs=1e-4)
 
 
 def test_the_constant_is_the_mean_of_the_uncharged_sem() -> None:
@@ -51,20 +54,53 @@ def test_the_constant_is_the_mean_of_the_uncharged_sem() -> None:
     assert constant(np.zeros((2, 2), np.float32)) == pytest.approx(np.full((2, 2), valid.mean()), abs=1e-5)
 
 
+def test_a_curve_follows_what_no_line_does_and_has_the_sem_of_its_ends_beyond_them() -> None:
+    def bent(training: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+        for patch in training:
+            seen = blur(patch["source"][0].numpy(), 1)
+            patch["target"] = torch.from_numpy(np.abs(seen) - np.float32(0.5))[None]
+        return training
+
+    fits = fit_trivial_predictions(bent(patches(0, 0, count=12)))
+    (curve,) = [fit for fit in fits.values() if isinstance(fit, CurveFit)]
+    assert curve.sigma == 1
+    (new,) = bent(patches(0, 0, count=13))[12:]
+    error = curve(new["source"][0].numpy()) - new["target"][0].numpy()
+    assert np.abs(error).mean() < 0.01
+    line = fits["linear fit"](new["source"][0].numpy()) - new["target"][0].numpy()
+    assert np.abs(line).mean() > 0.05
+    assert curve(np.full((2, 2), 3, np.float32)) == pytest.approx(np.full((2, 2), curve.mean[-1]))
+
+
+def test_a_grey_value_that_many_pixels_have_is_a_point_of_its_own() -> None:
+    training = patches(0.3, 0.2)
+    for patch in training:
+        patch["source"][0, :16] = -1
+        patch["target"][0, :16] = -1
+    (curve,) = [fit for fit in fit_trivial_predictions(training).values() if isinstance(fit, CurveFit)]
+    assert curve(np.full((8, 8), -1, np.float32)) == pytest.approx(np.full((8, 8), -1), abs=1e-6)
+
+
 def test_a_flat_source_gives_a_constant() -> None:
     training = patches(0.3, 0.2)
     for patch in training:
         patch["source"] = torch.zeros_like(patch["source"])
-    fit = fit_trivial_predictions(training)["linear fit"]
-    assert fit.slope == 0
+    fits = fit_trivial_predictions(training)
+    fit = fits["linear fit"]
     assert isinstance(fit, LinearFit)
+    assert fit.slope == 0
+    (curve,) = [fit for fit in fits.values() if isinstance(fit, CurveFit)]
+    flat = np.zeros((2, 2), np.float32)
+    assert curve(flat) == pytest.approx(fits["constant"](flat), abs=1e-6)
 
 
 def test_the_slice_between_its_neighbours_is_what_trivial_predictions_see() -> None:
     plain, wide = patches(0.3, 0.2), patches(0.3, 0.2)
     for patch in wide:
         patch["source"] = torch.cat([-patch["source"], patch["source"], patch["target"]])
-    assert fit_trivial_predictions(wide) == fit_trivial_predictions(plain)
+    source = plain[0]["source"][0].numpy()
+    for one, other in zip(*(fit_trivial_predictions(kind).values() for kind in (wide, plain)), strict=True):
+        assert np.array_equal(one(source), other(source))
 
 
 def image(value: int) -> NDArray[np.uint8]:

@@ -16,10 +16,10 @@ from txm2sem.scoring.card import Scores
 from txm2sem.scoring.measuring import longest_lag
 from txm2sem.scoring.names import PHASES, REGION_NAMES, SIMILARITY_COLUMNS, TRUTH
 
-COLOURS = ("#D55E00", "#0072B2", "#999999", "#009E73", "#CC79A7")
+COLOURS = ("#D55E00", "#0072B2", "#999999", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Of the model and the trivial predictions (Okabe & Ito 2008, for any colour vision); the truth is black."""
 
-STYLES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)))
+STYLES = ("-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
 
 
 def draw_scores(scores: Scores, title: str) -> Figure:

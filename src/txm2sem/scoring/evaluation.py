@@ -1,4 +1,4 @@
-"""Score a model on fixed patches, beside trivial predictions: the TXM itself, a constant, linear fits."""
+"""Score a model on fixed patches, beside trivial predictions: the TXM itself, a constant, lines and a curve."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ from txm2sem.metrics import Summary, psnr, ssim
 
 Image = NDArray[np.float32]
 
+Prediction = Callable[[Image], Image]
+"""Predicts the SEM from the TXM, both (H, W) in [-1, 1]."""
+
 BLUR_SIGMAS = (1.0, 2.0, 4.0, 8.0)
-"""Widths that the blurred linear fit chooses from [pixels]."""
+"""Widths that the blurred fits choose from [pixels]."""
+
+CURVE_PIXELS = 200
+"""Pixels, at least, that a point of a curve is the mean of, so that it has little of their noise."""
 
 
 @dataclass
@@ -54,13 +60,32 @@ class LinearFit:
         return self.slope * blur(source, self.sigma) + np.float32(self.offset)
 
 
+@dataclass(frozen=True)
+class CurveFit:
+    """The mean SEM of every grey value of the (blurred) TXM, in [-1, 1]: all that grey values tell by themselves.
+
+    Attributes:
+        grey: values of the TXM, rising, (K,); values beyond its ends have the SEM of the ends.
+        mean: of the SEM there, (K,); straight lines between.
+        sigma: blur of the TXM [pixels].
+    """
+
+    grey: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    sigma: float = 0.0
+
+    def __call__(self, source: Image) -> Image:
+        """Predict the SEM from the TXM (H, W), both in [-1, 1]."""
+        return np.interp(blur(source, self.sigma), self.grey, self.mean).astype(np.float32)
+
+
 def blur(image: Image, sigma: float) -> Image:
     """Return a Gaussian-blurred image (H, W); sigma in pixels, 0 for none."""
     blurred: Image = gaussian_filter(image, sigma) if sigma > 0 else image
     return blurred
 
 
-def fit_trivial_predictions(training: Iterable[dict[str, Tensor]]) -> dict[str, LinearFit]:
+def fit_trivial_predictions(training: Iterable[dict[str, Tensor]]) -> dict[str, Prediction]:
     """Fit the trivial predictions on patches of the training split.
 
     Args:
@@ -72,17 +97,23 @@ def fit_trivial_predictions(training: Iterable[dict[str, Tensor]]) -> dict[str, 
         by that sigma of `BLUR_SIGMAS` which fits the training patches best.
     """
     moments = {sigma: _Moments() for sigma in (0.0, *BLUR_SIGMAS)}
+    curves = {sigma: _CurveSums() for sigma in BLUR_SIGMAS}
     for patch in training:
         source, target = middle_channel(patch["source"]).numpy(), patch["target"][0].numpy()
         valid = patch.get("valid", ~patch["charge"])[0].numpy()
         for sigma, moment in moments.items():
-            moment.add(blur(source, sigma)[valid], target[valid])
+            seen = blur(source, sigma)[valid], target[valid]
+            moment.add(*seen)
+            if sigma in curves:
+                curves[sigma].add(*seen)
     plain = moments[0.0]
     best = min(BLUR_SIGMAS, key=lambda sigma: moments[sigma].residual())
+    bent = max(BLUR_SIGMAS, key=lambda sigma: curves[sigma].explained())
     return {
         "constant": LinearFit(0.0, plain.mean_target()),
         "linear fit": LinearFit(*plain.line()),
         f"blurred linear fit (sigma {best:g})": LinearFit(*moments[best].line(), sigma=best),
+        f"blurred curve fit (sigma {bent:g})": CurveFit(*curves[bent].points(), sigma=bent),
     }
 
 
@@ -127,10 +158,10 @@ class Evaluation:
     """
 
     def __init__(
-        self, predict: Callable[[Tensor, int], Tensor], trivial: dict[str, LinearFit], source: str = "TXM"
+        self, predict: Callable[[Tensor, int], Tensor], trivial: dict[str, Prediction], source: str = "TXM"
     ) -> None:
         self.predict = predict
-        self.predictions = {f"raw {source}": LinearFit(1.0, 0.0), **trivial}
+        self.predictions: dict[str, Prediction] = {f"raw {source}": LinearFit(1.0, 0.0), **trivial}
         self.model = PatchScores()
         self.trivial = {name: PatchScores() for name in self.predictions}
 
@@ -183,3 +214,31 @@ class _Moments:
     def residual(self) -> float:
         _, _, variance, covariance, target_variance = self._central()
         return target_variance - (covariance**2 / variance if variance > 0 else 0.0)
+
+
+class _CurveSums:
+    """Sums over each 8-bit grey value of the TXM: pixels, and their grey values in TXM and SEM."""
+
+    def __init__(self) -> None:
+        self.sums = np.zeros((3, 256))
+
+    def add(self, x: Image, y: Image) -> None:
+        level = to_uint8(x)
+        self.sums += [np.bincount(level, weights, 256) for weights in (None, x, y)]
+
+    def _groups(self) -> NDArray[np.float64]:
+        """Return the sums of neighbouring grey values that have enough pixels together, (3, K)."""
+        count = self.sums[0]
+        before = count.cumsum() - count
+        _, group = np.unique(before[count > 0] // CURVE_PIXELS, return_inverse=True)
+        return np.stack([np.bincount(group, row) for row in self.sums[:, count > 0]])
+
+    def points(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        count, grey, mean = self._groups()
+        return grey / count, mean / count
+
+    def explained(self) -> float:
+        """Return the variance of the group means of the SEM, which is what the curve explains."""
+        count, _, total = self._groups()
+        mean = total.sum() / count.sum()
+        return float((count * (total / count - mean) ** 2).sum() / count.sum())

@@ -59,7 +59,7 @@ LEAKING: Mapping[str, tuple[str, ...]] = {
 """Options with which a run could be tested on a slice that it, or a model that it builds on, has learned from."""
 
 WITHOUT_A_MODEL = (
-    *("raw TXM", "constant", "linear fit", "blurred linear fit"),
+    *("raw TXM", "constant", "linear fit", "blurred linear fit", "blurred curve fit"),
     *("Otsu thresholds", "blurred Otsu thresholds"),
 )
 """Predictions without a model that every fold has, and that others may be set beside."""

@@ -40,7 +40,7 @@ from txm2sem.progress import progress_bar
 from txm2sem.results import NewResults
 from txm2sem.scoring.card import Scorecard
 from txm2sem.scoring.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
-from txm2sem.scoring.evaluation import LinearFit, fit_trivial_predictions
+from txm2sem.scoring.evaluation import Prediction, fit_trivial_predictions
 from txm2sem.scoring.phases import Phases, fit_phases
 from txm2sem.testing.harness import Found, Subject, Test
 from txm2sem.testing.images import stretch, write_png
@@ -154,7 +154,7 @@ class CubeTest(Test[NDArray[np.uint8]]):
         return [*lines, *(f"note: {note}" for note in notes)], scores
 
 
-def fit_on_training(dataroot: Path, options: DataOptions) -> tuple[dict[str, LinearFit], Phases | None, list[str]]:
+def fit_on_training(dataroot: Path, options: DataOptions) -> tuple[dict[str, Prediction], Phases | None, list[str]]:
     """Return trivial predictions and phases, fitted on patches of the training split; or none, and a note why."""
     missing = "so constant and linear predictions, and the phases of the rock, are left out"
     if not has_split(dataroot, "train"):

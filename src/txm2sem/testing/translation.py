@@ -18,7 +18,7 @@ from txm2sem.results import NewResults
 from txm2sem.scoring.card import Scorecard
 from txm2sem.scoring.document import plain
 from txm2sem.scoring.draws import DrawScores, draw_lines
-from txm2sem.scoring.evaluation import Evaluation, LinearFit, PatchResult, fit_trivial_predictions
+from txm2sem.scoring.evaluation import Evaluation, PatchResult, Prediction, fit_trivial_predictions
 from txm2sem.scoring.means import Column, Means
 from txm2sem.scoring.phases import fit_phases
 from txm2sem.testing.harness import Found, Subject, Test
@@ -38,7 +38,7 @@ class TranslationTest(Test[PatchResult]):
         command = subject.command
         self.trust = open_trust(command, subject.model)
         self.slices, self.data = subject.open_slices(limited(command))
-        trivial: dict[str, LinearFit] = {}
+        trivial: dict[str, Prediction] = {}
         phases = None
         missing = "constant and linear predictions have nothing to be fitted on and are left out"
         if (slices := subject.open_training(missing)) is not None:

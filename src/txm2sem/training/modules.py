@@ -46,7 +46,7 @@ from txm2sem.objectives import (
     ssim_loss,
 )
 from txm2sem.options import TrainCommand
-from txm2sem.scoring.evaluation import LinearFit, fit_trivial_predictions
+from txm2sem.scoring.evaluation import LinearFit, Prediction, fit_trivial_predictions
 from txm2sem.training.accumulation import BatchPart, GeneratorPass, split
 from txm2sem.training.forgiveness import Displacements, deformed
 from txm2sem.training.resuming import SavedOptimizer
@@ -561,7 +561,7 @@ class TranslationModule(pl.LightningModule):
             validation: those of the validation split, without.
         """
         seen = "TXM" if self.command.data.direction == "AtoB" else "SEM"
-        predictions = {f"raw {seen}": LinearFit(1.0, 0.0), **fit_trivial_predictions(training)}
+        predictions: dict[str, Prediction] = {f"raw {seen}": LinearFit(1.0, 0.0), **fit_trivial_predictions(training)}
         scores: dict[str, list[dict[str, float]]] = {kind: [] for kind in predictions}
         for patch in validation:
             source = middle_channel(patch["source"]).numpy()

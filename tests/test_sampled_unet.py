@@ -53,3 +53,17 @@ def test_learns_what_the_txm_leaves_open() -> None:
     assert abs(mean) < 0.25
     assert 0.3 < spread < 0.75
     assert blurred < 0.2
+
+
+def test_a_draw_with_the_targets_boundaries_scores_better_than_one_that_only_has_its_grey_values() -> None:
+    """Of squares as large as 16 pixels both have the same mean; only one has pieces of the same size."""
+    rows, columns = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+
+    def board(side: int) -> Tensor:
+        return ((rows // side + columns // side) % 2).float()[None, None] - 0.5
+
+    target = board(8)
+    moved, finer = target.roll(8, dims=-1), board(2)
+    # Each is wrong in as many pixels.
+    assert (moved - target).abs().mean() > (finer - target).abs().mean()
+    assert crps_loss(moved, moved, target) < crps_loss(finer, finer, target)

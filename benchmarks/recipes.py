@@ -1,6 +1,7 @@
 """The network of recipe `translate` beside the program's other architectures, in equal processor time.
 
     python benchmarks/recipes.py FOLDER [--seconds 90] [--seeds 0] [--roots NAME or PATH ...] [--networks NAME ...]
+        [--figure FILE]
 
 Each network is trained with the options of the recipe but for its own, by one thread, until its training has taken so
 many seconds of the processor, whatever else the machine does, and scored on the 100 test patches of `txm2sem test
@@ -9,7 +10,8 @@ of them is fine; the SEM of one of these, `inverted`, falls with density, and no
 
 The first table has PSNR [dB] and SSIM, means over the seeds. The second has what the networks cost and leave: training
 steps of 8 patches; multiply-adds and time of the processor for a predicted pixel; weights; and how far the power of
-predictions stands out at the frequencies of a grid of 2 and of 4 pixels, the most there is of all runs.
+predictions stands out at the frequencies of a grid of 2 and of 4 pixels, the most there is of all runs. `--figure` draws
+PSNR over both costs.
 
 What FOLDER has of a run already is not trained again, so several calls fill one table.
 """
@@ -23,13 +25,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
 import torch
+from matplotlib.figure import Figure
 from torch.utils.flop_counter import FlopCounterMode
 
 from txm2sem.data import AlignedSlices, EvaluationPatches, to_uint8
@@ -81,6 +85,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--roots", nargs="+", default=list(PHANTOMS))
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--figure", type=Path)
     parser.add_argument("--run", nargs=3, metavar=("ROOT", "NETWORK", "SEED"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
@@ -99,7 +104,10 @@ def main() -> int:
                     subprocess.run([sys.executable, __file__, *words], check=True)
             found[name, network] = [json.loads(result.read_text()) for result in results]
     print_scores(found, given.roots, given.networks)
-    print_costs(found, given.roots, given.networks)
+    costs = {network: cost_of(network) for network in given.networks}
+    print_costs(found, given.roots, costs)
+    if given.figure:
+        draw_front(found, given.roots, costs).savefig(given.figure, dpi=100)
     return 0
 
 
@@ -172,17 +180,39 @@ def shown(scores: Sequence[Sequence[float]]) -> str:
     return f"{statistics.mean(ratios):.2f}{spread}, {statistics.mean(similarities):.3f}"
 
 
-def print_costs(found: Found, roots: Sequence[str], networks: Sequence[str]) -> None:
+def print_costs(found: Found, roots: Sequence[str], costs: Mapping[str, tuple[float, float, int]]) -> None:
     print()
     print_row("", ["steps", "multiply-adds a pixel", "ns a pixel", "weights", "grid of 2, of 4 [dB]"])
     print("|---" * 6 + "|")
-    for network in networks:
+    for network, (work, seconds, weights) in costs.items():
         runs = [run for root in roots for run in found[root, network]]
         steps = statistics.mean(run["steps"] for run in runs)
         grid = ", ".join(f"{max(powers):+.1f}" for powers in zip(*(run["grid"] for run in runs), strict=True))
-        work, seconds, weights = cost_of(network)
         numbers = [f"{steps:.0f}", f"{work:,.0f}", f"{1e9 * seconds:.0f}", f"{weights / 1e6:.1f} million"]
         print_row(network, [*numbers, grid])
+
+
+def draw_front(found: Found, roots: Sequence[str], costs: Mapping[str, tuple[float, float, int]]) -> Figure:
+    """Draw PSNR over multiply-adds, and over time, of a predicted pixel, a column for each data root."""
+    figure = Figure(figsize=(2.4 * len(roots) + 1.2, 5.4), layout="constrained")
+    cells = figure.subplots(2, len(roots), squeeze=False, sharex="row", sharey="col")
+    headings = ("multiply-adds a pixel", "ns a pixel, one thread")
+    for (row, heading), (column, root) in product(enumerate(headings), enumerate(roots)):
+        cell = cells[row, column]
+        for network, (work, seconds, _) in costs.items():
+            ratios = [run["scores"][0] for run in found[root, network]]
+            across = [work if row == 0 else 1e9 * seconds] * len(ratios)
+            cell.plot(across, ratios, "o", markersize=5, label=network)
+        cell.set_xscale("log")
+        cell.grid(alpha=0.3)
+        cell.set_xlabel(heading, fontsize=8)
+        if row == 0:
+            cell.set_title(Path(root).name, fontsize=10)
+        if column == 0:
+            cell.set_ylabel("PSNR [dB]")
+    handles, labels = cells[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
 
 
 def print_row(name: str, values: Sequence[str]) -> None:

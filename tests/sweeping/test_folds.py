@@ -205,7 +205,7 @@ def test_predictions_without_a_model_are_called_as_tests_call_them() -> None:
 
 def test_the_table_of_the_shale_comes_along() -> None:
     plan = Plan.read("shale", PLACES, Path("images"))
-    assert list(dict.fromkeys(run.base for run in plan.runs)) == ["translate", "texture", "phases", "srgan"]
-    assert plan.baselines == ["linear fit", "constant", "Otsu thresholds"]
+    assert list(dict.fromkeys(run.base for run in plan.runs)) == ["translate", "texture", "sample", "phases", "srgan"]
+    assert plan.baselines == ["linear fit", "blurred curve fit", "constant", "Otsu thresholds"]
     assert all(run.training.schedule.time_budget > 0 for run in plan.runs)
-    assert len(plan.runs) == 4 * 6
+    assert len(plan.runs) == 5 * 6

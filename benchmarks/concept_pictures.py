@@ -58,7 +58,7 @@ def main() -> None:
         draw(rock).savefig(folder / f"{name}.png", dpi=100)
 
 
-def cells(columns: int, height: float = 3.2) -> tuple[Figure, Any]:
+def cells(columns: int, height: float = 3.35) -> tuple[Figure, Any]:
     figure = Figure(figsize=(3 * columns, height), layout="constrained")
     return figure, figure.subplots(1, columns)
 

@@ -38,7 +38,7 @@ CASES: dict[str, dict[str, Any]] = {
     "srgan, penalty": {"model": "srgan", "downsample_factor": 4, "lambda_img_grad": 1e-4, **SUPER_RESOLUTION},
     "srcnn, penalty": {"model": "srcnn", "downsample_factor": 2, "lambda_img_grad": 1e-4, **SUPER_RESOLUTION},
 }
-"""Options by name: the recipes, defaults, and the commands of the README."""
+"""Options by name: the recipes, defaults, and the commands of docs/papers.md."""
 
 
 def main() -> int:

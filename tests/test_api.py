@@ -1,4 +1,4 @@
-"""The calls from Python that the README shows."""
+"""The calls from Python that docs/python.md shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from data_roots import write_data_root
 import txm2sem
 from txm2sem.errors import UserError
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "python.md"
 TINY: dict[str, Any] = {
     "model": "feedforward",
     "netG": "resnet_6blocks",
@@ -44,11 +44,11 @@ def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("blank_pictures")
-def test_the_lines_of_the_readme_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lines_of_the_page_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are executed as they stand there, on a phantom, with less training."""
-    (lines,) = re.findall(r"```python\n(import txm2sem\n.*?)```", README.read_text(), re.DOTALL)
-    write_data_root(Path("readme/images"), size=(160, 160))
-    monkeypatch.chdir("readme")
+    (lines,) = re.findall(r"```python\n(import txm2sem\n.*?)```", PAGE.read_text(), re.DOTALL)
+    write_data_root(Path("page/images"), size=(160, 160))
+    monkeypatch.chdir("page")
     train = txm2sem.train
     less = {"num_train": 8, "niter": 1, "num_threads": 0, "num_test": 4, "time_budget": 0, "ngf": 4, "device": "cpu"}
 

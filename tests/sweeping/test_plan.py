@@ -66,7 +66,7 @@ def test_the_plan_of_the_papers_comes_along() -> None:
     assert len(plan.runs) == 6 * len(penalties) * 3
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/sweeps.md"])
+@pytest.mark.parametrize("document", ["docs/train.md", "docs/sweeps.md"])
 def test_the_plans_in_the_documents_are_some(document: str) -> None:
     text = (Path(__file__).resolve().parents[2] / document).read_text(encoding="utf-8")
     (plan,) = re.findall(r"```yaml\n(options:.*?)```", text, re.DOTALL)

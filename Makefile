@@ -45,7 +45,7 @@ napari: .venv/installed
 
 # The variable leaves out what the theme says of another one.
 docs: .venv/installed-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo site/index.html
 
 .venv/installed-dev: .venv/installed .venv/installed-visdom
@@ -98,7 +98,7 @@ check: .venv/installed-dev
 
 # Folders and files of tests that `quick` leaves out; a new one belongs to it until it is named here.
 LONG := cli training viewer parity applying measuring reporting checking registration pages model exporting sweeping \
-  data/readers/test_contract.py \
+  documents/test_marked_snippets.py data/readers/test_contract.py \
   data/readers/test_zarr.py data/readers/test_absent.py data/test_damaged_files.py data/writers filling \
   metrics/test_continuity.py test_api.py test_convolutions.py test_footprint.py test_receptive_field.py \
   test_checkpoints.py test_phantom.py test_unaligned_phantom.py test_devices.py test_shipped_model.py \

@@ -24,7 +24,7 @@ SMALL = {
     "src/part.py": "part = 1\n",
     "src/CARD.md": "# Card\n\nMade by [a part](part.py), see [contributing](../CONTRIBUTING.md).\n",
     "docs/index.md": "# Home\n\n[One](one.md), [its part](one.md#a-part), [card](../src/CARD.md#card).\n",
-    "docs/one.md": "# One\n\n## A part\n\n[Above](#one), [how](../CONTRIBUTING.md).\n\n- a list\n",
+    "docs/one.md": "# One\n\n## A part\n\n[Above](#one), [how](../CONTRIBUTING.md): `check --output A`.\n\n- a list\n",
     "docs/two.md": "# Two\n\n![Picture](two.png), [part](../src/part.py)\n",
     "docs/two.png": "",
 }
@@ -81,6 +81,7 @@ def test_links_of_the_repository_hold_on_the_site(small: Path, tmp_path: Path) -
     assert links["source/src/CARD"][-2:] == ["part.py", "../../contributing.html"]
     assert (tmp_path / "made" / "source" / "src" / "part.py").read_text() == SMALL["src/part.py"]
     assert not list((tmp_path / "made").glob("site/*.py"))
+    assert '<code>check <span class="option">--output</span> A</code>' in _article(tmp_path / "made" / "one.html")
 
 
 def test_what_leads_nowhere_or_looks_otherwise_fails_the_build(small: Path, tmp_path: Path) -> None:

@@ -6,18 +6,27 @@ import re
 from pathlib import Path
 
 import pytest
-from snippets import Snippet, commands_in, needs_bash, snippets
+from snippets import DOCUMENTS, Snippet, commands_in, needs_bash, snippets
 
 from txm2sem.cli.main import COMMANDS as NAMES
 from txm2sem.cli.parsing import read_words
 from txm2sem.errors import UserError
-from txm2sem.options import COMMANDS, Command, ModelCommand, TrainCommand, fields_of
+from txm2sem.options import ALIASES, COMMANDS, Command, ModelCommand, TrainCommand, fields_of, to_mapping
 from txm2sem.resolving import resolve
 
 pytestmark = needs_bash
 
 STAND_IN = re.compile(r"[A-Z][A-Z_0-9]*")
 """What a reader puts something else for."""
+
+OF_ALL = ("help", "help_all", "version", "config", *ALIASES)
+"""What every command has, or the program itself."""
+
+OF_OTHERS = ("network", "networks", "node_rank")
+"""Options of benchmarks and of torchrun that texts speak of."""
+
+TEXTS = [path for path in DOCUMENTS if path.name != "CHANGELOG.md"]
+"""Documents that speak of what is there now."""
 
 SEVERAL_WORDS = ("OPTIONS", "BEFORE", "...")
 """What stands for any number of options."""
@@ -84,6 +93,36 @@ def test_what_stands_for_something_else_is_none_of_it(lines: str, tmp_path: Path
 def test_what_the_shell_does_not_call_is_seen(lines: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         commands_in(Snippet("a document", 1, "sh", lines), tmp_path)
+
+
+@pytest.mark.parametrize("document", TEXTS, ids=lambda path: path.name)
+def test_options_that_a_text_speaks_of_are_there(document: Path) -> None:
+    unknown = {name for name in options_in(document.read_text("utf-8")) if not is_known(*name)}
+    assert not unknown, document
+
+
+def test_options_that_are_not_there_are_seen() -> None:
+    text = "`--niter 5`, `--nitre`, `--display_*`, `txm2sem volume a --tilt 3`, `ls --all`\n```sh\nls --x\n```\n`--no-html`"
+    assert [name for name in options_in(text) if not is_known(*name)] == [("", "nitre"), ("volume", "tilt")]
+
+
+def options_in(text: str) -> list[tuple[str, str]]:
+    """Return the options that stand in running text, each with its command where that stands there, too."""
+    running = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    found = []
+    for code in re.findall(r"`([^`]+)`", running):
+        command = re.match(r"txm2sem\s+(\w+)", code)
+        if command or code.startswith("--"):
+            names = re.findall(r"--([a-zA-Z][\w-]*)", code)
+            found += [(command[1] if command else "", name.replace("-", "_")) for name in names]
+    return found
+
+
+def is_known(command: str, name: str) -> bool:
+    """Say whether a command, or any where none is said, has an option."""
+    own = [to_mapping(COMMANDS[one]) for one in ([command] if command in COMMANDS else COMMANDS)]
+    names = {*OF_ALL, *OF_OTHERS}.union(*own)
+    return name in names or (name.endswith("_") and any(other.startswith(name) for other in names))  # as in --display_*
 
 
 def check(words: list[str]) -> None:

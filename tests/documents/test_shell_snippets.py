@@ -102,7 +102,7 @@ def test_options_that_a_text_speaks_of_are_there(document: Path) -> None:
 
 
 def test_options_that_are_not_there_are_seen() -> None:
-    text = "`--niter 5`, `--nitre`, `--display_*`, `txm2sem volume a --tilt 3`, `ls --all`\n```sh\nls --x\n```\n`--no-html`"
+    text = "`--niter 5`, `--nitre`, `--display_*`, `ls --all`\n```sh\nls --x\n```\n`txm2sem volume a --tilt 3`"
     assert [name for name in options_in(text) if not is_known(*name)] == [("", "nitre"), ("volume", "tilt")]
 
 

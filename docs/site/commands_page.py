@@ -50,7 +50,7 @@ def commands_page() -> str:
     usage, what, _ = help_of_config("txm2sem config").split("\n\n")
     config = ["## config", _block(usage.removeprefix("usage: ")), _marked(what, "config", set())]
     statuses = str(main.__doc__).partition("\n\n")[2]
-    return "\n\n".join([BEGINNING, *(_plain(text) for text in (HELP_OF_CONFIG, statuses)), table, *sections, *config])
+    return "\n\n".join([BEGINNING, _marked(HELP_OF_CONFIG, "", set()), _plain(statuses), table, *sections, *config])
 
 
 def _section(name: str, command: Command) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The calls from Python that the documents show."""
+"""The calls from Python that the README shows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import tifffile
 from data_roots import write_data_root
-from snippets import snippets
 
 import txm2sem
 from txm2sem.errors import UserError
 
+README = Path(__file__).resolve().parents[1] / "README.md"
 TINY: dict[str, Any] = {
     "model": "feedforward",
     "netG": "resnet_6blocks",
@@ -44,11 +44,11 @@ def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("blank_pictures")
-def test_the_lines_of_the_documents_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lines_of_the_readme_run(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are executed as they stand there, on a phantom, with less training."""
-    (snippet,) = (snippet for snippet in snippets("python") if "txm2sem.train(" in snippet.text)
-    write_data_root(Path("shown/images"), size=(160, 160))
-    monkeypatch.chdir("shown")
+    (lines,) = re.findall(r"```python\n(import txm2sem\n.*?)```", README.read_text(), re.DOTALL)
+    write_data_root(Path("readme/images"), size=(160, 160))
+    monkeypatch.chdir("readme")
     train = txm2sem.train
     less = {"num_train": 8, "niter": 1, "num_threads": 0, "num_test": 4, "time_budget": 0, "ngf": 4, "device": "cpu"}
 
@@ -62,7 +62,7 @@ def test_the_lines_of_the_documents_run(here: Path, monkeypatch: pytest.MonkeyPa
     txm = tifffile.imread("images/test/txm/000.tif")
     tifffile.imwrite("scan.tif", np.stack([txm] * 3), photometric="minisblack", metadata={"axes": "ZYX"})
     names: dict[str, Any] = {}
-    exec(snippet.text, names)
+    exec(lines, names)
     assert names["scores"]["means"]["rows"]["model mine"]["PSNR"]["mean"] > 0
     assert names["sem"].shape == names["trust"].novelty.shape == txm.shape
     assert np.array_equal(np.asarray(txm2sem.open_volume("predicted.ome.zarr"))[0], names["sem"])

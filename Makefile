@@ -5,6 +5,7 @@
 # make test   install the test tools too; lint, types, tests
 # make quick  lint, types, and the tests that train nothing and are quick; a minute
 # make check  lint and types only
+# make docs   install, and build the site of docs/ into site/: site/index.html, to be read without a network
 # make bench  speed of training, translation and whole volumes, beside the plain way; an hour on a quiet machine
 # make visdom install what `--display_id` needs
 # make napari install napari, with the panels, readers and sample data of this program; its tests run then, too
@@ -17,7 +18,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 DATA ?= demo/images
 OWN = $(filter-out demo/images,$(DATA))
 
-.PHONY: demo demo-phases demo-align demo-untrained test quick check bench visdom napari models clean
+.PHONY: demo demo-phases demo-align demo-untrained test quick check docs bench visdom napari models clean
 
 # torch comes first and alone, so that no other package chooses a build of it.
 .venv/installed: pyproject.toml constraints.txt
@@ -37,6 +38,15 @@ visdom: .venv/installed-visdom
 
 napari: .venv/installed
 	$(INSTALL) --constraint constraints.txt --editable '.[napari]'
+
+.venv/installed-docs: .venv/installed
+	$(INSTALL) --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+# The variable leaves out what the theme says of another one.
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo site/index.html
 
 .venv/installed-dev: .venv/installed .venv/installed-visdom
 	$(INSTALL) --constraint constraints.txt --editable '.[dev]'
@@ -88,7 +98,7 @@ check: .venv/installed-dev
 
 # Folders and files of tests that `quick` leaves out; a new one belongs to it until it is named here.
 LONG := cli training viewer parity applying measuring reporting checking registration pages model exporting sweeping \
-  data/readers/test_contract.py \
+  documents/test_marked_snippets.py data/readers/test_contract.py \
   data/readers/test_zarr.py data/readers/test_absent.py data/test_damaged_files.py data/writers filling \
   metrics/test_continuity.py test_api.py test_convolutions.py test_footprint.py test_receptive_field.py \
   test_checkpoints.py test_phantom.py test_unaligned_phantom.py test_devices.py test_shipped_model.py \

@@ -57,17 +57,17 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def browse(page: Path, folder: Path, *options: str) -> str:
-    """Open a page in headless chromium and return what it prints."""
+def browse(page: Path, folder: Path, *options: str, query: str = "") -> str:
+    """Open a page, with a query, in headless chromium and return what it prints."""
     words = [str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=4000", *options]
-    words += [f"--user-data-dir={folder / 'profile'}", page.resolve().as_uri()]
+    words += [f"--user-data-dir={folder / 'profile'}", page.resolve().as_uri() + (query and f"?{query}")]
     done = subprocess.run(
         words, env=os.environ | {"HOME": str(folder)}, capture_output=True, check=True, timeout=120, text=True
     )
     return done.stdout
 
 
-def play(page: Path, folder: Path, script: str) -> list[str]:
+def play(page: Path, folder: Path, script: str, *options: str) -> list[str]:
     """Return the lines that a script has said with `say(line)` at the end of a copy of a page; `script` may await.
 
     Errors of the page's own scripts, and addresses that it asks the network for, are lines, too.
@@ -88,6 +88,6 @@ def play(page: Path, folder: Path, script: str) -> list[str]:
     copy = folder / "played.html"
     text = page.read_text(encoding="utf-8")
     copy.write_text(text.replace("<head>", f"<head>{listening}", 1).replace("</body>", f"{ending}</body>"))
-    found = re.search(r'<pre id="said">(.*?)</pre>', browse(copy, folder, "--dump-dom"), re.DOTALL)
+    found = re.search(r'<pre id="said">(.*?)</pre>', browse(copy, folder, "--dump-dom", *options), re.DOTALL)
     assert found, "the script has not come to its end"
     return unescape(found[1]).splitlines()

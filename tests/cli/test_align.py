@@ -14,7 +14,7 @@ from kills import killed_at
 from moved_pairs import two_images
 from two_instruments import BAR, SIZE, Instruments, motion, write_instruments
 
-from cli.calls import SRGAN, TINY_TRAINING, Program
+from cli.calls import Program
 from txm2sem.aligning.document import Alignment, read_alignment
 from txm2sem.metrics import pearson
 from txm2sem.registration.pair import align_pair
@@ -176,34 +176,6 @@ def test_what_cannot_be_aligned_is_refused(here: Program, words: str, status: in
     assert done.status == status, done.err
     assert names in done.err
     assert not Path("images").exists()
-
-
-def test_two_instruments_lead_to_a_trained_model_and_its_report(program: Program) -> None:
-    """From a volume and oblique slices, as the phantom leaves them, to a page about a model."""
-    shape = "--size 256 --depth 64 --train_slices 1 --val_slices 1 --test_slices 1"
-    assert program(f"phantom scans --unaligned {shape} --tilt 2 --turn 3 --distortion 1 --scale 1.05").status == 0
-    done = program(
-        "align scans/txm.ome.tif scans/sem images --charge scans/charge --transform rigid --search_angle 4 --mirror no"
-    )
-    assert done.status == 0, done.err
-    truth = json.loads(Path("scans/phantom.json").read_text())["sem_slices"]
-    found = found_in("images").slices
-    assert {one.split for one in found.values()} >= {"train", "val", "test"}
-    for key, one in found.items():
-        if one.confident:
-            rows, columns = truth[key]["shape"]
-            corners = np.array([[row, column, 1] for row in (0, rows - 1) for column in (0, columns - 1)])
-            away = corners @ (np.array(one.to_txm) - truth[key]["to_txm"]).T
-            # Slices of 200 pixels tell little of a tilt, and are distorted by a pixel besides.
-            assert np.abs(away[:, 0]).max() < 2
-            assert np.linalg.norm(away[:, 1:], axis=1).max() < 3
-            assert one.tilt == pytest.approx(truth[key]["tilt"], abs=1)
-    assert Path("images/slice_positions.csv").read_text().startswith("number,z\n")
-    assert "three cuts through the volume" in Path("images/alignment.html").read_text()
-    assert program("check images --patch_size 32 --num_test 2").status == 0
-    assert program("train --dataroot images --name run --no_html", SRGAN, TINY_TRAINING).status == 0
-    assert program("test --name run --eval").status == 0
-    assert program("report run").status == 0
 
 
 def test_slices_of_a_volume_end_on_the_planes_that_they_have_in_common(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -184,14 +183,6 @@ def test_to_segment_needs_masks(images: Path) -> None:
         shutil.rmtree(folder)
     with pytest.raises(UserError, match="classes learns to segment, and there are no masks lowdensity"):
         Plan.read(write_plan(text), PLACES)
-
-
-def test_the_plan_in_the_document_is_one() -> None:
-    text = (Path(__file__).resolve().parents[2] / "docs" / "sweeps.md").read_text(encoding="utf-8")
-    (plan,) = re.findall(r"```yaml\n(leave_one_out:.*?)```", text, re.DOTALL)
-    read = Plan.read(write_plan(plan), PLACES)
-    assert {run.base for run in read.runs} == {"small", "texture"}
-    assert read.baselines == ["linear fit", "small"]
 
 
 def test_predictions_without_a_model_are_called_as_tests_call_them() -> None:

@@ -127,7 +127,8 @@ def align_pair(
     Args:
         txm: (H, W), any grey values.
         sem: (h, w), any grey values.
-        txm_valid, sem_valid: pixels that count, of the same shapes; None: those that are not 0.
+        txm_valid: pixels that count, of the same shape; None: those that are not 0.
+        sem_valid: the same of the SEM.
         scale: pixels of the TXM in one of the SEM, or the lowest and highest that it may be; None: 0.78 to 1.28 times
             the start's where the transform has a scale, else the start's.
         transform: what is fitted: none; shift; rigid: and a turn; similarity: and a scale; affine: and two shears;

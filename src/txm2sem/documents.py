@@ -58,6 +58,11 @@ def _count(value: Any, where: str) -> None:
     _expect(isinstance(value, int) and value >= 0, where, value, "a whole number, 0 or more")
 
 
+def _size(value: Any, where: str) -> None:
+    _number(value, where)
+    _expect(value > 0, where, value, "above 0")
+
+
 def _text(value: Any, where: str) -> None:
     _expect(isinstance(value, str), where, value, "a text")
 
@@ -240,6 +245,7 @@ _scores = _fields(
     {
         "means": _means_of_kinds,
         "options": _options,
+        "pixel_size_nm": _or_none(_size),
         "by_image": _fields({"slice": _list_of(_count), "values": _by_name(_by_name(_numbers))}),
     },
 )
@@ -305,7 +311,7 @@ _continuity = _fields(
             *KEYS.values(),
         ),
     },
-    {"options": _options},
+    {"options": _options, "voxel_size_nm": _list_of(_or_none(_size))},
 )
 
 

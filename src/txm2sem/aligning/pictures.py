@@ -13,6 +13,7 @@ from PIL import Image
 
 from txm2sem.figures.raster import raster
 from txm2sem.pages import with_scale_bar
+from txm2sem.quantities import displacement_text
 from txm2sem.registration.features import reduced
 from txm2sem.registration.pair import PairAlignment
 from txm2sem.registration.transforms import Field
@@ -65,7 +66,7 @@ def pictures_of(
     barred = {name: with_scale_bar(image, pixel_size and pixel_size * factor) for name, image in grey.items()}
     pictures = {name: _file(image) for name, image in barred.items()}
     if after.field is not None:
-        pictures["field"] = _drawn(barred["txm"], after.field, factor, box)
+        pictures["field"] = _drawn(barred["txm"], after.field, factor, box, pixel_size)
     return {name: pictures[name] for name in LAYERS if name in pictures}
 
 
@@ -86,7 +87,7 @@ def _levels(image: NDArray[Any], factor: int, inverted: bool) -> Grey:
     return shown
 
 
-def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice]) -> bytes:
+def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice], pixel_size: float | None) -> bytes:
     """Return the TXM with arrows from where the map alone puts the SEM to where the field does, enlarged."""
     height, width = grey.shape
     step = max(height, width) / ARROWS
@@ -97,6 +98,7 @@ def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice]) -> b
     away = -field.at(first + places * factor + (factor - 1) / 2) / factor
     longest = float(np.linalg.norm(away, axis=1).max(initial=0))
     times = next((times for times in (20, 10, 5, 2) if times * longest <= step), 1)
+    enlarged = f", {times} times enlarged" if times > 1 else ""
     figure = Figure(figsize=(width / 100, height / 100), dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -112,7 +114,7 @@ def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice]) -> b
             width=thick,
         )
     axes.text(
-        *(0.02, 0.98, f"longest {longest * factor:.1f} pixels{f', {times} times enlarged' if times > 1 else ''}"),
+        *(0.02, 0.98, f"longest {displacement_text(longest * factor, pixel_size)}{enlarged}"),
         transform=axes.transAxes,
         verticalalignment="top",
         color="white",

@@ -86,7 +86,7 @@ def _overlaid(measures: Measures, previews: Previews) -> list[Card]:
     return [
         Card(
             title=str(place),
-            note=registration_text(place, measures.pairs[place]),
+            note=registration_text(place, measures.pairs[place], measures.pixel_size),
             pictures={name: (TITLES[name], jpeg(preview.grey)) for name, preview in images.items()},
             height=images["txm"].grey.shape[0],
             width=images["txm"].grey.shape[1],

@@ -143,7 +143,7 @@ class _Look:
 
 
 def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progress) -> tuple[Measures, list[Finding]]:
-    measures = Measures(dataroot)
+    measures = Measures(dataroot, pixel_size=sources.pixel_size())
     shapes = [next(iter(files.values())).shape for files in sources.files.values()]
     usual = Counter(shapes).most_common(1)[0][0] if shapes else (1, 1)
     side, largest = tile_side(usual), max(shapes, key=math.prod, default=(1, 1))
@@ -310,7 +310,7 @@ def _write(
     draft = Draft(paths.output, "check", resumable=False)
     with draft.begin({}, replaced=True):
         new = CheckPaths(draft.folder / "report")
-        figures = write_figures(new, measures.pairs, previews, measures.resolution)
+        figures = write_figures(new, measures, previews)
         write_text(new.numbers, numbers_of(measures, findings, verdict))
         write_page(new, measures, findings, verdict, figures, previews)
         return draft.finish(new.output)

@@ -49,13 +49,16 @@ def write_labels(path: Path, labels: NDArray[Any]) -> None:
     write_whole(path, partial(image.save, format="PNG"))
 
 
-def draw_labels_overview(patches: Sequence[LabelResult], title: str, input_name: str) -> Figure:
+def draw_labels_overview(
+    patches: Sequence[LabelResult], title: str, input_name: str, pixel_size: float | None
+) -> Figure:
     """Draw the patches in two blocks of rows, for a screen's shape: input, predicted and true classes, errors.
 
     Args:
         patches: what to draw.
         title: of the figure.
         input_name: what the input is.
+        pixel_size: side of a pixel [nm]; None: not known.
     """
     rows = []
     for patch in patches:
@@ -64,7 +67,7 @@ def draw_labels_overview(patches: Sequence[LabelResult], title: str, input_name:
         label = f"patch {patch.index:03d}\nDice {mean_present(dice(confusion)):.3f}\n{wrong:.1%} wrong"
         classes = (colour_classes(patch.prediction), colour_classes(patch.target))
         rows.append(OverviewRow(label, (patch.image, *classes, colour_errors(patch.prediction, patch.target))))
-    figure = draw_rows(rows, (f"{input_name} (input)", "predicted", "true", "errors"), title)
+    figure = draw_rows(rows, (f"{input_name} (input)", "predicted", "true", "errors"), title, pixel_size)
     add_class_keys(figure, "not counted", Patch(facecolor=_share(WRONG), label="wrong"))
     return figure
 

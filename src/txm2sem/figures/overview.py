@@ -18,6 +18,7 @@ from PIL import Image
 from txm2sem.addresses import Place
 from txm2sem.errors import printable
 from txm2sem.figures.raster import raster
+from txm2sem.figures.scale import add_scale_bar
 from txm2sem.files import write_whole
 
 if TYPE_CHECKING:  # what scores takes torch
@@ -39,8 +40,17 @@ class OverviewRow:
     pictures: Sequence[NDArray[Any]]
 
 
-def draw_rows(rows: Sequence[OverviewRow], columns: Sequence[str], title: str) -> Figure:
-    """Draw rows of pictures in two blocks side by side, for a screen's shape; `columns` are the pictures' headings."""
+def draw_rows(
+    rows: Sequence[OverviewRow], columns: Sequence[str], title: str, pixel_size: float | None = None
+) -> Figure:
+    """Draw rows of pictures in two blocks side by side, for a screen's shape, with a scale bar in each row.
+
+    Args:
+        rows: the pictures.
+        columns: their headings.
+        title: of the figure.
+        pixel_size: side of a pixel [nm]; None: not known, and scale bars count pixels.
+    """
     blocks = 2 if len(rows) > 1 else 1
     height, width = -(-len(rows) // blocks), len(columns)
     figure = Figure(figsize=(blocks * (width * CELL_INCHES + 1.2), height * CELL_INCHES + 1.3), layout="constrained")
@@ -55,6 +65,7 @@ def draw_rows(rows: Sequence[OverviewRow], columns: Sequence[str], title: str) -
             cell.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             if place == 0:
                 cell.set_title(heading, fontsize=11)
+        add_scale_bar(cells[0], row.pictures[0].shape, pixel_size, 8)
         cells[0].text(-0.06, 0.5, row.label, transform=cells[0].transAxes, ha="right", va="center", fontsize=9)
     return figure
 
@@ -70,8 +81,21 @@ def add_error_bar(figure: Figure, colours: ScalarMappable) -> None:
     bar.set_label("absolute error [grey levels of 255]")
 
 
-def draw_overview(patches: Sequence[PatchResult], title: str, source: str = "TXM", target: str = "SEM") -> Figure:
-    """Draw input, prediction, truth and absolute error of patches; `source` and `target` say what they show."""
+def draw_overview(
+    patches: Sequence[PatchResult],
+    title: str,
+    source: str = "TXM",
+    target: str = "SEM",
+    pixel_size: float | None = None,
+) -> Figure:
+    """Draw input, prediction, truth and absolute error of patches.
+
+    Args:
+        patches: of one size.
+        title: of the figure.
+        source, target: what input and truth show.
+        pixel_size: side of a pixel [nm]; None: not known.
+    """
     errors = [np.abs(patch.prediction.astype(np.int16) - patch.target.astype(np.int16)) for patch in patches]
     colours = error_colours(np.stack(errors))
     rows = []
@@ -80,7 +104,7 @@ def draw_overview(patches: Sequence[PatchResult], title: str, source: str = "TXM
         pictures = (patch.source, patch.prediction, patch.target, colours.to_rgba(error))
         rows.append(OverviewRow(f"patch {patch.index:03d}\n{scores}", pictures))
     columns = (f"{source} (input)", "prediction", f"{target} (truth)", f"|prediction - {target}|")
-    figure = draw_rows(rows, columns, title)
+    figure = draw_rows(rows, columns, title, pixel_size)
     add_error_bar(figure, colours)
     return figure
 

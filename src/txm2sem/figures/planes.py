@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from txm2sem.pages.cuts import AXES, CUTS
+from txm2sem.quantities import Ruler
 
 PANEL_INCHES = 4.2
 
@@ -37,7 +38,9 @@ def draw_planes(
         slices: by name: the corners, in turn, (4, 3), (z, y, x) [voxels].
         voxel_size: (z, y, x) [nm]; None: not known, axes count voxels.
     """
-    unit, size = ("µm", np.array(voxel_size) / 1000) if voxel_size else ("voxels", np.ones(3))
+    sizes = dict(zip(AXES, voxel_size or (None, None, None), strict=True))
+    rulers = Ruler.along(sizes, dict(zip(AXES, shape, strict=True)), dict.fromkeys(AXES, "voxels"))
+    size = np.array([rulers[axis].per_pixel for axis in AXES])
     figure = Figure(figsize=(3 * PANEL_INCHES, PANEL_INCHES + 0.4), layout="constrained")
     for panel, (across, down, through) in zip(figure.subplots(1, 3), CUTS, strict=True):
         columns, rows, depth = (AXES.index(axis) for axis in (across, down, through))
@@ -52,10 +55,12 @@ def draw_planes(
         if through != "z":  # outlines lie upon each other
             crossings = {name: crossing(corners, depth, at[depth]) for name, corners in slices.items()}
             _write_names(panel, {name: (line * size)[:, [columns, rows]] for name, line in crossings.items()}, ends[1])
-        panel.set_xlabel(f"{across} [{unit}]", fontsize=9)
-        panel.set_ylabel(f"{down} [{unit}]", fontsize=9)
+        panel.set_xlabel(rulers[across].label(across), fontsize=9)
+        panel.set_ylabel(rulers[down].label(down), fontsize=9)
         panel.tick_params(labelsize=8)
-        panel.set_title(f"{across}{down} at {through} = {at[depth] * size[depth]:.3g} {unit}", fontsize=11)
+        panel.set_title(
+            f"{across}{down} at {through} = {at[depth] * size[depth]:.3g} {rulers[through].unit}", fontsize=11
+        )
     return figure
 
 

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD
+from txm2sem.quantities import Ruler
 from txm2sem.scoring.card import Scores
 from txm2sem.scoring.measuring import longest_lag
 from txm2sem.scoring.names import PHASES, REGION_NAMES, SIMILARITY_COLUMNS, TRUTH
@@ -76,40 +77,45 @@ def _draw_similarity(figure: SubFigure, scores: Scores) -> None:
 
 
 def _draw_power(axes: Axes, scores: Scores) -> None:
-    truth = scores.curve(TRUTH, "power")
-    axes.plot(scores.frequencies, truth, color="black", linewidth=2, label=TRUTH)
-    _draw_kinds(axes, scores, "power", scores.frequencies, truth.max() * 1e-8)
+    size = scores.card.pixel_size
+    per_length, area = Ruler.frequencies(size), Ruler.areas(size)
+    truth = area(scores.curve(TRUTH, "power"))
+    axes.plot(per_length(scores.frequencies), truth, color="black", linewidth=2, label=TRUTH)
+    _draw_kinds(axes, scores, "power", per_length(scores.frequencies), truth.max() * 1e-8, area.per_pixel)
     axes.set_yscale("log")
     axes.set_ylim(bottom=truth.min() / 1000)
     axes.set_title("power spectrum")
-    axes.set_xlabel("spatial frequency [1 / pixels]", fontsize=9)
-    axes.set_ylabel("power [grey levels² pixels]", fontsize=9)
+    axes.set_xlabel(per_length.label("spatial frequency"), fontsize=9)
+    axes.set_ylabel(f"power [grey levels² {area.unit}]", fontsize=9)
 
 
 def _draw_correlation(axes: Axes, scores: Scores) -> None:
-    _draw_kinds(axes, scores, "frc", scores.frequencies, 0)
+    per_length = Ruler.frequencies(scores.card.pixel_size)
+    _draw_kinds(axes, scores, "frc", per_length(scores.frequencies), 0)
     for threshold, name in ((REFERENCE_THRESHOLD, "1/2"), (RESOLUTION_THRESHOLD, "1/7")):
         axes.axhline(threshold, color="black", linewidth=0.7)
-        axes.text(0.5, threshold + 0.01, name, fontsize=8, ha="right")
+        axes.text(per_length(0.5), threshold + 0.01, name, fontsize=8, ha="right")
     axes.set_ylim(-0.15, 1.02)
     axes.set_title("Fourier ring correlation with the truth")
-    axes.set_xlabel("spatial frequency [1 / pixels]", fontsize=9)
+    axes.set_xlabel(per_length.label("spatial frequency"), fontsize=9)
 
 
 def _draw_two_point(axes: Axes, scores: Scores, phase: str) -> None:
-    lags = np.arange(longest_lag(scores.card.shape) + 1)
+    longest = longest_lag(scores.card.shape)
+    distance = Ruler.lengths(scores.card.pixel_size, longest)
+    lags = distance(np.arange(longest + 1.0))
     axes.plot(lags, scores.curve(TRUTH, f"s2_{phase}"), color="black", linewidth=2)
     _draw_kinds(axes, scores, f"s2_{phase}", lags, -1)
     axes.set_ylim(bottom=0)
     axes.set_title(f"two-point correlation, {REGION_NAMES[phase]}")
-    axes.set_xlabel("distance [pixels]", fontsize=9)
+    axes.set_xlabel(distance.label("distance"), fontsize=9)
     axes.set_ylabel("S₂", fontsize=9)
 
 
-def _draw_kinds(axes: Axes, scores: Scores, name: str, at: NDArray[Any], above: float) -> None:
+def _draw_kinds(axes: Axes, scores: Scores, name: str, at: NDArray[Any], above: float, factor: float = 1.0) -> None:
     """Draw a curve of each kind of prediction that somewhere is above a value; a constant has neither power nor FRC."""
     for kind, colour, style in zip(scores.kinds, COLOURS, STYLES, strict=False):
-        curve = scores.curve(kind, name)
+        curve = factor * scores.curve(kind, name)
         if np.abs(curve).max() > above:
             width = 2.2 if kind == scores.kinds[0] else 1.4
             axes.plot(at, curve, color=colour, linestyle=style, linewidth=width, label=kind)

@@ -48,8 +48,8 @@ class TrustRow:
         return np.abs(self.prediction.astype(np.int16) - self.sem.astype(np.int16))
 
 
-def draw_trust(rows: Sequence[TrustRow], guard: Guard, title: str) -> Figure:
-    """Draw images, from the smallest error to the largest, in two blocks side by side."""
+def draw_trust(rows: Sequence[TrustRow], guard: Guard, title: str, pixel_size: float | None) -> Figure:
+    """Draw images, from the smallest error to the largest; their pixels have a side [nm], None: it is not known."""
     largest = np.concatenate([np.percentile(row.error[row.usable], [99]) for row in rows if row.usable.any()])
     levels = ScalarMappable(Normalize(0, max(1.0, float(largest.max(initial=1.0)))), "magma")
     reach = SHOWN_THRESHOLDS * guard.threshold
@@ -67,7 +67,7 @@ def draw_trust(rows: Sequence[TrustRow], guard: Guard, title: str) -> Figure:
             *(levels.to_rgba(row.error), levels.to_rgba(row.spread), scores.to_rgba(row.contradiction)),
         )
         shown.append(OverviewRow(label, pictures))
-    figure = draw_rows(shown, COLUMNS, f"{title}: from the smallest mean error to the largest")
+    figure = draw_rows(shown, COLUMNS, f"{title}: from the smallest mean error to the largest", pixel_size)
     cells = figure.axes
     bar = figure.colorbar(levels, ax=cells, location="bottom", shrink=0.35, aspect=50, pad=0.01, extend="max")
     bar.set_label("absolute error, standard deviation [grey levels of 255]")

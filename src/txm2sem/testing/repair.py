@@ -75,6 +75,7 @@ class RepairTest(Test[RepairResult]):
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         slices, data = subject.open_slices(subject.command.data)
+        self.pixel_size = subject.pixel_size(slices, data)
         self.patches = RepairEvaluationPatches(slices, data)
         self.patches.locations = self.patches.locations[: subject.command.test.ntest or None]
         if data.ignore_charged:
@@ -121,7 +122,7 @@ class RepairTest(Test[RepairResult]):
             means.tables(),
         ]
         scores = means_document(means, subject.about, subject.notes, painted_share=charged)
-        return Found(means.line(), lines, draw_repairs(results, subject.title), scores)
+        return Found(means.line(), lines, draw_repairs(results, subject.title, self.pixel_size), scores)
 
 
 def mean_sem(patches: Iterable[dict[str, Tensor]]) -> float:
@@ -147,8 +148,8 @@ def repair_means(scores: dict[str, RepairScores], over: str) -> Means:
     return Means(over, count, (SCORES,), {kind: found.means() for kind, found in scores.items()})
 
 
-def draw_repairs(patches: list[RepairResult], title: str) -> Figure:
-    """Draw charged, repaired and kriged image, truth and absolute error of patches."""
+def draw_repairs(patches: list[RepairResult], title: str, pixel_size: float | None) -> Figure:
+    """Draw charged, repaired and kriged image, truth and absolute error of patches of pixels of a side [nm]."""
     errors = [np.abs(patch.repaired.astype(np.int16) - patch.sem.astype(np.int16)) for patch in patches]
     colours = error_colours(np.concatenate([error[patch.mask] for patch, error in zip(patches, errors, strict=True)]))
     rows = []
@@ -156,6 +157,6 @@ def draw_repairs(patches: list[RepairResult], title: str) -> Figure:
         label = f"patch {patch.index:03d}\ninside mask:\n{patch.inside:.2f} dB\nkriging {patch.kriged_inside:.2f}"
         pictures = (patch.charged, patch.repaired, patch.kriged, patch.sem, colours.to_rgba(error))
         rows.append(OverviewRow(label, pictures))
-    figure = draw_rows(rows, COLUMNS, title)
+    figure = draw_rows(rows, COLUMNS, title, pixel_size)
     add_error_bar(figure, colours)
     return figure

@@ -53,6 +53,7 @@ class SegmentationTest(Test[LabelResult]):
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         slices, data = subject.open_slices(subject.command.data)
+        self.pixel_size = subject.pixel_size(slices, data)
         self.see = input_of(subject.command, data)
         self.patches = SegmentationEvaluationPatches(slices, data)
         self.patches.locations = self.patches.locations[: subject.command.test.ntest or None]
@@ -125,7 +126,7 @@ class SegmentationTest(Test[LabelResult]):
             probabilities=self.probabilities.document(),
         )
         save_figure(self.probabilities.figure(subject.title), new.paths.calibration_figure)
-        overview = draw_labels_overview(results, subject.title, name)
+        overview = draw_labels_overview(results, subject.title, name, self.pixel_size)
         return Found(means.line(), lines, overview, scores, pictures=[new.paths.calibration_figure])
 
 

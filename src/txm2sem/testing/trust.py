@@ -82,6 +82,7 @@ def write_trust(
     trust: Trust | None,
     patches: EvaluationPatches,
     about: Mapping[str, Any],
+    pixel_size: float | None,
 ) -> tuple[list[str], list[Path]]:
     """Judge the predictions of all images, and write what is found into the run's results.
 
@@ -91,6 +92,7 @@ def write_trust(
         trust: what judges; None: nothing is written.
         patches: the images.
         about: what was tested: `model`, `epoch`, `split`.
+        pixel_size: side of a pixel [nm]; None: not known.
 
     Returns:
         Lines for the console, and the figures.
@@ -120,7 +122,7 @@ def write_trust(
     ranks = np.argsort(found.errors)
     chosen = [int(ranks[place]) for place in rows_to_show(len(ranks))]
     rows = [_row(paths, trust, patches, index, suffix, index in flagged) for index in chosen]
-    save_figure(draw_trust(rows, trust.model.guard, title), paths.trust_figure)
+    save_figure(draw_trust(rows, trust.model.guard, title, pixel_size), paths.trust_figure)
     lines = _lines(trust, found, tested, flagged)
     return lines, [paths.trust_figure, paths.calibration_figure]
 

@@ -12,7 +12,8 @@ from PIL import Image
 from txm2sem.applying.images.report import TranslatedImage, draw_translated
 from txm2sem.data.classes import CLASS_COLOURS, IGNORED
 from txm2sem.figures.colours import IGNORED_COLOURS
-from txm2sem.figures.overview import OverviewRow, draw_rows, save_figure
+from txm2sem.figures.overview import OverviewRow, draw_rows
+from txm2sem.figures.saving import save_figure
 from txm2sem.figures.sheet import CELL, Shown, draw_sheet, save_sheet, scaled
 
 ODD_NAMES = [b"Probe_\xfc.tif", rb"a$\q$_{.tif", b"a$b$.tif"]

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from txm2sem.figures.raster import raster
+from txm2sem.figures.shown import imaged_box
 from txm2sem.pages import with_scale_bar
+from txm2sem.palette import MARKED
 from txm2sem.quantities import displacement_text
 from txm2sem.registration.features import reduced
 from txm2sem.registration.pair import PairAlignment
@@ -54,7 +56,7 @@ def pictures_of(
         after: where it was found; its contrast is turned around where it is inverted.
         pixel_size: of the TXM [nm]; None: not known.
     """
-    box = _imaged(txm)
+    box = imaged_box([txm])
     factor = -(-max(part.stop - part.start for part in box) // LARGEST)
     ours = _levels(txm[box], factor, False)
     moved = _levels(after.resample(sem)[box], factor, after.inverted)
@@ -68,12 +70,6 @@ def pictures_of(
     if after.field is not None:
         pictures["field"] = _drawn(barred["txm"], after.field, factor, box, pixel_size)
     return {name: pictures[name] for name in LAYERS if name in pictures}
-
-
-def _imaged(image: NDArray[Any]) -> tuple[slice, slice]:
-    """Return the rows and columns that hold all that was imaged."""
-    rows, columns = (np.flatnonzero((image != 0).any(axis=1 - axis)) for axis in (0, 1))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _levels(image: NDArray[Any], factor: int, inverted: bool) -> Grey:
@@ -104,7 +100,7 @@ def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice], pixe
     axes.set_axis_off()
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
     # Black below orange is seen on bright and on dark rock.
-    for colour, thick in (("black", 0.008), ("#ffb000", 0.004)):
+    for colour, thick in (("black", 0.008), (MARKED, 0.004)):
         axes.quiver(
             *(places[:, 1], places[:, 0], times * away[:, 1], times * away[:, 0]),
             angles="xy",
@@ -120,7 +116,7 @@ def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice], pixe
         color="white",
         bbox={"facecolor": "black", "alpha": 0.7, "edgecolor": "none"},
     )
-    return _file(raster(figure)[..., :3])
+    return _file(raster(figure, dpi=100)[..., :3])
 
 
 def _file(pixels: NDArray[np.uint8]) -> bytes:

@@ -15,7 +15,10 @@ from txm2sem.checking.measures import Measures
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.resolution import FACTORS, MIN_COHERENCE, Resolution
 from txm2sem.checking.sources import Place
-from txm2sem.figures.overview import save_figure
+from txm2sem.figures.saving import save_figure
+from txm2sem.figures.style import WIDTH, column_figure, styled
+from txm2sem.options import FigureKind
+from txm2sem.palette import MARKED, colour_of, style_of
 from txm2sem.quantities import Ruler, displacement_text
 from txm2sem.runs import CheckPaths
 
@@ -25,8 +28,7 @@ PREVIEW_SIDE = 512
 MOST_PICTURES = 24
 """Slices whose displacements are drawn; those that lie furthest beside each other come first."""
 
-TXM_COLOUR, SEM_COLOUR, BOTH_COLOUR = "#E69F00", "#0072B2", "#009E73"
-"""Orange, blue and green of Okabe and Ito 2008 (https://jfly.uni-koeln.de/color/)."""
+TXM_COLOUR, SEM_COLOUR, BOTH_COLOUR = (colour_of(style_of(name)) for name in ("TXM", "SEM", "both"))
 
 
 @dataclass(frozen=True)
@@ -51,22 +53,23 @@ Previews = Mapping[Place, Mapping[str, Preview]]
 """Of the images of slices."""
 
 
-def write_figures(paths: CheckPaths, measures: Measures, previews: Previews) -> dict[str, str]:
+def write_figures(paths: CheckPaths, measures: Measures, previews: Previews, kind: FigureKind) -> dict[str, str]:
     """Draw all pictures and return the name of each with the text that says what it shows.
 
     Args:
         paths: the report.
         measures: what was measured.
         previews: of the slices whose displacements are drawn, see `most_displaced`.
+        kind: the kind of figures that is wanted.
     """
     texts: dict[str, str] = {}
     pairs, size, resolution = measures.pairs, measures.pixel_size, measures.resolution
     for place, preview in previews.items():
         name = f"registration_{place.split}_{place.number:03d}"
-        save_figure(draw_registration(preview["txm"], pairs[place], str(place), size), paths.figure(name), dpi=110)
+        save_figure(draw_registration(preview["txm"], pairs[place], str(place), size), paths.figure(name), kind)
         texts[name] = registration_text(place, pairs[place], size)
     if resolution is not None:
-        save_figure(draw_resolution(resolution, list(pairs.values()), size), paths.figure("resolution"), dpi=110)
+        save_figure(draw_resolution(resolution, list(pairs.values()), size), paths.figure("resolution"), kind)
         texts["resolution"] = (
             f"Power spectra and correlation by frequency: TXM and SEM agree down to periods of "
             f"{displacement_text(resolution.coherent_period, size)}; the TXM meets its noise at "
@@ -99,6 +102,7 @@ def registration_text(place: Place, pair: PairMeasures, pixel_size: float | None
     )
 
 
+@styled
 def draw_registration(preview: Preview, pair: PairMeasures, title: str, pixel_size: float | None) -> Figure:
     """Draw the TXM with an arrow in each tile, from where the SEM has its edges to where the TXM has them, enlarged.
 
@@ -107,7 +111,7 @@ def draw_registration(preview: Preview, pair: PairMeasures, title: str, pixel_si
     rows, columns = preview.shape
     ruler = Ruler.lengths(pixel_size, max(rows, columns))
     unit = ruler.per_pixel
-    figure = Figure(figsize=(4.2, 4.2 * rows / columns + 0.75), layout="constrained")
+    figure = column_figure(WIDTH * min(rows / columns, 2) + 0.3)
     axes = figure.add_subplot()
     axes.imshow(
         preview.grey,
@@ -123,14 +127,14 @@ def draw_registration(preview: Preview, pair: PairMeasures, title: str, pixel_si
         [unit * tile.row for tile in unclear],
         marker="x",
         s=18,
-        color=SEM_COLOUR,
+        color=MARKED,
         linewidths=1.2,
     )
     length = max([tile.shift.length for tile in tiles], default=1.0)
     # The longest arrow spans a tenth of the slice, but arrows of a fraction of a pixel must not look like faults.
     scale = 0.1 * max(columns, rows) / max(length, 2.0)
     # Black below orange is seen on bright and on dark rock.
-    for colour, width in (("black", 0.011), (TXM_COLOUR, 0.006)):
+    for colour, width in (("black", 0.011), (MARKED, 0.006)):
         axes.quiver(
             [unit * tile.column for tile in tiles],
             [unit * tile.row for tile in tiles],
@@ -149,12 +153,9 @@ def draw_registration(preview: Preview, pair: PairMeasures, title: str, pixel_si
     if tiles:
         down, right = shown(np.median(found, axis=0))
         median = f"median ({down:+.3g}, {right:+.3g}) {shown.unit}"
-    axes.set_title(
-        f"{title}: {median}\n{len(tiles)} of {len(pair.tiles)} tiles clear; arrows × {scale:.0f}", fontsize=9
-    )
-    axes.set_xlabel(ruler.label("x"), fontsize=8)
-    axes.set_ylabel(ruler.label("y"), fontsize=8)
-    axes.tick_params(labelsize=7)
+    axes.set_title(f"{title}: {median}\n{len(tiles)} of {len(pair.tiles)} tiles clear; arrows × {scale:.0f}")
+    axes.set_xlabel(ruler.label("x"))
+    axes.set_ylabel(ruler.label("y"))
     # Where only a part of the slice was imaged, the rest is left out.
     imaged = np.nonzero(preview.grey)
     if imaged[0].size:
@@ -164,21 +165,22 @@ def draw_registration(preview: Preview, pair: PairMeasures, title: str, pixel_si
     return figure
 
 
+@styled
 def draw_resolution(measured: Resolution, pairs: Sequence[PairMeasures], pixel_size: float | None) -> Figure:
     """Draw the power spectra and the correlation of TXM and SEM by frequency, with what downsampling keeps.
 
     Thin lines are single slices. Pixels have a side [nm]; None: it is not known.
     """
     ruler, area = Ruler.frequencies(pixel_size), Ruler.areas(pixel_size)
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    power, common = figure.subplots(1, 2)
+    figure = column_figure(3.8)
+    power, common = figure.subplots(2, 1, sharex=True)
     frequencies = ruler(measured.txm_power.frequencies)
     for pair in pairs:
         for single, colour in ((pair.txm_power, TXM_COLOUR), (pair.sem_power, SEM_COLOUR)):
             if single is not None:
                 power.semilogy(ruler(single.frequencies), area(single.values), color=colour, linewidth=0.5, alpha=0.5)
     power.semilogy(frequencies, area(measured.txm_power.values), color=TXM_COLOUR, label="TXM")
-    power.semilogy(frequencies, area(measured.sem_power.values), color=SEM_COLOUR, linestyle="--", label="SEM")
+    power.semilogy(frequencies, area(measured.sem_power.values), color=SEM_COLOUR, label="SEM")
     power.plot(
         ruler(1 / measured.floor_period),
         np.interp(ruler(1 / measured.floor_period), frequencies, area(measured.txm_power.values)),
@@ -187,19 +189,19 @@ def draw_resolution(measured: Resolution, pairs: Sequence[PairMeasures], pixel_s
         markeredgecolor="black",
         label="TXM meets its noise",
     )
-    power.set_title("power spectrum", fontsize=10)
-    power.set_ylabel(f"power [grey values² · {area.unit}]", fontsize=9)
+    power.set_title("power spectrum")
+    power.set_ylabel(f"power [grey values² · {area.unit}]")
     common.plot(frequencies, measured.coherence.values, color=BOTH_COLOUR, label="correlation of TXM and SEM")
-    common.axhline(MIN_COHERENCE, color="black", linewidth=0.8, linestyle=":", label="1/7: agree no more")
+    common.axhline(MIN_COHERENCE, color="black", linestyle=":", label="1/7: agree no more")
     common.set_ylim(min(-0.1, float(measured.coherence.values.min())), 1)
-    common.set_title("Fourier ring correlation", fontsize=10)
+    common.set_title("Fourier ring correlation")
     for axes in (power, common):
         _mark_factors(axes, {factor: ruler(1 / (2 * factor)) for factor in FACTORS if factor > 1})
-        axes.set_xlabel(ruler.label("frequency"), fontsize=9)
         axes.set_xlim(0, ruler(0.5))
-        axes.tick_params(labelsize=8)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, framealpha=0.8, loc="upper right", bbox_to_anchor=(1, 0.93))
+        axes.grid()
+    common.set_xlabel(ruler.label("frequency"))
+    for axes, below in ((power, -0.06), (common, -0.2)):
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, below), ncols=3)
     return figure
 
 
@@ -212,6 +214,5 @@ def _mark_factors(axes: Axes, factors: Mapping[int, float]) -> None:
             xycoords=("data", "axes fraction"),
             xytext=(2, -3),
             textcoords="offset points",
-            fontsize=8,
             va="top",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,18 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from txm2sem.data.readers.voxel_size import square_side
+from txm2sem.figures.shown import imaged_box
+from txm2sem.figures.style import SMALLEST, column_figure, legend_beside, styled
 from txm2sem.metrics import Continuity
 from txm2sem.pages.cuts import AXES, CUTS
+from txm2sem.palette import MARKED, colour_of, style_of
 from txm2sem.quantities import Ruler
 
-CELL_INCHES = 2.9
-COLOURS = ("tab:gray", "tab:blue", "tab:orange")
-"""Of the TXM, the prediction and the truth."""
+CELL_INCHES = 0.85
+"""Width of a cut."""
+
+CURVES_INCHES = 1.7
+"""Height of the autocorrelations."""
 
 COUNTED = {"z": "slices", "y": "pixels", "x": "pixels"}
 """What axes count where the size of voxels is not known."""
@@ -51,6 +56,7 @@ class Cuts:
         return cls(first, shape, tuple(images))
 
 
+@styled
 def draw_cuts(
     volumes: Mapping[str, Cuts],
     measured: Mapping[str, Continuity],
@@ -68,46 +74,68 @@ def draw_cuts(
         title: of the picture.
         voxel_size: (z, y, x) [nm]; None: not known.
     """
-    rows = len(volumes)
-    figure = Figure(
-        figsize=(3 * CELL_INCHES + (6.2 if measured else 2.2), rows * CELL_INCHES + 0.7), layout="constrained"
-    )
-    figure.suptitle(title, fontsize=14)
-    sizes, lengths = (
-        dict(zip(AXES, voxel_size, strict=True)),
-        dict(zip(AXES, next(iter(volumes.values())).shape, strict=True)),
-    )
+    sizes = dict(zip(AXES, voxel_size, strict=True))
+    lengths = dict(zip(AXES, next(iter(volumes.values())).shape, strict=True))
     rulers = Ruler.along(sizes, lengths, COUNTED)
-    grid = figure.add_gridspec(rows, 4 if measured else 3, width_ratios=(1, 1, 1, 1.35) if measured else None)
-    for row, (name, cuts) in enumerate(volumes.items()):
-        cells = [figure.add_subplot(grid[row, column]) for column in range(3)]
-        _draw_row(cells, cuts, rulers, first=row == 0)
-        label = name
-        if name in measured:
-            label += f"\n\nadjacent slices\ndiffer by {measured[name].difference:.2f}\ngrey levels"
-        cells[0].text(-0.32, 0.5, label, transform=cells[0].transAxes, ha="right", va="center", fontsize=10)
+    boxes = [imaged_box(images) for images in zip(*(cuts.images for cuts in volumes.values()), strict=True)]
+    height = max(_heights(next(iter(volumes.values())), boxes, rulers)) + 0.42
+    figure = column_figure(height * len(volumes) + CURVES_INCHES * bool(measured), title)
+    heights = [height] * len(volumes) + [CURVES_INCHES] * bool(measured)
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for row, (part, (name, cuts)) in enumerate(zip(parts, volumes.items(), strict=False)):
+        _draw_row(part.subplots(1, 3), cuts, boxes, rulers, first=row == 0)
+        change = f": adjacent slices differ by {measured[name].difference:.2f} grey levels" if name in measured else ""
+        part.suptitle(f"{name}{change}", x=0.01, ha="left", fontsize=SMALLEST + 0.5)
     if measured:
-        _draw_autocorrelation(figure.add_subplot(grid[:, 3]), measured, sizes)
+        _draw_autocorrelation(parts[-1].subplots(), measured, sizes)
     return figure
 
 
-def _draw_row(cells: list[Axes], cuts: Cuts, rulers: Mapping[str, Ruler], *, first: bool) -> None:
+def _heights(cuts: Cuts, boxes: Sequence[tuple[slice, slice]], rulers: Mapping[str, Ruler]) -> list[float]:
+    """Return how high each cut is that fills a third of the width [inches]."""
+    heights = []
+    for (across, down, _), image, box in zip(CUTS, cuts.images, boxes, strict=True):
+        rows, columns = image[box].shape[:2]
+        heights.append(CELL_INCHES * rows / columns * _aspect(rulers[across], rulers[down]))
+    return [min(one, 2 * CELL_INCHES) for one in heights]
+
+
+def _aspect(right: Ruler, below: Ruler) -> float:
+    """Return how high a voxel is [of its width]: 1 where it is not known how far slices lie apart."""
+    return below.per_pixel / right.per_pixel if right.unit == below.unit else 1.0
+
+
+def _draw_row(
+    cells: Sequence[Axes],
+    cuts: Cuts,
+    boxes: Sequence[tuple[slice, slice]],
+    rulers: Mapping[str, Ruler],
+    *,
+    first: bool,
+) -> None:
     start, length = dict(zip(AXES, cuts.first, strict=True)), dict(zip(AXES, cuts.shape, strict=True))
     middle = {axis: start[axis] + length[axis] // 2 for axis in AXES}
-    for cell, (across, down, through), image in zip(cells, CUTS, cuts.images, strict=True):
+    for cell, (across, down, through), image, box in zip(cells, CUTS, cuts.images, boxes, strict=True):
         right, below = rulers[across], rulers[down]
-        left, top = start[across] - 0.5, start[down] - 0.5
-        extent = (right(left), right(left + length[across]), below(top + length[down]), below(top))
-        # How far slices lie apart that do not say it is not known: they are shown as pixels are.
-        aspect = 1.0 if right.unit == below.unit else right.per_pixel / below.per_pixel
-        cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest", extent=extent, aspect=aspect)
-        cell.set_xlabel(right.label(across), fontsize=9)
-        cell.set_ylabel(below.label(down), fontsize=9)
-        cell.tick_params(labelsize=8)
+        (top, bottom, _), (left, end, _) = (part.indices(side) for part, side in zip(box, image.shape, strict=False))
+        first_row, first_column = start[down] - 0.5, start[across] - 0.5
+        extent = (
+            *(right(first_column + left), right(first_column + end)),
+            *(below(first_row + bottom), below(first_row + top)),
+        )
+        # Of the units of the axes.
+        aspect = _aspect(right, below) * right.per_pixel / below.per_pixel
+        cell.imshow(image[box], cmap="gray", vmin=0, vmax=255, interpolation="none", extent=extent, aspect=aspect)
+        cell.set_xlabel(right.label(across))
+        cell.set_ylabel(below.label(down))
         if first:
-            cell.set_title(f"{across}{down} at {through} = {_place(rulers[through], middle[through])}", fontsize=11)
+            cell.set_title(
+                f"{across}{down} at {through} = {_place(rulers[through], middle[through])}",
+                loc="center",
+                fontsize=SMALLEST,
+            )
             # Where the other two cuts go through this one.
-            lines: Any = {"color": "tab:cyan", "linewidth": 0.8, "linestyle": (0, (4, 4))}
+            lines: Any = {"color": MARKED, "linewidth": 0.6, "linestyle": (0, (4, 4))}
             cell.axvline(right(middle[across]), **lines)
             cell.axhline(below(middle[down]), **lines)
 
@@ -122,18 +150,20 @@ def _draw_autocorrelation(axes: Axes, measured: Mapping[str, Continuity], sizes:
     known = {"z": sizes["z"], "in-plane": in_plane} if sizes["z"] and in_plane else {"z": None, "in-plane": None}
     longest = max(len(values.along_z) for values in measured.values())
     along = Ruler.along(known, dict.fromkeys(known, longest), dict.fromkeys(known, "voxels"))
-    for (name, values), colour in zip(measured.items(), COLOURS, strict=False):
+    for name, values in measured.items():
+        colour = colour_of(style_of(name))
         lags = np.arange(len(values.along_z) + 1.0)
+        axes.plot(along["z"](lags), (1.0, *values.along_z), color=colour, marker="o", label=f"{name}, along z")
         axes.plot(
-            along["z"](lags), (1.0, *values.along_z), color=colour, marker="o", markersize=4, label=f"{name}, along z"
+            along["in-plane"](lags),
+            (1.0, *values.in_plane),
+            color=colour,
+            linestyle=(0, (4, 2)),
+            label=f"{name}, in-plane",
         )
-        axes.plot(
-            along["in-plane"](lags), (1.0, *values.in_plane), color=colour, linestyle="--", label=f"{name}, in-plane"
-        )
-    axes.set_title("autocorrelation", fontsize=11)
-    axes.set_xlabel(along["z"].label("lag"), fontsize=9)
-    axes.tick_params(labelsize=8)
+    axes.set_ylabel("autocorrelation")
+    axes.set_xlabel(along["z"].label("lag"))
     axes.set_ylim(top=1.02)
     axes.axhline(0, color="black", linewidth=0.6)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=9, frameon=False)
+    axes.grid()
+    legend_beside(axes)

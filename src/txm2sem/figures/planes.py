@@ -9,19 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from txm2sem.figures.style import column_figure, styled
 from txm2sem.pages.cuts import AXES, CUTS
+from txm2sem.palette import MARKED
 from txm2sem.quantities import Ruler
 
-PANEL_INCHES = 4.2
-
-COLOUR = "#ffb000"
-
-APART = 0.045
+APART = 0.08
 """Names of slices are written where they are so far from each other, at least [of the side of a panel]."""
 
 Numbers = NDArray[np.float64]
 
 
+@styled
 def draw_planes(
     images: Mapping[str, NDArray[np.float32]],
     shape: tuple[int, int, int],
@@ -41,8 +40,11 @@ def draw_planes(
     sizes = dict(zip(AXES, voxel_size or (None, None, None), strict=True))
     rulers = Ruler.along(sizes, dict(zip(AXES, shape, strict=True)), dict.fromkeys(AXES, "voxels"))
     size = np.array([rulers[axis].per_pixel for axis in AXES])
-    figure = Figure(figsize=(3 * PANEL_INCHES, PANEL_INCHES + 0.4), layout="constrained")
-    for panel, (across, down, through) in zip(figure.subplots(1, 3), CUTS, strict=True):
+    figure = column_figure(5.2)
+    places = [["z", "z"], ["y", "x"]]
+    panels = figure.subplot_mosaic(places, height_ratios=(1.7, 1))
+    for across, down, through in CUTS:
+        panel = panels[through]
         columns, rows, depth = (AXES.index(axis) for axis in (across, down, through))
         image = images[through]
         low, high = np.percentile(image[image != 0], (1, 99)) if image.any() else (0.0, 1.0)
@@ -50,14 +52,13 @@ def draw_planes(
         panel.imshow(image, cmap="gray", vmin=low, vmax=high, extent=(*ends[0], *ends[1][::-1]), aspect="equal")
         for corners in slices.values():
             line = np.vstack([corners, corners[:1]]) if through == "z" else crossing(corners, depth, at[depth])
-            for colour, wide in (("black", 1.8), (COLOUR, 0.9)):
+            for colour, wide in (("black", 1.8), (MARKED, 0.9)):
                 panel.plot(*(line * size)[:, [columns, rows]].T, color=colour, linewidth=wide)
         if through != "z":  # outlines lie upon each other
             crossings = {name: crossing(corners, depth, at[depth]) for name, corners in slices.items()}
             _write_names(panel, {name: (line * size)[:, [columns, rows]] for name, line in crossings.items()}, ends[1])
-        panel.set_xlabel(rulers[across].label(across), fontsize=9)
-        panel.set_ylabel(rulers[down].label(down), fontsize=9)
-        panel.tick_params(labelsize=8)
+        panel.set_xlabel(rulers[across].label(across))
+        panel.set_ylabel(rulers[down].label(down))
         panel.set_title(
             f"{across}{down} at {through} = {at[depth] * size[depth]:.3g} {rulers[through].unit}", fontsize=11
         )
@@ -89,7 +90,6 @@ def _write_names(panel: Axes, lines: Mapping[str, Numbers], ends: tuple[float, f
                 (3, 0),
                 textcoords="offset points",
                 va="center",
-                fontsize=7,
-                color=COLOUR,
+                color=MARKED,
                 bbox={"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 0.8},
             )

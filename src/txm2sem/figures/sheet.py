@@ -22,8 +22,8 @@ from txm2sem.files import write_whole
 CELL, GAP = 540, 12
 """Side of the square that a picture is drawn into, and what is between two of them [pixels]."""
 
-TITLE, HEADING, KEY = 18, 14, 15
-"""Heights of letters [pixels]."""
+TITLE, HEADING, KEY = 32, 28, 28
+"""Heights of letters [pixels]: with two pictures in a row, 6 points and more in a column of a journal."""
 
 DPI = 100
 

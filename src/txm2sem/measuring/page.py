@@ -14,7 +14,7 @@ from txm2sem.figures.phases import PhaseCut, draw_phases
 from txm2sem.files import write_text
 from txm2sem.measures import counterpart, images_of, paired, sentence
 from txm2sem.measuring.joining import AXES
-from txm2sem.measuring.phases import style_of
+from txm2sem.measuring.phases import phase_style
 from txm2sem.measuring.run import MeasureRun
 from txm2sem.metrics import DrawInterval
 from txm2sem.pages import Cell, Line, Plot, Table, page, plot, png
@@ -96,7 +96,7 @@ def _profile_plots(phases: Sequence[Phase], document: Mapping[str, Any]) -> list
                 phase["name"],
                 [enumerate(image["profiles"][axis]) for image in images_of(phase)],
                 step,
-                style_of(phase["label"]),
+                phase_style(phase["label"], phase["name"]),
             )
             for phase in phases
         )
@@ -114,7 +114,7 @@ def _thickness_plots(phases: Sequence[Phase], unit: str) -> list[Plot]:
             zip(thick["diameters"], np.cumsum(thick["volume_share"]).tolist(), strict=True)
             for thick in (image["thickness"] for image in images_of(phase))
         )
-        line = _line(phase["name"], points, 1.0, style_of(phase["label"]))
+        line = _line(phase["name"], points, 1.0, phase_style(phase["label"], phase["name"]))
         lines += [] if line is None else [line]
     if not lines:
         return []

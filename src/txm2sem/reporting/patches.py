@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.figures.shown import imaged_box
 from txm2sem.pages import Card, Html, Scale, fragment
 from txm2sem.reporting.images import Pixels, check_same_shape, encoding_of, read_image
 from txm2sem.reporting.layouts import ORDERS, Layout, Overlay, ShownScores, layout_of, overlays_of, scores_of
@@ -74,12 +75,13 @@ def gallery_html(
     tops = _tops(overlays, maps)
     cards = []
     for index in chosen:
-        pictures = {layer: (layout.layers[layer], encode(pixels)) for layer, pixels in images[index].items()}
+        box = imaged_box(images[index].values())
+        pictures = {layer: (layout.layers[layer], encode(pixels[box])) for layer, pixels in images[index].items()}
         for name, found in maps.items():
             if index in found:
                 overlay = overlays[name]
-                pictures[name] = (overlay.title, overlay.colours.png(found[index], 0, tops[overlay.kind]))
-        height, width = images[index][layout.target].shape[:2]
+                pictures[name] = (overlay.title, overlay.colours.png(found[index][box], 0, tops[overlay.kind]))
+        height, width = images[index][layout.target][box].shape[:2]
         words = [f"{order_name(order)} {_short(values[index])}" for order, values in scores.items()]
         title = f"{what.removesuffix('es').removesuffix('s')} {index:03d}".capitalize()
         card_note = " · ".join([*words, *notes.get(index, ())])

@@ -12,6 +12,7 @@ import numpy as np
 from txm2sem.data.classes import CLASSES
 from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD, Interval
 from txm2sem.pages import Cell, Html, Line, Mark, Plot, Table, fragment, interval_cell, plot
+from txm2sem.palette import style_of
 from txm2sem.quantities import Ruler
 from txm2sem.reporting.record import TestRecord, number_of
 from txm2sem.scoring.names import PHASES, REGION_NAMES, ROCK_COLUMNS, SIMILARITY_COLUMNS, TRUTH
@@ -116,9 +117,9 @@ def _reliability(found: Mapping[str, Any]) -> tuple[list[Line], list[Plot]]:
     drawings, lines = [], [right]
     for number, name in enumerate(CLASSES):
         lines = [right]
-        for style, (kind, curves) in enumerate(kinds.items()):
+        for kind, curves in kinds.items():
             curve = curves[number]
-            lines.append(Line(kind, np.array(curve["predicted"]), np.array(curve["true"]), style=style))
+            lines.append(Line(kind, np.array(curve["predicted"]), np.array(curve["true"]), style=style_of(kind)))
         label = f"how often pixels are of {name}, by the probability of it"
         ends = (0.0, 1.0)
         title = f"{name}: share that is true"
@@ -196,7 +197,7 @@ def _lines(
     curves: Mapping[str, list[float | None]], kinds: list[str], at: Any, shown: Callable[[Any], bool]
 ) -> list[Line]:
     """Return the curves of truth and predictions; those without anything to see, such as constants, are left out."""
-    styles = {TRUTH: -1} | {kind: number for number, kind in enumerate(kinds)}
+    styles = {kind: style_of(kind) for kind in (TRUTH, *kinds)}
     lines = []
     for kind, style in styles.items():
         values = np.array(curves.get(kind, []), float)

@@ -156,7 +156,9 @@ class CubeTest(Test[NDArray[np.uint8]]):
                 shown: dict[str, Any] = {subject.model_kind: volumes[PREDICTION][z], "raw TXM": volumes[TXM][z]}
                 shown |= {name: to_uint8(predict(txm[z])) for name, predict in trivial.items()}
                 card.add(source.cube.z + z, shown, truth[z], self.inside[z])
-        lines, scores = write_scores(new.scores, card, subject.about, "SEM", has_masks=False)
+        lines, scores = write_scores(
+            *(new.scores, card, subject.about, "SEM"), has_masks=False, figures=command.figure.figures
+        )
         return [*lines, *(f"note: {note}" for note in notes)], scores
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, size_option
 from txm2sem.data.bars import check_bars
 from txm2sem.data.pixel_side import common_side
-from txm2sem.figures.overview import save_figure
+from txm2sem.figures.saving import save_figure
 from txm2sem.figures.shown import rows_to_show
 from txm2sem.files import json_text, write_text
 from txm2sem.model.draws import with_draws
@@ -211,7 +211,7 @@ def run_test(kind: type[Test[Any]], command: TestCommand) -> TestReport:
             kept = set(test.kept)
             results = [result for index, result in enumerate(done) if index in kept]
         found = test.finish(results, new)
-        save_figure(found.figure, new.figure)
+        save_figure(found.figure, new.figure, command.figure.figures)
         lines = [*found.lines, *(f"note: {note}" for note in notes)]
         first = f"(epoch: {label}) {found.line}\n" if found.line else f"{paths.name} (epoch: {label})"
         write_text(new.text, "\n".join([first, *lines]) + "\n")

@@ -14,6 +14,7 @@ from torch import Tensor
 from txm2sem.data import EvaluationPatches, RepairEvaluationPatches, composite, to_uint8
 from txm2sem.data.repair import SEM_CHANNEL
 from txm2sem.figures.overview import OverviewRow, add_error_bar, draw_rows, error_colours
+from txm2sem.figures.style import styled
 from txm2sem.filling import krige, telea
 from txm2sem.filling.inpainting import TELEA_RADIUS
 from txm2sem.metrics import Summary, psnr, ssim
@@ -27,7 +28,7 @@ TELEA = f"Telea inpainting (radius {TELEA_RADIUS})"
 TELEA_WITHOUT_BLACK = "the same, not from black pixels"
 KRIGING = "kriging"
 SCORES = {"PSNR_inside": Column("inside", "dB", 2), "PSNR": Column("PSNR", "dB", 2), "SSIM": Column("SSIM")}
-COLUMNS = ("charged (input)", "repaired", KRIGING, "SEM (truth)", "|repaired - SEM|")
+COLUMNS = ("charged (input)", "repaired", KRIGING, "SEM (truth)", "|repaired\n- SEM|")
 
 
 @dataclass
@@ -148,6 +149,7 @@ def repair_means(scores: dict[str, RepairScores], over: str) -> Means:
     return Means(over, count, (SCORES,), {kind: found.means() for kind, found in scores.items()})
 
 
+@styled
 def draw_repairs(patches: list[RepairResult], title: str, pixel_size: float | None) -> Figure:
     """Draw charged, repaired and kriged image, truth and absolute error of patches of pixels of a side [nm]."""
     errors = [np.abs(patch.repaired.astype(np.int16) - patch.sem.astype(np.int16)) for patch in patches]
@@ -156,7 +158,7 @@ def draw_repairs(patches: list[RepairResult], title: str, pixel_size: float | No
     for patch, error in zip(patches, errors, strict=True):
         label = f"patch {patch.index:03d}\ninside mask:\n{patch.inside:.2f} dB\nkriging {patch.kriged_inside:.2f}"
         pictures = (patch.charged, patch.repaired, patch.kriged, patch.sem, colours.to_rgba(error))
-        rows.append(OverviewRow(label, pictures))
+        rows.append(OverviewRow(label, pictures, (patch.charged, patch.sem)))
     figure = draw_rows(rows, COLUMNS, title, pixel_size)
     add_error_bar(figure, colours)
     return figure

@@ -14,7 +14,7 @@ from txm2sem.data.segmentation import SegmentationEvaluationPatches, measure_cla
 from txm2sem.data.transforms import middle_channel
 from txm2sem.devices import device_of
 from txm2sem.figures.labels import LabelResult, draw_labels_overview, write_labels
-from txm2sem.figures.overview import save_figure
+from txm2sem.figures.saving import save_figure
 from txm2sem.metrics import Summary, accuracy, class_summaries, confusion_matrix, dice, iou, pooled, row_shares
 from txm2sem.model.calibrating import open_phases
 from txm2sem.model.first_stage import INPUTS, load_first_stage, notes_on_input
@@ -125,7 +125,8 @@ class SegmentationTest(Test[LabelResult]):
             better_on_validation=None if self.phases is None else self.phases.better,
             probabilities=self.probabilities.document(),
         )
-        save_figure(self.probabilities.figure(subject.title), new.paths.calibration_figure)
+        kind = subject.command.figure.figures
+        save_figure(self.probabilities.figure(subject.title), new.paths.calibration_figure, kind)
         overview = draw_labels_overview(results, subject.title, name, self.pixel_size)
         return Found(means.line(), lines, overview, scores, pictures=[new.paths.calibration_figure])
 

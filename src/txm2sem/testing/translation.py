@@ -124,7 +124,10 @@ class TranslationTest(Test[PatchResult]):
             means.tables(),
         ]
         said, document = write_scores(
-            new.scores, self.card, subject.about, self.target, has_masks=self.slices.has_densities, means=means
+            *(new.scores, self.card, subject.about, self.target),
+            has_masks=self.slices.has_densities,
+            means=means,
+            figures=command.figure.figures,
         )
         judged, drawn = write_trust(command, new.paths, self.trust, self.patches, subject.about, self.pixel_size)
         sampled = self.draws.document()

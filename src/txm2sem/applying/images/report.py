@@ -12,7 +12,7 @@ from PIL import Image
 from txm2sem.applying.images import ImageRun
 from txm2sem.figures.colours import colour_classes
 from txm2sem.figures.sheet import Shown, class_keys, draw_sheet, save_sheet, scaled
-from txm2sem.figures.shown import rows_to_show, thinned
+from txm2sem.figures.shown import imaged_box, rows_to_show, thinned
 from txm2sem.progress import progress_bar
 
 SHOWN = 4
@@ -68,12 +68,13 @@ def draw_translated(
     """
     rows = []
     for item in images:
+        box = imaged_box([item.txm])
         imaged = item.txm[item.txm != 0]
         low, high = np.percentile(imaged, (0.5, 99.5)) if imaged.size else (0, 1)
-        seen = Shown(f"{source} ({item.name}), {low:g} to {high:g}", scaled(item.txm, low, high))
+        seen = Shown(f"{source} ({item.name}), {low:g} to {high:g}", scaled(item.txm[box], low, high))
         if labels:
-            predicted = Shown("predicted classes", colour_classes(item.prediction))
+            predicted = Shown("predicted classes", colour_classes(item.prediction[box]))
         else:
-            predicted = Shown("prediction, 0 to 255", item.prediction)
+            predicted = Shown("prediction, 0 to 255", item.prediction[box])
         rows.append([seen, predicted])
     return draw_sheet(rows, title, class_keys("not imaged") if labels else ())

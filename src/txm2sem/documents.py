@@ -215,6 +215,7 @@ _means_alone = _fields(
     },
     {
         "options": _options,
+        "pixel_size_nm": _or_none(_size),
         "probabilities": _probabilities,
         "better_on_validation": _or_none(
             _fields({"name": _text, **_each(("mean_dice", "mean_dice_of_model"), _number)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,13 +17,19 @@ from txm2sem.checking.figures import draw_resolution
 from txm2sem.checking.resolution import Resolution
 from txm2sem.figures.cuts import Cuts, draw_cuts
 from txm2sem.figures.front import FrontPoint, draw_front
+from txm2sem.figures.labels import LabelResult, draw_labels_overview
 from txm2sem.figures.overview import OverviewRow, busiest, draw_rows
 from txm2sem.figures.planes import draw_planes
+from txm2sem.figures.probabilities import draw_probabilities
 from txm2sem.figures.scores import draw_scores
 from txm2sem.figures.shown import imaged_box
 from txm2sem.figures.style import SMALLEST, WIDTH, wrapped
-from txm2sem.metrics import Continuity, Interval, Spectrum
+from txm2sem.figures.trust import TrustRow, draw_trust
+from txm2sem.metrics import Continuity, Interval, ProbabilityCounts, Spectrum
 from txm2sem.scoring.card import scorecard
+
+LEAST_PICTURE = 0.35
+"""Width of a picture, at least [inches]."""
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(1, 255, (3, 48, 48), np.uint8)
@@ -73,15 +80,35 @@ def rows() -> Figure:
     return draw_rows([row, row], columns, LONG, 32.0)
 
 
-@pytest.mark.parametrize("draw", [scores, cuts, resolution, front, planes, rows])
+def trust() -> Figure:
+    levels = GREY[0].astype(np.float32)
+    seen = {"txm": GREY[0], "prediction": GREY[1], "sem": GREY[2], "spread": levels, "contradiction": levels}
+    row = TrustRow(index=0, usable=GREY[0] > 9, is_novel=True, **seen)
+    return draw_trust([row] * 4, SimpleNamespace(threshold=100.0), LONG, 32.0)  # type: ignore[arg-type]
+
+
+def labels() -> Figure:
+    classes = RNG.integers(0, 3, GREY[0].shape)
+    return draw_labels_overview([LabelResult(0, GREY[0], classes, classes)] * 2, LONG, "predicted SEM", None)
+
+
+def probabilities() -> Figure:
+    counts = ProbabilityCounts(3)
+    guessed = RNG.dirichlet(np.ones(3), 500).T.astype(np.float32)
+    counts.add(guessed, guessed.argmax(axis=0))
+    found = counts.reliability()
+    return draw_probabilities({"raw": found, "calibrated": found}, found, [0.2, 0.3, 0.5], LONG)
+
+
+@pytest.mark.parametrize("draw", [scores, cuts, resolution, front, planes, rows, trust, labels, probabilities])
 def test_a_figure_is_read_in_a_column(draw: Callable[[], Figure]) -> None:
     figure = draw()
     assert figure.get_size_inches()[0] == WIDTH
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
-    renderer = canvas.get_renderer()
+    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     shown = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text() and text.get_visible()]
-    assert min(text.get_fontsize() for text in shown) >= SMALLEST
+    assert min(float(text.get_fontsize()) for text in shown) >= SMALLEST
     page = Bbox.from_bounds(-2, -2, figure.bbox.width + 4, figure.bbox.height + 4)
     titles = [text for text in shown if text.get_text() and text in figure.texts]
     for text in (figure.get_suptitle() and figure._suptitle, *titles):  # type: ignore[attr-defined]
@@ -89,6 +116,7 @@ def test_a_figure_is_read_in_a_column(draw: Callable[[], Figure]) -> None:
             box = text.get_window_extent(renderer)
             assert page.x0 <= box.x0 <= box.x1 <= page.x1, text.get_text()
     for axes in figure.axes:
+        assert not axes.images or axes.get_window_extent(renderer).width > LEAST_PICTURE * figure.dpi
         legend = axes.get_legend()
         if legend is not None:
             inside = Bbox.intersection(legend.get_window_extent(renderer), axes.get_window_extent(renderer))
@@ -137,7 +165,8 @@ def test_pictures_with_more_pixels_than_are_printed_are_enlarged_where_most_is_t
     assert left + side >= 60
     assert top <= 300
     assert top + side >= 320
-    assert np.array_equal(figure.axes[2].images[0].get_array(), large[int(top) :, int(left) :][:side, :side])
+    part = np.asarray(figure.axes[2].images[0].get_array())
+    assert np.array_equal(part, large[int(top) :, int(left) :][:side, :side])
     small = draw_rows([OverviewRow("a", [GREY[0]])], ("TXM",), "t")
     assert not any(isinstance(patch, Rectangle) for patch in small.axes[0].patches)
 

@@ -89,8 +89,10 @@ def _overlaid(measures: Measures, previews: Previews) -> list[Card]:
         box = imaged_box(preview.grey for preview in images.values())
         height, width = images["txm"].grey[box].shape
         shown = {name: (TITLES[name], jpeg(preview.grey[box])) for name, preview in images.items()}
+        step = images["txm"].shape[0] / images["txm"].grey.shape[0]
+        size = None if measures.pixel_size is None else measures.pixel_size * step
         words = registration_text(place, measures.pairs[place], measures.pixel_size)
-        cards.append(Card(str(place), words, shown, height, width, {"place": ("all", index)}))
+        cards.append(Card(str(place), words, shown, height, width, {"place": ("all", index)}, size))
     return cards
 
 

@@ -46,7 +46,7 @@ def draw_calibration(splits: Mapping[str, Reliability], title: str) -> Figure:
 
 
 def _finish_curve(axes: Axes) -> None:
-    largest = max(*axes.get_xlim(), *axes.get_ylim())
+    largest = 1.03 * max(*axes.get_xlim(), *axes.get_ylim())
     axes.plot((0, largest), (0, largest), color="black", linewidth=0.8)
     axes.set_xlim(0, largest)
     axes.set_ylim(0, largest)
@@ -71,7 +71,7 @@ def _draw_intervals(axes: Axes, splits: Mapping[str, Reliability]) -> None:
             color=colour if kind == "calibrated" else "none",
             label=f"{name}, {kind}",
         )
-        axes.bar_label(drawn, fmt="%.0f", padding=1)
+        axes.bar_label(drawn, fmt="%.0f", padding=1, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3})
     for group, wanted in enumerate((68.3, 95)):
         axes.plot((group - 0.45, group + 0.45), (wanted, wanted), color="black", linewidth=1)
     axes.set_xticks(range(2), ["68 %", "95 %"])

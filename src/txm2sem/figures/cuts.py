@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from txm2sem.data.readers.voxel_size import square_side
@@ -16,11 +17,14 @@ from txm2sem.figures.shown import imaged_box
 from txm2sem.figures.style import SMALLEST, column_figure, legend_beside, styled
 from txm2sem.metrics import Continuity
 from txm2sem.pages.cuts import AXES, CUTS
-from txm2sem.palette import MARKED, colour_of, style_of
+from txm2sem.palette import MARKED, MODEL_STYLE, colour_of, style_of
 from txm2sem.quantities import Ruler
 
 CELL_INCHES = 0.85
 """Width of a cut."""
+
+TICK_INCHES = 0.25
+"""Between numbers beside a cut."""
 
 CURVES_INCHES = 1.7
 """Height of the autocorrelations."""
@@ -77,13 +81,19 @@ def draw_cuts(
     sizes = dict(zip(AXES, voxel_size, strict=True))
     lengths = dict(zip(AXES, next(iter(volumes.values())).shape, strict=True))
     rulers = Ruler.along(sizes, lengths, COUNTED)
-    boxes = [imaged_box(images) for images in zip(*(cuts.images for cuts in volumes.values()), strict=True)]
-    height = max(_heights(next(iter(volumes.values())), boxes, rulers)) + 0.42
+    # What a model predicts is not black where nothing was imaged.
+    seen = [cuts.images for name, cuts in volumes.items() if style_of(name) != MODEL_STYLE]
+    boxes = [imaged_box(images) for images in zip(*seen, strict=True)]
+    inches = _heights(next(iter(volumes.values())), boxes, rulers)
+    height = max(inches) + 0.42
     figure = column_figure(height * len(volumes) + CURVES_INCHES * bool(measured), title)
     heights = [height] * len(volumes) + [CURVES_INCHES] * bool(measured)
     parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for row, (part, (name, cuts)) in enumerate(zip(parts, volumes.items(), strict=False)):
-        _draw_row(part.subplots(1, 3), cuts, boxes, rulers, first=row == 0)
+        cells = part.subplots(1, 3)
+        _draw_row(cells, cuts, boxes, rulers, first=row == 0)
+        for cell, high in zip(cells, inches, strict=True):
+            cell.yaxis.set_major_locator(MaxNLocator(max(1, int(high / TICK_INCHES))))
         change = f": adjacent slices differ by {measured[name].difference:.2f} grey levels" if name in measured else ""
         part.suptitle(f"{name}{change}", x=0.01, ha="left", fontsize=SMALLEST + 0.5)
     if measured:

@@ -22,6 +22,9 @@ from txm2sem.figures.style import styled
 from txm2sem.files import write_whole
 from txm2sem.metrics import confusion_matrix, dice, mean_present
 
+KEYS_INCHES = 0.35
+"""Of what says what colours mean, in two lines."""
+
 
 @dataclass(frozen=True)
 class LabelResult:
@@ -70,7 +73,7 @@ def draw_labels_overview(
         classes = (colour_classes(patch.prediction), colour_classes(patch.target))
         pictures = (patch.image, *classes, colour_errors(patch.prediction, patch.target))
         rows.append(OverviewRow(label, pictures, (patch.image,)))
-    figure = draw_rows(rows, (f"{input_name} (input)", "predicted", "true", "errors"), title, pixel_size)
+    figure = draw_rows(rows, (f"{input_name} (input)", "predicted", "true", "errors"), title, pixel_size, KEYS_INCHES)
     add_class_keys(figure, "not counted", Patch(facecolor=_share(WRONG), label="wrong"))
     return figure
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # what scores takes torch
 LABEL_INCHES = 0.56
 """Of the words beside a row."""
 
+BAR_INCHES = 0.42
+"""Of a colour bar with a line of words."""
+
 ZOOMED_ROWS = 3
 """Rows of pictures at most where a part of each is shown enlarged below it."""
 
@@ -54,7 +57,11 @@ class OverviewRow:
 
 @styled
 def draw_rows(
-    rows: Sequence[OverviewRow], columns: Sequence[str], title: str, pixel_size: float | None = None
+    rows: Sequence[OverviewRow],
+    columns: Sequence[str],
+    title: str,
+    pixel_size: float | None = None,
+    below: float = 0.0,
 ) -> Figure:
     """Draw rows of pictures, with a scale bar in each row.
 
@@ -66,6 +73,7 @@ def draw_rows(
         columns: their headings.
         title: of the figure.
         pixel_size: side of a pixel [nm]; None: not known, and scale bars count pixels.
+        below: what is left for others below the pictures [inches].
     """
     cell = (WIDTH - LABEL_INCHES) / len(columns)
     side = int(cell * DPI) // DOTS_PER_PIXEL
@@ -80,9 +88,9 @@ def draw_rows(
         if part is not None:
             parts.append(("enlarged", [picture[part] for picture in row.pictures], None))
     ratios = [min(pictures[0].shape[0] / pictures[0].shape[1], 2.0) for _, pictures, _ in parts]
-    headings = [wrapped(heading, cell) for heading in columns]
+    headings = [wrapped(heading, 1.15 * cell) for heading in columns]
     above = 0.1 * max(heading.count("\n") + 1 for heading in headings)
-    figure = column_figure(0.95 * cell * sum(ratios) + 0.06 * len(parts) + above, title)
+    figure = column_figure(0.95 * cell * sum(ratios) + 0.06 * len(parts) + above + below, title)
     axes = figure.subplots(len(parts), len(columns), squeeze=False, height_ratios=ratios)
     for place, (cells, (label, pictures, part)) in enumerate(zip(axes, parts, strict=True)):
         for shown, picture, heading in zip(cells, pictures, headings, strict=True):
@@ -159,7 +167,7 @@ def draw_overview(
         pictures = (patch.source, patch.prediction, patch.target, coloured)
         rows.append(OverviewRow(f"patch {patch.index:03d}\n{scores}", pictures, (patch.source, patch.target)))
     columns = (f"{source} (input)", "prediction", f"{target} (truth)", f"|prediction\n- {target}|")
-    figure = draw_rows(rows, columns, title, pixel_size)
+    figure = draw_rows(rows, columns, title, pixel_size, BAR_INCHES)
     add_error_bar(figure, colours)
     return figure
 

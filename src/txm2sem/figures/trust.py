@@ -11,11 +11,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from txm2sem.figures.overview import OverviewRow, add_colour_bar, draw_rows
+from txm2sem.figures.overview import BAR_INCHES, OverviewRow, add_colour_bar, draw_rows
 from txm2sem.figures.style import styled
 from txm2sem.trust.guard import Guard
 
-COLUMNS = ("TXM (input)", "prediction", "SEM (truth)", "|prediction\n- SEM|", "standard\ndeviation", "contra-\ndiction")
+COLUMNS = ("TXM (input)", "prediction", "SEM (truth)", "absolute\nerror", "standard\ndeviation", "contra-\ndiction")
 
 SHOWN_THRESHOLDS = 2
 """The colours of contradictions span so many times the threshold."""
@@ -69,7 +69,9 @@ def draw_trust(rows: Sequence[TrustRow], guard: Guard, title: str, pixel_size: f
             *(levels.to_rgba(row.error), levels.to_rgba(row.spread), scores.to_rgba(row.contradiction)),
         )
         shown.append(OverviewRow(label, pictures, (row.txm, row.sem)))
-    figure = draw_rows(shown, COLUMNS, f"{title}: from the smallest mean error to the largest", pixel_size)
+    figure = draw_rows(
+        shown, COLUMNS, f"{title}: from the smallest mean error to the largest", pixel_size, 2 * BAR_INCHES + 0.25
+    )
     add_colour_bar(figure, levels, "absolute error, standard deviation [grey levels of 255]")
     bar = add_colour_bar(
         figure,

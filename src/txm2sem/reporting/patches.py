@@ -43,7 +43,7 @@ def patches_html(record: RunRecord) -> Html:
     flagged = record.trust.get("novelty", {}).get("flagged", [])
     notes = {index: ["unlike the training images"] for index in flagged}
     what = "slices" if suffix else "patches"
-    return gallery_html(layout, path_of, overlays, scores, notes, what)
+    return gallery_html(layout, path_of, overlays, scores, notes, what, tested.pixel_size)
 
 
 def gallery_html(
@@ -53,6 +53,7 @@ def gallery_html(
     scores: ShownScores,
     notes: Mapping[int, Sequence[str]],
     what: str,
+    pixel_size: float | None,
 ) -> Html:
     """Return the gallery of chosen patches.
 
@@ -63,6 +64,7 @@ def gallery_html(
         scores: values of all patches, (N,), by order; the first one is shown first.
         notes: words about patches.
         what: patches or slices.
+        pixel_size: side of a pixel [nm]; None: not known.
     """
     places = places_of(scores)
     chosen = sorted(places)
@@ -85,7 +87,7 @@ def gallery_html(
         words = [f"{order_name(order)} {_short(values[index])}" for order, values in scores.items()]
         title = f"{what.removesuffix('es').removesuffix('s')} {index:03d}".capitalize()
         card_note = " · ".join([*words, *notes.get(index, ())])
-        cards.append(Card(title, card_note, pictures, height, width, places[index]))
+        cards.append(Card(title, card_note, pictures, height, width, places[index], pixel_size))
     kinds = {overlay.kind: overlay for overlay in overlays.values()}
     scales = [Scale(kind, kinds[kind].colours, "0", f"{top:.3g} {kinds[kind].unit}") for kind, top in tops.items()]
     used = {group for place in places.values() for group, _ in place.values()}

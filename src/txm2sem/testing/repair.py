@@ -13,7 +13,7 @@ from torch import Tensor
 
 from txm2sem.data import EvaluationPatches, RepairEvaluationPatches, composite, to_uint8
 from txm2sem.data.repair import SEM_CHANNEL
-from txm2sem.figures.overview import OverviewRow, add_error_bar, draw_rows, error_colours
+from txm2sem.figures.overview import BAR_INCHES, OverviewRow, add_error_bar, draw_rows, error_colours
 from txm2sem.figures.style import styled
 from txm2sem.filling import krige, telea
 from txm2sem.filling.inpainting import TELEA_RADIUS
@@ -122,7 +122,9 @@ class RepairTest(Test[RepairResult]):
             f"{subject.command.test.phase}, {charged:.1%} of them painted as charged; mean ± standard error",
             means.tables(),
         ]
-        scores = means_document(means, subject.about, subject.notes, painted_share=charged)
+        scores = means_document(
+            means, subject.about, subject.notes, pixel_size_nm=self.pixel_size, painted_share=charged
+        )
         return Found(means.line(), lines, draw_repairs(results, subject.title, self.pixel_size), scores)
 
 
@@ -159,6 +161,6 @@ def draw_repairs(patches: list[RepairResult], title: str, pixel_size: float | No
         label = f"patch {patch.index:03d}\ninside mask:\n{patch.inside:.2f} dB\nkriging {patch.kriged_inside:.2f}"
         pictures = (patch.charged, patch.repaired, patch.kriged, patch.sem, colours.to_rgba(error))
         rows.append(OverviewRow(label, pictures, (patch.charged, patch.sem)))
-    figure = draw_rows(rows, COLUMNS, title, pixel_size)
+    figure = draw_rows(rows, COLUMNS, title, pixel_size, BAR_INCHES)
     add_error_bar(figure, colours)
     return figure

@@ -121,6 +121,7 @@ class SegmentationTest(Test[LabelResult]):
             means,
             subject.about,
             [*warnings, *subject.notes],
+            pixel_size_nm=self.pixel_size,
             confusion=confusion,
             better_on_validation=None if self.phases is None else self.phases.better,
             probabilities=self.probabilities.document(),

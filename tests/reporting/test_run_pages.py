@@ -261,6 +261,11 @@ def test_pages_have_lengths_where_the_size_of_pixels_is_known(tmp_path: Path) ->
     assert not counted
     # 200 nm of 64 pixels of 40 nm.
     assert {one["style"] for one in known} == {f"width: {100 * 5 / SIDE:.2f}%"}
+    write_cube(paths)
+    cube = paths.continuity("test", ".json")
+    for sides, said in ([None, 25.0, 25.0], False), ([50.0, 25.0, 25.0], True):
+        cube.write_text(json.dumps({**json.loads(cube.read_text()), "voxel_size_nm": sides}))
+        assert ("of 50 × 25 × 25 nm" in page_of(paths).text) == said
     document.write_text(json.dumps({**scores, "pixel_size_nm": 0}))
     with pytest.raises(UserError, match="pixel_size_nm"):
         read_scores(document)

@@ -126,6 +126,13 @@ def error_colours(errors: NDArray[Any]) -> ScalarMappable:
     return ScalarMappable(Normalize(0, max(1.0, float(np.percentile(errors, 99)))), "magma")
 
 
+def in_colours(values: NDArray[Any], colours: ScalarMappable, imaged: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return numbers (H, W) in colours, (H, W, 4), and in grey what was not imaged, where they say nothing."""
+    coloured: NDArray[np.uint8] = colours.to_rgba(values, bytes=True)
+    coloured[~imaged] = (*IGNORED_COLOUR, 255)
+    return coloured
+
+
 def add_colour_bar(figure: Figure, colours: ScalarMappable, label: str, extend: str = "max") -> Any:
     """Add a colour bar below an overview, and return it."""
     pictures = [axes for axes in figure.axes if axes.images]
@@ -162,9 +169,7 @@ def draw_overview(
     rows = []
     for patch, error, inside in zip(patches, errors, imaged, strict=True):
         scores = f"{patch.psnr:.2f} dB\nSSIM {patch.ssim:.3f}"
-        coloured = colours.to_rgba(error, bytes=True)
-        coloured[~inside] = (*IGNORED_COLOUR, 255)
-        pictures = (patch.source, patch.prediction, patch.target, coloured)
+        pictures = (patch.source, patch.prediction, patch.target, in_colours(error, colours, inside))
         rows.append(OverviewRow(f"patch {patch.index:03d}\n{scores}", pictures, (patch.source, patch.target)))
     columns = (f"{source} (input)", "prediction", f"{target} (truth)", f"|prediction\n- {target}|")
     figure = draw_rows(rows, columns, title, pixel_size, BAR_INCHES)

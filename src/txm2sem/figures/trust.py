@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from txm2sem.figures.overview import BAR_INCHES, OverviewRow, add_colour_bar, draw_rows
+from txm2sem.figures.overview import BAR_INCHES, OverviewRow, add_colour_bar, draw_rows, in_colours
 from txm2sem.figures.style import styled
 from txm2sem.trust.guard import Guard
 
@@ -64,10 +64,10 @@ def draw_trust(rows: Sequence[TrustRow], guard: Guard, title: str, pixel_size: f
             if row.usable.any()
             else f"image {row.index:03d}"
         ) + ("\nunlike training" if row.is_novel else "")
-        pictures = (
-            *(row.txm, row.prediction, row.sem),
-            *(levels.to_rgba(row.error), levels.to_rgba(row.spread), scores.to_rgba(row.contradiction)),
-        )
+        imaged = (row.txm != 0) | (row.sem != 0)
+        maps = ((row.error, levels), (row.spread, levels), (row.contradiction, scores))
+        coloured = (in_colours(values, colours, imaged) for values, colours in maps)
+        pictures = (row.txm, row.prediction, row.sem, *coloured)
         shown.append(OverviewRow(label, pictures, (row.txm, row.sem)))
     figure = draw_rows(
         shown, COLUMNS, f"{title}: from the smallest mean error to the largest", pixel_size, 2 * BAR_INCHES + 0.25

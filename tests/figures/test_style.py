@@ -23,7 +23,7 @@ from txm2sem.figures.planes import draw_planes
 from txm2sem.figures.probabilities import draw_probabilities
 from txm2sem.figures.scores import draw_scores
 from txm2sem.figures.shown import imaged_box
-from txm2sem.figures.style import SMALLEST, WIDTH, wrapped
+from txm2sem.figures.style import wrapped
 from txm2sem.figures.trust import TrustRow, draw_trust
 from txm2sem.metrics import Continuity, Interval, ProbabilityCounts, Spectrum
 from txm2sem.scoring.card import scorecard
@@ -103,12 +103,12 @@ def probabilities() -> Figure:
 @pytest.mark.parametrize("draw", [scores, cuts, resolution, front, planes, rows, trust, labels, probabilities])
 def test_a_figure_is_read_in_a_column(draw: Callable[[], Figure]) -> None:
     figure = draw()
-    assert figure.get_size_inches()[0] == WIDTH
+    assert figure.get_size_inches()[0] == pytest.approx(88 / 25.4)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     shown = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text() and text.get_visible()]
-    assert min(float(text.get_fontsize()) for text in shown) >= SMALLEST
+    assert min(float(text.get_fontsize()) for text in shown) >= 6
     page = Bbox.from_bounds(-2, -2, figure.bbox.width + 4, figure.bbox.height + 4)
     titles = [text for text in shown if text.get_text() and text in figure.texts]
     for text in (figure.get_suptitle() and figure._suptitle, *titles):  # type: ignore[attr-defined]

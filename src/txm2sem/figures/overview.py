@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # what scores takes torch
 LABEL_INCHES = 0.56
 """Of the words beside a row."""
 
+LINE_INCHES = 0.1
+"""Of a line of words."""
+
 BAR_INCHES = 0.42
 """Of a colour bar with a line of words."""
 
@@ -87,11 +90,14 @@ def draw_rows(
         parts.append((row.label, row.pictures, part))
         if part is not None:
             parts.append(("enlarged", [picture[part] for picture in row.pictures], None))
-    ratios = [min(pictures[0].shape[0] / pictures[0].shape[1], 2.0) for _, pictures, _ in parts]
+    heights = [
+        max(cell * min(pictures[0].shape[0] / pictures[0].shape[1], 2.0), LINE_INCHES * _lines(label))
+        for label, pictures, _ in parts
+    ]
     headings = [wrapped(heading, 1.15 * cell) for heading in columns]
-    above = 0.1 * max(heading.count("\n") + 1 for heading in headings)
-    figure = column_figure(0.95 * cell * sum(ratios) + 0.06 * len(parts) + above + below, title)
-    axes = figure.subplots(len(parts), len(columns), squeeze=False, height_ratios=ratios)
+    above = LINE_INCHES * max(heading.count("\n") + 1 for heading in headings)
+    figure = column_figure(0.95 * sum(heights) + 0.06 * len(parts) + above + below, title)
+    axes = figure.subplots(len(parts), len(columns), squeeze=False, height_ratios=heights)
     for place, (cells, (label, pictures, part)) in enumerate(zip(axes, parts, strict=True)):
         for shown, picture, heading in zip(cells, pictures, headings, strict=True):
             shown.set_axis_off()
@@ -175,6 +181,10 @@ def draw_overview(
     figure = draw_rows(rows, columns, title, pixel_size, BAR_INCHES)
     add_error_bar(figure, colours)
     return figure
+
+
+def _lines(label: str) -> int:
+    return wrapped(label, LABEL_INCHES).count("\n") + 1
 
 
 def _frame(part: tuple[slice, slice]) -> Rectangle:

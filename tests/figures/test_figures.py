@@ -63,6 +63,19 @@ def test_a_sheet_of_labels_says_what_their_colours_are() -> None:
     assert plain.ndim == 2
 
 
+def test_a_sheet_has_a_scale_bar_where_the_size_of_pixels_is_known() -> None:
+    image = np.full((60, 90), 100, np.uint8)
+    known, counted = (
+        np.asarray(draw_translated([TranslatedImage("a", image, image, size)], "t")) for size in (50.0, None)
+    )
+    first = slice(None, known.shape[1] // 2)
+    bars = [(part == 255).sum(axis=1).max() for part in (known[-30:-12, first], counted[-30:-12, first])]
+    # A micrometre of 90 pixels of 50 nm, and the space around the picture.
+    space = known.shape[1] // 2 - CELL
+    assert bars[0] - bars[1] == round(CELL / 90 * 20)
+    assert bars[1] == space
+
+
 def test_grey_values_are_scaled_between_two_of_them() -> None:
     image = np.array([[-5.0, 10, 20, 30, 99]])
     assert scaled(image, 10, 30).tolist() == [[0, 0, 128, 255, 255]]

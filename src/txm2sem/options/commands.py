@@ -298,6 +298,7 @@ class AlignCommand(Command):
     )
 
     align: AlignOptions = AlignOptions()
+    figure: FigureOptions = FigureOptions()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.resolution import FACTORS, MIN_COHERENCE, Resolution
 from txm2sem.checking.sources import Place
 from txm2sem.figures.saving import save_figure
-from txm2sem.figures.style import WIDTH, column_figure, styled
+from txm2sem.figures.shown import WIDTH
+from txm2sem.figures.style import column_figure, styled
 from txm2sem.options import FigureKind
 from txm2sem.palette import MARKED, colour_of, style_of
 from txm2sem.quantities import Ruler, displacement_text

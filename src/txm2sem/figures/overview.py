@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from txm2sem.data.classes import IGNORED_COLOUR
 from txm2sem.figures.scale import add_scale_bar
-from txm2sem.figures.shown import imaged_box
-from txm2sem.figures.style import DPI, SMALLEST, WIDTH, column_figure, styled, wrapped
+from txm2sem.figures.shown import WIDTH, imaged_box
+from txm2sem.figures.style import DPI, SMALLEST, column_figure, styled, wrapped
 from txm2sem.palette import MARKED
 
 if TYPE_CHECKING:  # what scores takes torch

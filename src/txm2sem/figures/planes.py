@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from txm2sem.figures.shown import imaged_box
-from txm2sem.figures.style import WIDTH, column_figure, styled
+from txm2sem.figures.shown import WIDTH, imaged_box
+from txm2sem.figures.style import column_figure, styled
 from txm2sem.pages.cuts import AXES, CUTS
 from txm2sem.palette import MARKED
 from txm2sem.quantities import Ruler

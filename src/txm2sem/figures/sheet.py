@@ -17,6 +17,7 @@ from txm2sem.addresses import Place
 from txm2sem.data.classes import CLASSES, IGNORED
 from txm2sem.errors import printable
 from txm2sem.figures.colours import colour_classes
+from txm2sem.figures.shown import WIDTH
 from txm2sem.files import write_whole
 from txm2sem.quantities import bar_length
 
@@ -25,8 +26,6 @@ CELL, GAP = 540, 12
 
 TITLE, HEADING, KEY = 32, 28, 28
 """Heights of letters [pixels]: with two pictures in a row, 6 points and more in a column of a journal."""
-
-DPI = 100
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,8 @@ def class_keys(ignored: str) -> list[Shown]:
 
 def save_sheet(sheet: Image.Image, path: Place) -> None:
     """Save a sheet as PNG, whole or not at all."""
-    write_whole(path, partial(sheet.save, format="png", dpi=(DPI, DPI)))
+    dpi = sheet.width / WIDTH
+    write_whole(path, partial(sheet.save, format="png", dpi=(dpi, dpi)))
 
 
 def scaled(image: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:

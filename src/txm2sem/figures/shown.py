@@ -1,4 +1,4 @@
-"""Which images are shown, and which of their pixels."""
+"""Which images are shown, which of their pixels, and how wide."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+WIDTH = 88 / 25.4
+"""Of a figure [inches]: a column of a journal."""
 
 ROWS = 6
 

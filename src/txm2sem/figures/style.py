@@ -12,8 +12,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-WIDTH = 88 / 25.4
-"""Of a figure [inches]: a column of a journal."""
+from txm2sem.figures.shown import WIDTH
 
 DPI = 300
 """Of figures as PNG: 1039 pixels in a row."""

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from txm2sem.figures.scale import add_scale_bar
-from txm2sem.figures.shown import imaged_box, thinned
-from txm2sem.figures.style import SMALLEST, WIDTH, column_figure, styled, wrapped
+from txm2sem.figures.shown import WIDTH, imaged_box, thinned
+from txm2sem.figures.style import SMALLEST, column_figure, styled, wrapped
 from txm2sem.palette import MARKED
 from txm2sem.repairing import RepairedSlice
 

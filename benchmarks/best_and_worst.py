@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from txm2sem.figures.overview import OverviewRow, draw_rows, save_figure
+from txm2sem.figures.overview import OverviewRow, draw_rows
+from txm2sem.figures.saving import save_figure
 from txm2sem.metrics import psnr, ssim
 
 TXM, SEM = "TXM (input)", "SEM (truth)"

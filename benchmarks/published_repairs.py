@@ -36,7 +36,8 @@ from scipy.ndimage import binary_closing
 from txm2sem.cli.parsing import parse
 from txm2sem.data import GreyRange, to_uint8
 from txm2sem.errors import UserError
-from txm2sem.figures.overview import OverviewRow, draw_rows, save_figure
+from txm2sem.figures.overview import OverviewRow, draw_rows
+from txm2sem.figures.saving import save_figure
 from txm2sem.filling import fill, telea
 from txm2sem.metrics import power_spectrum, psnr
 from txm2sem.model import Predictor

@@ -10,8 +10,8 @@ of them is fine; the SEM of one of these, `inverted`, falls with density, and no
 
 The first table has PSNR [dB] and SSIM, means over the seeds. The second has what the networks cost and leave: training
 steps of 8 patches; multiply-adds and time of the processor for a predicted pixel; weights; and how far the power of
-predictions stands out at the frequencies of a grid of 2 and of 4 pixels, the most there is of all runs. `--figure` draws
-PSNR over both costs.
+predictions stands out at the frequencies of a grid of 2 and of 4 pixels, the most there is of all runs. `--figure`
+draws PSNR over both costs.
 
 What FOLDER has of a run already is not trained again, so several calls fill one table.
 """

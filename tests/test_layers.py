@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 
 LAYERS = [
     {
-        *("errors", "options", "arrays", "files", "drafts", "progress", "quantities", "memory", "workers"),
+        *("errors", "options", "arrays", "files", "drafts", "progress", "quantities", "palette", "memory", "workers"),
         *("addresses", "credentials", "objects", "leases", "remote_drafts", "noise"),
     },
     {"networks", "objectives", "metrics", "morphology", "phantoms", "devices", "tiling"},

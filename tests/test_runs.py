@@ -27,6 +27,16 @@ def test_paths_alone_make_no_folders(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_figures_of_an_earlier_test_are_its_outputs_of_whatever_kind_they_are(tmp_path: Path) -> None:
+    paths = RunPaths.of("shale", tmp_path / "checkpoints", tmp_path / "results")
+    of_test = ["overview.pdf", "overview.png", "scores.svg", "trust.pdf", "calibration.svg"]
+    of_cube = ["volume_a.b.pdf", "scores_a.b.svg"]
+    for name in (*of_test, *of_cube, "mine.pdf"):
+        write_text(paths.results / name, "a figure")
+    assert sorted(path.name for path in paths.test_outputs()) == sorted(of_test)
+    assert sorted(path.name for path in paths.volume_outputs("a.b")) == sorted(of_cube)
+
+
 def test_a_failed_write_leaves_the_earlier_file_and_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "notes.txt"
     write_text(path, "first")

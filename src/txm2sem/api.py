@@ -433,7 +433,7 @@ def check(dataroot: Path | str, *, output: Path | str = "", **options: Any) -> C
         UserError: as the command.
     """
     command = resolve(CheckCommand(), {"output": str(output), **options})
-    return check_data_root(dataroot, command.data, command.check.output)
+    return check_data_root(dataroot, command.data, command.check.output, figures=command.figure.figures)
 
 
 def compare(

@@ -58,6 +58,11 @@ def _count(value: Any, where: str) -> None:
     _expect(isinstance(value, int) and value >= 0, where, value, "a whole number, 0 or more")
 
 
+def _size(value: Any, where: str) -> None:
+    _number(value, where)
+    _expect(value > 0, where, value, "above 0")
+
+
 def _text(value: Any, where: str) -> None:
     _expect(isinstance(value, str), where, value, "a text")
 
@@ -210,6 +215,7 @@ _means_alone = _fields(
     },
     {
         "options": _options,
+        "pixel_size_nm": _or_none(_size),
         "probabilities": _probabilities,
         "better_on_validation": _or_none(
             _fields({"name": _text, **_each(("mean_dice", "mean_dice_of_model"), _number)})
@@ -240,6 +246,7 @@ _scores = _fields(
     {
         "means": _means_of_kinds,
         "options": _options,
+        "pixel_size_nm": _or_none(_size),
         "by_image": _fields({"slice": _list_of(_count), "values": _by_name(_by_name(_numbers))}),
     },
 )
@@ -305,7 +312,7 @@ _continuity = _fields(
             *KEYS.values(),
         ),
     },
-    {"options": _options},
+    {"options": _options, "voxel_size_nm": _list_of(_or_none(_size))},
 )
 
 

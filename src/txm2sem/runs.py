@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, get_args
 
 import yaml
 
@@ -12,6 +12,7 @@ from txm2sem.addresses import Address, AnyPlace, Place
 from txm2sem.errors import UserError, listed
 from txm2sem.files import check_name, is_there, write_text
 from txm2sem.options import (
+    FigureKind,
     ModelCommand,
     PlaceOptions,
     TrainCommand,
@@ -221,9 +222,10 @@ class RunPaths:
 
     def volume_outputs(self, save_name: str) -> list[Path]:
         """Return what a test on a volume writes and an earlier one of that name has left here."""
-        outputs = [self.volume_figure(save_name), self.volume_options_text(save_name)]
+        outputs = [self.volume_options_text(save_name), *_as_figures(self.volume_figure(save_name))]
         outputs += [self.continuity(save_name, suffix) for suffix in (".txt", ".json")]
-        outputs += [self.volume_scores(save_name, suffix) for suffix in (".png", ".json", ".csv")]
+        outputs += [self.volume_scores(save_name, suffix) for suffix in (".json", ".csv")]
+        outputs += _as_figures(self.volume_scores(save_name, ".png"))
         for content in ("pred", "txm", "sem"):
             outputs += [self.volume(content, save_name), self.volume_stack(content, save_name)]
         return [path for path in outputs if path.exists()]
@@ -231,10 +233,16 @@ class RunPaths:
     def test_outputs(self) -> list[Path]:
         """Return what a test writes and an earlier one has left here."""
         outputs = [self.results / f"{folder}{kind}" for folder in IMAGE_FOLDERS for kind in ("", "_fullslice")]
-        outputs += [self.evaluation, self.overview, self.test_options_text, self.report]
-        outputs += [self.scores(suffix) for suffix in (".png", ".json", ".csv")]
-        outputs += [self.trust_report, self.trust_figure, self.calibration_figure]
+        outputs += [self.evaluation, self.test_options_text, self.report, self.trust_report]
+        outputs += [self.scores(suffix) for suffix in (".json", ".csv")]
+        for figure in (self.overview, self.scores(".png"), self.trust_figure, self.calibration_figure):
+            outputs += _as_figures(figure)
         return [path for path in outputs if path.exists()]
+
+
+def _as_figures(png: Path) -> list[Path]:
+    """Return a figure and what may be beside it, the same as vectors."""
+    return [png.with_name(f"{png.name.removesuffix('.png')}.{kind}") for kind in get_args(FigureKind)]
 
 
 def paths_of(command: ModelCommand) -> RunPaths:
@@ -323,9 +331,11 @@ class VolumePaths(Generic[AnyPlace]):
 
     Args:
         output: the translated volume, a name that ends with one of `VOLUME_SUFFIXES`.
+        figures: the kind of figures that is wanted.
     """
 
     output: AnyPlace
+    figures: FigureKind = "png"
 
     @property
     def suffix(self) -> str:
@@ -421,7 +431,8 @@ class VolumePaths(Generic[AnyPlace]):
     @property
     def reports(self) -> dict[AnyPlace, AnyPlace]:
         """All files of the report: where each grows, and where it belongs."""
-        return {self.growing_report(suffix): self.report(suffix) for suffix in (".txt", ".json", ".png")}
+        suffixes = dict.fromkeys((".txt", ".json", ".png", f".{self.figures}"))
+        return {self.growing_report(suffix): self.report(suffix) for suffix in suffixes}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from PIL import Image
 from txm2sem.applying.images.report import TranslatedImage, draw_translated
 from txm2sem.data.classes import CLASS_COLOURS, IGNORED
 from txm2sem.figures.colours import IGNORED_COLOURS
-from txm2sem.figures.overview import OverviewRow, draw_rows, save_figure
+from txm2sem.figures.overview import OverviewRow, draw_rows
+from txm2sem.figures.saving import save_figure
 from txm2sem.figures.sheet import CELL, Shown, draw_sheet, save_sheet, scaled
 
 ODD_NAMES = [b"Probe_\xfc.tif", rb"a$\q$_{.tif", b"a$b$.tif"]
@@ -60,6 +61,19 @@ def test_a_sheet_of_labels_says_what_their_colours_are() -> None:
     assert {tuple(colour) for colour in below} >= {*CLASS_COLOURS, *IGNORED_COLOURS}
     plain = np.asarray(draw_translated([TranslatedImage("a", labels, labels)], "grey"))
     assert plain.ndim == 2
+
+
+def test_a_sheet_has_a_scale_bar_where_the_size_of_pixels_is_known() -> None:
+    image = np.full((60, 90), 100, np.uint8)
+    known, counted = (
+        np.asarray(draw_translated([TranslatedImage("a", image, image, size)], "t")) for size in (50.0, None)
+    )
+    first = slice(None, known.shape[1] // 2)
+    bars = [(part == 255).sum(axis=1).max() for part in (known[-30:-12, first], counted[-30:-12, first])]
+    # A micrometre of 90 pixels of 50 nm, and the space around the picture.
+    space = known.shape[1] // 2 - CELL
+    assert bars[0] - bars[1] == round(CELL / 90 * 20)
+    assert bars[1] == space
 
 
 def test_grey_values_are_scaled_between_two_of_them() -> None:

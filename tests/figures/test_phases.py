@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from txm2sem import quantities
 from txm2sem.figures.phases import PhaseCut, draw_phases
-from txm2sem.pages import pictures
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -40,7 +40,7 @@ def test_bars_count_what_is_shown(
         said.append(length)
         return "it"
 
-    monkeypatch.setattr(pictures, "format_length", note)
+    monkeypatch.setattr(quantities, "format_length", note)
     picture = draw_phases(cut(pixel_size), {0: RED, 1: BLUE}, unit)
     assert picture.shape == (*shape, 3)
     assert said == [bar]

@@ -56,6 +56,20 @@ const cut = viewer.querySelector("[data-cut=xzy] .cut");
 cut.setPointerCapture = () => {};
 cut.dispatchEvent(new PointerEvent("pointerdown", point));
 say(`pointed: ${viewer.querySelector("[data-axis=x]").value} ${viewer.querySelector("[data-axis=z]").value}`);
+const apart = document.querySelector(".gallery [data-apart]");
+const one = document.querySelector("[data-group=worst] .card");
+const gap = () => one.querySelector(".right").getBoundingClientRect().left
+  - one.querySelector(".left").getBoundingClientRect().right;
+say(`over each other: ${gap() < 0}`);
+apart.click();
+say(`apart: ${gap() >= 0} ${getComputedStyle(one.querySelector(".left")).clipPath}`);
+apart.click();
+const rows = () => [...viewer.querySelectorAll(".controls.views")].filter(row => row.offsetHeight)
+  .map(row => row.querySelector("b").textContent);
+say(`rows: ${rows()}`);
+viewer.querySelector("[data-apart]").click();
+say(`all rows: ${rows()}`);
+viewer.querySelector("[data-apart]").click();
 """
 
 PHONE = """
@@ -101,10 +115,12 @@ def test_sliders_wipe_and_scrub(page: Path, tmp_path: Path) -> None:
     assert float(found["cut"]) == pytest.approx(120, abs=6)
     moved, _, caption = found["moved"].partition(" at ")
     assert float(moved) == pytest.approx(168, abs=6)
-    assert caption == "xy at z = 12"
+    assert caption == "prediction xy at z = 12"
     assert float(found["along z"]) == pytest.approx(94, abs=6)
     assert float(found["txm"]) == pytest.approx(47, abs=6)
     assert found["pointed"] == "11 0"
+    assert (found["over each other"], found["apart"]) == ("true", "true none")
+    assert (found["rows"], found["all rows"]) == ("TXM (input)", "prediction,TXM (input)")
     assert found["phone"] == "0 "
 
 

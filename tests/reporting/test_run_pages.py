@@ -246,6 +246,31 @@ def test_measures_of_the_rock_count_where_they_differ(
     assert text in " ".join(one.text for one in found)
 
 
+def test_pages_have_lengths_where_the_size_of_pixels_is_known(tmp_path: Path) -> None:
+    paths = write_run(tmp_path)
+    document = paths.scores(".json")
+    scores = json.loads(document.read_text())
+    pages = []
+    for size in (None, 40.0):
+        document.write_text(json.dumps({**scores, "pixel_size_nm": size}))
+        pages.append(page_of(paths))
+    for page, unit, other in zip(pages, ("pixels", "µm"), ("µm", "pixels"), strict=True):
+        assert f"frequency [1/{unit}]" in page.text
+        assert f"[1/{other}]" not in page.text
+    counted, known = ([one for one in page.all("i") if one.get("class") == "bar"] for page in pages)
+    assert not counted
+    # 200 nm of 64 pixels of 40 nm.
+    assert {one["style"] for one in known} == {f"width: {100 * 5 / SIDE:.2f}%"}
+    write_cube(paths)
+    cube = paths.continuity("test", ".json")
+    for sides, said in ([None, 25.0, 25.0], False), ([50.0, 25.0, 25.0], True):
+        cube.write_text(json.dumps({**json.loads(cube.read_text()), "voxel_size_nm": sides}))
+        assert ("of 50 × 25 × 25 nm" in page_of(paths).text) == said
+    document.write_text(json.dumps({**scores, "pixel_size_nm": 0}))
+    with pytest.raises(UserError, match="pixel_size_nm"):
+        read_scores(document)
+
+
 def test_with_one_slice_nobody_knows_how_sure(tmp_path: Path) -> None:
     paths = write_run(tmp_path)
     record = change_scores(paths, lambda scores: scores["by_image"].update(slice=[8] * scores["images"]))

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from txm2sem.aligning.landmarks import MarkedPoints, read_landmarks
 from txm2sem.data.bars import MOST_LOOKED_AT, DataBar, find_bar, without_bar
-from txm2sem.data.images import GreyImage, PixelSize, open_image
+from txm2sem.data.images import GreyImage, open_image
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume, parse_voxel_size
 from txm2sem.data.readers.ome_zarr import is_zarr
-from txm2sem.data.readers.voxel_size import LARGEST_PIXEL
 from txm2sem.data.slices import MASK_NAMES, SPLIT_FOLDERS, MaskName, has_split, split_folder
 from txm2sem.data.stacks import TiffSlices, find_slices
 from txm2sem.errors import UserError, listed
@@ -291,7 +290,7 @@ def _sem_slices(
                 split=split,
                 image=image,
                 masks={name: found[number] for name, found in of_masks.items()},
-                pixel_size=asked or _said(image.pixel_size),
+                pixel_size=asked or image.pixel_size.of_microscope,
                 bar=common if image.shape == next(iter(images.values())).shape else None,
                 keep_bar=options.keep_bar,
             )
@@ -317,7 +316,7 @@ def _txm_file(path: Path, z: int, options: AlignOptions) -> TxmSlice:
     image = open_image(path)
     asked = parse_voxel_size(options.txm_voxel_size, "txm_voxel_size")
     return TxmSlice(
-        path.name, path, path.parent, z, image.shape, asked[1:] if asked else _said(image.pixel_size), image.read
+        path.name, path, path.parent, z, image.shape, asked[1:] if asked else image.pixel_size.of_microscope, image.read
     )
 
 
@@ -333,11 +332,6 @@ def _txm_parts(volume: VolumeReader) -> list[TxmSlice]:
         TxmSlice(f"slice {z}", None, Path(volume.name), z, volume.shape[1:], size, partial(read, z))
         for z in range(volume.shape[0])
     ]
-
-
-def _said(pixel_size: PixelSize) -> Size | None:
-    size = pixel_size.nanometres
-    return size if size is not None and max(size) <= LARGEST_PIXEL else None
 
 
 def _check_same(one: Path, numbers: list[int], other: Path, others: list[int]) -> None:

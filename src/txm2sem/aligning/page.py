@@ -54,7 +54,7 @@ def write_page(
         layers=LAYERS,
         groups=[(name, heading, of_group[name]) for name, heading in groups.items() if of_group[name]],
         orders=ORDERS,
-        planes="" if planes is None else png(raster(planes, dpi=110)[..., :3]),
+        planes="" if planes is None else png(raster(planes)[..., :3]),
     )
     write_text(path, text)
 

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from txm2sem.figures.raster import raster
+from txm2sem.figures.shown import imaged_box
 from txm2sem.pages import with_scale_bar
+from txm2sem.palette import MARKED
+from txm2sem.quantities import displacement_text
 from txm2sem.registration.features import reduced
 from txm2sem.registration.pair import PairAlignment
 from txm2sem.registration.transforms import Field
@@ -53,7 +56,7 @@ def pictures_of(
         after: where it was found; its contrast is turned around where it is inverted.
         pixel_size: of the TXM [nm]; None: not known.
     """
-    box = _imaged(txm)
+    box = imaged_box([txm])
     factor = -(-max(part.stop - part.start for part in box) // LARGEST)
     ours = _levels(txm[box], factor, False)
     moved = _levels(after.resample(sem)[box], factor, after.inverted)
@@ -65,14 +68,8 @@ def pictures_of(
     barred = {name: with_scale_bar(image, pixel_size and pixel_size * factor) for name, image in grey.items()}
     pictures = {name: _file(image) for name, image in barred.items()}
     if after.field is not None:
-        pictures["field"] = _drawn(barred["txm"], after.field, factor, box)
+        pictures["field"] = _drawn(barred["txm"], after.field, factor, box, pixel_size)
     return {name: pictures[name] for name in LAYERS if name in pictures}
-
-
-def _imaged(image: NDArray[Any]) -> tuple[slice, slice]:
-    """Return the rows and columns that hold all that was imaged."""
-    rows, columns = (np.flatnonzero((image != 0).any(axis=1 - axis)) for axis in (0, 1))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _levels(image: NDArray[Any], factor: int, inverted: bool) -> Grey:
@@ -86,7 +83,7 @@ def _levels(image: NDArray[Any], factor: int, inverted: bool) -> Grey:
     return shown
 
 
-def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice]) -> bytes:
+def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice], pixel_size: float | None) -> bytes:
     """Return the TXM with arrows from where the map alone puts the SEM to where the field does, enlarged."""
     height, width = grey.shape
     step = max(height, width) / ARROWS
@@ -97,12 +94,13 @@ def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice]) -> b
     away = -field.at(first + places * factor + (factor - 1) / 2) / factor
     longest = float(np.linalg.norm(away, axis=1).max(initial=0))
     times = next((times for times in (20, 10, 5, 2) if times * longest <= step), 1)
+    enlarged = f", {times} times enlarged" if times > 1 else ""
     figure = Figure(figsize=(width / 100, height / 100), dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
     # Black below orange is seen on bright and on dark rock.
-    for colour, thick in (("black", 0.008), ("#ffb000", 0.004)):
+    for colour, thick in (("black", 0.008), (MARKED, 0.004)):
         axes.quiver(
             *(places[:, 1], places[:, 0], times * away[:, 1], times * away[:, 0]),
             angles="xy",
@@ -112,13 +110,13 @@ def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice]) -> b
             width=thick,
         )
     axes.text(
-        *(0.02, 0.98, f"longest {longest * factor:.1f} pixels{f', {times} times enlarged' if times > 1 else ''}"),
+        *(0.02, 0.98, f"longest {displacement_text(longest * factor, pixel_size)}{enlarged}"),
         transform=axes.transAxes,
         verticalalignment="top",
         color="white",
         bbox={"facecolor": "black", "alpha": 0.7, "edgecolor": "none"},
     )
-    return _file(raster(figure)[..., :3])
+    return _file(raster(figure, dpi=100)[..., :3])
 
 
 def _file(pixels: NDArray[np.uint8]) -> bytes:

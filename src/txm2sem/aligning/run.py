@@ -47,6 +47,7 @@ from txm2sem.data.readers.base import stamp
 from txm2sem.data.slices import SPLIT_FOLDERS
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
+from txm2sem.figures.saving import save_figure
 from txm2sem.files import make_folder, write_text
 from txm2sem.options import AlignCommand, Phase, to_mapping
 from txm2sem.quantities import format_seconds
@@ -120,7 +121,8 @@ class AlignRun:
     @property
     def identity(self) -> dict[str, Any]:
         """What the result depends on: plain values by name."""
-        options = {name: str(value) for name, value in to_mapping(self.command).items()}
+        # Files of figures can be of another kind when it goes on.
+        options = {name: str(value) for name, value in to_mapping(self.command).items() if name != "figures"}
         volume = "" if self.inputs.volume is None else self.inputs.volume.fingerprint()
         files = [stamp(path) for path in self.inputs.files]
         return {"files": files, "volume": volume, "version": __version__, **options}
@@ -334,6 +336,8 @@ class AlignRun:
         }
         planes = self.placing.planes(alignment.slices)
         write_page(self._result / PAGE, self.output.name, alignment, pictures, planes)
+        if planes is not None:
+            save_figure(planes, self._result / "alignment" / "planes.png", self.command.figure.figures)
         if self.inputs.dataroot is not None:
             _keep_volume(self.inputs.dataroot, self._result)
         elif self.inputs.volume is not None:

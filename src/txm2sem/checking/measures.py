@@ -26,6 +26,7 @@ class Measures:
         shared: areas that two slices have in common.
         compared: pairs of slices that were compared for that.
         resolution: spectra of all slices; None where nothing is whole enough.
+        pixel_size: side of a pixel [nm], in figures; None: not known.
         scores: of trivial predictions; None where the splits cannot be evaluated.
     """
 
@@ -35,4 +36,5 @@ class Measures:
     shared: list[SharedArea] = field(default_factory=list)
     compared: int = 0
     resolution: Resolution | None = None
+    pixel_size: float | None = None
     scores: ExpectedScores | None = None

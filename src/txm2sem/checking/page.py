@@ -12,6 +12,7 @@ from txm2sem.checking.measures import Measures
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.scores import ExpectedScores
 from txm2sem.checking.sources import TITLES
+from txm2sem.figures.shown import imaged_box
 from txm2sem.files import write_text
 from txm2sem.metrics import Summary
 from txm2sem.pages import Card, Table, file_data, jpeg, page
@@ -83,17 +84,16 @@ def _scores(expected: ExpectedScores | None) -> Mapping[str, object] | None:
 
 def _overlaid(measures: Measures, previews: Previews) -> list[Card]:
     """Return both images of slices, to be wiped."""
-    return [
-        Card(
-            title=str(place),
-            note=registration_text(place, measures.pairs[place]),
-            pictures={name: (TITLES[name], jpeg(preview.grey)) for name, preview in images.items()},
-            height=images["txm"].grey.shape[0],
-            width=images["txm"].grey.shape[1],
-            places={"place": ("all", index)},
-        )
-        for index, (place, images) in enumerate(previews.items())
-    ]
+    cards = []
+    for index, (place, images) in enumerate(previews.items()):
+        box = imaged_box(preview.grey for preview in images.values())
+        height, width = images["txm"].grey[box].shape
+        shown = {name: (TITLES[name], jpeg(preview.grey[box])) for name, preview in images.items()}
+        step = images["txm"].shape[0] / images["txm"].grey.shape[0]
+        size = None if measures.pixel_size is None else measures.pixel_size * step
+        words = registration_text(place, measures.pairs[place], measures.pixel_size)
+        cards.append(Card(str(place), words, shown, height, width, {"place": ("all", index)}, size))
+    return cards
 
 
 def _shifts(measures: Measures) -> Table | None:

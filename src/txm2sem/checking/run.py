@@ -32,7 +32,7 @@ from txm2sem.errors import UserError
 from txm2sem.files import write_text
 from txm2sem.memory import return_freed_memory
 from txm2sem.metrics import Landmarks, Pixels, inner, landmark_spacing
-from txm2sem.options import RECIPES, DataOptions
+from txm2sem.options import RECIPES, DataOptions, FigureKind
 from txm2sem.quantities import format_seconds
 from txm2sem.runs import CheckPaths
 
@@ -84,6 +84,7 @@ def check_data_root(
     options: DataOptions | None = None,
     output: Path | str = "",
     progress: Progress | None = None,
+    figures: FigureKind = "png",
 ) -> CheckReport:
     """Check the slices of a data root and write a report about them.
 
@@ -93,6 +94,7 @@ def check_data_root(
         output: folder of the report, `NAME_check` in the current folder where empty. It appears whole; an earlier
             report there is moved into a dated folder beside it.
         progress: is told how far the work is.
+        figures: the kind of figures that is wanted.
 
     Raises:
         UserError: there is no data root, a slice is changed meanwhile, or the report cannot be written. Whatever else
@@ -109,7 +111,7 @@ def check_data_root(
     verdict = _verdict(dataroot, options, measures, findings)
     tell(0.9, "report")
     previews = _previews(sources, options, measures.pairs)
-    earlier = _write(paths, measures, previews, findings, verdict)
+    earlier = _write(paths, measures, previews, findings, verdict, figures)
     tell(1, "done")
     return CheckReport(findings, measures, verdict, paths, earlier)
 
@@ -143,7 +145,7 @@ class _Look:
 
 
 def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progress) -> tuple[Measures, list[Finding]]:
-    measures = Measures(dataroot)
+    measures = Measures(dataroot, pixel_size=sources.pixel_size())
     shapes = [next(iter(files.values())).shape for files in sources.files.values()]
     usual = Counter(shapes).most_common(1)[0][0] if shapes else (1, 1)
     side, largest = tile_side(usual), max(shapes, key=math.prod, default=(1, 1))
@@ -301,7 +303,12 @@ def _previews(sources: Sources, options: DataOptions, pairs: Mapping[Place, Pair
 
 
 def _write(
-    paths: CheckPaths, measures: Measures, previews: Previews, findings: list[Finding], verdict: Verdict
+    paths: CheckPaths,
+    measures: Measures,
+    previews: Previews,
+    findings: list[Finding],
+    verdict: Verdict,
+    kind: FigureKind,
 ) -> Path | None:
     from txm2sem.checking.figures import write_figures
     from txm2sem.checking.page import write_page
@@ -310,7 +317,7 @@ def _write(
     draft = Draft(paths.output, "check", resumable=False)
     with draft.begin({}, replaced=True):
         new = CheckPaths(draft.folder / "report")
-        figures = write_figures(new, measures.pairs, previews, measures.resolution)
+        figures = write_figures(new, measures, previews, kind)
         write_text(new.numbers, numbers_of(measures, findings, verdict))
         write_page(new, measures, findings, verdict, figures, previews)
         return draft.finish(new.output)

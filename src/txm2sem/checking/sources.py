@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from txm2sem.checking.findings import Finding
 from txm2sem.data.bars import DataBar, find_bar, without_bar
 from txm2sem.data.images import said_bar
+from txm2sem.data.pixel_side import common_side
 from txm2sem.data.pixels import are_grey
 from txm2sem.data.slices import MASK_NAMES, has_split, split_folder
 from txm2sem.data.stacks import SliceCache, TiffSlices, find_slices
@@ -62,6 +63,18 @@ class Sources:
         """
         whole = slice(None)
         return self.files[place][kind].read(0, whole, whole)
+
+    def pixel_size(self) -> float | None:
+        """Return the side of the pixels [nm], as the first slice of each kind of image says it; None: not known."""
+        first: dict[Kind, Path] = {}
+        for files in self.files.values():
+            for kind in IMAGES:
+                if kind in files:
+                    first.setdefault(kind, files[kind].paths[0])
+        side, note = common_side(first.values())
+        if note:
+            self.findings.append(Finding("note", "pixel_size", "", note, "It is of the figures alone."))
+        return side
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ def numbers_of(measures: Measures, findings: Sequence[Finding], verdict: Verdict
     report = {
         "version": __version__,
         "dataroot": str(measures.dataroot),
+        "pixel_size_nm": measures.pixel_size,
         "verdict": str(verdict),
         "command": verdict.command,
         "seconds": verdict.seconds,

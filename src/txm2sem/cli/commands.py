@@ -127,7 +127,8 @@ def check(words: Sequence[str], program: str) -> int:
 
     keep_freed_memory()
     with _progress() as show:
-        report = check_data_root(Path(places[0]), command.data, command.check.output, show)
+        kind = command.figure.figures
+        report = check_data_root(Path(places[0]), command.data, command.check.output, show, kind)
     _print(*map(str, [*report.findings, report.verdict]))
     if report.earlier is not None:
         print(f"earlier:  {report.earlier}")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.palette import COLOURS, rgb
+
 CLASSES = ("neither", "low density", "high density")
 """Name of each class, in the order of their numbers 0, 1, 2."""
 
 IGNORED = 255
 """In place of a class: charged, or not imaged (0 in SEM or TXM). Such pixels count in no loss and no score."""
 
-CLASS_COLOURS = ((213, 213, 213), (0, 114, 178), (230, 159, 0))
+CLASS_COLOURS = ((213, 213, 213), rgb(COLOURS[0]), (230, 159, 0))
 """Of each class, (red, green, blue), 0 to 255: light grey, and blue and orange of Okabe and Ito 2008
 (https://jfly.uni-koeln.de/color/)."""
 

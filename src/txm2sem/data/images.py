@@ -22,7 +22,7 @@ from txm2sem.data.pixels import Pixels, check_finite
 from txm2sem.data.png import open_png
 from txm2sem.data.readers import PLAIN_SUFFIXES, VolumeInput, open_volume
 from txm2sem.data.readers.tiff_steps import resolution, voxel_steps
-from txm2sem.data.readers.voxel_size import is_plausible
+from txm2sem.data.readers.voxel_size import LARGEST_PIXEL, is_plausible, square_side
 from txm2sem.data.stacks import SliceCache, TiffSlices
 from txm2sem.data.tiff import NO_DATA_TAG, colour_table, open_tiff, page_pixels, single_page
 from txm2sem.errors import UserError, listed
@@ -77,6 +77,17 @@ class PixelSize:
             return None
         y, x = (unit / number for number in reversed(self.resolution))
         return (y, x) if is_plausible(y) and is_plausible(x) else None
+
+    @property
+    def of_microscope(self) -> tuple[float, float] | None:
+        """Size of a pixel (y, x) [nm]; None where it is not known, or larger than those of a TXM or SEM can be."""
+        size = self.nanometres
+        return size if size is not None and max(size) <= LARGEST_PIXEL else None
+
+    @property
+    def side(self) -> float | None:
+        """Side of a square pixel of a microscope [nm]; None: not known, or it is not square."""
+        return square_side(self.of_microscope)
 
     @classmethod
     def of(cls, size: tuple[float, float] | None) -> PixelSize:

@@ -49,6 +49,11 @@ class VolumeStack(TiffStack):
         return part
 
     @property
+    def voxel_size(self) -> tuple[float, float, float] | None:
+        """Of a voxel, (z, y, x) [nm]; None: not known."""
+        return self._reader.voxel_size
+
+    @property
     def _reader(self) -> VolumeReader:
         """The volume, as this process has opened it."""
         if self._opened is None or self._opened[0] != os.getpid():

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from txm2sem.data.readers.voxel_size import square_side
+from txm2sem.figures.shown import imaged_box
+from txm2sem.figures.style import SMALLEST, column_figure, legend_beside, styled
 from txm2sem.metrics import Continuity
 from txm2sem.pages.cuts import AXES, CUTS
+from txm2sem.palette import MARKED, MODEL_STYLE, colour_of, style_of
+from txm2sem.quantities import Ruler
 
-CELL_INCHES = 2.9
-COLOURS = ("tab:gray", "tab:blue", "tab:orange")
-"""Of the TXM, the prediction and the truth."""
+CELL_INCHES = 0.85
+"""Width of a cut."""
+
+TICK_INCHES = 0.25
+"""Between numbers beside a cut."""
+
+CURVES_INCHES = 1.7
+"""Height of the autocorrelations."""
+
+COUNTED = {"z": "slices", "y": "pixels", "x": "pixels"}
+"""What axes count where the size of voxels is not known."""
 
 Triple = tuple[int, int, int]
 
@@ -46,68 +60,120 @@ class Cuts:
         return cls(first, shape, tuple(images))
 
 
+@styled
 def draw_cuts(
     volumes: Mapping[str, Cuts],
     measured: Mapping[str, Continuity],
     title: str,
-    voxel_size: tuple[float, float, float] = (1, 1, 1),
+    voxel_size: tuple[float | None, float | None, float | None] = (None, None, None),
 ) -> Figure:
     """Draw the three cuts through the middle of each volume, and the autocorrelation along z beside that in-plane.
 
-    Grey images span 0 (black) to 255 (white). Axes count the pixels of the stack, z its slices.
+    Grey images span 0 (black) to 255 (white). Axes have lengths in the stack where the size of its voxels is known;
+    else they count its pixels, and z its slices.
 
     Args:
         volumes: by name: TXM, prediction and, where it is known, truth, all of the same voxels.
         measured: the continuity of each; empty where grey values say nothing of it.
         title: of the picture.
-        voxel_size: (z, y, x), in any unit.
+        voxel_size: (z, y, x) [nm]; None: not known.
     """
-    rows = len(volumes)
-    figure = Figure(
-        figsize=(3 * CELL_INCHES + (6.2 if measured else 2.2), rows * CELL_INCHES + 0.7), layout="constrained"
-    )
-    figure.suptitle(title, fontsize=14)
-    grid = figure.add_gridspec(rows, 4 if measured else 3, width_ratios=(1, 1, 1, 1.35) if measured else None)
-    for row, (name, cuts) in enumerate(volumes.items()):
-        cells = [figure.add_subplot(grid[row, column]) for column in range(3)]
-        _draw_row(cells, cuts, dict(zip(AXES, voxel_size, strict=True)), first=row == 0)
-        label = name
-        if name in measured:
-            label += f"\n\nadjacent slices\ndiffer by {measured[name].difference:.2f}\ngrey levels"
-        cells[0].text(-0.32, 0.5, label, transform=cells[0].transAxes, ha="right", va="center", fontsize=10)
+    sizes = dict(zip(AXES, voxel_size, strict=True))
+    lengths = dict(zip(AXES, next(iter(volumes.values())).shape, strict=True))
+    rulers = Ruler.along(sizes, lengths, COUNTED)
+    # What a model predicts is not black where nothing was imaged.
+    seen = [cuts.images for name, cuts in volumes.items() if style_of(name) != MODEL_STYLE]
+    boxes = [imaged_box(images) for images in zip(*seen, strict=True)]
+    inches = _heights(next(iter(volumes.values())), boxes, rulers)
+    height = max(inches) + 0.42
+    figure = column_figure(height * len(volumes) + CURVES_INCHES * bool(measured), title)
+    heights = [height] * len(volumes) + [CURVES_INCHES] * bool(measured)
+    parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for row, (part, (name, cuts)) in enumerate(zip(parts, volumes.items(), strict=False)):
+        cells = part.subplots(1, 3)
+        _draw_row(cells, cuts, boxes, rulers, first=row == 0)
+        for cell, high in zip(cells, inches, strict=True):
+            cell.yaxis.set_major_locator(MaxNLocator(max(1, int(high / TICK_INCHES))))
+        change = f": adjacent slices differ by {measured[name].difference:.2f} grey levels" if name in measured else ""
+        part.suptitle(f"{name}{change}", x=0.01, ha="left", fontsize=SMALLEST + 0.5)
     if measured:
-        _draw_autocorrelation(figure.add_subplot(grid[:, 3]), measured)
+        _draw_autocorrelation(parts[-1].subplots(), measured, sizes)
     return figure
 
 
-def _draw_row(cells: list[Axes], cuts: Cuts, voxel_size: Mapping[str, float], *, first: bool) -> None:
+def _heights(cuts: Cuts, boxes: Sequence[tuple[slice, slice]], rulers: Mapping[str, Ruler]) -> list[float]:
+    """Return how high each cut is that fills a third of the width [inches]."""
+    heights = []
+    for (across, down, _), image, box in zip(CUTS, cuts.images, boxes, strict=True):
+        rows, columns = image[box].shape[:2]
+        heights.append(CELL_INCHES * rows / columns * _aspect(rulers[across], rulers[down]))
+    return [min(one, 2 * CELL_INCHES) for one in heights]
+
+
+def _aspect(right: Ruler, below: Ruler) -> float:
+    """Return how high a voxel is [of its width]: 1 where it is not known how far slices lie apart."""
+    return below.per_pixel / right.per_pixel if right.unit == below.unit else 1.0
+
+
+def _draw_row(
+    cells: Sequence[Axes],
+    cuts: Cuts,
+    boxes: Sequence[tuple[slice, slice]],
+    rulers: Mapping[str, Ruler],
+    *,
+    first: bool,
+) -> None:
     start, length = dict(zip(AXES, cuts.first, strict=True)), dict(zip(AXES, cuts.shape, strict=True))
     middle = {axis: start[axis] + length[axis] // 2 for axis in AXES}
-    for cell, (across, down, through), image in zip(cells, CUTS, cuts.images, strict=True):
-        left, top = start[across] - 0.5, start[down] - 0.5
-        extent = (left, left + length[across], top + length[down], top)
-        aspect = voxel_size[down] / voxel_size[across]
-        cell.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest", extent=extent, aspect=aspect)
-        cell.set_xlabel(f"{across} [pixels]", fontsize=9)
-        cell.set_ylabel(f"{down} [pixels]", fontsize=9)
-        cell.tick_params(labelsize=8)
+    for cell, (across, down, through), image, box in zip(cells, CUTS, cuts.images, boxes, strict=True):
+        right, below = rulers[across], rulers[down]
+        (top, bottom, _), (left, end, _) = (part.indices(side) for part, side in zip(box, image.shape, strict=False))
+        first_row, first_column = start[down] - 0.5, start[across] - 0.5
+        extent = (
+            *(right(first_column + left), right(first_column + end)),
+            *(below(first_row + bottom), below(first_row + top)),
+        )
+        # Of the units of the axes.
+        aspect = _aspect(right, below) * right.per_pixel / below.per_pixel
+        cell.imshow(image[box], cmap="gray", vmin=0, vmax=255, interpolation="none", extent=extent, aspect=aspect)
+        cell.set_xlabel(right.label(across))
+        cell.set_ylabel(below.label(down))
         if first:
-            cell.set_title(f"{across}{down} at {through} = {middle[through]}", fontsize=11)
+            cell.set_title(
+                f"{across}{down} at {through} = {_place(rulers[through], middle[through])}",
+                loc="center",
+                fontsize=SMALLEST,
+            )
             # Where the other two cuts go through this one.
-            lines: Any = {"color": "tab:cyan", "linewidth": 0.8, "linestyle": (0, (4, 4))}
-            cell.axvline(middle[across], **lines)
-            cell.axhline(middle[down], **lines)
+            lines: Any = {"color": MARKED, "linewidth": 0.6, "linestyle": (0, (4, 4))}
+            cell.axvline(right(middle[across]), **lines)
+            cell.axhline(below(middle[down]), **lines)
 
 
-def _draw_autocorrelation(axes: Axes, measured: Mapping[str, Continuity]) -> None:
-    for (name, values), colour in zip(measured.items(), COLOURS, strict=False):
-        lags = range(len(values.along_z) + 1)
-        axes.plot(lags, (1.0, *values.along_z), color=colour, marker="o", markersize=4, label=f"{name}, along z")
-        axes.plot(lags, (1.0, *values.in_plane), color=colour, linestyle="--", label=f"{name}, in-plane")
-    axes.set_title("autocorrelation", fontsize=11)
-    axes.set_xlabel("lag [pixels]", fontsize=9)
-    axes.tick_params(labelsize=8)
+def _place(ruler: Ruler, voxel: int) -> str:
+    return str(voxel) if ruler.unit in COUNTED.values() else f"{ruler(float(voxel)):.3g} {ruler.unit}"
+
+
+def _draw_autocorrelation(axes: Axes, measured: Mapping[str, Continuity], sizes: Mapping[str, float | None]) -> None:
+    in_plane = square_side([side for side in (sizes["y"], sizes["x"]) if side is not None] or None)
+    # Along z and in-plane stand over one axis: of lengths where both are known.
+    known = {"z": sizes["z"], "in-plane": in_plane} if sizes["z"] and in_plane else {"z": None, "in-plane": None}
+    longest = max(len(values.along_z) for values in measured.values())
+    along = Ruler.along(known, dict.fromkeys(known, longest), dict.fromkeys(known, "voxels"))
+    for name, values in measured.items():
+        colour = colour_of(style_of(name))
+        lags = np.arange(len(values.along_z) + 1.0)
+        axes.plot(along["z"](lags), (1.0, *values.along_z), color=colour, marker="o", label=f"{name}, along z")
+        axes.plot(
+            along["in-plane"](lags),
+            (1.0, *values.in_plane),
+            color=colour,
+            linestyle=(0, (4, 2)),
+            label=f"{name}, in-plane",
+        )
+    axes.set_ylabel("autocorrelation")
+    axes.set_xlabel(along["z"].label("lag"))
     axes.set_ylim(top=1.02)
     axes.axhline(0, color="black", linewidth=0.6)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=9, frameon=False)
+    axes.grid()
+    legend_beside(axes)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from txm2sem.figures.scores import COLOURS
+from txm2sem.figures.style import column_figure, styled
 from txm2sem.metrics import Interval
+from txm2sem.palette import TRUTH_COLOUR, colour_of
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -34,6 +35,7 @@ class FrontPoint:
     unbeaten: frozenset[str]
 
 
+@styled
 def draw_front(points: Sequence[FrontPoint], truth: float, title: str) -> Figure:
     """Draw fidelity over continuity, a panel for each fidelity; bars are intervals.
 
@@ -43,17 +45,16 @@ def draw_front(points: Sequence[FrontPoint], truth: float, title: str) -> Figure
         title: of the picture.
     """
     headings = list(points[0].up)
-    figure = Figure(figsize=(6.5 * len(headings), 5.6), layout="constrained")
-    figure.suptitle(title, fontsize=13)
-    cells = figure.subplots(1, len(headings), squeeze=False)[0]
+    figure = column_figure(2.2 * len(headings) + 0.1 * len({point.series for point in points}), title)
+    cells = figure.subplots(len(headings), 1, squeeze=False, sharex=True)[:, 0]
     for axes, heading in zip(cells, headings, strict=True):
         _draw_panel(axes, points, heading)
         if math.isfinite(truth):
-            axes.axvline(truth, color="black", linewidth=0.8, linestyle=":", label="SEM (truth)")
-        axes.set_xlabel("change along z, as multiple of the TXM's")
+            axes.axvline(truth, color=TRUTH_COLOUR, linestyle=":", label="SEM (truth)")
         axes.set_ylabel(heading)
-        axes.grid(alpha=0.3)
-    cells[0].legend(fontsize=9, frameon=False)
+        axes.grid()
+    cells[-1].set_xlabel("change along z, as multiple of the TXM's")
+    figure.legend(*cells[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -61,7 +62,7 @@ def _draw_panel(axes: Axes, points: Sequence[FrontPoint], heading: str) -> None:
     series = list(dict.fromkeys(point.series for point in points))
     for point in points:
         number = series.index(point.series)
-        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        colour, marker = colour_of(number), MARKERS[number % len(MARKERS)]
         across, up = point.across, point.up[heading]
         first = next(other for other in points if other.series == point.series) is point
         axes.errorbar(
@@ -74,9 +75,9 @@ def _draw_panel(axes: Axes, points: Sequence[FrontPoint], heading: str) -> None:
             capsize=2,
             label=point.series if first else None,
         )
-        axes.annotate(point.label, (across.value, up.value), (4, 4), textcoords="offset points", fontsize=8)
+        axes.annotate(point.label, (across.value, up.value), (3, 3), textcoords="offset points")
     front = sorted((point.across.value, point.up[heading].value) for point in points if heading in point.unbeaten)
-    axes.plot(*zip(*front, strict=True), color="black", linewidth=0.8, zorder=0, label="not beaten in both")
+    axes.plot(*zip(*front, strict=True), color="black", linewidth=0.6, zorder=0, label="not beaten in both")
 
 
 def _bar(interval: Interval) -> list[list[float]] | None:

@@ -18,8 +18,12 @@ from txm2sem.data.classes import CLASS_COLOURS, CLASSES, IGNORED, LABEL_COLOURS
 from txm2sem.data.tiff import colour_table
 from txm2sem.figures.colours import IGNORED_COLOURS, WRONG, Classes, colour_classes, colour_errors
 from txm2sem.figures.overview import OverviewRow, draw_rows
+from txm2sem.figures.style import styled
 from txm2sem.files import write_whole
 from txm2sem.metrics import confusion_matrix, dice, mean_present
+
+KEYS_INCHES = 0.35
+"""Of what says what colours mean, in two lines."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,17 @@ def write_labels(path: Path, labels: NDArray[Any]) -> None:
     write_whole(path, partial(image.save, format="PNG"))
 
 
-def draw_labels_overview(patches: Sequence[LabelResult], title: str, input_name: str) -> Figure:
+@styled
+def draw_labels_overview(
+    patches: Sequence[LabelResult], title: str, input_name: str, pixel_size: float | None
+) -> Figure:
     """Draw the patches in two blocks of rows, for a screen's shape: input, predicted and true classes, errors.
 
     Args:
         patches: what to draw.
         title: of the figure.
         input_name: what the input is.
+        pixel_size: side of a pixel [nm]; None: not known.
     """
     rows = []
     for patch in patches:
@@ -63,8 +71,9 @@ def draw_labels_overview(patches: Sequence[LabelResult], title: str, input_name:
         wrong = 1 - np.trace(confusion) / max(confusion.sum(), 1)
         label = f"patch {patch.index:03d}\nDice {mean_present(dice(confusion)):.3f}\n{wrong:.1%} wrong"
         classes = (colour_classes(patch.prediction), colour_classes(patch.target))
-        rows.append(OverviewRow(label, (patch.image, *classes, colour_errors(patch.prediction, patch.target))))
-    figure = draw_rows(rows, (f"{input_name} (input)", "predicted", "true", "errors"), title)
+        pictures = (patch.image, *classes, colour_errors(patch.prediction, patch.target))
+        rows.append(OverviewRow(label, pictures, (patch.image,)))
+    figure = draw_rows(rows, (f"{input_name} (input)", "predicted", "true", "errors"), title, pixel_size, KEYS_INCHES)
     add_class_keys(figure, "not counted", Patch(facecolor=_share(WRONG), label="wrong"))
     return figure
 
@@ -80,7 +89,7 @@ def add_class_keys(figure: Figure, ignored: str, *others: Patch) -> None:
     keys = [Patch(facecolor=_share(colour), label=name) for name, colour in zip(CLASSES, CLASS_COLOURS, strict=True)]
     one, other = map(_share, IGNORED_COLOURS)
     keys += [Patch(facecolor=other, edgecolor=one, hatch="////", label=ignored), *others]
-    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=11, frameon=False)
+    figure.legend(handles=keys, loc="outside lower center", ncols=3)
 
 
 def _share(colour: tuple[int, int, int]) -> tuple[float, float, float]:

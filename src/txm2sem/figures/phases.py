@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.data.classes import IGNORED_COLOUR
+from txm2sem.figures.shown import imaged_box
 from txm2sem.pages import with_scale_bar
 
 LONGEST = 900
@@ -42,7 +43,7 @@ class PhaseCut:
 
 
 def draw_phases(cut: PhaseCut, colours: Mapping[int, tuple[int, int, int]], unit: str) -> NDArray[np.uint8]:
-    """Return a section in colours, (H, W, 3), with a scale bar, true to scale.
+    """Return a section in colours, (H, W, 3), with a scale bar, true to scale, cropped to what was imaged.
 
     Over an image phases are tints, and the phase 0 is none; without one they are plain colours.
 
@@ -51,6 +52,8 @@ def draw_phases(cut: PhaseCut, colours: Mapping[int, tuple[int, int, int]], unit
         colours: of the phases, 0 to 255.
         unit: of the pixel size, see `with_scale_bar`.
     """
+    box = imaged_box([cut.valid])
+    cut = PhaseCut(cut.labels[box], cut.valid[box], None if cut.grey is None else cut.grey[box], cut.pixel_size)
     table = np.zeros((256, 3), np.float32)
     for label, colour in colours.items():
         table[label] = colour

@@ -9,18 +9,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from txm2sem.figures.shown import WIDTH, imaged_box
+from txm2sem.figures.style import column_figure, styled
 from txm2sem.pages.cuts import AXES, CUTS
+from txm2sem.palette import MARKED
+from txm2sem.quantities import Ruler
 
-PANEL_INCHES = 4.2
+AROUND = 0.45
+"""For numbers and words beside a panel [inches]."""
 
-COLOUR = "#ffb000"
-
-APART = 0.045
+APART = 0.08
 """Names of slices are written where they are so far from each other, at least [of the side of a panel]."""
 
 Numbers = NDArray[np.float64]
 
 
+@styled
 def draw_planes(
     images: Mapping[str, NDArray[np.float32]],
     shape: tuple[int, int, int],
@@ -37,26 +41,50 @@ def draw_planes(
         slices: by name: the corners, in turn, (4, 3), (z, y, x) [voxels].
         voxel_size: (z, y, x) [nm]; None: not known, axes count voxels.
     """
-    unit, size = ("µm", np.array(voxel_size) / 1000) if voxel_size else ("voxels", np.ones(3))
-    figure = Figure(figsize=(3 * PANEL_INCHES, PANEL_INCHES + 0.4), layout="constrained")
-    for panel, (across, down, through) in zip(figure.subplots(1, 3), CUTS, strict=True):
+    sizes = dict(zip(AXES, voxel_size or (None, None, None), strict=True))
+    rulers = Ruler.along(sizes, dict(zip(AXES, shape, strict=True)), dict.fromkeys(AXES, "voxels"))
+    size = np.array([rulers[axis].per_pixel for axis in AXES])
+    deep, high, wide = (length * step for length, step in zip(shape, size.tolist(), strict=True))
+    above = min(high / wide, 1.3) * (WIDTH - AROUND)
+    below = min(deep / min(high, wide), 1.3) * (WIDTH / 2 - AROUND)
+    figure = column_figure(above + below + 2 * AROUND)
+    panels = figure.subplot_mosaic("zz;yx", height_ratios=(above + AROUND, below + AROUND))
+    for across, down, through in CUTS:
+        panel = panels[through]
         columns, rows, depth = (AXES.index(axis) for axis in (across, down, through))
         image = images[through]
         low, high = np.percentile(image[image != 0], (1, 99)) if image.any() else (0.0, 1.0)
         ends = [(-0.5 * size[axis], (shape[axis] - 0.5) * size[axis]) for axis in (columns, rows)]
-        panel.imshow(image, cmap="gray", vmin=low, vmax=high, extent=(*ends[0], *ends[1][::-1]), aspect="equal")
+        panel.imshow(
+            image,
+            cmap="gray",
+            vmin=low,
+            vmax=high,
+            interpolation="none",
+            extent=(*ends[0], *ends[1][::-1]),
+            aspect="equal",
+        )
         for corners in slices.values():
             line = np.vstack([corners, corners[:1]]) if through == "z" else crossing(corners, depth, at[depth])
-            for colour, wide in (("black", 1.8), (COLOUR, 0.9)):
+            for colour, wide in (("black", 1.8), (MARKED, 0.9)):
                 panel.plot(*(line * size)[:, [columns, rows]].T, color=colour, linewidth=wide)
         if through != "z":  # outlines lie upon each other
             crossings = {name: crossing(corners, depth, at[depth]) for name, corners in slices.items()}
             _write_names(panel, {name: (line * size)[:, [columns, rows]] for name, line in crossings.items()}, ends[1])
-        panel.set_xlabel(f"{across} [{unit}]", fontsize=9)
-        panel.set_ylabel(f"{down} [{unit}]", fontsize=9)
-        panel.tick_params(labelsize=8)
-        panel.set_title(f"{across}{down} at {through} = {at[depth] * size[depth]:.3g} {unit}", fontsize=11)
+        panel.set_xlabel(rulers[across].label(across))
+        panel.set_ylabel(rulers[down].label(down))
+        panel.set_title(f"{across}{down} at {through} = {at[depth] * size[depth]:.3g} {rulers[through].unit}")
+        shown = zip(imaged_box([image]), image.shape, ends[::-1], strict=True)
+        (top, bottom), (left, right) = (_within(part, side, span) for part, side, span in shown)
+        panel.set(xlim=(left, right), ylim=(bottom, top))
     return figure
+
+
+def _within(part: slice, side: int, ends: tuple[float, float]) -> tuple[float, float]:
+    """Return where a part of so many pixels that span a length begins and ends."""
+    first, last, _ = part.indices(side)
+    step = (ends[1] - ends[0]) / side
+    return ends[0] + first * step, ends[0] + last * step
 
 
 def crossing(corners: Numbers, axis: int, at: float) -> Numbers:
@@ -84,7 +112,6 @@ def _write_names(panel: Axes, lines: Mapping[str, Numbers], ends: tuple[float, f
                 (3, 0),
                 textcoords="offset points",
                 va="center",
-                fontsize=7,
-                color=COLOUR,
+                color=MARKED,
                 bbox={"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 0.8},
             )

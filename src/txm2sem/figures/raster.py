@@ -7,8 +7,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from txm2sem.figures.style import DPI
 
-def raster(figure: Figure, dpi: int = 100) -> NDArray[np.uint8]:
+
+def raster(figure: Figure, dpi: int = DPI) -> NDArray[np.uint8]:
     """Return a figure as RGBA (H, W, 4).
 
     Printing would draw it once for the layout and once more for the file; drawing lays it out, too.

@@ -17,23 +17,30 @@ from txm2sem.addresses import Place
 from txm2sem.data.classes import CLASSES, IGNORED
 from txm2sem.errors import printable
 from txm2sem.figures.colours import colour_classes
+from txm2sem.figures.shown import WIDTH
 from txm2sem.files import write_whole
+from txm2sem.quantities import bar_length
 
 CELL, GAP = 540, 12
 """Side of the square that a picture is drawn into, and what is between two of them [pixels]."""
 
-TITLE, HEADING, KEY = 18, 14, 15
-"""Heights of letters [pixels]."""
-
-DPI = 100
+TITLE, HEADING, KEY = 32, 28, 28
+"""Heights of letters [pixels]: with two pictures in a row, 6 points and more in a column of a journal."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture of a sheet: its heading, and its 8-bit pixels, grey (H, W) or coloured (H, W, 3)."""
+    """A picture of a sheet.
+
+    Attributes:
+        heading: above it.
+        pixels: of 8 bits, grey (H, W) or coloured (H, W, 3).
+        pixel_size: side of a pixel [nm], for a scale bar; None: not known, and there is none.
+    """
 
     heading: str
     pixels: NDArray[np.uint8]
+    pixel_size: float | None = None
 
 
 def draw_sheet(rows: Sequence[Sequence[Shown]], title: str, keys: Sequence[Shown] = ()) -> Image.Image:
@@ -55,7 +62,10 @@ def draw_sheet(rows: Sequence[Sequence[Shown]], title: str, keys: Sequence[Shown
         for column, (picture, part) in enumerate(zip(row, fitted, strict=True)):
             middle = GAP + column * (CELL + GAP) + CELL // 2
             _write(sheet, picture.heading, HEADING, middle, top, CELL)
-            sheet.paste(part, (middle - part.width // 2, top + HEADING + GAP))
+            corner = (middle - part.width // 2, top + HEADING + GAP)
+            sheet.paste(part, corner)
+            if picture.pixel_size is not None:
+                _draw_bar(sheet, part, corner, picture.pixel_size * picture.pixels.shape[1] / part.width)
         top += height
     for place, key in enumerate(keys, 1):
         middle = round(place * width / (len(keys) + 1))
@@ -73,13 +83,26 @@ def class_keys(ignored: str) -> list[Shown]:
 
 def save_sheet(sheet: Image.Image, path: Place) -> None:
     """Save a sheet as PNG, whole or not at all."""
-    write_whole(path, partial(sheet.save, format="png", dpi=(DPI, DPI)))
+    dpi = sheet.width / WIDTH
+    write_whole(path, partial(sheet.save, format="png", dpi=(dpi, dpi)))
 
 
 def scaled(image: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     """Return an image (H, W) from black for `low`, and all below, to white for `high`, and all above."""
     share = (image.astype(np.float64) - low) / (high - low if high > low else 1)
     return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
+
+
+def _draw_bar(sheet: Image.Image, part: Image.Image, corner: tuple[int, int], pixel_size: float) -> None:
+    """Draw a scale bar into the lower left corner of a picture on a sheet, of pixels of a side [nm]."""
+    length, label = bar_length(part.width / 3, pixel_size)
+    draw, font = ImageDraw.Draw(sheet), _font(HEADING)
+    left, bottom = corner[0], corner[1] + part.height
+    width = max(length, draw.textlength(label, font)) + GAP
+    draw.rectangle((left, bottom - HEADING - 2 * GAP, left + width, bottom - 1), fill="black")
+    end = left + GAP // 2 + round(length) - 1
+    draw.rectangle((left + GAP // 2, bottom - GAP, end, bottom - GAP // 2), fill="white")
+    draw.text((left + GAP // 2, bottom - GAP - 3), label, fill="white", font=font, anchor="lb")
 
 
 def _fitted(pixels: NDArray[np.uint8]) -> Image.Image:

@@ -11,10 +11,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from txm2sem.figures.overview import OverviewRow, draw_rows
+from txm2sem.figures.overview import BAR_INCHES, OverviewRow, add_colour_bar, draw_rows, in_colours
+from txm2sem.figures.style import styled
 from txm2sem.trust.guard import Guard
 
-COLUMNS = ("TXM (input)", "prediction", "SEM (truth)", "|prediction - SEM|", "standard deviation", "contradiction")
+COLUMNS = ("TXM (input)", "prediction", "SEM (truth)", "absolute\nerror", "standard\ndeviation", "contra-\ndiction")
 
 SHOWN_THRESHOLDS = 2
 """The colours of contradictions span so many times the threshold."""
@@ -48,8 +49,9 @@ class TrustRow:
         return np.abs(self.prediction.astype(np.int16) - self.sem.astype(np.int16))
 
 
-def draw_trust(rows: Sequence[TrustRow], guard: Guard, title: str) -> Figure:
-    """Draw images, from the smallest error to the largest, in two blocks side by side."""
+@styled
+def draw_trust(rows: Sequence[TrustRow], guard: Guard, title: str, pixel_size: float | None) -> Figure:
+    """Draw images, from the smallest error to the largest; their pixels have a side [nm], None: it is not known."""
     largest = np.concatenate([np.percentile(row.error[row.usable], [99]) for row in rows if row.usable.any()])
     levels = ScalarMappable(Normalize(0, max(1.0, float(largest.max(initial=1.0)))), "magma")
     reach = SHOWN_THRESHOLDS * guard.threshold
@@ -62,19 +64,21 @@ def draw_trust(rows: Sequence[TrustRow], guard: Guard, title: str) -> Figure:
             if row.usable.any()
             else f"image {row.index:03d}"
         ) + ("\nunlike training" if row.is_novel else "")
-        pictures = (
-            *(row.txm, row.prediction, row.sem),
-            *(levels.to_rgba(row.error), levels.to_rgba(row.spread), scores.to_rgba(row.contradiction)),
-        )
-        shown.append(OverviewRow(label, pictures))
-    figure = draw_rows(shown, COLUMNS, f"{title}: from the smallest mean error to the largest")
-    cells = figure.axes
-    bar = figure.colorbar(levels, ax=cells, location="bottom", shrink=0.35, aspect=50, pad=0.01, extend="max")
-    bar.set_label("absolute error, standard deviation [grey levels of 255]")
-    bar = figure.colorbar(scores, ax=cells, location="bottom", shrink=0.35, aspect=50, pad=0.02, extend="both")
-    bar.set_label(
+        imaged = (row.txm != 0) | (row.sem != 0)
+        maps = ((row.error, levels), (row.spread, levels), (row.contradiction, scores))
+        coloured = (in_colours(values, colours, imaged) for values, colours in maps)
+        pictures = (row.txm, row.prediction, row.sem, *coloured)
+        shown.append(OverviewRow(label, pictures, (row.txm, row.sem)))
+    figure = draw_rows(
+        shown, COLUMNS, f"{title}: from the smallest mean error to the largest", pixel_size, 2 * BAR_INCHES + 0.25
+    )
+    add_colour_bar(figure, levels, "absolute error, standard deviation [grey levels of 255]")
+    bar = add_colour_bar(
+        figure,
+        scores,
         "contradiction [standard deviations of what the true SEM leaves]: the TXM is darker (-) or brighter (+) than "
-        f"the prediction would give; flagged beyond ±{guard.threshold:.1f}"
+        f"the prediction would give; flagged beyond ±{guard.threshold:.1f}",
+        "both",
     )
     bar.ax.axvline(-guard.threshold, color="black")
     bar.ax.axvline(guard.threshold, color="black")

@@ -14,19 +14,16 @@ from txm2sem.figures.phases import PhaseCut, draw_phases
 from txm2sem.files import write_text
 from txm2sem.measures import counterpart, images_of, paired, sentence
 from txm2sem.measuring.joining import AXES
-from txm2sem.measuring.phases import style_of
+from txm2sem.measuring.phases import phase_style
 from txm2sem.measuring.run import MeasureRun
 from txm2sem.metrics import DrawInterval
 from txm2sem.pages import Cell, Line, Plot, Table, page, plot, png
 from txm2sem.pages.cuts import CUTS
 from txm2sem.pages.measures import measures_table, number_cell, number_title
-from txm2sem.quantities import format_length
+from txm2sem.quantities import Ruler, format_length
 
 Phase = Mapping[str, Any]
 Points = Iterable[tuple[float, float | None]]
-
-MICRO = 1e3
-"""Nanometres of a micrometre, in which plots are."""
 
 
 def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
@@ -99,7 +96,7 @@ def _profile_plots(phases: Sequence[Phase], document: Mapping[str, Any]) -> list
                 phase["name"],
                 [enumerate(image["profiles"][axis]) for image in images_of(phase)],
                 step,
-                style_of(phase["label"]),
+                phase_style(phase["label"], phase["name"]),
             )
             for phase in phases
         )
@@ -117,7 +114,7 @@ def _thickness_plots(phases: Sequence[Phase], unit: str) -> list[Plot]:
             zip(thick["diameters"], np.cumsum(thick["volume_share"]).tolist(), strict=True)
             for thick in (image["thickness"] for image in images_of(phase))
         )
-        line = _line(phase["name"], points, 1.0, style_of(phase["label"]))
+        line = _line(phase["name"], points, 1.0, phase_style(phase["label"], phase["name"]))
         lines += [] if line is None else [line]
     if not lines:
         return []
@@ -184,11 +181,12 @@ def _line(name: str, images: Iterable[Points], step: float, style: int) -> Line 
 
 
 def _plot(title: str, lines: Sequence[Line], label: str, across: str, unit: str) -> Plot:
-    """Lay out lines from 0 up, over lengths in micrometres where they are known in nanometres."""
-    if unit == "nm":
-        unit, lines = "µm", [dataclasses.replace(line, x=line.x / MICRO) for line in lines]
+    """Lay out lines from 0 up, over lengths in `unit`: in micrometres where nanometres are too many."""
+    longest = max(float(line.x.max()) for line in lines)
+    ruler = Ruler.lengths(1.0 if unit == "nm" else None, longest, f"{unit}s")
+    lines = [dataclasses.replace(line, x=ruler(line.x)) for line in lines]
     top = max(1.05 * max(float(line.y.max()) for line in lines), 1e-9)
-    return plot(title, lines, label, f"{across} [{unit}]", y_range=(0.0, top))
+    return plot(title, lines, label, ruler.label(across), y_range=(0.0, top))
 
 
 def _comparison(document: Mapping[str, Any], compared: Mapping[str, Any]) -> Table:

@@ -18,6 +18,7 @@ from txm2sem.data.classes import CLASS_COLOURS, CLASSES
 from txm2sem.data.readers import VolumeReader
 from txm2sem.errors import UserError
 from txm2sem.morphology.boxes import Region
+from txm2sem.palette import COLOURS, colour_of, rgb, style_of
 
 LARGEST_LABEL = 255
 
@@ -195,24 +196,18 @@ def name_phases(
     if doubled is not None:
         raise UserError(f"--phases {asked}: two phases are called {doubled}; give each its own name")
     return [
-        Phase3D(label, name, said[label][1] if label in said else COLOURS[style_of(label)])
+        Phase3D(label, name, said[label][1] if label in said else rgb(colour_of(phase_style(label))))
         for label, name in zip(labels, known, strict=True)
     ]
 
-
-COLOURS = (
-    *((0, 114, 178), (213, 94, 0), (0, 158, 115), (181, 86, 143), (176, 120, 0), (86, 180, 233)),
-    (122, 122, 122),
-)
-"""Of phases that nothing is known of, from 1 on: those of the lines of pages, by `style_of`; 0 is grey."""
 
 OWN_PHASES = {number: (name, CLASS_COLOURS[number]) for number, name in enumerate(CLASSES)}
 """Name and colour of the phases that this program's models tell apart."""
 
 
-def style_of(label: int) -> int:
+def phase_style(label: int, name: str = "") -> int:
     """Return the style of a phase's lines in pages, whose colour is like its own."""
-    return (label - 1) % len(COLOURS)
+    return style_of(name) if name in CLASSES else (label - 1) % len(COLOURS)
 
 
 def parse_labels(text: str, option: str, known: tuple[int, ...]) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from txm2sem.options.groups import (
     DisplayOptions,
     DrawOptions,
     ExportOptions,
+    FigureOptions,
     GeneratorOptions,
     ImagesDataOptions,
     ImagesRunOptions,
@@ -61,7 +62,7 @@ from txm2sem.options.written import read_written, understood
 OF_REAL_ROCK = frozenset({"sem_from", "seed", "bits", "contrast", "blur", "photons", "artefacts"})
 """Options of a phantom that do something with `--sem_from`: those of the TXM."""
 
-OF_KRIGING = frozenset({"txm", "charge", "saturation", "min_area", "dilation", "texture"})
+OF_KRIGING = frozenset({"txm", "charge", "saturation", "min_area", "dilation", "texture", "figures"})
 """Options of a repair by kriging; `--seed` is one with `--texture`."""
 
 
@@ -177,6 +178,7 @@ class TestCommand(ModelCommand):
     volume: VolumeOptions = VolumeOptions()
     trust: TrustOptions = TrustOptions()
     drawn: DrawOptions = DrawOptions()
+    figure: FigureOptions = FigureOptions()
 
     @property
     def dataset_mode(self) -> str:
@@ -224,6 +226,7 @@ class VolumeCommand(AppliedCommand):
     volume: WholeVolumeOptions = WholeVolumeOptions()
     trust: TrustOptions = TrustOptions()
     drawn: DrawOptions = DrawOptions()
+    figure: FigureOptions = FigureOptions()
 
 
 @dataclass(frozen=True)
@@ -254,6 +257,7 @@ class RepairCommand(ModelCommand):
     model: RepairGeneratorOptions = RepairGeneratorOptions(model="repair")
     data: RepairDataOptions = RepairDataOptions()
     repair: RepairOptions = RepairOptions()
+    figure: FigureOptions = FigureOptions()
 
     @property
     def dataset_mode(self) -> str:
@@ -280,6 +284,7 @@ class CheckCommand(Command):
 
     check: CheckOptions = CheckOptions()
     data: CheckDataOptions = CheckDataOptions()
+    figure: FigureOptions = FigureOptions()
 
 
 @dataclass(frozen=True)
@@ -293,6 +298,7 @@ class AlignCommand(Command):
     )
 
     align: AlignOptions = AlignOptions()
+    figure: FigureOptions = FigureOptions()
 
 
 @dataclass(frozen=True)
@@ -343,6 +349,7 @@ class SweepCommand(Command):
 
     sweep: SweepOptions = SweepOptions()
     run: PlaceOptions = PlaceOptions()
+    figure: FigureOptions = FigureOptions()
 
 
 @dataclass(frozen=True)

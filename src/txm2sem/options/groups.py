@@ -36,6 +36,7 @@ GeneratorName = Literal[
     "gammafilt",
 ]
 DiscriminatorName = Literal["basic", "n_layers", "pixel"]
+FigureKind = Literal["png", "svg", "pdf"]
 NormName = Literal["instance", "batch", "none"]
 InitName = Literal["normal", "xavier", "kaiming", "orthogonal"]
 GanMode = Literal["vanilla", "lsgan", "wgangp"]
@@ -671,6 +672,14 @@ class DrawOptions(Options):
             raise UserError(
                 "--draws 1: expected 2 or more, to take a mean and a standard deviation of; leave it out for one draw"
             )
+
+
+@dataclass(frozen=True)
+class FigureOptions(Options):
+    """Figures for a paper."""
+
+    figures: FigureKind = "png"
+    """figures are PNG, which pages show; svg or pdf: they are written as vectors, too, beside it, with text as text"""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from txm2sem.quantities import bar_length
+
 
 @dataclass(frozen=True)
 class Card:
@@ -17,6 +19,7 @@ class Card:
         height, width: of the pictures [pixels].
         places: for each order of the gallery, the group that it is in, and its place there; none where the order leaves
             it out.
+        pixel_size: side of a pixel [nm]; None: not known.
     """
 
     title: str
@@ -25,6 +28,15 @@ class Card:
     height: int
     width: int
     places: Mapping[str, tuple[str, int]]
+    pixel_size: float | None = None
+
+    @property
+    def bar(self) -> tuple[str, str] | None:
+        """Width of a scale bar, as a share of that of the pictures, and its words; None: the size is not known."""
+        if self.pixel_size is None:
+            return None
+        length, label = bar_length(self.width / 3, self.pixel_size)
+        return f"{100 * length / self.width:.2f}%", label
 
     @property
     def places_json(self) -> str:

@@ -14,7 +14,7 @@ from matplotlib.font_manager import findfont
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from txm2sem.quantities import format_length, round_length
+from txm2sem.quantities import bar_length
 
 Bytes = NDArray[np.uint8]
 
@@ -90,13 +90,12 @@ def with_scale_bar(pixels: Bytes, pixel_size: float | None, unit: str = "nm") ->
         unit: see `format_length`.
     """
     height, width = pixels.shape[:2]
-    length = round_length(width / 5 * (pixel_size or 1.0))
-    label = format_length(length, "pixel" if pixel_size is None else unit)
+    length, label = bar_length(width / 5, pixel_size, unit)
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
-    font = ImageFont.truetype(findfont("DejaVu Sans"), max(height / 24, 12))
+    font = ImageFont.truetype(findfont("DejaVu Sans"), max(min(max(height, width) / 24, height / 4), 12))
     thick, margin = max(height // 100, 2), height // 40 + 2
-    end, bottom = margin + round(length / (pixel_size or 1.0)), height - margin
+    end, bottom = margin + round(length), height - margin
     top = bottom - thick
     words = draw.textbbox((margin, top - thick), label, font=font, anchor="lb")
     box = (0, int(words[1]) - margin // 2, max(end, int(words[2])) + margin, height)

@@ -10,14 +10,12 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from txm2sem.course import Curve, condense
+from txm2sem.palette import COLOURS, MODEL_STYLE
 
 Values = NDArray[np.float64]
 
 WIDTH, HEIGHT = 320, 160
 LEFT, RIGHT, TOP, BOTTOM = 46, 8, 8, 34
-
-STYLES = 7
-"""Styles of lines in `page.css`: colours of Okabe and Ito 2008 (https://jfly.uni-koeln.de/color/), with dashes."""
 
 SHAPES = ("", "m-2.5-2.5h5v5h-5z", "m0-3.5l3.5 6h-7z", "m0-3.7l3.7 3.7l-3.7 3.7l-3.7-3.7z", "m0 3.5l3.5-6h-7z")
 """Marks of points by style, around the point: a circle, a square, triangles, a diamond."""
@@ -49,13 +47,13 @@ class Line:
     y: Values
     low: Values | None = None
     high: Values | None = None
-    style: int = 0
+    style: int = MODEL_STYLE
     labels: tuple[str, ...] = ()
 
     @property
     def css(self) -> str:
         """Class of its style."""
-        return "truth" if self.style < 0 else f"s{self.style % STYLES}"
+        return "truth" if self.style < 0 else f"s{self.style % len(COLOURS)}"
 
     @property
     def dotted(self) -> bool:

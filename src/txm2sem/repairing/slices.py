@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from txm2sem.data.images import open_image
 from txm2sem.options import RepairCommand
 from txm2sem.progress import progress_bar
 from txm2sem.repairing import FolderRepair
@@ -40,8 +41,8 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
     """
     repair = FolderRepair(command, folder, out)
     # Only now, when there is something to repair: it takes time to import.
-    from txm2sem.figures.overview import save_figure
-    from txm2sem.figures.shown import rows_to_show
+    from txm2sem.figures.saving import save_figure
+    from txm2sem.figures.shown import rows_to_show, step_of
     from txm2sem.repairing.picture import draw_before_after, thinned_slice
 
     picture, before = "before_after.png", repair.done
@@ -58,7 +59,9 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
             if index in wanted:
                 shown.append(thinned_slice(repaired))
         title = f"{folder}, repaired by {command.run.name or 'kriging'}"
-        save_figure(draw_before_after(shown, title), repair.result / picture)
+        side = open_image(repair.sem.paths[0]).pixel_size.side
+        pixel_size = None if side is None else side * step_of(repair.sem.shape)
+        save_figure(draw_before_after(shown, title, pixel_size), repair.result / picture, command.figure.figures)
         repair.draft.finish(repair.result)
     untouched = sum(share == 0 for share in shares)
     lines = [f"{len(repair)} slices, {np.mean(shares):.2%} of their pixels repaired, at most {max(shares):.2%} of one"]

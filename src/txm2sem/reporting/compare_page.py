@@ -225,7 +225,8 @@ def _images(comparison: Comparison) -> Html:
     last = f"run-{len(records) - 1}"
     shown = Layout(layers, layout.source, "run-0", last if len(records) > 1 else layout.target)
     what = "slices" if suffix else "patches"
-    return gallery_html(shown, {layer: path_of(layer) for layer in layers}, overlays, scores, {}, what)
+    size = comparison.tested[records[0].paths.name].pixel_size
+    return gallery_html(shown, {layer: path_of(layer) for layer in layers}, overlays, scores, {}, what, size)
 
 
 def _measure(column: str) -> str:

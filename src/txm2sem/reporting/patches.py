@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.figures.shown import imaged_box
 from txm2sem.pages import Card, Html, Scale, fragment
 from txm2sem.reporting.images import Pixels, check_same_shape, encoding_of, read_image
 from txm2sem.reporting.layouts import ORDERS, Layout, Overlay, ShownScores, layout_of, overlays_of, scores_of
@@ -42,7 +43,7 @@ def patches_html(record: RunRecord) -> Html:
     flagged = record.trust.get("novelty", {}).get("flagged", [])
     notes = {index: ["unlike the training images"] for index in flagged}
     what = "slices" if suffix else "patches"
-    return gallery_html(layout, path_of, overlays, scores, notes, what)
+    return gallery_html(layout, path_of, overlays, scores, notes, what, tested.pixel_size)
 
 
 def gallery_html(
@@ -52,6 +53,7 @@ def gallery_html(
     scores: ShownScores,
     notes: Mapping[int, Sequence[str]],
     what: str,
+    pixel_size: float | None,
 ) -> Html:
     """Return the gallery of chosen patches.
 
@@ -62,6 +64,7 @@ def gallery_html(
         scores: values of all patches, (N,), by order; the first one is shown first.
         notes: words about patches.
         what: patches or slices.
+        pixel_size: side of a pixel [nm]; None: not known.
     """
     places = places_of(scores)
     chosen = sorted(places)
@@ -74,16 +77,17 @@ def gallery_html(
     tops = _tops(overlays, maps)
     cards = []
     for index in chosen:
-        pictures = {layer: (layout.layers[layer], encode(pixels)) for layer, pixels in images[index].items()}
+        box = imaged_box(images[index].values())
+        pictures = {layer: (layout.layers[layer], encode(pixels[box])) for layer, pixels in images[index].items()}
         for name, found in maps.items():
             if index in found:
                 overlay = overlays[name]
-                pictures[name] = (overlay.title, overlay.colours.png(found[index], 0, tops[overlay.kind]))
-        height, width = images[index][layout.target].shape[:2]
+                pictures[name] = (overlay.title, overlay.colours.png(found[index][box], 0, tops[overlay.kind]))
+        height, width = images[index][layout.target][box].shape[:2]
         words = [f"{order_name(order)} {_short(values[index])}" for order, values in scores.items()]
         title = f"{what.removesuffix('es').removesuffix('s')} {index:03d}".capitalize()
         card_note = " · ".join([*words, *notes.get(index, ())])
-        cards.append(Card(title, card_note, pictures, height, width, places[index]))
+        cards.append(Card(title, card_note, pictures, height, width, places[index], pixel_size))
     kinds = {overlay.kind: overlay for overlay in overlays.values()}
     scales = [Scale(kind, kinds[kind].colours, "0", f"{top:.3g} {kinds[kind].unit}") for kind, top in tops.items()]
     used = {group for place in places.values() for group, _ in place.values()}

@@ -53,6 +53,12 @@ class TestRecord:
         return dict(self.scores.get("options", {}))
 
     @property
+    def pixel_size(self) -> float | None:
+        """Side of a pixel of the images [nm]; None: not known, or they were stretched."""
+        size: float | None = self.scores.get("pixel_size_nm")
+        return size if self.options.get("aspect_ratio", 1.0) == 1 else None
+
+    @property
     def card(self) -> dict[str, Any]:
         """The scores, where they are a scorecard; empty for models that have only means over patches."""
         return self.scores if "similarity" in self.scores else {}

@@ -12,6 +12,8 @@ import numpy as np
 from txm2sem.data.classes import CLASSES
 from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD, Interval
 from txm2sem.pages import Cell, Html, Line, Mark, Plot, Table, fragment, interval_cell, plot
+from txm2sem.palette import style_of
+from txm2sem.quantities import Ruler
 from txm2sem.reporting.record import TestRecord, number_of
 from txm2sem.scoring.names import PHASES, REGION_NAMES, ROCK_COLUMNS, SIMILARITY_COLUMNS, TRUTH
 from txm2sem.scoring.table import interval_text, number_text
@@ -115,9 +117,9 @@ def _reliability(found: Mapping[str, Any]) -> tuple[list[Line], list[Plot]]:
     drawings, lines = [], [right]
     for number, name in enumerate(CLASSES):
         lines = [right]
-        for style, (kind, curves) in enumerate(kinds.items()):
+        for kind, curves in kinds.items():
             curve = curves[number]
-            lines.append(Line(kind, np.array(curve["predicted"]), np.array(curve["true"]), style=style))
+            lines.append(Line(kind, np.array(curve["predicted"]), np.array(curve["true"]), style=style_of(kind)))
         label = f"how often pixels are of {name}, by the probability of it"
         ends = (0.0, 1.0)
         title = f"{name}: share that is true"
@@ -165,7 +167,12 @@ def _curves(scores: Mapping[str, Any]) -> tuple[list[Line], list[Plot]]:
     """Return what belongs to the legend, and the drawings."""
     curves = scores["curves"]
     kinds = list(scores["similarity"])
-    frequencies, lags = np.array(curves["frequencies_per_px"], float), np.array(curves["lags_px"], float)
+    size = scores.get("pixel_size_nm")
+    per_length = Ruler.frequencies(size)
+    distance = Ruler.lengths(size, max(curves["lags_px"], default=0))
+    frequencies = per_length(np.array(curves["frequencies_per_px"], float))
+    lags = distance(np.array(curves["lags_px"], float))
+    across = per_length.label("frequency")
     power = _lines(curves["power"], kinds, frequencies, lambda values: values.max() > 1e-6)
     drawings = []
     if power:  # flat images have none
@@ -173,16 +180,16 @@ def _curves(scores: Mapping[str, Any]) -> tuple[list[Line], list[Plot]]:
         top = 2 * max(float(line.y.max()) for line in power)
         ends = (max(floor, 1e-6), top)
         label = "power spectra by frequency"
-        drawings.append(plot("power spectrum", power, label, "frequency [1 / pixels]", log=True, y_range=ends))
+        drawings.append(plot("power spectrum", power, label, across, log=True, y_range=ends))
     frc = _lines(curves["frc"], kinds, frequencies, lambda values: np.abs(values).max() > 0)
     if frc:
         title, label = "ring correlation with the truth", "Fourier ring correlation with the truth by frequency"
         marks = [Mark(REFERENCE_THRESHOLD, "1/2"), Mark(RESOLUTION_THRESHOLD, "1/7")]
-        drawings.append(plot(title, frc, label, "frequency [1 / pixels]", y_range=(-0.1, 1.0), marks=marks))
+        drawings.append(plot(title, frc, label, across, y_range=(-0.1, 1.0), marks=marks))
     for phase in curves["s2"]:
         lines = _lines(curves["s2"][phase], kinds, lags, lambda values: True)
         name = f"two-point correlation, {REGION_NAMES[phase]}"
-        drawings.append(plot(name, lines, f"{name}, by distance", "distance [pixels]"))
+        drawings.append(plot(name, lines, f"{name}, by distance", distance.label("distance")))
     return power, drawings
 
 
@@ -190,7 +197,7 @@ def _lines(
     curves: Mapping[str, list[float | None]], kinds: list[str], at: Any, shown: Callable[[Any], bool]
 ) -> list[Line]:
     """Return the curves of truth and predictions; those without anything to see, such as constants, are left out."""
-    styles = {TRUTH: -1} | {kind: number for number, kind in enumerate(kinds)}
+    styles = {kind: style_of(kind) for kind in (TRUTH, *kinds)}
     lines = []
     for kind, style in styles.items():
         values = np.array(curves.get(kind, []), float)

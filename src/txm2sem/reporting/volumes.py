@@ -136,9 +136,11 @@ def _cube_html(record: RunRecord, cube: VolumeRecord, most: int) -> Html:
     layers = [Layer(name, as_bytes(shrink(reads[name], shape, factor))) for name in ORDER if name in reads]
     start = cube.continuity.get("first", {})
     first = (start.get("z", 0), start.get("row", 0), start.get("column", 0))
-    viewer = volume_viewer(f"cube-{cube.name}", layers, first, factor)
+    sides = cube.continuity.get("voxel_size_nm", [])
+    size = (sides[0], sides[1], sides[2]) if len(sides) == len(shape) and None not in sides else None
+    viewer = volume_viewer(f"cube-{cube.name}", layers, first, factor, size)
     tables = continuity_tables(cube.continuity.get("volumes", {}))
-    return _volume(f"Cube: {cube.name}", opened.shape, factor, viewer, note, tables)
+    return _volume(f"Cube: {cube.name}", opened.shape, factor, viewer, note, tables, size)
 
 
 def _channel(name: str, volume: NDArray[Any], opened: DisplayVolume) -> Layer:

@@ -57,12 +57,14 @@ class Scorecard:
         perceptual: the distance in features; None: it is left out.
         seed: of the bootstrap.
         one_volume: the images are the slices of one volume, of which neighbours are alike; so there are no intervals.
+        pixel_size: side of a pixel [nm]; None: not known. Measures count pixels in any case.
     """
 
     phases: Phases | None = None
     perceptual: PerceptualDistance | None = None
     seed: int = 0
     one_volume: bool = False
+    pixel_size: float | None = None
     measured: list[dict[str, Measured]] = field(default_factory=list, init=False)
     slices: list[int] = field(default_factory=list, init=False)
     shape: tuple[int, ...] = field(default=(), init=False)

@@ -70,6 +70,7 @@ def scores_document(
         "slices": scores.slices,
         "height_px": height,
         "width_px": width,
+        "pixel_size_nm": card.pixel_size,
         "valid_share": scores.valid_share,
         "ms_ssim_scales": scales_of(card.shape),
         "interval": {"level": LEVEL, "resamples": RESAMPLES, "over": "slices"} if scores.has_intervals else None,

@@ -187,6 +187,8 @@ class Sweep:
             places["dataroot"] = self.command.sweep.dataroot
         if self.command.sweep.gpu_ids != "auto":
             places["gpu_ids"] = self.command.sweep.gpu_ids
+        if self.command.figure.figures != "png":
+            places["figures"] = self.command.figure.figures
         words = ["sweep", str(self._keep_plan())]
         words += [word for name, place in places.items() for word in option_words(name, place)]
         make_folder(self.paths.printed)
@@ -230,7 +232,7 @@ class Sweep:
             UserError: a document of a test is damaged, or something cannot be written.
         """
         from txm2sem.figures.front import draw_front
-        from txm2sem.figures.overview import save_figure
+        from txm2sem.figures.saving import save_figure
         from txm2sem.sweeping.table import SweepTable
 
         paths, failed = self.paths, dict(failed or {})
@@ -245,7 +247,8 @@ class Sweep:
             lines = [*table.lines(), f"table: {paths.table}"]
             write_text(paths.table, table.csv())
             if points := table.points():
-                save_figure(draw_front(points, table.truth, f"{self.plan.name}: fidelity and continuity"), paths.front)
+                front = draw_front(points, table.truth, f"{self.plan.name}: fidelity and continuity")
+                save_figure(front, paths.front, self.command.figure.figures)
                 lines.append(f"front: {paths.front}")
             text = json_text(table.document())
             is_same = paths.page.exists() and paths.document.exists() and paths.document.read_text("utf-8") == text

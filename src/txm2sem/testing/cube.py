@@ -28,6 +28,8 @@ from txm2sem.data import (
     resolve_stack_range,
     to_uint8,
 )
+from txm2sem.data.pixel_side import Sides, voxel_sides
+from txm2sem.data.readers.voxel_size import square_side
 from txm2sem.data.txm_input import TxmInput
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
@@ -118,6 +120,7 @@ class CubeTest(Test[NDArray[np.uint8]]):
             "size": self.count,
             "first": {"z": source.cube.z, "row": source.cube.row, "column": source.cube.column},
             "share_in_field_of_view": self.inside.mean(),
+            "voxel_size_nm": list(source.voxel_size),
             "lags": list(range(1, lags + 1)),
             "volumes": continuity_values(measured),
         }
@@ -126,7 +129,7 @@ class CubeTest(Test[NDArray[np.uint8]]):
         cuts = {
             key: Cuts.through(volume.__getitem__, volume.shape, source.cube.first) for key, volume in volumes.items()
         }
-        figure = draw_cuts(cuts, measured, f"{subject.model.name} on {source.txm.folder}")
+        figure = draw_cuts(cuts, measured, f"{subject.model.name} on {source.txm.folder}", source.voxel_size)
         paths = subject.model.paths
         more = [f"volume:   {paths.volume('pred', name)} and {paths.volume_stack('pred', name).name}"]
         lines, scores, pictures = [source.place(), continuity_table(measured)], dict[str, Any](), []
@@ -143,14 +146,19 @@ class CubeTest(Test[NDArray[np.uint8]]):
         # Of neighbouring slices, nothing is fitted on.
         data = dataclasses.replace(command.data, txm_range=txm_range, sem_range=sem_range, context_slices=0)
         trivial, phases, notes = fit_on_training(command.run.dataroot, data)
-        card = Scorecard(phases, perceptual_or_none(device_of(command.run.gpu_ids)), one_volume=True)
+        distance = perceptual_or_none(device_of(command.run.gpu_ids))
+        known = [side for side in source.voxel_size[1:] if side is not None]
+        pixel_size = square_side(known) if known else None
+        card = Scorecard(phases, distance, one_volume=True, pixel_size=pixel_size)
         txm, truth = source.grey_volume(), volumes[TRUTH]
         for z in progress_bar(range(self.count), desc="scoring", unit="slice"):
             if self.inside[z].any():
                 shown: dict[str, Any] = {subject.model_kind: volumes[PREDICTION][z], "raw TXM": volumes[TXM][z]}
                 shown |= {name: to_uint8(predict(txm[z])) for name, predict in trivial.items()}
                 card.add(source.cube.z + z, shown, truth[z], self.inside[z])
-        lines, scores = write_scores(new.scores, card, subject.about, "SEM", has_masks=False)
+        lines, scores = write_scores(
+            *(new.scores, card, subject.about, "SEM"), has_masks=False, figures=command.figure.figures
+        )
         return [*lines, *(f"note: {note}" for note in notes)], scores
 
 
@@ -204,6 +212,11 @@ class Source:
             sem_range=None if truth is None else resolve_stack_range(data, truth, "sem"),
             context=data.context_slices,
         )
+
+    @property
+    def voxel_size(self) -> Sides:
+        """Of a voxel, as far as the files say it."""
+        return voxel_sides(self.txm)
 
     def network_input(self, index: int) -> Tensor:
         """Return a slice of the TXM as a network sees it, (1, 2 * context + 1, H, W) float32 in [-1, 1]."""

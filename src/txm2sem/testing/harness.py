@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from txm2sem.data import AlignedSlices, check_channels, has_split, resolve_ranges, size_option
 from txm2sem.data.bars import check_bars
-from txm2sem.figures.overview import save_figure
+from txm2sem.data.pixel_side import common_side
+from txm2sem.figures.saving import save_figure
 from txm2sem.figures.shown import rows_to_show
 from txm2sem.files import json_text, write_text
 from txm2sem.model.draws import with_draws
@@ -90,6 +91,18 @@ class Subject:
         resolved = resolve_ranges(data, slices)
         self.notes.extend([*self.model.notes, *check_bars(slices)])
         return slices, resolved
+
+    def pixel_size(self, slices: AlignedSlices, data: DataOptions) -> float | None:
+        """Return the side of the pixels of the tested images [nm], as the files of the slices say it; None: not known.
+
+        Raises:
+            UserError: a file is damaged.
+        """
+        side, note = common_side(stack.paths[0] for stack in (slices.txm, slices.sem))
+        self.notes.extend([note] if note else [])
+        # Patches that are scaled have larger or smaller pixels.
+        scaled = 1.0 if data.preprocess in ("none", "crop") else data.patch_size / data.load_size
+        return None if side is None else side * scaled
 
     def open_training(self, missing: str) -> AlignedSlices | None:
         """Open the slices that what needs no model is fitted on; None, and a note of what is missing, without them.
@@ -198,7 +211,7 @@ def run_test(kind: type[Test[Any]], command: TestCommand) -> TestReport:
             kept = set(test.kept)
             results = [result for index, result in enumerate(done) if index in kept]
         found = test.finish(results, new)
-        save_figure(found.figure, new.figure)
+        save_figure(found.figure, new.figure, command.figure.figures)
         lines = [*found.lines, *(f"note: {note}" for note in notes)]
         first = f"(epoch: {label}) {found.line}\n" if found.line else f"{paths.name} (epoch: {label})"
         write_text(new.text, "\n".join([first, *lines]) + "\n")

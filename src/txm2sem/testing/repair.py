@@ -13,7 +13,8 @@ from torch import Tensor
 
 from txm2sem.data import EvaluationPatches, RepairEvaluationPatches, composite, to_uint8
 from txm2sem.data.repair import SEM_CHANNEL
-from txm2sem.figures.overview import OverviewRow, add_error_bar, draw_rows, error_colours
+from txm2sem.figures.overview import BAR_INCHES, OverviewRow, add_error_bar, draw_rows, error_colours
+from txm2sem.figures.style import styled
 from txm2sem.filling import krige, telea
 from txm2sem.filling.inpainting import TELEA_RADIUS
 from txm2sem.metrics import Summary, psnr, ssim
@@ -27,7 +28,7 @@ TELEA = f"Telea inpainting (radius {TELEA_RADIUS})"
 TELEA_WITHOUT_BLACK = "the same, not from black pixels"
 KRIGING = "kriging"
 SCORES = {"PSNR_inside": Column("inside", "dB", 2), "PSNR": Column("PSNR", "dB", 2), "SSIM": Column("SSIM")}
-COLUMNS = ("charged (input)", "repaired", KRIGING, "SEM (truth)", "|repaired - SEM|")
+COLUMNS = ("charged (input)", "repaired", KRIGING, "SEM (truth)", "|repaired\n- SEM|")
 
 
 @dataclass
@@ -75,6 +76,7 @@ class RepairTest(Test[RepairResult]):
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         slices, data = subject.open_slices(subject.command.data)
+        self.pixel_size = subject.pixel_size(slices, data)
         self.patches = RepairEvaluationPatches(slices, data)
         self.patches.locations = self.patches.locations[: subject.command.test.ntest or None]
         if data.ignore_charged:
@@ -120,8 +122,10 @@ class RepairTest(Test[RepairResult]):
             f"{subject.command.test.phase}, {charged:.1%} of them painted as charged; mean ± standard error",
             means.tables(),
         ]
-        scores = means_document(means, subject.about, subject.notes, painted_share=charged)
-        return Found(means.line(), lines, draw_repairs(results, subject.title), scores)
+        scores = means_document(
+            means, subject.about, subject.notes, pixel_size_nm=self.pixel_size, painted_share=charged
+        )
+        return Found(means.line(), lines, draw_repairs(results, subject.title, self.pixel_size), scores)
 
 
 def mean_sem(patches: Iterable[dict[str, Tensor]]) -> float:
@@ -147,15 +151,16 @@ def repair_means(scores: dict[str, RepairScores], over: str) -> Means:
     return Means(over, count, (SCORES,), {kind: found.means() for kind, found in scores.items()})
 
 
-def draw_repairs(patches: list[RepairResult], title: str) -> Figure:
-    """Draw charged, repaired and kriged image, truth and absolute error of patches."""
+@styled
+def draw_repairs(patches: list[RepairResult], title: str, pixel_size: float | None) -> Figure:
+    """Draw charged, repaired and kriged image, truth and absolute error of patches of pixels of a side [nm]."""
     errors = [np.abs(patch.repaired.astype(np.int16) - patch.sem.astype(np.int16)) for patch in patches]
     colours = error_colours(np.concatenate([error[patch.mask] for patch, error in zip(patches, errors, strict=True)]))
     rows = []
     for patch, error in zip(patches, errors, strict=True):
         label = f"patch {patch.index:03d}\ninside mask:\n{patch.inside:.2f} dB\nkriging {patch.kriged_inside:.2f}"
         pictures = (patch.charged, patch.repaired, patch.kriged, patch.sem, colours.to_rgba(error))
-        rows.append(OverviewRow(label, pictures))
-    figure = draw_rows(rows, COLUMNS, title)
+        rows.append(OverviewRow(label, pictures, (patch.charged, patch.sem)))
+    figure = draw_rows(rows, COLUMNS, title, pixel_size, BAR_INCHES)
     add_error_bar(figure, colours)
     return figure

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from txm2sem.figures.overview import save_figure
+from txm2sem.figures.saving import save_figure
 from txm2sem.figures.scores import draw_scores
 from txm2sem.files import write_text
 from txm2sem.metrics import scales_of
+from txm2sem.options import FigureKind
 from txm2sem.scoring.card import Scorecard, Scores
 from txm2sem.scoring.document import scores_csv, scores_document
 from txm2sem.scoring.means import Means
@@ -32,6 +33,7 @@ def write_scores(
     *,
     has_masks: bool,
     means: Means | None = None,
+    figures: FigureKind = "png",
 ) -> tuple[list[str], dict[str, Any]]:
     """Write the figure and the table of a scorecard; return it for the console, and as plain values.
 
@@ -42,12 +44,13 @@ def write_scores(
         target: what the images show: SEM, or TXM.
         has_masks: whether regions are those of masks.
         means: what stands in `eval_metrics.txt`.
+        figures: the kind of figures that is wanted.
     """
     scores = card.summary()
     notes = notes_on_scores(scores, target, has_masks=has_masks)
     lines = ["", headline(scores), "", *scores_table(scores).splitlines(), "", *(f"note: {note}" for note in notes)]
     title = f"{about['model']} (epoch {about['epoch']}) on split {about['split']}: {headline(scores)}"
-    save_figure(draw_scores(scores, title), place(".png"), dpi=120)
+    save_figure(draw_scores(scores, title), place(".png"), figures)
     document = scores_document(scores, about, notes, means)
     write_text(place(".csv"), scores_csv(document))
     return lines, document

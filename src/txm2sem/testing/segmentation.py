@@ -14,7 +14,7 @@ from txm2sem.data.segmentation import SegmentationEvaluationPatches, measure_cla
 from txm2sem.data.transforms import middle_channel
 from txm2sem.devices import device_of
 from txm2sem.figures.labels import LabelResult, draw_labels_overview, write_labels
-from txm2sem.figures.overview import save_figure
+from txm2sem.figures.saving import save_figure
 from txm2sem.metrics import Summary, accuracy, class_summaries, confusion_matrix, dice, iou, pooled, row_shares
 from txm2sem.model.calibrating import open_phases
 from txm2sem.model.first_stage import INPUTS, load_first_stage, notes_on_input
@@ -53,6 +53,7 @@ class SegmentationTest(Test[LabelResult]):
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         slices, data = subject.open_slices(subject.command.data)
+        self.pixel_size = subject.pixel_size(slices, data)
         self.see = input_of(subject.command, data)
         self.patches = SegmentationEvaluationPatches(slices, data)
         self.patches.locations = self.patches.locations[: subject.command.test.ntest or None]
@@ -120,12 +121,14 @@ class SegmentationTest(Test[LabelResult]):
             means,
             subject.about,
             [*warnings, *subject.notes],
+            pixel_size_nm=self.pixel_size,
             confusion=confusion,
             better_on_validation=None if self.phases is None else self.phases.better,
             probabilities=self.probabilities.document(),
         )
-        save_figure(self.probabilities.figure(subject.title), new.paths.calibration_figure)
-        overview = draw_labels_overview(results, subject.title, name)
+        kind = subject.command.figure.figures
+        save_figure(self.probabilities.figure(subject.title), new.paths.calibration_figure, kind)
+        overview = draw_labels_overview(results, subject.title, name, self.pixel_size)
         return Found(means.line(), lines, overview, scores, pictures=[new.paths.calibration_figure])
 
 

@@ -38,6 +38,7 @@ class TranslationTest(Test[PatchResult]):
         command = subject.command
         self.trust = open_trust(command, subject.model)
         self.slices, self.data = subject.open_slices(limited(command))
+        self.pixel_size = subject.pixel_size(self.slices, self.data)
         trivial: dict[str, Prediction] = {}
         phases = None
         missing = "constant and linear predictions have nothing to be fitted on and are left out"
@@ -50,7 +51,8 @@ class TranslationTest(Test[PatchResult]):
         self.source, self.target = ("TXM", "SEM") if self.data.direction == "AtoB" else ("SEM", "TXM")
         self.evaluation = Evaluation(self._predict, trivial, self.source)
         self.draws = DrawScores(command.drawn.draws, phases, command.run.seed)
-        self.card = Scorecard(phases, perceptual_or_none(device_of(command.run.gpu_ids)), command.run.seed)
+        distance = perceptual_or_none(device_of(command.run.gpu_ids))
+        self.card = Scorecard(phases, distance, command.run.seed, pixel_size=self.pixel_size)
         self.count = len(self.patches)
 
     @classmethod
@@ -122,11 +124,14 @@ class TranslationTest(Test[PatchResult]):
             means.tables(),
         ]
         said, document = write_scores(
-            new.scores, self.card, subject.about, self.target, has_masks=self.slices.has_densities, means=means
+            *(new.scores, self.card, subject.about, self.target),
+            has_masks=self.slices.has_densities,
+            means=means,
+            figures=command.figure.figures,
         )
-        judged, drawn = write_trust(command, new.paths, self.trust, self.patches, subject.about)
+        judged, drawn = write_trust(command, new.paths, self.trust, self.patches, subject.about, self.pixel_size)
         sampled = self.draws.document()
-        figure = draw_overview(results, subject.title, self.source, self.target)
+        figure = draw_overview(results, subject.title, self.source, self.target, self.pixel_size)
         return Found(
             *(means.line(), lines, figure, document | ({"draws": plain(sampled)} if sampled else {})),
             more=[*said, *draw_lines(sampled), *judged],

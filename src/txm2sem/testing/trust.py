@@ -15,7 +15,7 @@ from torch import Tensor
 from txm2sem.data import EvaluationPatches, to_uint8
 from txm2sem.errors import listed
 from txm2sem.figures.calibration import draw_calibration
-from txm2sem.figures.overview import save_figure
+from txm2sem.figures.saving import save_figure
 from txm2sem.figures.shown import rows_to_show
 from txm2sem.figures.trust import TrustRow, draw_trust
 from txm2sem.files import json_text, write_text, write_whole
@@ -82,6 +82,7 @@ def write_trust(
     trust: Trust | None,
     patches: EvaluationPatches,
     about: Mapping[str, Any],
+    pixel_size: float | None,
 ) -> tuple[list[str], list[Path]]:
     """Judge the predictions of all images, and write what is found into the run's results.
 
@@ -91,6 +92,7 @@ def write_trust(
         trust: what judges; None: nothing is written.
         patches: the images.
         about: what was tested: `model`, `epoch`, `split`.
+        pixel_size: side of a pixel [nm]; None: not known.
 
     Returns:
         Lines for the console, and the figures.
@@ -116,11 +118,12 @@ def write_trust(
     save_figure(
         draw_calibration({"validation": trust.model.validation, about["split"]: tested}, title),
         paths.calibration_figure,
+        command.figure.figures,
     )
     ranks = np.argsort(found.errors)
     chosen = [int(ranks[place]) for place in rows_to_show(len(ranks))]
     rows = [_row(paths, trust, patches, index, suffix, index in flagged) for index in chosen]
-    save_figure(draw_trust(rows, trust.model.guard, title), paths.trust_figure)
+    save_figure(draw_trust(rows, trust.model.guard, title, pixel_size), paths.trust_figure, command.figure.figures)
     lines = _lines(trust, found, tested, flagged)
     return lines, [paths.trust_figure, paths.calibration_figure]
 

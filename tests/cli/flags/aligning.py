@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from matplotlib.figure import Figure
 from two_instruments import BAR, SIZE, motion, write_instruments
 
 from cli.flags.table import Bench, row
@@ -109,6 +110,15 @@ def _(bench: Bench, command: str) -> None:
         aligned(bench, f"--transform none {words}", name) for name, words in {"one": "", "two": "--keep_bar"}.items()
     )
     assert (only(without).bar, only(kept).bar) == (f"the last {BAR} rows", "")
+
+
+@row("align", "figures")
+def _(bench: Bench, command: str) -> None:
+    write_instruments(Path(), [motion(right=6)])
+    with patch.object(Placing, "planes", lambda placing, slices: Figure()):
+        aligned(bench, "--transform shift --mirror no --figures pdf")
+    assert Path("images/alignment/planes.pdf").read_bytes().startswith(b"%PDF-")
+    assert Path("images/alignment/planes.png").exists()
 
 
 @row("align", "val", "test")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from measuring.volumes import phases, write
+from repair_roots import write_repair_root
 from run_folders import write_run
 
 from cli.flags.table import Bench, row
@@ -34,6 +35,30 @@ def _(bench: Bench, command: str) -> None:
     assert (
         not list(Path().glob("images_check*")) + list(Path().glob("compare*")) + list(Path().glob("results/*/*.html"))
     )
+
+
+@row("test volume repair check", "figures")
+def _(bench: Bench, command: str) -> None:
+    write_identity()
+    tifffile.imwrite("scan.tif", rock((4, 24, 32)), photometric="minisblack")
+    if command == "test":
+        bench.trained()
+    if command == "repair":
+        write_repair_root(Path("images"), splits=["test"], slices=1)
+    words, figure = {
+        "test": ("test --name run --gpu_ids -1 --num_test 1", "results/run/scores"),
+        "volume": (f"volume scan.tif out.tif {IDENTITY} --voxel_size 32", "out.tif_report"),
+        "repair": ("repair images/test/sem out", "out/before_after"),
+        "check": ("check images --num_test 2 --patch_size 32 --output out", "out/figures/*"),
+    }[command]
+    assert command != "check" or bench.images
+    assert "expected one of png, svg, pdf" in bench.run(words, "--figures eps", status=2).err
+    assert not list(Path().glob(f"{figure}.png"))
+    bench.run(words, "--figures pdf")
+    written = list(Path().glob(f"{figure}.pdf"))
+    assert written
+    assert {path.read_bytes()[:5] for path in written} == {b"%PDF-"}
+    assert {path.with_suffix(".png") for path in written} == set(Path().glob(f"{figure}.png"))
 
 
 # -- phantom ----------------------------------------------------------------------------------------------------------

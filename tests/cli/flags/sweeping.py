@@ -82,6 +82,18 @@ def _(bench: Bench, command: str) -> None:
     assert calls() == []
 
 
+@row("sweep", "figures")
+def _(bench: Bench, command: str) -> None:
+    with stand_in():
+        write_images()
+        plan = write_plan("options: {model: feedforward, patch_size: 32, lambda_img_grad: [0, 1]}")
+        bench.run(f"sweep {plan} --slurm --figures svg")
+        assert "--figures svg" in Path("plan_sweep/sweep.sbatch").read_text()
+        bench.run(f"sweep {plan} --figures svg")
+        calls()
+    assert Path("plan_sweep/front.svg").read_bytes().startswith(b"<?xml")
+
+
 @row("sweep", "table_only")
 def _(bench: Bench, command: str) -> None:
     with stand_in() as plan:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from txm2sem.applying.images import ImageRun
+from txm2sem.data.images import GreyImage
 from txm2sem.figures.colours import colour_classes
 from txm2sem.figures.sheet import Shown, class_keys, draw_sheet, save_sheet, scaled
-from txm2sem.figures.shown import rows_to_show, thinned
+from txm2sem.figures.shown import imaged_box, rows_to_show, step_of, thinned
 from txm2sem.progress import progress_bar
 
 SHOWN = 4
@@ -26,11 +27,13 @@ class TranslatedImage:
         name: of its file, or of the slice.
         txm: (rows, columns), in the file's grey values.
         prediction: (rows, columns), 8 bits: grey levels, or labels.
+        pixel_size: side of a pixel [nm]; None: not known.
     """
 
     name: str
     txm: NDArray[Any]
     prediction: NDArray[np.uint8]
+    pixel_size: float | None = None
 
 
 def translate_images(run: ImageRun) -> None:
@@ -48,11 +51,20 @@ def translate_images(run: ImageRun) -> None:
             pass
         rows = rows_to_show(len(run.images))
         shown = [run.images[index] for index in rows[:: -(-len(rows) // SHOWN)]]
-        pairs = [TranslatedImage(image.name, thinned(image.read()), thinned(run.read(image))) for image in shown]
+        pairs = [
+            TranslatedImage(image.name, thinned(image.read()), thinned(run.read(image)), _shown_size(image))
+            for image in shown
+        ]
         picture, model = run.draft.folder / "report.png", run.translator.model
         title = f"{'Classes' if model.segments else 'SEM'} predicted by {run.translator.model_name}"
         save_sheet(draw_translated(pairs, title, model.source.upper(), labels=bool(model.segments)), picture)
         run.draft.finish(run.result, {picture: run.paths.picture, **run.beside})
+
+
+def _shown_size(image: GreyImage) -> float | None:
+    """Return the side of a pixel that is shown of an image [nm]; None: it is not known."""
+    side = image.pixel_size.side
+    return None if side is None else side * step_of(image.shape)
 
 
 def draw_translated(
@@ -68,12 +80,13 @@ def draw_translated(
     """
     rows = []
     for item in images:
+        box = imaged_box([item.txm])
         imaged = item.txm[item.txm != 0]
         low, high = np.percentile(imaged, (0.5, 99.5)) if imaged.size else (0, 1)
-        seen = Shown(f"{source} ({item.name}), {low:g} to {high:g}", scaled(item.txm, low, high))
+        seen = Shown(f"{source} ({item.name}), {low:g} to {high:g}", scaled(item.txm[box], low, high), item.pixel_size)
         if labels:
-            predicted = Shown("predicted classes", colour_classes(item.prediction))
+            predicted = Shown("predicted classes", colour_classes(item.prediction[box]))
         else:
-            predicted = Shown("prediction, 0 to 255", item.prediction)
+            predicted = Shown("prediction, 0 to 255", item.prediction[box])
         rows.append([seen, predicted])
     return draw_sheet(rows, title, class_keys("not imaged") if labels else ())

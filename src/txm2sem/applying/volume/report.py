@@ -21,7 +21,7 @@ from txm2sem.data.writers import open_array
 from txm2sem.figures.colours import colour_classes
 from txm2sem.figures.cuts import Cuts, draw_cuts
 from txm2sem.figures.labels import add_class_keys
-from txm2sem.figures.overview import save_figure
+from txm2sem.figures.saving import save_figure
 from txm2sem.files import json_text, json_values, write_text
 from txm2sem.metrics import Summary
 from txm2sem.scoring.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
@@ -90,7 +90,7 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
     figure = draw_cuts(_cuts(run), continuity, title, run.voxel_size)
     if run.opened.classes is not None:
         add_class_keys(figure, "not imaged")
-    save_figure(figure, paths.growing_report(".png"))
+    save_figure(figure, paths.growing_report(".png"), paths.figures)
     write_text(paths.growing_report(".txt"), "\n".join([title, *lines]) + "\n")
     write_text(paths.growing_report(".json"), json_text(run.provenance() | {"scores": scores}))
     run.finish(scores)

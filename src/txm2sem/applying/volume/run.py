@@ -73,7 +73,7 @@ class VolumeRun:
         self.command = command
         # Workers of a cluster have other current folders.
         self.source = dataclasses.replace(source, path=source.place.absolute())
-        self.paths: VolumePaths[Any] = VolumePaths(output.absolute())
+        self.paths: VolumePaths[Any] = VolumePaths(output.absolute(), command.figure.figures)
         self.paths.check()
         reader = open_volume(self.source)
         self.voxel_size = self._voxel_size(reader)

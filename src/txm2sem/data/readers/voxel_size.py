@@ -19,6 +19,9 @@ MILLIMETRE = 1e6
 LARGEST_PIXEL = 20_000
 """Pixels of a TXM or SEM are no larger [nm]; what programs write without knowing is: 72 to 600 dots per inch, 1 mm."""
 
+ALIKE = 0.01
+"""Sides of a pixel that differ by less than this share are one."""
+
 Along = tuple[float | None, ...]
 """Lengths along the axes of an array [nm]; None where they are not known."""
 
@@ -26,6 +29,16 @@ Along = tuple[float | None, ...]
 def is_plausible(size: float) -> bool:
     """Say whether a voxel or pixel can be so large [nm]."""
     return SMALLEST <= size <= LARGEST
+
+
+def square_side(size: Sequence[float] | None) -> float | None:
+    """Return the side of square pixels of a size (y, x), or of cubic voxels; None: it is not known, or they are not.
+
+    What differs by less than a hundredth, as stages and rounded numbers do, is one side.
+    """
+    if size is None or max(size) - min(size) > ALIKE * max(size):
+        return None
+    return sum(size) / len(size)
 
 
 def parse_voxel_size(text: str, option: str = "voxel_size") -> VoxelSize | None:

@@ -5,7 +5,16 @@ for (const viewer of document.querySelectorAll(".volume")) {
   const index = { z: 0, y: 1, x: 2 };
   const sliders = Object.fromEntries(axes.map(axis => [axis, viewer.querySelector(`[data-axis="${axis}"]`)]));
   const sprites = [...viewer.querySelectorAll(".sprite")];
+  const apart = viewer.querySelector("[data-apart]");
   const volumes = [];
+
+  // The cuts through one layer, and below them those through each other one, where all are shown.
+  const views = viewer.querySelector(".controls.views");
+  const rows = sprites.map(() => views);
+  for (let number = 1; number < rows.length; number++) {
+    rows[number] = views.cloneNode(true);
+    rows[number - 1].after(rows[number]);
+  }
 
   // The voxels (z, y, x) of a layer, from the picture that has all its slices.
   const voxelsOf = number => {
@@ -37,16 +46,24 @@ for (const viewer of document.querySelectorAll(".volume")) {
   };
 
   const draw = () => {
-    const number = Number(viewer.querySelector("[type=radio]:checked").value);
-    const voxels = voxelsOf(number);
-    const palette = paletteOf(number);
+    const chosen = Number(viewer.querySelector("[type=radio]:checked").value);
     const at = Object.fromEntries(axes.map(axis => [axis, Number(sliders[axis].value)]));
     const size = Object.fromEntries(axes.map(axis => [axis, shape[index[axis]]]));
     const jump = { z: shape[1] * shape[2], y: shape[2], x: 1 };
-    const place = axis => first[index[axis]] + step * at[axis];
-    for (const axis of axes) sliders[axis].parentElement.querySelector("output").value = place(axis);
-    for (const figure of viewer.querySelectorAll("[data-cut]")) {
+    const of = axis => first[index[axis]] + step * at[axis];
+    for (const axis of axes) sliders[axis].parentElement.querySelector("output").value = of(axis);
+    rows.forEach((row, place) => {
+      row.hidden = place > 0 && !apart?.checked;
+      if (!row.hidden) drawRow(row, apart?.checked ? place : chosen, { at, size, jump, place: of });
+    });
+  };
+
+  const drawRow = (row, number, { at, size, jump, place }) => {
+    const voxels = voxelsOf(number);
+    const palette = paletteOf(number);
+    for (const figure of row.querySelectorAll("[data-cut]")) {
       const [across, down, through] = figure.dataset.cut;
+      figure.querySelector("b").textContent = sprites[number].dataset.title;
       const context = figure.querySelector("canvas").getContext("2d");
       const image = context.createImageData(size[across], size[down]);
       for (let row = 0, to = 0; row < size[down]; row++) {

@@ -55,6 +55,9 @@ for (const gallery of document.querySelectorAll(".gallery")) {
   for (const choice of gallery.querySelectorAll("[data-side]")) {
     choice.addEventListener("change", () => { sides[choice.dataset.side] = choice.value; layOut(); });
   }
+  const apart = gallery.querySelector("[data-apart]");
+  const part = () => gallery.classList.toggle("apart", apart.checked);
+  apart.addEventListener("change", part);
   const strength = gallery.querySelector("[data-strength]");
   strength?.addEventListener("input", () => gallery.style.setProperty("--strength", strength.value / 100));
   const order = gallery.querySelector("[data-order]");
@@ -62,5 +65,6 @@ for (const gallery of document.querySelectorAll(".gallery")) {
   // A browser that goes back to a page keeps what was chosen in it.
   for (const choice of gallery.querySelectorAll("[data-side]")) sides[choice.dataset.side] = choice.value;
   if (order) sort(order.value);
+  part();
   layOut();
 }

@@ -21,6 +21,8 @@ from PIL import Image
 
 from cli.calls import SRGAN, TINY, TINY_TRAINING, Program
 from txm2sem.cli.main import main
+from txm2sem.reporting import verdict_on
+from txm2sem.runs import RunPaths
 from txm2sem.training.modules import TranslationModule
 
 MODELS = {
@@ -67,6 +69,9 @@ def test_each_model_trains_and_tests(program: Program, images: Path, model: str)
     outcome = program("test --name run")
     assert outcome.status == 0, outcome.err
     assert "results/run/overview.png" in outcome.out
+    verdict, following = outcome.out.splitlines()[-2:]
+    assert verdict == f"verdict:  {verdict_on(RunPaths.of('run', Path('checkpoints'), Path('results')))}"
+    assert following == "next:     txm2sem report run"
 
 
 @pytest.mark.draws

@@ -35,7 +35,7 @@ from txm2sem.reporting.patches import places_of
 from txm2sem.reporting.record import RunRecord
 from txm2sem.reporting.scorecard import evaluation_tables
 from txm2sem.reporting.stored import factor_for, open_display, open_input, shrink, shrunk_shape
-from txm2sem.reporting.verdict import judge, judge_difference
+from txm2sem.reporting.verdict import MISSED_PHASE, judge, judge_difference, verdict_on
 from txm2sem.reporting.volumes import whole_volume_html
 from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths, write_options
@@ -240,10 +240,14 @@ def test_measures_of_the_rock_count_where_they_differ(
         kind: dict.fromkeys(phases, json_values(rock)) for kind, rock in (("model run", model), ("linear fit", linear))
     }
     paths.scores(".json").write_text(json.dumps(scores))
-    _, judged = judge(RunRecord.read(paths))
-    found = [one for one in judged if one.measure == "rock"]
+    headline, judged = judge(RunRecord.read(paths))
+    found = [one for one in judged if one.measure in ("rock", MISSED_PHASE)]
     assert [one.judgement for one in found] == judgements
     assert text in " ".join(one.text for one in found)
+    missed = [one.text for one in found if one.measure == MISSED_PHASE]
+    assert verdict_on(paths) == " ".join(
+        [headline, *(f"{text}; measure none of it in predictions." for text in missed)]
+    )
 
 
 def test_pages_have_lengths_where_the_size_of_pixels_is_known(tmp_path: Path) -> None:

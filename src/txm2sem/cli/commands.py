@@ -177,6 +177,12 @@ def test(words: Sequence[str], program: str) -> int:
     _print(*report.lines, f"images:   {report.paths.results}")
     for picture in report.pictures:
         print(f"{picture.stem}: {picture}")
+    if command.dataset_mode != "txm2sem3d":
+        from txm2sem.commands import places
+        from txm2sem.reporting import verdict_on
+
+        named = shlex.join(["txm2sem", "report", report.paths.name])
+        _print(f"verdict:  {verdict_on(report.paths)}", f"next:     {named} {places(report.paths)}".rstrip())
     return 0
 
 

@@ -1,9 +1,10 @@
-"""Pages about runs that are done: `report_run` about one, `compare_runs` about several, side by side.
+"""Pages about runs that are done: `report_run` about one, `compare_runs` about several, side by side; `verdict_on` one.
 
 They show what the folders of a run hold, and compute nothing that a test computes.
 """
 
 from txm2sem.reporting.compare_page import compare_runs
 from txm2sem.reporting.run_page import report_run
+from txm2sem.reporting.verdict import verdict_on
 
-__all__ = ["compare_runs", "report_run"]
+__all__ = ["compare_runs", "report_run", "verdict_on"]

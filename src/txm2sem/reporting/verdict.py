@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from txm2sem.metrics import Interval, Resampling
 from txm2sem.reporting.record import RunRecord, TestRecord, VolumeRecord, number_of
 from txm2sem.reporting.scorecard import evaluation_tables
+from txm2sem.runs import RunPaths
 from txm2sem.scoring.names import FEW_SLICES, REGION_NAMES, TRUTH
 from txm2sem.scoring.table import better_text
 
@@ -31,6 +32,8 @@ MEASURES = {
 MISSED = 0.1
 """A phase of which less than this share is found is missed."""
 
+MISSED_PHASE = "missed phase"
+
 MATERIAL = 0.01
 """Errors that differ by no more than this share of the true value are alike."""
 
@@ -42,6 +45,17 @@ class Judged:
     judgement: Judgement
     measure: str
     text: str
+
+
+def verdict_on(paths: RunPaths) -> str:
+    """Return what to make of a run that was tested, in a sentence or two: is it better than nothing, what does it miss?
+
+    Raises:
+        UserError: there is no such run, or its saved options are damaged.
+    """
+    headline, judged = judge(RunRecord.read(paths))
+    missed = [f"{one.text}; measure none of it in predictions." for one in judged if one.measure == MISSED_PHASE]
+    return " ".join([headline, *missed])
 
 
 def judge(record: RunRecord) -> tuple[str, list[Judged]]:
@@ -192,7 +206,7 @@ def _rock(tested: TestRecord) -> list[Judged]:
         true, found = (number_of(measures["fraction"][side], "value") for side in ("true", "predicted"))
         if found < MISSED * true:
             text = f"Rock: {name} is missed: {found:.2%} of the image, where the truth has {true:.2%}"
-            missed.append(Judged("worse", "rock", text))
+            missed.append(Judged("worse", MISSED_PHASE, text))
             continue
         for measure, own in measures.items():
             scale = true if measure == "s2_error" else abs(number_of(own["true"], "value"))

@@ -14,6 +14,9 @@ noise that they are made from, along z as in the plane."""
 CHANNELS = 1 + len(SCALES)
 """The white noise of single voxels, then that of each scale."""
 
+_EMPHASISED = (0.0, 0.0, 0.0, 1 / 3, 1.0)
+"""How much of an emphasis each channel has: the coarser, the more."""
+
 _REACH = 4
 """Points, along an axis, that a cubic B-spline has around a place."""
 
@@ -43,6 +46,15 @@ def noise(draw: int, z: int, rows: slice, columns: slice) -> NDArray[np.float32]
         lattice = np.tensordot(depth[0], _white((draw, scale), planes, lines, points), axes=1)
         channels.append(down @ lattice @ across.T)
     return np.stack(channels)
+
+
+def strengths(emphasis: float) -> NDArray[np.float32]:
+    """Return what the noise of each channel is multiplied by, (`CHANNELS`, 1, 1), to emphasise what is coarse.
+
+    Args:
+        emphasis: 0 leaves all as it is; with e the coarsest noise is 1 + e times as strong, the next 1 + e / 3 times.
+    """
+    return (1 + emphasis * np.array(_EMPHASISED, np.float32))[:, None, None].astype(np.float32)
 
 
 @lru_cache(maxsize=64)

@@ -86,6 +86,10 @@ class RunPaths:
         """
         return self.checkpoints / f"{label}_net_G.phases_{seg_mode}.json"
 
+    def spread(self, label: str) -> Path:
+        """Return what is known of how far draws of the generator at a label spread."""
+        return self.checkpoints / f"{label}_net_G.draws.json"
+
     @property
     def txm_contrast(self) -> Path:
         """Which grey values the TXM has that the model was trained on."""

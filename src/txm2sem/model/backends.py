@@ -24,6 +24,7 @@ from txm2sem.files import checksum, interpreting, read_json, typed, write_text
 from txm2sem.memory import return_freed_memory
 from txm2sem.model.openvino import OpenVinoNetwork, Ranges, find_ranges, import_openvino, range_names
 from txm2sem.model.predictor import Predictor
+from txm2sem.model.spread import spread_honestly
 from txm2sem.options import (
     BackendName,
     DataOptions,
@@ -119,7 +120,8 @@ def load_predictor(
     device = device_of(command.run.gpu_ids)
     if backend == "torch":
         dtype = dtype_of(command.run.precision)
-        return Predictor.load(paths, label, command.model, frozen=frozen, bounded=bounded, device=device, dtype=dtype)
+        loaded = Predictor.load(paths, label, command.model, frozen=frozen, bounded=bounded, device=device, dtype=dtype)
+        return spread_honestly(command, label, loaded) if command.model.draws_noise else loaded
     _check_applicable(command, device, frozen)
     import_openvino()
     generator = load_generator(paths.network(label, "G"), command.model, bounded=bounded)

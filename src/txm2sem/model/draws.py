@@ -46,6 +46,7 @@ class DrawingPredictor(Predictor):
             dtype=predictor.dtype,
             notes=[f"the prediction is the mean of {draws} draws, which is smoother than a SEM; each draw is like one"],
         )
+        self.emphasis = predictor.emphasis
         self.draws = draws
         self.predicted = 2 + draws
 

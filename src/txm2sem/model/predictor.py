@@ -17,7 +17,7 @@ from txm2sem.devices import move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.model.network import apply_generator, continued, generator_input, padded_shape
 from txm2sem.networks import Chain
-from txm2sem.noise import noise
+from txm2sem.noise import noise, strengths
 from txm2sem.options import GeneratorOptions
 from txm2sem.runs import RunPaths
 
@@ -56,10 +56,12 @@ class Predictor:
         predicted: numbers that it returns for each pixel.
         draw: number of the draw that a generator of samples makes.
         place: of what it translates: where its noise is taken from.
+        emphasis: of coarse noise, see `noise.strengths`.
     """
 
     draw: int = 0
     place: Place = (0, 0, 0)
+    emphasis: float = 0.0
 
     def __init__(
         self,
@@ -115,6 +117,10 @@ class Predictor:
     def drawing(self, number: int) -> Self:
         """Return a predictor of another draw."""
         return self._with(draw=number)
+
+    def emphasising(self, emphasis: float) -> Self:
+        """Return a predictor whose coarse noise is stronger, see `noise.strengths`."""
+        return self._with(emphasis=emphasis)
 
     def _with(self, **attributes: object) -> Self:
         other = copy(self)
@@ -173,7 +179,8 @@ class Predictor:
     def noise(self, source: Tensor) -> Tensor:
         """Return the noise of the draw for a batch (N, C, H, W), the same for all of it: (N, channels, H, W)."""
         (z, row, column), (height, width) = self.place, source.shape[-2:]
-        drawn = torch.from_numpy(noise(self.draw, z, slice(row, row + height), slice(column, column + width)))
+        place = (z, slice(row, row + height), slice(column, column + width))
+        drawn = torch.from_numpy(noise(self.draw, *place) * strengths(self.emphasis))
         return move_images(drawn.expand(len(source), *drawn.shape).contiguous(), self.device)
 
     def generator_input(self, source: Tensor) -> Tensor:

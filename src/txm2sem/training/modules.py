@@ -29,6 +29,7 @@ from txm2sem.data import AlignedSlices, middle_channel, resolve_ranges, size_opt
 from txm2sem.devices import move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, psnr, ssim
+from txm2sem.model.backends import load_predictor
 from txm2sem.model.network import finished, generator_input
 from txm2sem.networks import build_discriminator, build_generator, check_judged_size, initialise
 from txm2sem.noise import noise
@@ -46,6 +47,7 @@ from txm2sem.objectives import (
     ssim_loss,
 )
 from txm2sem.options import TrainCommand
+from txm2sem.runs import paths_of
 from txm2sem.scoring.evaluation import LinearFit, Prediction, fit_trivial_predictions
 from txm2sem.training.accumulation import BatchPart, GeneratorPass, split
 from txm2sem.training.forgiveness import Displacements, deformed
@@ -260,7 +262,16 @@ class TranslationModule(pl.LightningModule):
         return self.finish(self.results["G"](generator_input(source, self.command.model, source.device)), source)
 
     def conclude(self, echo: Callable[[str], None]) -> None:
-        """Find what is to be known of the model when all of it is trained and saved, and keep it beside it."""
+        """Find what is to be known of the model when all of it is trained and saved, and keep it beside it.
+
+        Of a model of samples that is how strong its coarse noise is to be, see `model.spread`.
+        """
+        if not self.command.model.draws_noise:
+            return
+        for label in ("best", "latest"):
+            if paths_of(self.command).network(label, "G").exists():
+                for note in load_predictor(self.command, "torch", label).notes[1:]:
+                    echo(f"{label} model: {note}")
 
     def finish(self, output: Tensor, source: Tensor) -> Tensor:
         """Return what a generator's output (N, C, H, W) stands for, the prediction first."""

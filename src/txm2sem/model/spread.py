@@ -1,0 +1,166 @@
+"""How strong the coarse noise of a model of samples is, so that its draws spread as far as their mean is wrong.
+
+Trained draws are too alike: on images that a network has not seen its mean is wrong by more than on those that it has
+learned from. Coarse noise moves whole grains and pores, and more of it leaves texture and power as they are, so its
+strength is what is adjusted; on the validation split, once for a checkpoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from torch import Tensor
+
+from txm2sem.data import AlignedSlices, EvaluationPatches, has_split
+from txm2sem.errors import UserError
+from txm2sem.files import checksum, interpreting, json_text, read_json, typed, write_text
+from txm2sem.model.predictor import Place, Predictor
+from txm2sem.options import DataOptions, ImagesRunOptions, ModelCommand
+from txm2sem.progress import progress_bar
+from txm2sem.runs import paths_of, trained_with
+from txm2sem.scoring.draws import DrawScores
+
+PATCHES, DRAWS = 24, 8
+"""Patches of the validation split that are looked at, and draws of each."""
+
+MOST = 4.0
+"""Emphasis that is not exceeded, see `noise.strengths`."""
+
+PRECISION = 0.05
+
+Seen: TypeAlias = tuple[Place, Tensor, NDArray[np.float32], NDArray[np.bool_]]
+"""Of a patch: where it lies, the source (1, C, H, W), the truth and the pixels that count, (H, W)."""
+
+
+@dataclass(frozen=True)
+class DrawSpread:
+    """What is known of the draws of a model, from its validation split.
+
+    Attributes:
+        checkpoint_sha256: of the weights.
+        emphasis: of coarse noise, 0 to `MOST`.
+        before, after: the spread of the draws divided by the error of their mean, without and with the emphasis.
+    """
+
+    checkpoint_sha256: str
+    emphasis: float
+    before: float
+    after: float
+
+    @property
+    def summary(self) -> str:
+        """What it does, for people."""
+        return (
+            f"the coarsest noise is {1 + self.emphasis:.2f} times as strong as in training: on the validation split "
+            f"draws spread {self.after:.2f} times as far as their mean is wrong, {self.before:.2f} times without that"
+        )
+
+    @classmethod
+    def load(cls, path: Path, checkpoint_sha256: str) -> DrawSpread | None:
+        """Read what was kept; None where it is not there, or belongs to other weights.
+
+        Raises:
+            UserError: the file is something else.
+        """
+        if not path.exists():
+            return None
+        remedy = "remove it, and the next test finds it anew"
+        with interpreting(path, "what is known of a model's draws", remedy):
+            kept: DrawSpread = typed(cls, read_json(path, remedy))
+            if not (0 <= kept.emphasis <= MOST and kept.before >= 0 and kept.after >= 0):
+                raise ValueError("numbers out of their ranges")
+            return kept if kept.checkpoint_sha256 == checkpoint_sha256 else None
+
+
+def open_spread(command: ModelCommand, label: str, predictor: Predictor) -> tuple[DrawSpread | None, list[str]]:
+    """Return what is kept beside a checkpoint, or found now, and kept; None where there is nothing to find it on.
+
+    Args:
+        command: the options.
+        label: of the checkpoint.
+        predictor: of the checkpoint.
+
+    Returns:
+        It, and what the user must know of it.
+
+    Raises:
+        UserError: slices are missing or damaged, or what is kept is damaged.
+    """
+    path, weights = paths_of(command).spread(label), checksum(paths_of(command).network(label, "G"))
+    kept = DrawSpread.load(path, weights)
+    if kept is not None:
+        return kept, [kept.summary]
+    trained = trained_with(command)
+    roots = [run.dataroot for run in (trained.run, command.run) if isinstance(run, ImagesRunOptions)]
+    root = next((root for root in roots if has_split(root, "val")), None)
+    if root is None:
+        return None, ["draws are as far apart as in training, which may be too little: no validation split tells it"]
+    found = find_spread(predictor, _read(root, trained.data), weights)
+    notes = [found.summary]
+    try:
+        write_text(path, json_text(found))
+    except UserError as error:
+        notes.append(f"it could not be kept: {error}")
+    return found, notes
+
+
+def spread_honestly(command: ModelCommand, label: str, predictor: Predictor) -> Predictor:
+    """Return a predictor whose draws spread as far as their mean is wrong, see `open_spread`."""
+    spread, notes = open_spread(command, label, predictor)
+    honest = predictor if spread is None else predictor.emphasising(spread.emphasis)
+    honest.notes = [*predictor.notes, *notes]
+    return honest
+
+
+def find_spread(predictor: Predictor, seen: Sequence[Seen], weights: str) -> DrawSpread:
+    """Return with which emphasis draws spread as far as their mean is wrong.
+
+    Args:
+        predictor: of single draws.
+        seen: patches that it has not learned from.
+        weights: SHA-256 of its checkpoint.
+    """
+    ratios: dict[float, float] = {}
+
+    def excess(emphasis: float) -> float:
+        ratios[emphasis] = _spread_over_error(predictor.emphasising(emphasis), seen)
+        return ratios[emphasis] - 1
+
+    if excess(0.0) >= 0:
+        emphasis = 0.0
+    elif excess(MOST) <= 0:
+        emphasis = MOST
+    else:
+        emphasis = round(float(brentq(excess, 0, MOST, xtol=PRECISION)), 2)
+        excess(emphasis)
+    return DrawSpread(weights, emphasis, ratios[0.0], ratios[emphasis])
+
+
+def _read(root: Path, data: DataOptions) -> list[Seen]:
+    """Return patches of the validation split."""
+    slices = AlignedSlices.open(root, "val", data)
+    patches = EvaluationPatches(slices, dataclasses.replace(data, num_test=PATCHES))
+    seen = []
+    for index in range(len(patches)):
+        patch, (position, rows, columns) = patches[index], patches.window(index)
+        place = (slices.numbers[position], rows.start, columns.start)
+        seen.append((place, patch["source"][None], patch["target"][0].numpy(), patch["usable"][0].numpy()))
+    return seen
+
+
+def _spread_over_error(predictor: Predictor, seen: Sequence[Seen]) -> float:
+    scores = DrawScores(DRAWS)
+    for place, source, target, valid in progress_bar(seen, total=len(seen), desc="comparing draws", unit="patch"):
+        placed = predictor.at(place)
+        draws = torch.cat([placed.drawing(number)(source)[0] for number in range(DRAWS)]).numpy()
+        scores.add(place[0], draws, target, valid)
+    found = scores.document()
+    return float(found["spread_over_error"].value) if found else 1.0

@@ -1,12 +1,13 @@
 """Continuity against fidelity: what the Jacobian penalty, fused axes, neighbouring slices and samples do along z.
 
-    python benchmarks/continuity.py FOLDER [--seeds 0 1 2] [--epochs 3] [--sample_epochs 10] [--figure FILE]
+    python benchmarks/continuity.py FOLDER [--seeds 0 1 2] [--epochs 2] [--sample_seeds 0] [--figure FILE]
 
 On a phantom without charging, whose SEM is known at every z, written into FOLDER. The recipe `translate` is trained for
-so many epochs without a penalty and with three weights of it, and with the slices above and below; `texture` and
-`sample` for as many as `--sample_epochs` says. Epochs, so that the numbers do not depend on how busy a machine is. Each
-translates the whole stack of the test slices: PSNR and SSIM of its slices, and how much adjacent slices differ, as a
-multiple of how much those of the TXM do. Means over the seeds, with intervals of Student's t at 95 %.
+so many of its epochs without a penalty and with three weights of it, and with the slices above and below; `sample` as
+long as the recipe says, with the seeds of `--sample_seeds`. Epochs, so that the numbers do not depend on how busy a
+machine is. Each translates the whole stack of the test slices: PSNR and SSIM of its slices, and how much adjacent
+slices differ, as a multiple of how much those of the TXM do. Means over the seeds, with intervals of Student's t at 95
+%.
 
 What FOLDER has already is not made again, so several calls make one table.
 """
@@ -30,7 +31,6 @@ PSNR, SSIM = "PSNR [dB]", "SSIM"
 TRAINED = {
     **{f"penalty_{weight}": f"--recipe translate --lambda_img_grad {weight}" for weight in PENALTIES},
     "context": "--recipe translate --context_slices 1",
-    "texture": "--recipe texture",
     "sample": "--recipe sample",
 }
 """Options of each training, by its name."""
@@ -39,7 +39,6 @@ TRANSLATED = {
     **{("Jacobian penalty", weight): (f"penalty_{weight}", "") for weight in PENALTIES},
     ("three axes fused", "--z_blend"): ("penalty_0", "--z_blend"),
     ("neighbouring slices", "--context_slices 1"): ("context", ""),
-    ("recipe texture", ""): ("texture", ""),
     ("recipe sample", "a draw"): ("sample", ""),
     ("recipe sample", f"mean of {DRAWS}"): ("sample", f"--draws {DRAWS}"),
 }
@@ -50,8 +49,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--sample_epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--sample_seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--figure", type=Path)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -61,8 +60,8 @@ def main() -> None:
     measured: dict[tuple[str, str], tuple[Interval, Interval, Interval]] = {}
     truth = float("nan")
     for (series, label), (training, options) in TRANSLATED.items():
-        epochs = given.sample_epochs if training in ("texture", "sample") else given.epochs
-        found = [volume(given.folder, training, seed, epochs, options) for seed in given.seeds]
+        seeds, length = (given.sample_seeds, "") if training == "sample" else (given.seeds, f"--niter {given.epochs}")
+        found = [volume(given.folder, training, seed, length, options) for seed in seeds]
         truth = found[0][3]
         fidelity, similarity, change = (mean_of_repeats(values) for values in list(zip(*found, strict=True))[:3])
         measured[series, label] = (fidelity, similarity, change)
@@ -80,12 +79,11 @@ def program(folder: Path, words: str) -> None:
         subprocess.run([Path(sys.executable).with_name("txm2sem"), *words.split()], cwd=folder, stdout=log, check=True)
 
 
-def volume(folder: Path, training: str, seed: int, epochs: int, options: str) -> tuple[float, float, float, float]:
+def volume(folder: Path, training: str, seed: int, length: str, options: str) -> tuple[float, float, float, float]:
     """Train and translate; return PSNR, SSIM, and the change along z of the prediction and of the truth."""
     name = f"{training}_{seed}"
     if not (folder / "checkpoints" / name / "latest_net_G.pth").exists():
-        length = f"--niter {epochs} --niter_decay 0 --seed {seed} --no_html"
-        program(folder, f"train {TRAINED[training]} --dataroot phantom --name {name} {length}")
+        program(folder, f"train {TRAINED[training]} --dataroot phantom --name {name} --seed {seed} --no_html {length}")
     written = f"{name}{options.replace(' ', '')}.ome.zarr"
     if not (folder / f"{written}_report.json").exists():
         stacks = f"phantom/test/txm_full_stack {written} --truth phantom/test/sem_full_stack"

@@ -34,6 +34,7 @@ import numpy as np
 import tifffile
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch.utils.flop_counter import FlopCounterMode
 
 from txm2sem.data import AlignedSlices, EvaluationPatches, to_uint8
@@ -203,7 +204,8 @@ def draw_front(found: Found, roots: Sequence[str], costs: Mapping[str, tuple[flo
             ratios = [run["scores"][0] for run in found[root, network]]
             across = [work if row == 0 else 1e9 * seconds] * len(ratios)
             cell.plot(across, ratios, "o", markersize=5, label=network)
-        cell.set_xscale("log")
+        cell.set_xlim(0, 1.1 * max(work if row == 0 else 1e9 * seconds for work, seconds, _ in costs.values()))
+        cell.xaxis.set_major_locator(MaxNLocator(3))
         cell.grid(alpha=0.3)
         cell.set_xlabel(heading, fontsize=8)
         if row == 0:

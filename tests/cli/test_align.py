@@ -122,8 +122,12 @@ def test_a_data_root_is_refined_and_what_is_aligned_stays(program: Program) -> N
                 tifffile.imwrite(path, np.rint(image).clip(1, 255).astype(np.uint8))
     Path("images/slice_positions.csv").write_text("number,z\n0,0\n")
     Path("images/test/txm_full_stack").mkdir()
+    same = program("align images same --transform none")
+    assert same.status == 0, same.err
+    assert "next:    txm2sem check same\n" in same.out
     done = program("align images better --transform rigid --mirror no")
     assert done.status == 0, done.err
+    assert "next:    txm2sem check better --ignore_charged\n" in done.out  # a slice is moved, and its rim is empty
     found = found_in("better").slices
     assert {key: one.improved for key, one in found.items() if key == "train/001"} == {"train/001": True}
     assert found["train/001"].in_plane[:2, 2] == pytest.approx((-7, 5), abs=0.7)
@@ -200,8 +204,15 @@ def test_two_instruments_lead_to_a_trained_model_and_its_report(program: Program
             assert one.tilt == pytest.approx(truth[key]["tilt"], abs=1)
     assert Path("images/slice_positions.csv").read_text().startswith("number,z\n")
     assert "three cuts through the volume" in Path("images/alignment.html").read_text()
-    assert program("check images --patch_size 32 --num_test 2").status == 0
-    assert program("train --dataroot images --name run --no_html", SRGAN, TINY_TRAINING).status == 0
+    assert "next:    txm2sem check images --ignore_charged\n" in done.out
+    checked = program("check images --ignore_charged --patch_size 32 --num_test 2")
+    assert checked.status == 0
+    (verdict,) = (line for line in checked.out.splitlines() if line.startswith("ready to train"))
+    assert "--ignore_charged" in verdict
+    trained = program("train --dataroot images --name run --no_html", SRGAN, TINY_TRAINING)
+    assert trained.status == 0
+    (note,) = (line for line in trained.out.splitlines() if "--ignore_charged" in line)
+    assert trained.out.index(note) < trained.out.index("(epoch: 1")
     assert program("test --name run --eval").status == 0
     assert program("report run").status == 0
 

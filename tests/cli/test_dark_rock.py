@@ -30,7 +30,7 @@ SEM = 191
 def scan() -> NDArray[np.uint16]:
     """Return a volume of 16 bits with a corner that was not imaged, and a pore that is darker than the range."""
     z, y, x = np.indices((3, 70, 90))
-    volume = np.rint(24500 + 1500 * np.sin(x / 9 + z) * np.cos(y / 7)).astype(np.uint16)
+    volume: NDArray[np.uint16] = np.rint(24500 + 1500 * np.sin(x / 9 + z) * np.cos(y / 7)).astype(np.uint16)
     volume[DARK] = 22300 - 40 * x[DARK]
     volume[EMPTY] = 0
     return volume

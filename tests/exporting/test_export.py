@@ -46,7 +46,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "laplace": (SRCNN, {"gamma": 0.5, "txm_range": "100,4000"}),
     "pix2pix": (UNET, {}),
     "keeps empty": ({**FILTER, "keep_empty": True}, {}),
-    "keeps dark rock": ({**FILTER, "keep_empty": True, "empty_level": "-3.5"}, {"txm_range": "2250,4050"}),
+    "keeps dark rock": ({**FILTER, "keep_empty": True, "empty_level": "-2.5"}, {"txm_range": "1500,3500"}),
     "fine": ({**SMALL, "netG": "fine_unet", "norm": "batch", "keep_empty": True}, {}),
     "context": ({**SMALL, "input_nc": 3}, {"context_slices": 1}),
     "texture": ({**SMALL, "netG": "textured_unet"}, {}),

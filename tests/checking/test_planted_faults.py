@@ -162,6 +162,7 @@ def test_a_blank_slice_is_a_problem(images: Path, folder: str, value: int) -> No
     assert [finding.where for finding in blank] == [where]
     assert ("black" if value == 0 else "blank") in blank[0].text
     assert report.verdict.words.startswith("not ready to train")
+    assert "uncovered" not in {finding.kind for finding in report.findings}
 
 
 def _exchange(images: Path, splits: tuple[str, ...]) -> None:

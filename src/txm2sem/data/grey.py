@@ -328,8 +328,8 @@ def resolve_ranges(options: DataOptions, slices: AlignedSlices) -> DataOptions:
 def find_empty_level(options: DataOptions, given: str = "auto") -> str:
     """Return what the grey value 0, not imaged, is for a network that is trained with these options.
 
-    Where their contrast is changed, all dark rock that is below the range becomes the same black, and nothing is known:
-    `auto`.
+    `auto` where nothing is darker than 0, as in a range that begins there, that of 8 bits for one; and where contrast is
+    changed, as all dark rock that is below the range becomes the same black then.
 
     Args:
         options: with grey ranges as numbers.
@@ -343,7 +343,7 @@ def find_empty_level(options: DataOptions, given: str = "auto") -> str:
     found = "auto"
     if not translates_txm or (options.gamma == 1 and options.hist_eq == 0):
         (level,) = GreyRange.parse(text).normalise(np.zeros(1, np.float32)).tolist()
-        found = f"{level:.9g}"
+        found = "auto" if level == -1 else f"{level:.9g}"
     if given not in ("auto", found):
         name = "txm" if translates_txm else "sem"
         raise UserError(

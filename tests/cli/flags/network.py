@@ -229,3 +229,5 @@ def _(bench: Bench, command: str) -> None:
             assert bool((module(torch.full((1, 1, 32, 32), level)) == -1).all()) == (level == -2)
     with pytest.raises(UserError, match="--empty_level -1: expected -2"):
         bench.training(f"{words} --empty_level=-1", TRANSLATION)
+    # A run that an older version has begun, which knew none, goes on as it was.
+    assert bench.training(f"{words} --continue_train", TRANSLATION).command.model.empty_level == "auto"

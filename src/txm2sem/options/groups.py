@@ -184,7 +184,7 @@ class GeneratorOptions(Options):
     """where nothing is imaged over an area of the TXM, grey value 0, the prediction is black"""
     empty_level: str = beside("keep_empty", "auto")
     """what the grey value 0 is for the network, whose black is -1 and white 1, with --keep_empty. auto: found from the
-    grey range when training begins; where none was, or with --gamma or --hist_eq, all that is black counts as 0"""
+    grey range when training begins; where none is, as with --gamma or --hist_eq, all that is black counts as 0"""
 
     def check(self) -> None:
         """As `Options.check`."""

@@ -328,8 +328,8 @@ def resolve_ranges(options: DataOptions, slices: AlignedSlices) -> DataOptions:
 def find_empty_level(options: DataOptions, given: str = "auto") -> str:
     """Return what the grey value 0, not imaged, is for a network that is trained with these options.
 
-    `auto` where the range begins at 0, as that of 8 bits does: nothing is darker. And where contrast is changed: all rock
-    that is darker than the range becomes the same black then.
+    `auto` where the range begins at 0, as that of 8 bits does: nothing is darker. And where contrast is changed: all
+    rock that is darker than the range becomes the same black then.
 
     Args:
         options: with grey ranges as numbers.

@@ -81,7 +81,7 @@ demo-align: .venv/installed | demo/scans
 	$(BIN)/txm2sem align demo/scans/txm.ome.tif demo/scans/sem demo/aligned \
 	  $(foreach mask,charge lowdensity highdensity,--$(mask) demo/scans/$(mask))
 	$(BIN)/txm2sem check demo/aligned --output demo/aligned_check
-	$(BIN)/txm2sem train --recipe translate --time_budget 3 --dataroot demo/aligned $(ALIGNED)
+	$(BIN)/txm2sem train --recipe translate --time_budget 3 --dataroot demo/aligned --ignore_charged $(ALIGNED)
 	$(BIN)/txm2sem test $(ALIGNED) --eval
 	$(BIN)/txm2sem report aligned --checkpoints_dir demo/checkpoints --results_dir demo/results
 

@@ -4,7 +4,7 @@
 
 FOLDER is where the commands of that page were run, and those of the other prediction beside them:
 
-    txm2sem train --recipe translate --dataroot images --name dark --time_budget 2
+    txm2sem train --recipe translate --dataroot images --name dark --niter 4
     txm2sem volume scans/txm.ome.tif dark.ome.zarr --name dark
 """
 

@@ -162,6 +162,7 @@ def test_a_blank_slice_is_a_problem(images: Path, folder: str, value: int) -> No
     assert [finding.where for finding in blank] == [where]
     assert ("black" if value == 0 else "blank") in blank[0].text
     assert report.verdict.words.startswith("not ready to train")
+    assert "uncovered" not in {finding.kind for finding in report.findings}
 
 
 def _exchange(images: Path, splits: tuple[str, ...]) -> None:
@@ -269,6 +270,71 @@ def test_turned_and_shifted_slices_are_one_finding_with_how_far_they_are_off(ima
     assert found
     assert found == pytest.approx([np.hypot(6, 9)] * len(found), abs=1.5)
     assert "align" in report.verdict.command
+
+
+COVERED = (slice(20, 150), slice(40, 180))
+"""What the SEM covers in slices of which it covers a part."""
+
+
+def _cover(images: Path, windows: list[tuple[slice, slice]]) -> list[float]:
+    """Let the SEM of each slice cover a window alone; return the share of what the TXM shows that is outside."""
+    shares = []
+    for path, window in zip(slices(images, "sem"), windows, strict=True):
+        covered = np.zeros(tifffile.imread(path).shape, bool)
+        covered[window] = True
+        change(path, lambda sem, covered=covered: np.where(covered, np.maximum(sem, 1), 0))  # type: ignore[misc]
+        shown = tifffile.imread(path.parents[1] / "txm" / path.name) != 0
+        shares.append(float(np.count_nonzero(shown & ~covered) / np.count_nonzero(shown)))
+    return shares
+
+
+def test_a_sem_that_covers_a_part_of_the_txm_is_warned_of_and_left_out_by_the_command(images: Path) -> None:
+    sparse = [COVERED, COVERED, (slice(40, 150), slice(60, 170)), COVERED, COVERED]
+    expected = _cover(images, sparse)
+    report = check(images)
+    finding = only(report, "warning", "uncovered")
+    assert not finding.where
+    assert f"{np.mean(expected):.1%}" in finding.text
+    assert f"{max(expected):.1%} ({place(slices(images, 'sem')[2])})" in finding.text
+    numbers = json.loads(report.paths.numbers.read_text())
+    found = [numbers["slices"][place(path)]["uncovered"] for path in slices(images, "sem")]
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert report.verdict.command.split()[-3:] == ["--num_test", "4", "--ignore_charged"]
+    # As who passes the option has it: the same command, the same scores, nothing to be warned of.
+    given = check(images, replace(OPTIONS, ignore_charged=True))
+    assert not serious(given)
+    assert [finding.level for finding in given.findings if finding.kind == "uncovered"] == ["note"]
+    assert given.verdict.command == report.verdict.command
+    assert report.measures.scores is not None
+    assert given.measures.scores is not None
+    for name, scores in report.measures.scores.scores.items():
+        np.testing.assert_array_equal(scores.psnr, given.measures.scores.scores[name].psnr)
+
+
+def test_a_narrow_rim_without_sem_is_noted_and_dark_pixels_are_none(images: Path) -> None:
+    for path in slices(images, "sem"):
+
+        def with_pores(sem: NDArray[Any]) -> NDArray[Any]:
+            sem[20:180:8, 20:180:8] = 0
+            sem[60:66, 60:66] = 0
+            return sem
+
+        change(path, with_pores)
+    report = check(images)
+    assert "uncovered" not in {finding.kind for finding in report.findings}
+    assert "--ignore_charged" not in report.verdict.command
+    assert max(content.uncovered or 0 for content in report.measures.contents.values()) < 1e-3
+    assert 0.01 < np.mean(_cover(images, [np.s_[:, :-20]] * 5)) < 0.05
+    report = check(images)
+    assert [finding.level for finding in report.findings if finding.kind == "uncovered"] == ["note"]
+    assert "--ignore_charged" in report.verdict.command
+
+
+def test_a_model_that_predicts_the_txm_may_see_sem_everywhere(images: Path) -> None:
+    _cover(images, [COVERED] * 5)
+    report = check(images, replace(OPTIONS, direction="BtoA"))
+    assert "uncovered" not in {finding.kind for finding in report.findings}
+    assert "--ignore_charged" not in report.verdict.command
 
 
 def test_a_data_bar_is_a_problem_that_names_its_rows(images: Path) -> None:

@@ -122,8 +122,12 @@ def test_a_data_root_is_refined_and_what_is_aligned_stays(program: Program) -> N
                 tifffile.imwrite(path, np.rint(image).clip(1, 255).astype(np.uint8))
     Path("images/slice_positions.csv").write_text("number,z\n0,0\n")
     Path("images/test/txm_full_stack").mkdir()
+    same = program("align images same --transform none")
+    assert same.status == 0, same.err
+    assert "next:    txm2sem check same\n" in same.out
     done = program("align images better --transform rigid --mirror no")
     assert done.status == 0, done.err
+    assert "next:    txm2sem check better --ignore_charged\n" in done.out  # a slice is moved, and its rim is empty
     found = found_in("better").slices
     assert {key: one.improved for key, one in found.items() if key == "train/001"} == {"train/001": True}
     assert found["train/001"].in_plane[:2, 2] == pytest.approx((-7, 5), abs=0.7)

@@ -18,6 +18,7 @@ from txm2sem.data import (
     GreyRange,
     TiffStack,
     check_grey_values,
+    find_empty_level,
     measure_range,
     resolve_ranges,
     to_uint8,
@@ -230,3 +231,28 @@ def test_resolved_ranges_are_numbers_and_stay(tmp_path: Path) -> None:
     assert resolve_ranges(options, slices) == options
     with pytest.raises(UserError, match=re.escape("--sem_range 7: expected two numbers")):
         resolve_ranges(DataOptions(sem_range="7"), slices)
+
+
+@pytest.mark.parametrize(
+    ("options", "level"),
+    [
+        ({"txm_range": "0,255"}, "auto"),
+        ({"txm_range": "1000,3000"}, "-2"),
+        ({"txm_range": "-1,3"}, "-0.5"),
+        ({"txm_range": "1000,3000", "gamma": 0.8}, "auto"),
+        ({"txm_range": "1000,3000", "hist_eq": 0.01}, "auto"),
+        ({"txm_range": "1000,3000", "sem_range": "50,150", "direction": "BtoA", "gamma": 0.8}, "-2"),
+        ({"txm_range": "1000,3000", "sem_range": "100,150", "direction": "BtoA"}, "-5"),
+    ],
+)
+def test_the_level_of_0_is_where_the_range_has_it_and_unknown_where_contrast_is_changed(
+    options: dict[str, Any], level: str
+) -> None:
+    assert find_empty_level(DataOptions(**options)) == level
+
+
+def test_another_level_of_0_than_that_of_the_range_is_refused() -> None:
+    options = DataOptions(txm_range="1000,3000")
+    assert find_empty_level(options, "-2") == "-2"
+    with pytest.raises(UserError, match="expected -2, as --txm_range 1000,3000"):
+        find_empty_level(options, "-1")

@@ -6,11 +6,14 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import DTypeLike
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 
 from txm2sem.data import (
+    GreyRange,
     downsample,
+    find_empty_level,
     keep_empty,
     random_horizontal_flip,
     random_quarter_turns,
@@ -56,6 +59,24 @@ def test_areas_that_are_not_imaged_stay_black_and_dark_pixels_do_not() -> None:
     # A square of 6 x 6 pixels is smaller than what counts as an area.
     assert torch.equal(kept[:, 0, :, :22], output[:, 0, :, :22])
     assert torch.equal(kept[:, 1], output[:, 1])
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("grey", [GreyRange(22501, 27000), GreyRange(-40, 900), GreyRange(38218.1, 39840.5)])
+def test_dark_rock_below_the_range_is_no_area_without_images_where_the_level_of_0_is_known(
+    dtype: DTypeLike, grey: GreyRange
+) -> None:
+    txm = np.full((20, 40), 24000).astype(dtype)
+    txm[:, 10:20] = 1
+    txm[:, 20:30] = 0
+    if np.dtype(dtype).kind != "u":
+        txm[:, :10] = -100
+    level = float(find_empty_level(DataOptions(txm_range=str(grey))))
+    output = torch.rand(1, 1, 20, 40)
+    kept = keep_empty(output, torch.from_numpy(grey.normalise(txm))[None, None], level)
+    assert (kept[..., 20:30] == -1).all()
+    kept[..., 20:30] = output[..., 20:30]
+    assert torch.equal(kept, output)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9, 0.99, 1.0])

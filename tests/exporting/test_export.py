@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from cli.volumes import SEGMENTS, TRANSLATES, write_run
 from numpy.typing import NDArray
@@ -18,15 +19,16 @@ from run_folders import write_test
 from scipy.ndimage import gaussian_filter
 
 import txm2sem
-from txm2sem.data import GreyRange
+from txm2sem.data import GreyRange, find_empty_level
 from txm2sem.data.images import open_image
 from txm2sem.errors import UserError
 from txm2sem.exporting.card import model_card
+from txm2sem.exporting.network import ExportedNetwork
 from txm2sem.exporting.sample import COVER_SIDE, ShownImage
 from txm2sem.exporting.subject import Exported
 from txm2sem.filling.network import fill
 from txm2sem.model.model import Model
-from txm2sem.options import ExportCommand, RepairCommand, override
+from txm2sem.options import DataOptions, ExportCommand, RepairCommand, override
 from txm2sem.resolving import resolve
 from txm2sem.runs import RunPaths
 
@@ -46,6 +48,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "laplace": (SRCNN, {"gamma": 0.5, "txm_range": "100,4000"}),
     "pix2pix": (UNET, {}),
     "keeps empty": ({**FILTER, "keep_empty": True}, {}),
+    "keeps dark rock": ({**FILTER, "keep_empty": True, "empty_level": "-2.5"}, {"txm_range": "1500,3500"}),
     "fine": ({**SMALL, "netG": "fine_unet", "norm": "batch", "keep_empty": True}, {}),
     "context": ({**SMALL, "input_nc": 3}, {"context_slices": 1}),
     "texture": ({**SMALL, "netG": "textured_unet"}, {}),
@@ -97,6 +100,19 @@ def test_another_program_computes_what_this_one_does(kind: str) -> None:
         expected = model.predict(volume, dtype="float32", grey="as_is")[len(volume) // 2]
         np.testing.assert_allclose(found[0], expected, atol=1e-3)
         assert expected.std() > 1
+
+
+def test_a_narrow_range_far_from_0_is_scaled_as_here() -> None:
+    """Where black and white nearly are the same in single precision, 0 still is what it is for this program."""
+    grey = GreyRange(48951.4, 48972.8)
+    level = find_empty_level(DataOptions(txm_range=str(grey)))
+    options = {**FILTER, "keep_empty": True, "empty_level": level}
+    network = ExportedNetwork(options, seen=[(grey.low, grey.high)]).eval()
+    source = torch.zeros(1, 1, 16, 32)
+    source[..., 16:] = 48960
+    empty = network(source)[0, 0] == -1
+    assert empty[:, :16].all()
+    assert not empty[:, 16:].any()
 
 
 @pytest.mark.parametrize("sem_only", [False, True])

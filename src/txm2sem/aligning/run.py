@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -40,16 +41,17 @@ from txm2sem.aligning.page import PAGE, write_page
 from txm2sem.aligning.pictures import LAYERS, pictures_of
 from txm2sem.aligning.placing import Placed, Placing
 from txm2sem.data.bars import DataBar
+from txm2sem.data.coverage import check_coverage
 from txm2sem.data.images import Kept, PixelSize, write_image
 from txm2sem.data.neighbours import HEADER
 from txm2sem.data.pixels import to_dtype
 from txm2sem.data.readers.base import stamp
-from txm2sem.data.slices import SPLIT_FOLDERS
+from txm2sem.data.slices import SPLIT_FOLDERS, AlignedSlices
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.figures.saving import save_figure
 from txm2sem.files import make_folder, write_text
-from txm2sem.options import AlignCommand, Phase, to_mapping
+from txm2sem.options import AlignCommand, DataOptions, Phase, to_mapping
 from txm2sem.quantities import format_seconds
 from txm2sem.registration.geometry import Geometry
 from txm2sem.registration.pair import PairAlignment
@@ -147,6 +149,16 @@ class AlignRun:
     def page(self) -> Path:
         """Where the page about it is."""
         return self.output / PAGE
+
+    @property
+    def next_command(self) -> str:
+        """The command that looks at what was written, and leaves out what no SEM covers, where that is much."""
+        options = DataOptions()
+        try:
+            notes = check_coverage(AlignedSlices.open(self.output, "train", options), options)
+        except UserError:  # which that command finds, too
+            notes = []
+        return shlex.join(["txm2sem", "check", str(self.output), *(["--ignore_charged"] if notes else [])])
 
     @property
     def missing(self) -> list[SlicePair]:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from txm2sem.checking.findings import Finding
 from txm2sem.checking.sources import IMAGES, MOST_NAMED, TITLES, Place, SlicePixels
 from txm2sem.data.bars import DataBar
+from txm2sem.data.coverage import MATTERS, learns_black, uncovered_share
 from txm2sem.data.sampling import MIN_UNCHARGED
 from txm2sem.errors import listed
+from txm2sem.options import DataOptions
 
 LEAST_CONTRAST = 0.01
 """An image is blank if the 1st and 99th percentiles of its pixels differ by less than this share of the median of the
@@ -32,6 +34,9 @@ that a normal distribution of variance 1 has without them."""
 
 ROUNDING = 12**-0.5
 """Standard deviation of the error of rounding to integers."""
+
+MUCH_UNCOVERED = 0.05
+"""Share of what the TXM shows from which on it is a warning that no SEM covers it; from `MATTERS` on it is noted."""
 
 MOST_CONTRADICTION = 0.001
 """Share of a slice that may be of low and of high density at once: edges of hand-drawn masks."""
@@ -94,6 +99,7 @@ class SliceContent:
         images: by name, `txm` and `sem`, as far as they could be read.
         charged: share of the imaged pixels that are charged; None without a mask.
         usable: share of the slice that is imaged and uncharged.
+        uncovered: share of what the TXM shows in which the SEM is 0 over an area; None where one of them is missing.
         low, high, rest: shares of the imaged, uncharged pixels of low, high and neither density; None without masks.
         both: share of them that is of low and of high density at once.
         bars: data bars of the images; they count as not imaged.
@@ -102,6 +108,7 @@ class SliceContent:
     images: Mapping[str, ImageContent]
     charged: float | None
     usable: float
+    uncovered: float | None
     low: float | None
     high: float | None
     rest: float | None
@@ -120,6 +127,9 @@ def measure_content(pixels: SlicePixels) -> SliceContent:
         images={name: ImageContent.of(image, (image != 0) & uncharged) for name, image in pixels.images.items()},
         charged=_share(charge[imaged]) if charge is not None else None,
         usable=_share(valid),
+        uncovered=uncovered_share(pixels.images["txm"], pixels.images["sem"])
+        if len(pixels.images) == len(IMAGES)
+        else None,
         low=_share(low[valid]) if low is not None else None,
         high=_share(high[valid]) if high is not None else None,
         rest=_share(~np.logical_or.reduce(phases)[valid]) if phases else None,
@@ -176,6 +186,40 @@ def blank_images(images: Mapping[Place, ImageContent]) -> set[Place]:
         for place, image in images.items()
         if image.low == image.high or contrasts[place] <= LEAST_CONTRAST * usual
     }
+
+
+def uncovered_slices(contents: Mapping[Place, SliceContent]) -> dict[Place, float]:
+    """Return the share that no SEM covers of what the TXM shows, of each slice both of whose images show something."""
+    blank = set().union(*(blank_images(images_of(name, contents)) for name in IMAGES))
+    return {
+        place: content.uncovered
+        for place, content in contents.items()
+        if content.uncovered is not None and place not in blank
+    }
+
+
+def mean_uncovered(contents: Mapping[Place, SliceContent]) -> float:
+    """Return the mean of `uncovered_slices`; 0 where there are none."""
+    return float(np.mean(list(uncovered_slices(contents).values()) or [0.0]))
+
+
+def judge_coverage(contents: Mapping[Place, SliceContent], options: DataOptions) -> list[Finding]:
+    """Return that the SEM covers too little of the TXM to be learned from with these options, where it does."""
+    share, slices = mean_uncovered(contents), uncovered_slices(contents)
+    if share <= MATTERS or options.direction != "AtoB":
+        return []
+    most = max(slices, key=lambda place: slices[place])
+    return [
+        Finding(
+            "warning" if learns_black(options) and share >= MUCH_UNCOVERED else "note",
+            "uncovered",
+            "",
+            f"in {share:.1%} of what the TXM shows, the SEM is 0 over areas, at most in {slices[most]:.1%} ({most}); "
+            + (f"expected at most {MATTERS:.0%}" if learns_black(options) else "--ignore_charged leaves them out"),
+            "A model would learn to paint them black: train with --ignore_charged, which leaves them out, and what is "
+            "charged; so do the command and the scores of this report.",
+        )
+    ]
 
 
 def _judge_images(name: str, images: Mapping[Place, ImageContent]) -> list[Finding]:
@@ -309,3 +353,8 @@ def _judge_masks(place: str, content: SliceContent) -> list[Finding]:
 
 def _share(where: NDArray[np.bool_]) -> float:
     return float(np.count_nonzero(where) / where.size) if where.size else 0.0
+
+
+def _uncovered(pixels: SlicePixels) -> float | None:
+    both = len(pixels.images) == len(IMAGES)
+    return uncovered_share(pixels.images["txm"], pixels.images["sem"]) if both else None

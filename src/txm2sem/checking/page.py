@@ -137,14 +137,19 @@ def _grey_values(measures: Measures) -> Table:
 
 
 def _phases(measures: Measures) -> Table:
-    head = ("slice", "charged", "usable", "low density", "high density", "rest", "low and high")
+    head = ("slice", "no SEM", "charged", "usable", "low density", "high density", "rest", "low and high")
     rows = [(str(place), *_phase_row(content)) for place, content in measures.contents.items()]
-    return Table("Charging and phases; phases are shares of uncharged, imaged pixels", head, rows)
+    caption = (
+        "Coverage, charging and phases; no SEM: share of what the TXM shows in which the SEM is 0 over areas; phases "
+        "are shares of uncharged, imaged pixels"
+    )
+    return Table(caption, head, rows)
 
 
 def _phase_row(content: SliceContent) -> tuple[str, ...]:
     shares = (content.charged, content.usable, content.low, content.high, content.rest, content.both)
-    return tuple("no mask" if share is None else f"{share:.1%}" for share in shares)
+    covered = "no image" if content.uncovered is None else f"{content.uncovered:.1%}"
+    return (covered, *("no mask" if share is None else f"{share:.1%}" for share in shares))
 
 
 def _shared(measures: Measures) -> Table | None:

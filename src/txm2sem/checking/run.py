@@ -12,13 +12,21 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from txm2sem.checking.alignment import align_command, places_to_align
-from txm2sem.checking.content import SliceContent, blank_images, images_of, judge_content, measure_content
+from txm2sem.checking.content import (
+    SliceContent,
+    blank_images,
+    images_of,
+    judge_content,
+    judge_coverage,
+    mean_uncovered,
+    measure_content,
+)
 from txm2sem.checking.findings import Finding, Verdict, sorted_findings
 from txm2sem.checking.judging import MUCH_OFF, are_off, judge_pairs, unconfirmed
 from txm2sem.checking.leaks import ImageName, find_shared_areas, judge_shared_areas
@@ -26,6 +34,7 @@ from txm2sem.checking.measures import Measures
 from txm2sem.checking.pairs import PairMeasures, measure_pair, tile_side
 from txm2sem.checking.resolution import judge_resolution, measure_resolution
 from txm2sem.checking.sources import IMAGES, Place, SlicePixels, Sources, open_sources, read_slice
+from txm2sem.data.coverage import MATTERS, learns_black
 from txm2sem.data.slices import read_shifted
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
@@ -105,6 +114,9 @@ def check_data_root(
     sources = open_sources(dataroot, options)
     paths = CheckPaths(_output(dataroot, output))
     measures, findings = _measure(dataroot, sources, options, tell)
+    if learns_black(options) and mean_uncovered(measures.contents) > MATTERS:
+        # What is scored is what the training that is advised will be compared with.
+        options = replace(options, ignore_charged=True)
     tell(0.7, "scores of no model")
     findings += _score(measures, options, [*sources.findings, *findings], lambda done: tell(0.7 + 0.2 * done, "scores"))
     findings = sorted_findings([*sources.findings, *findings])
@@ -206,6 +218,7 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
     findings += [
         *judge_shared_areas(measures.shared),
         *judge_content(measures.contents),
+        *judge_coverage(measures.contents, options),
         *judge_pairs(judged, align_command(dataroot)),
         *judge_resolution(measures.resolution),
     ]

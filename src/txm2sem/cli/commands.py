@@ -111,7 +111,7 @@ def align(words: Sequence[str], program: str) -> int:
     if not report.trains:
         print("note:    not every split has slices, so this is nothing to train on yet")
         return PROBLEMS
-    print(f"next:    {shlex.join(['txm2sem', 'check', str(run.output)])}")
+    print(f"next:    {run.next_command}")
     return 0
 
 

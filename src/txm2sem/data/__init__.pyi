@@ -8,6 +8,7 @@ from .grey import (
     GreyRange as GreyRange,
     OutputGrey as OutputGrey,
     check_grey_values as check_grey_values,
+    find_empty_level as find_empty_level,
     measure_range as measure_range,
     resolve_ranges as resolve_ranges,
     resolve_stack_range as resolve_stack_range,

@@ -325,6 +325,33 @@ def resolve_ranges(options: DataOptions, slices: AlignedSlices) -> DataOptions:
     )
 
 
+def find_empty_level(options: DataOptions, given: str = "auto") -> str:
+    """Return what the grey value 0, not imaged, is for a network that is trained with these options.
+
+    `auto` where the range begins at 0, as that of 8 bits does: nothing is darker. And where contrast is changed: all
+    rock that is darker than the range becomes the same black then.
+
+    Args:
+        options: with grey ranges as numbers.
+        given: what is asked for, `--empty_level`.
+
+    Raises:
+        UserError: that is another one.
+    """
+    translates_txm = options.direction == "AtoB"
+    text = options.txm_range if translates_txm else options.sem_range
+    found = "auto"
+    if not translates_txm or (options.gamma == 1 and options.hist_eq == 0):
+        (level,) = GreyRange.parse(text).normalise(np.zeros(1, np.float32)).tolist()
+        found = "auto" if level == -1 else f"{level:.9g}"
+    if given not in ("auto", found):
+        name = "txm" if translates_txm else "sem"
+        raise UserError(
+            f"--empty_level {given}: expected {found}, as --{name}_range {text} and the contrast have it; leave it out"
+        )
+    return found
+
+
 def resolve_stack_range(
     options: RepairDataOptions, stack: TiffStack, name: ImageName, charge: TiffStack | None = None
 ) -> GreyRange:

@@ -37,27 +37,34 @@ STEPS = (1, 2, 3)
 """From a pixel to 2, 4 and then all of `EMPTY_SIDE`, each time as many or fewer further on."""
 
 
-def keep_empty(output: Tensor, source: Tensor) -> Tensor:
-    """Return a network's output, its prediction black, -1, where the source is black over an area: nothing is imaged.
+ROUNDING = 2e-6
+"""By how much of it, or of 1, a grey value may differ from itself as different programs and types scale it."""
+
+
+def keep_empty(output: Tensor, source: Tensor, level: float | None = None) -> Tensor:
+    """Return a network's output, its prediction black, -1, where nothing is imaged over an area of the source.
 
     See `empty_areas`.
 
     Args:
         output: (N, C, H, W); its first channel is the prediction, in [-1, 1], others stay as they are.
         source: what the network saw, (N, C, H, W) at the same resolution; its middle channel counts.
+        level: what the grey value 0, not imaged, is in the source; None takes everything for it that is black, -1, or
+            darker: dark rock, too, where a range of grey values begins above it.
     """
-    empty = empty_areas(middle_channel(source)[:, None] <= -1)
-    return torch.cat([torch.where(empty, -1.0, output[:, :1]), output[:, 1:]], dim=1)
+    image = middle_channel(source)[:, None]
+    zero = image <= -1 if level is None else (image - level).abs() <= ROUNDING * max(1.0, abs(level))
+    return torch.cat([torch.where(empty_areas(zero), -1.0, output[:, :1]), output[:, 1:]], dim=1)
 
 
 def empty_areas(black: Tensor) -> Tensor:
-    """Return the areas of black pixels that are no dark rock: nothing was imaged there.
+    """Return the areas of black pixels that are no single dark ones: nothing was imaged there.
 
     They are the union of all squares of `EMPTY_SIDE` pixels that are black throughout (a morphological opening); beyond
     the image's edges everything is taken for black.
 
     Args:
-        black: bool (N, 1, H, W), True where a pixel is black.
+        black: bool (N, 1, H, W), True where a pixel has the grey value 0.
 
     Returns:
         bool (N, 1, H, W).

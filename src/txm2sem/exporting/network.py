@@ -74,13 +74,13 @@ class ExportedNetwork(nn.Module):
             The SEM, (N, 1, H, W), that of a repair in the charged regions alone; or the probability of each class.
         """
         if self._seen:
-            low, high = _columns(source, self._seen)
+            low, span = _columns(source, self._seen)
             # As `GreyRange.normalise`, step by step: grain depends on the last digit.
-            source = ((source - low) / (high - low) - 0.5) / 0.5
+            source = ((source - low) / span - 0.5) / 0.5
         output = self._of_repair(source) if self.options.model == "repair" else self._of_image(source)
         if self._shown:
-            low, high = _columns(output, self._shown)
-            output = (output * 0.5 + 0.5) * (high - low) + low
+            low, span = _columns(output, self._shown)
+            output = (output * 0.5 + 0.5) * span + low
         return output
 
     def _of_image(self, source: Tensor) -> Tensor:
@@ -97,7 +97,8 @@ class ExportedNetwork(nn.Module):
 
 
 def _columns(image: Tensor, ranges: Ranges) -> tuple[Tensor, Tensor]:
-    """Return black and white of the channels of an image (N, C, H, W), (C, 1, 1) each."""
-    # Differences are made of these in single precision, as numbers of Python are where they meet arrays of it.
-    low, high = (torch.tensor(values, dtype=image.dtype, device=image.device) for values in zip(*ranges, strict=True))
-    return low[:, None, None], high[:, None, None]
+    """Return black, and how far white is from it, of the channels of an image (N, C, H, W), (C, 1, 1) each."""
+    # Both become single precision as numbers of Python do where they meet arrays of it: not before their difference.
+    pairs = zip(*((low, high - low) for low, high in ranges), strict=True)
+    low, span = (torch.tensor(values, dtype=image.dtype, device=image.device) for values in pairs)
+    return low[:, None, None], span[:, None, None]

@@ -22,7 +22,7 @@ def generator_input(source: Tensor, options: GeneratorOptions, device: torch.dev
 
 def finished(output: Tensor, source: Tensor, options: GeneratorOptions) -> Tensor:
     """Return what a generator's output (N, C, H, W) stands for, the prediction first: see `--keep_empty`."""
-    return keep_empty(output, source) if options.keep_empty else output
+    return keep_empty(output, source, options.level_of_zero) if options.keep_empty else output
 
 
 def apply_generator(

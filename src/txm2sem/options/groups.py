@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -181,7 +182,24 @@ class GeneratorOptions(Options):
     downsample_factor: int = between(1, 64, 1)
     """the TXM is downsampled by this before super-resolution: 2 or 4 with sr_resnet generators, else 1"""
     keep_empty: bool = of_models(False, *TRANSLATION_MODELS)
-    """where the TXM is black over an area, since nothing is imaged there, the prediction is black"""
+    """where nothing is imaged over an area of the TXM, grey value 0, the prediction is black"""
+    empty_level: str = beside("keep_empty", "auto")
+    """what the grey value 0 is for the network, whose black is -1 and white 1, with --keep_empty. auto: found from the
+    grey range when training begins; where none is, as with --gamma or --hist_eq, all that is black counts as 0"""
+
+    def check(self) -> None:
+        """As `Options.check`."""
+        try:
+            known = self.level_of_zero is None or math.isfinite(self.level_of_zero)
+        except ValueError:
+            known = False
+        if not known:
+            raise UserError(f"--empty_level {self.empty_level}: expected auto, or a number such as -1")
+
+    @property
+    def level_of_zero(self) -> float | None:
+        """What the grey value 0, where nothing was imaged, is for the network; None: not known."""
+        return None if self.empty_level == "auto" else float(self.empty_level)
 
     @property
     def predicts_scale(self) -> bool:
@@ -204,6 +222,7 @@ class RepairGeneratorOptions(GeneratorOptions):
     """The model and the architecture of its generator."""
 
     keep_empty: bool = fixed(False)
+    empty_level: str = fixed("auto")
 
 
 @dataclass(frozen=True)

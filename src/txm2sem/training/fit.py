@@ -22,6 +22,7 @@ from txm2sem.checkpoints import NotFiniteError, load, load_network
 from txm2sem.course import Course, append_trivial, cut_course
 from txm2sem.data import DATASET_MODES, AlignedSlices, EpochSampler, EvaluationPatches, check_channels, size_option
 from txm2sem.data.bars import check_bars
+from txm2sem.data.coverage import check_coverage
 from txm2sem.details import training_details
 from txm2sem.devices import devices_of
 from txm2sem.errors import Interrupted, UserError, interruptible
@@ -77,7 +78,7 @@ def _fit(command: TrainCommand, echo: Echo, clock: Clock) -> RunPaths:
     check_memory(command.model)
     training = AlignedSlices.open(command.run.dataroot, command.sampling.phase, command.data)
     validation = AlignedSlices.open(command.run.dataroot, "val", command.data)
-    for note in [*check_bars(training), *check_bars(validation)]:
+    for note in [*check_bars(training), *check_bars(validation), *check_coverage(training, command.data)]:
         echo(f"note: {note}")
     model = MODELS[command.model.model]
     command = model.resolve(command, training)

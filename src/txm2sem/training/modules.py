@@ -25,7 +25,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from txm2sem.checkpoints import NotFiniteError, difference
-from txm2sem.data import AlignedSlices, middle_channel, resolve_ranges, size_option, to_uint8
+from txm2sem.data import AlignedSlices, find_empty_level, middle_channel, resolve_ranges, size_option, to_uint8
 from txm2sem.devices import move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, psnr, ssim
@@ -183,7 +183,11 @@ class TranslationModule(pl.LightningModule):
                 f"--lambda_crps {command.objective.lambda_crps:g} compares draws: expected a generator that draws "
                 f"samples, found --netG {command.model.netG}; pass --netG sampled_unet, or leave --lambda_crps out"
             )
-        return dataclasses.replace(command, data=resolve_ranges(command.data, training))
+        data, network = resolve_ranges(command.data, training), command.model
+        # A run that goes on stays as it was begun, by a version that knew no level, too.
+        if network.keep_empty and not command.schedule.continue_train:
+            network = dataclasses.replace(network, empty_level=find_empty_level(data, network.empty_level))
+        return dataclasses.replace(command, data=data, model=network)
 
     @property
     def networks(self) -> dict[str, nn.Module]:

@@ -83,6 +83,15 @@ def _(bench: Bench, command: str) -> None:
         assert bool((prediction == -1).all()) == bool(switch)
 
 
+@row("test volume translate", "empty_level")
+def _(bench: Bench, command: str) -> None:
+    write_network(no_dropout=False)
+    asked = bench.command(command, f"--name network --model srgan {_as(RIGHT)} --keep_empty --empty_level=-3")
+    predictor = Predictor.load(paths_of(asked), "latest", asked.model, device=torch.device("cpu"))
+    for level in (-3.0, -1.0):
+        assert bool((predictor(torch.full((1, 1, 32, 32), level)) == -1).all()) == (level == -3)
+
+
 # -- training: the networks as they are made --------------------------------------------------------------------------
 
 
@@ -208,3 +217,17 @@ def _(bench: Bench, command: str) -> None:
     for switch in ("", "--keep_empty"):
         module = bench.training(switch, TRANSLATION).module.eval()
         assert bool((module(source) == -1).all()) == bool(switch)
+
+
+@row("train", "empty_level")
+def _(bench: Bench, command: str) -> None:
+    assert bench.command(command).model.empty_level == "auto"
+    words = "--keep_empty --txm_range 50,150"
+    for given in ("", "--empty_level=-2"):
+        module = bench.training(f"{words} {given}", TRANSLATION).module.eval()
+        for level in (-2.0, -1.0):
+            assert bool((module(torch.full((1, 1, 32, 32), level)) == -1).all()) == (level == -2)
+    with pytest.raises(UserError, match="--empty_level -1: expected -2"):
+        bench.training(f"{words} --empty_level=-1", TRANSLATION)
+    # A run that an older version has begun, which knew none, goes on as it was.
+    assert bench.training(f"{words} --continue_train", TRANSLATION).command.model.empty_level == "auto"

@@ -24,7 +24,6 @@ from txm2sem.files import checksum, interpreting, read_json, typed, write_text
 from txm2sem.memory import return_freed_memory
 from txm2sem.model.openvino import OpenVinoNetwork, Ranges, find_ranges, import_openvino, range_names
 from txm2sem.model.predictor import Predictor
-from txm2sem.model.spread import spread_honestly
 from txm2sem.options import (
     BackendName,
     DataOptions,
@@ -121,7 +120,12 @@ def load_predictor(
     if backend == "torch":
         dtype = dtype_of(command.run.precision)
         loaded = Predictor.load(paths, label, command.model, frozen=frozen, bounded=bounded, device=device, dtype=dtype)
-        return spread_honestly(command, label, loaded) if command.model.draws_noise else loaded
+        if not command.model.draws_noise:
+            return loaded
+        # What it is found with takes longer to import than a network does.
+        from txm2sem.model.spread import spread_honestly
+
+        return spread_honestly(command, label, loaded)
     _check_applicable(command, device, frozen)
     import_openvino()
     generator = load_generator(paths.network(label, "G"), command.model, bounded=bounded)

@@ -24,7 +24,7 @@ from txm2sem.figures.front import FrontPoint, draw_front
 from txm2sem.metrics import Interval
 from txm2sem.metrics.repeats import mean_of_repeats
 
-PENALTIES = ("0", "1e-4", "1e-3", "1e-2")
+PENALTIES = ("0", "1e-5", "1e-4", "1e-3")
 DRAWS = 8
 PSNR, SSIM = "PSNR [dB]", "SSIM"
 

@@ -17,9 +17,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
+
+from sampling import program
 
 from txm2sem.figures.front import FrontPoint, draw_front
 from txm2sem.metrics import Interval
@@ -76,12 +76,6 @@ def main() -> None:
 def shown(mean: Interval, digits: int) -> str:
     bounds = f" [{mean.low:.{digits}f}, {mean.high:.{digits}f}]" if math.isfinite(mean.low) else ""
     return f"{mean.value:.{digits}f}{bounds}"
-
-
-def program(folder: Path, words: str) -> None:
-    """Run a command of the program; what it prints is in `log.txt`."""
-    with (folder / "log.txt").open("a") as log:
-        subprocess.run([Path(sys.executable).with_name("txm2sem"), *words.split()], cwd=folder, stdout=log, check=True)
 
 
 def volume(folder: Path, training: str, seed: int, length: str, options: str) -> tuple[float, float, float, float]:

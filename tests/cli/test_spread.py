@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from cli.calls import Program
+from txm2sem.drafts import Draft
 from txm2sem.files import checksum
 from txm2sem.model.spread import DrawSpread
 
 SAMPLED = "--model feedforward --netG sampled_unet --ngf 4 --norm none --no_dropout --lambda_crps 1"
 
 
-def test_it_is_found_once_for_a_checkpoint_and_used_by_all_commands(program: Program, images: Path) -> None:
+def test_it_is_found_once_for_a_checkpoint_and_used_by_all_commands(
+    program: Program, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     training = "--patch_size 32 --num_train 4 --num_test 2 --niter 1 --niter_decay 0"
     outcome = program(f"train --name drawn {SAMPLED} {training} --dataroot", str(images))
     assert outcome.status == 0, outcome.err
@@ -30,6 +37,19 @@ def test_it_is_found_once_for_a_checkpoint_and_used_by_all_commands(program: Pro
     one, two = (Path(f"{name}.tif").read_bytes() for name in ("one", "two"))
     assert one != two
     assert DrawSpread.load(kept, weights) == found, "found anew, as what was kept is of other weights"
+
+    # What is begun with one emphasis is not gone on with another.
+    identities: list[Mapping[str, Any]] = []
+    look = Draft.look
+
+    def noted(draft: Draft, identity: Mapping[str, Any], **named: Any) -> Any:
+        identities.append(identity)
+        return look(draft, identity, **named)
+
+    monkeypatch.setattr(Draft, "look", noted)
+    for command in (f"translate {images}/train/txm folder", f"volume {images}/train/txm part.ome.zarr --voxel_size 32"):
+        assert program(f"{command} --name drawn").status == 0
+        assert identities.pop()["emphasis"] == found.emphasis
 
     kept.write_text('{"emphasis": "much"}')
     refused = program(f"translate {slices[0]} four.tif --name drawn")

@@ -127,9 +127,7 @@ def measure_content(pixels: SlicePixels) -> SliceContent:
         images={name: ImageContent.of(image, (image != 0) & uncharged) for name, image in pixels.images.items()},
         charged=_share(charge[imaged]) if charge is not None else None,
         usable=_share(valid),
-        uncovered=uncovered_share(pixels.images["txm"], pixels.images["sem"])
-        if len(pixels.images) == len(IMAGES)
-        else None,
+        uncovered=_uncovered(pixels),
         low=_share(low[valid]) if low is not None else None,
         high=_share(high[valid]) if high is not None else None,
         rest=_share(~np.logical_or.reduce(phases)[valid]) if phases else None,

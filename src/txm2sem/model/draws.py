@@ -9,7 +9,7 @@ from torch import Tensor
 
 from txm2sem.errors import UserError
 from txm2sem.model.model import Model
-from txm2sem.model.predictor import Predictor
+from txm2sem.model.predictor import ONE_DRAW, Predictor
 
 
 def with_draws(model: Model, draws: int) -> Model:
@@ -38,15 +38,9 @@ class DrawingPredictor(Predictor):
                 f"--draws {draws}: expected a model that draws samples (--netG sampled_unet, --recipe sample), found "
                 f"--netG {predictor.options.netG}, which predicts one image; leave --draws out"
             )
-        super().__init__(
-            predictor.generator,
-            predictor.options,
-            frozen=predictor.frozen,
-            device=predictor.device,
-            dtype=predictor.dtype,
-            notes=[f"the prediction is the mean of {draws} draws, which is smoother than a SEM; each draw is like one"],
-        )
-        self.emphasis = predictor.emphasis
+        self.take_over(predictor)
+        mean = f"the prediction is the mean of {draws} draws, which is smoother than a SEM; each draw is like one"
+        self.notes = [mean, *(note for note in predictor.notes if note != ONE_DRAW)]
         self.draws = draws
         self.predicted = 2 + draws
 

@@ -85,6 +85,11 @@ class Model:
         return {"segments": self.segments, "calibration": calibration}
 
     @property
+    def sampling(self) -> dict[str, Any]:
+        """What draws depend on besides the checkpoint: plain values by name; nothing where none are made."""
+        return {"emphasis": self.predictor.emphasis} if self.options.draws_noise else {}
+
+    @property
     def is_shipped(self) -> bool:
         """Whether it is one that comes with the program."""
         return self.paths.checkpoints.parent == SHIPPED_MODELS

@@ -104,6 +104,10 @@ class Predictor:
         notes = (MADE_UP,) if options.draws_grain else (ONE_DRAW,) if options.draws_noise else ()
         return cls(generator, options, frozen=frozen, device=device, dtype=dtype, notes=notes)
 
+    def take_over(self, other: Predictor) -> None:
+        """Begin as another predictor, with all that it has; for those that make something else of what it computes."""
+        vars(self).update(vars(other))
+
     def to(self, device: torch.device) -> Predictor:
         """Compute on another device from now on; return the predictor itself."""
         if device != self.device:

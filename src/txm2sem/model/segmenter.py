@@ -36,14 +36,8 @@ class Segmenter(Predictor):
         self, predictor: Predictor, first_stage: Predictor | None, calibration: ClassCalibration = UNCHANGED
     ) -> None:
         notes = [*predictor.notes, *(first_stage.notes if first_stage else [])]
-        super().__init__(
-            predictor.generator,
-            predictor.options,
-            frozen=predictor.frozen,
-            device=predictor.device,
-            dtype=predictor.dtype,
-            notes=notes,
-        )
+        self.take_over(predictor)
+        self.notes = notes
         self.predicted = 1 + predictor.predicted
         self.first_stage = first_stage
         self.calibration = calibration

@@ -35,6 +35,7 @@ MOST = 4.0
 """Emphasis that is not exceeded, see `noise.strengths`."""
 
 PRECISION = 0.05
+"""How exactly the emphasis is found."""
 
 Seen: TypeAlias = tuple[Place, Tensor, NDArray[np.float32], NDArray[np.bool_]]
 """Of a patch: where it lies, the source (1, C, H, W), the truth and the pixels that count, (H, W)."""

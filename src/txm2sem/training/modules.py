@@ -26,11 +26,12 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from txm2sem.checkpoints import NotFiniteError, difference
 from txm2sem.data import AlignedSlices, find_empty_level, middle_channel, resolve_ranges, size_option, to_uint8
-from txm2sem.devices import move_images, move_network
+from txm2sem.devices import device_of, move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.metrics import Summary, psnr, ssim
-from txm2sem.model.backends import load_predictor
 from txm2sem.model.network import finished, generator_input
+from txm2sem.model.predictor import Predictor
+from txm2sem.model.spread import open_spread
 from txm2sem.networks import build_discriminator, build_generator, check_judged_size, initialise
 from txm2sem.noise import noise
 from txm2sem.objectives import (
@@ -272,9 +273,11 @@ class TranslationModule(pl.LightningModule):
         """
         if not self.command.model.draws_noise:
             return
+        device, model, paths = device_of(self.command.run.gpu_ids), self.command.model, paths_of(self.command)
         for label in ("best", "latest"):
-            if paths_of(self.command).network(label, "G").exists():
-                for note in load_predictor(self.command, "torch", label).notes[1:]:
+            if paths.network(label, "G").exists():
+                _, notes = open_spread(self.command, label, Predictor.load(paths, label, model, device=device))
+                for note in notes:
                     echo(f"{label} model: {note}")
 
     def finish(self, output: Tensor, source: Tensor) -> Tensor:

@@ -81,6 +81,7 @@ class ImageRun:
             **{name: str(options[name]) for name in RESULT_OPTIONS},
             **(model.segmentation | {"probabilities": options["probabilities"]} if model.segments else {}),
             **({"draws": options["draws"]} if options["draws"] else {}),
+            **model.sampling,
             "contrast": str(self.translator.match),
         }
 

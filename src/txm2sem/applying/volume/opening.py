@@ -172,6 +172,7 @@ class OpenVolume:
             **({} if self.channels is None else {"uncertainty": self.channels.trust.model.identity}),
             **(self.model.segmentation | {"channels": self.channel_names} if self.classes else {}),
             **({"draws": self.drawn.draws} if self.drawn else {}),
+            **self.model.sampling,
         }
 
     def samples(self) -> Iterator[torch.Tensor]:

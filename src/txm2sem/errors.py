@@ -59,6 +59,11 @@ def listed(items: Sequence[object], most: int = 10) -> str:
     return ", ".join(map(str, items[:most])) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
+def joined(names: Sequence[str]) -> str:
+    """Return names with an `and` before the last."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
 def nearest(word: str, choices: Sequence[str]) -> str:
     """Return a suggestion to add to a message, or nothing where no choice is near."""
     matches = difflib.get_close_matches(word, choices, n=1)

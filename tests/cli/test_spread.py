@@ -30,9 +30,10 @@ def test_it_is_found_once_for_a_checkpoint_and_used_by_all_commands(
     assert DrawSpread.load(kept, "others") is None
 
     # Another emphasis makes other draws, and belongs to these weights alone.
+    numbers = '"score_before": 0.1, "score_after": 0.1, "before": 1, "after": 1'
     slices = sorted((images / "test" / "txm").iterdir())
     for name, emphasis, sha256 in (("one", 0.0, weights), ("two", 4.0, weights), ("three", 4.0, "others")):
-        kept.write_text(f'{{"checkpoint_sha256": "{sha256}", "emphasis": {emphasis}, "before": 1, "after": 1}}')
+        kept.write_text(f'{{"checkpoint_sha256": "{sha256}", "emphasis": {emphasis}, {numbers}}}')
         assert program(f"translate {slices[0]} {name}.tif --name drawn").status == 0
     one, two = (Path(f"{name}.tif").read_bytes() for name in ("one", "two"))
     assert one != two

@@ -131,3 +131,53 @@ def test_a_training_says_whether_it_has_learned_something(
     assert [one.kind for one in verdict.concerns] == concerns
     if max(scores) != scores[-1]:
         assert f"best in epoch {scores.index(max(scores))}" in verdict.named[0]
+
+
+def reliability(expected: float, error: float) -> dict[str, Any]:
+    return {
+        **{"bits_per_pixel": 0.5, "calibration_error": error, "class_calibration_errors": [error] * 3},
+        **{"expected_shares": [1 - expected - 0.02, expected, 0.02], "true_shares": [0.88, 0.1, 0.02]},
+        "curves": [{"predicted": [0.5], "true": [0.5], "share": [1.0]}] * 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("raw", "calibrated", "kinds"),
+    [
+        ((0.16, 0.05), (0.11, 0.02), []),
+        # The training slices have 13 %, which is nearer to the 10 % that are true.
+        ((0.16, 0.05), (0.14, 0.02), ["missed phase"]),
+        ((0.105, 0.02), (0.11, 0.03), ["few slices"]),
+    ],
+)
+def test_fractions_are_worth_something_where_they_tell_more_than_the_training_slices(
+    tmp_path: Path, raw: tuple[float, float], calibrated: tuple[float, float], kinds: list[str]
+) -> None:
+    paths = write_run(tmp_path)
+    document = {
+        **{"format": 1, "split": "test", "epoch": "latest", "notes": []},
+        "means": {
+            "over": "pixels",
+            "count": 4,
+            "tables": [{"Dice": {"name": "Dice mean", "unit": "1"}}],
+            "rows": {"model run": {"Dice": {"mean": 0.8, "standard_error": 0.01}}},
+        },
+        "probabilities": {
+            "calibration": {"fraction_error": [0.01] * 3},
+            "tested": {"raw": reliability(*raw), "calibrated": reliability(*calibrated)},
+            "training_shares": [0.85, 0.13, 0.02],
+        },
+    }
+    paths.scores(".json").write_text(json.dumps(document))
+    verdict = verdict_on(paths)
+    assert [one.kind for one in verdict.concerns] == kinds
+    if kinds == ["missed phase"]:
+        assert "low density: 14.0% are expected, 10.0% are true, and the training slices have 13.0%" in verdict.named[0]
+
+
+@pytest.mark.parametrize(("recipe", "kinds"), [("translate", ["unfinished"]), ("none", [])])
+def test_a_training_that_was_cut_short_says_so(tmp_path: Path, recipe: str, kinds: list[str]) -> None:
+    paths = write_run(tmp_path, tested=False, recipe=recipe)
+    verdict = verdict_on(paths)
+    assert [one.kind for one in verdict.concerns] == kinds
+    assert all("2 of the recipe's 12 epochs" in one for one in verdict.named)

@@ -1,13 +1,17 @@
-"""How strong the coarse noise of a model of samples is, so that its draws spread as far as their mean is wrong.
+"""How strong the coarse noise of a model of samples is, so that its draws are as likely as can be on images not seen.
 
 Trained draws are too alike: on images that a network has not seen its mean is wrong by more than on those that it has
 learned from. Coarse noise moves whole grains and pores, and more of it leaves texture and power as they are, so its
-strength is what is adjusted; on the validation split, once for a checkpoint.
+strength is what is adjusted; on the validation split, once for a checkpoint. What is adjusted to is the score that the
+model was trained by, which is proper (Gneiting & Raftery 2007, https://doi.org/10.1198/016214506000001437): it is best
+where draws are as different as the truth is from them, and no longer where their mean is shifted by noise that the
+network knows nothing of.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +20,14 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import brentq
+from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from txm2sem.data import AlignedSlices, EvaluationPatches, has_split
 from txm2sem.errors import UserError
 from txm2sem.files import checksum, interpreting, json_text, read_json, typed, write_text
 from txm2sem.model.predictor import Place, Predictor
+from txm2sem.objectives import crps_loss
 from txm2sem.options import DataOptions, ImagesRunOptions, ModelCommand
 from txm2sem.progress import progress_bar
 from txm2sem.runs import paths_of, trained_with
@@ -34,8 +39,8 @@ PATCHES, DRAWS = 24, 8
 MOST = 4.0
 """Emphasis that is not exceeded, see `noise.strengths`."""
 
-PRECISION = 0.05
-"""How exactly the emphasis is found."""
+PRECISION, DIGITS = 0.1, 2
+"""How exactly the emphasis is found, which is flat around the best, and digits that are kept of it."""
 
 Seen: TypeAlias = tuple[Place, Tensor, NDArray[np.float32], NDArray[np.bool_]]
 """Of a patch: where it lies, the source (1, C, H, W), the truth and the pixels that count, (H, W)."""
@@ -48,11 +53,14 @@ class DrawSpread:
     Attributes:
         checkpoint_sha256: of the weights.
         emphasis: of coarse noise, 0 to `MOST`.
-        before, after: the spread of the draws divided by the error of their mean, without and with the emphasis.
+        score_before, score_after: of the draws, see `crps_loss`, without and with the emphasis; less is better.
+        before, after: the spread of the draws divided by the error of their mean.
     """
 
     checkpoint_sha256: str
     emphasis: float
+    score_before: float
+    score_after: float
     before: float
     after: float
 
@@ -60,8 +68,9 @@ class DrawSpread:
     def summary(self) -> str:
         """What it does, for people."""
         return (
-            f"the coarsest noise is {1 + self.emphasis:.2f} times as strong as in training: on the validation split "
-            f"draws spread {self.after:.2f} times as far as their mean is wrong, {self.before:.2f} times without that"
+            f"the coarsest noise is {1 + self.emphasis:.2f} times as strong as in training, which scores best on the "
+            f"validation split: {self.score_after:.4f}, {self.score_before:.4f} without that; draws spread "
+            f"{self.after:.2f} times as far as their mean is wrong, {self.before:.2f} times without"
         )
 
     @classmethod
@@ -76,7 +85,8 @@ class DrawSpread:
         remedy = "remove it, and the next test finds it anew"
         with interpreting(path, "what is known of a model's draws", remedy):
             kept: DrawSpread = typed(cls, read_json(path, remedy))
-            if not (0 <= kept.emphasis <= MOST and kept.before >= 0 and kept.after >= 0):
+            numbers = kept.score_before, kept.score_after, kept.before, kept.after
+            if not (0 <= kept.emphasis <= MOST and all(map(math.isfinite, numbers))):
                 raise ValueError("numbers out of their ranges")
             return kept if kept.checkpoint_sha256 == checkpoint_sha256 else None
 
@@ -114,7 +124,7 @@ def open_spread(command: ModelCommand, label: str, predictor: Predictor) -> tupl
 
 
 def spread_honestly(command: ModelCommand, label: str, predictor: Predictor) -> Predictor:
-    """Return a predictor whose draws spread as far as their mean is wrong, see `open_spread`."""
+    """Return a predictor whose draws score best, see `open_spread`."""
     spread, notes = open_spread(command, label, predictor)
     honest = predictor if spread is None else predictor.emphasising(spread.emphasis)
     honest.notes = [*predictor.notes, *notes]
@@ -122,27 +132,26 @@ def spread_honestly(command: ModelCommand, label: str, predictor: Predictor) -> 
 
 
 def find_spread(predictor: Predictor, seen: Sequence[Seen], weights: str) -> DrawSpread:
-    """Return with which emphasis draws spread as far as their mean is wrong.
+    """Return with which emphasis draws score best.
 
     Args:
         predictor: of single draws.
         seen: patches that it has not learned from.
         weights: SHA-256 of its checkpoint.
     """
-    ratios: dict[float, float] = {}
+    found: dict[float, tuple[float, float]] = {}
 
-    def excess(emphasis: float) -> float:
-        ratios[emphasis] = _spread_over_error(predictor.emphasising(emphasis), seen)
-        return ratios[emphasis] - 1
+    def score(emphasis: float) -> float:
+        emphasis = round(emphasis, DIGITS)
+        if emphasis not in found:
+            found[emphasis] = _score_and_spread(predictor.emphasising(emphasis), seen)
+        return found[emphasis][0]
 
-    if excess(0.0) >= 0:
-        emphasis = 0.0
-    elif excess(MOST) <= 0:
-        emphasis = MOST
-    else:
-        emphasis = round(float(brentq(excess, 0, MOST, xtol=PRECISION)), 2)
-        excess(emphasis)
-    return DrawSpread(weights, emphasis, ratios[0.0], ratios[emphasis])
+    score(0.0)
+    minimize_scalar(score, bounds=(0, MOST), method="bounded", options={"xatol": PRECISION})
+    best = min(found, key=score)
+    (before, spread_before), (after, spread_after) = found[0.0], found[best]
+    return DrawSpread(weights, best, before, after, spread_before, spread_after)
 
 
 def _read(root: Path, data: DataOptions) -> list[Seen]:
@@ -157,11 +166,15 @@ def _read(root: Path, data: DataOptions) -> list[Seen]:
     return seen
 
 
-def _spread_over_error(predictor: Predictor, seen: Sequence[Seen]) -> float:
-    scores = DrawScores(DRAWS)
+def _score_and_spread(predictor: Predictor, seen: Sequence[Seen]) -> tuple[float, float]:
+    """Return the score of draws, and their spread divided by the error of their mean."""
+    scores, ranked = DrawScores(DRAWS), []
     for place, source, target, valid in progress_bar(seen, total=len(seen), desc="comparing draws", unit="patch"):
         placed = predictor.at(place)
-        draws = torch.cat([placed.drawing(number)(source)[0] for number in range(DRAWS)]).numpy()
-        scores.add(place[0], draws, target, valid)
+        draws = torch.cat([placed.drawing(number)(source) for number in range(DRAWS)])
+        scores.add(place[0], draws[:, 0].numpy(), target, valid)
+        truth = torch.from_numpy(target).expand_as(draws)
+        counted = torch.where(torch.from_numpy(valid), draws, truth)
+        ranked.append(float(crps_loss(counted, counted.roll(1, 0), truth)))
     found = scores.document()
-    return float(found["spread_over_error"].value) if found else 1.0
+    return float(np.mean(ranked)), float(found["spread_over_error"].value) if found else 1.0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from txm2sem.model.model import Model
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what says how good something is waits for no network
+    from txm2sem.model.model import Model
 
 
 def worth_of(model: Model, draws: int = 0) -> str:

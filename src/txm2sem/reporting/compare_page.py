@@ -18,6 +18,7 @@ from txm2sem.metrics import front_of
 from txm2sem.pages import Html, Line, Mark, Plot, Table, fragment, plot
 from txm2sem.reporting.about import commands_html
 from txm2sem.reporting.comparison import Comparison
+from txm2sem.reporting.judging import judge
 from txm2sem.reporting.layouts import Layout, Overlay, overlays_of, scores_of
 from txm2sem.reporting.patches import gallery_html
 from txm2sem.reporting.record import (
@@ -33,7 +34,6 @@ from txm2sem.reporting.record import (
 )
 from txm2sem.reporting.run_page import Part, WrittenPage, draft_of, write_page
 from txm2sem.reporting.scorecard import evaluation_tables, means_table, similarity_table
-from txm2sem.reporting.verdict import judge
 from txm2sem.runs import RunPaths
 from txm2sem.scoring.names import PHASES, REGION_NAMES, ROCK_COLUMNS
 from txm2sem.scoring.table import number_text

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from txm2sem.commands import next_test
-from txm2sem.errors import UserError, listed
+from txm2sem.errors import UserError, joined, listed
 from txm2sem.metrics import Interval
 from txm2sem.options import IDENTITY, TRANSLATION_MODELS, PlaceOptions, TrainCommand, fields_of
+from txm2sem.reporting.judging import MEASURES, Judged, best_of, difference_of
 from txm2sem.reporting.layouts import Layout, layout_of
 from txm2sem.reporting.record import RunRecord, TestRecord
-from txm2sem.reporting.verdict import MEASURES, Judged, best_of, difference_of, joined, verdict_of
+from txm2sem.reporting.verdict import verdict_of
 from txm2sem.runs import RunPaths
 from txm2sem.verdicts import Concern, Verdict
 

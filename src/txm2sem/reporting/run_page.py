@@ -21,10 +21,11 @@ from txm2sem.pages import Html, curve_plots, fragment, how_condensed, page, png
 from txm2sem.pages.measures import measures_table
 from txm2sem.reporting.about import about_html, commands_html, origin_html
 from txm2sem.reporting.images import read_figure
+from txm2sem.reporting.judging import judge
 from txm2sem.reporting.patches import patches_html
 from txm2sem.reporting.record import AGAIN, IMAGES, SCORES, TRAINING, TRUST, VOLUMES, RunRecord
 from txm2sem.reporting.scorecard import scores_html
-from txm2sem.reporting.verdict import judge, verdict_of
+from txm2sem.reporting.verdict import verdict_of
 from txm2sem.reporting.volumes import cube_viewers, whole_volumes
 from txm2sem.runs import RunPaths
 from txm2sem.verdicts import Verdict

@@ -34,8 +34,9 @@ def image_slices(
     """Write a data root with the SEM and the masks of another one, and the TXM that is seen of its SEM.
 
     The same options give the same bytes, and a slice the same noise whatever split it is in. SEM and masks are copied
-    as they are; the TXM is `SPLIT/txm/NUMBER.tif`, with pixels of the size that the SEM says. 8-bit grey values of the SEM are taken as they are, of other types
-    the range that training would measure for 0 to 255. `phantom.json` has what is returned.
+    as they are; the TXM is `SPLIT/txm/NUMBER.tif`, with pixels of the size that the SEM says. 8-bit grey values of the
+    SEM are taken as they are, of other types the range that training would measure for 0 to 255. `phantom.json` has
+    what is returned.
 
     Args:
         folder: where to write. May exist if empty. It appears whole or not at all.

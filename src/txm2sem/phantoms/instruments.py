@@ -36,8 +36,9 @@ FEI_TAG = 34682
 def write_instruments(root: Path, phantom: Phantom, options: PhantomOptions) -> None:
     """Write the TXM as one OME-TIFF, and each face as `FOLDER/NUMBER.tif`, for the SEM and its masks.
 
-    The SEM's files say the size of their pixels in the tags of TIFF and in those of FEI. They have a data bar below,
-    where masks, which say the size in the tags of TIFF, are 0. `fields/NUMBER.npz` has the distortion of a face, as `Distortion` names its parts.
+    The SEM's files say the size of their pixels in the tags of TIFF and in those of FEI, masks in those of TIFF. They
+    have a data bar below, where masks are 0. `fields/NUMBER.npz` has the distortion of a face, as `Distortion` names
+    its parts.
 
     Raises:
         OSError: the disk is full or not writable.

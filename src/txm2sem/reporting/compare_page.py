@@ -14,7 +14,9 @@ import numpy as np
 from txm2sem.commands import next_test
 from txm2sem.course import Curve, condense
 from txm2sem.errors import UserError
+from txm2sem.figures.of_pages import Illustrated, draw_plots
 from txm2sem.metrics import front_of
+from txm2sem.options import PageFigureKind
 from txm2sem.pages import Html, Line, Mark, Plot, Table, fragment, plot
 from txm2sem.reporting.about import commands_html
 from txm2sem.reporting.comparison import Comparison
@@ -45,13 +47,14 @@ FIDELITY = {"psnr": "PSNR [dB]", "ssim": "SSIM"}
 """Measures that stand beside continuity."""
 
 
-def compare_runs(runs: Sequence[RunPaths], output: Path | str = "") -> WrittenPage:
+def compare_runs(runs: Sequence[RunPaths], output: Path | str = "", figures: PageFigureKind = "none") -> WrittenPage:
     """Write the page about several runs, from what their folders hold.
 
     Args:
         runs: two or more.
         output: the file, `compare.html` in the current folder where empty; an earlier one is moved into a dated folder
             beside it.
+        figures: the kind of files that its drawings are written as, too, see `write_page`.
 
     Raises:
         UserError: a run is not there, its saved options are damaged, the runs were tested on different images, or the
@@ -61,16 +64,15 @@ def compare_runs(runs: Sequence[RunPaths], output: Path | str = "") -> WrittenPa
     comparison = Comparison.read(runs)
     names = comparison.names
     parts = compare_parts(comparison)
-    return write_page(
-        draft, f"{', '.join(names)}: comparison", " · ".join(names), [f"{len(runs)} runs compared"], parts
-    )
+    about = [f"{len(runs)} runs compared"]
+    return write_page(draft, f"{', '.join(names)}: comparison", " · ".join(names), about, parts, figures)
 
 
 def compare_parts(comparison: Comparison) -> list[Part]:
     """Return the parts of the page."""
     records = comparison.records
 
-    def part(title: str, make: Callable[[Comparison], Html], of: str = "") -> Part:
+    def part(title: str, make: Callable[[Comparison], Html | Illustrated], of: str = "") -> Part:
         problems = [one for record in records for one in record.problems.get(of or title, ())]
         return Part.of(title, partial(make, comparison), problems=problems)
 
@@ -132,7 +134,7 @@ def _differences(comparison: Comparison) -> Html:
     return fragment("compare.html", "tables", them=[table], note=note)
 
 
-def _front(comparison: Comparison) -> Html:
+def _front(comparison: Comparison) -> Html | Illustrated:
     """Return the drawings of the runs that have both scores and a cube, and what the others lack."""
     if not any(tested.card for tested in comparison.tested.values()):
         return Html()
@@ -153,7 +155,8 @@ def _front(comparison: Comparison) -> Html:
         points = {name: point for name, point in points.items() if all(map(math.isfinite, point))}
         if len(points) > 1:
             plots.append(_drawing(comparison, points, title, next(iter(cubes.values()))))
-    return fragment("compare.html", "front", lines=_keys(comparison), plots=plots, lacking=lacking)
+    html = fragment("compare.html", "front", lines=_keys(comparison), plots=plots, lacking=lacking)
+    return Illustrated(html, {"front": partial(draw_plots, plots)} if plots else {})
 
 
 def _fidelity(comparison: Comparison, measure: str) -> dict[str, float]:
@@ -194,7 +197,7 @@ def _drawing(comparison: Comparison, points: Mapping[str, tuple[float, float]], 
     )
 
 
-def _images(comparison: Comparison) -> Html:
+def _images(comparison: Comparison) -> Html | Illustrated:
     layout = comparison.layout
     records = [record for record in comparison.records if record.paths.name in comparison.tested]
     if layout is None or not records:
@@ -282,12 +285,13 @@ def _spectra(scored: Mapping[str, TestRecord]) -> Table:
     return Table("Spectra and resolution", ["", *scored], rows)
 
 
-def _training(comparison: Comparison) -> Html:
+def _training(comparison: Comparison) -> Illustrated:
     validation = {record.paths.name: record.course.scores for record in comparison.records}
     losses = {record.paths.name: [condense(curve) for curve in record.course.losses] for record in comparison.records}
     drawn = {"Validation": _overlaid(validation), "Losses": _overlaid(losses)}
     shown = {heading: plots for heading, plots in drawn.items() if plots}
-    return fragment("compare.html", "training", lines=_keys(comparison), drawn=shown)
+    html = fragment("compare.html", "training", lines=_keys(comparison), drawn=shown)
+    return Illustrated(html, {heading.lower(): partial(draw_plots, plots) for heading, plots in shown.items()})
 
 
 def _keys(comparison: Comparison) -> list[Line]:

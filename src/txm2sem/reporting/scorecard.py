@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from txm2sem.data.classes import CLASSES
+from txm2sem.figures.of_pages import Figures, Illustrated, draw_plots
 from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD, Interval
-from txm2sem.pages import Cell, Html, Line, Mark, Plot, Table, fragment, interval_cell, plot
+from txm2sem.pages import Cell, Line, Mark, Plot, Table, fragment, interval_cell, plot
 from txm2sem.palette import style_of
 from txm2sem.quantities import Ruler
 from txm2sem.reporting.record import TestRecord, number_of
@@ -35,14 +37,14 @@ class EvaluationTable:
     rows: dict[str, list[tuple[float, float]]]
 
 
-def scores_html(tested: TestRecord) -> Html:
+def scores_html(tested: TestRecord) -> Illustrated:
     """Return the scorecard of a test; means over patches, and `eval_metrics.txt`, where the model has none."""
     scores = tested.card
     if not scores:
         tables = [means_table(found.head, found.rows, 1) for found in evaluation_tables(tested.scores)]
         probabilities = tested.scores.get("probabilities")
         lines, plots = _reliability(probabilities) if probabilities else ([], [])
-        return fragment(
+        html = fragment(
             "run.html",
             "means",
             tables=[*tables, *(_probabilities(probabilities) if probabilities else [])],
@@ -51,12 +53,13 @@ def scores_html(tested: TestRecord) -> Html:
             texts=tested.scores.get("notes", []),
             written=tested.evaluation,
         )
+        return Illustrated(html, _figures(plots))
     about = f"{scores['images']} images of {scores['height_px']} × {scores['width_px']} pixels from {scores['slices']} "
     about += f"slices of split {scores['split']}, the {100 * scores['valid_share']:.1f} % of their pixels that count"
     if scores.get("interval"):
         about += "; brackets: 95 % interval over slices"
     lines, plots = _curves(scores)
-    return fragment(
+    html = fragment(
         "run.html",
         "scorecard",
         about=about,
@@ -66,6 +69,11 @@ def scores_html(tested: TestRecord) -> Html:
         tables=[*(_rock(scores, phase) for phase in PHASES if scores["rock"]), *_regions(scores), _spectra(scores)],
         texts=scores["notes"],
     )
+    return Illustrated(html, _figures(plots))
+
+
+def _figures(plots: Sequence[Plot]) -> Figures:
+    return {"scores": partial(draw_plots, plots)} if plots else {}
 
 
 def evaluation_tables(scores: Mapping[str, Any]) -> list[EvaluationTable]:

@@ -37,7 +37,7 @@ from txm2sem.reporting.run_page import Part, WrittenPage, draft_of, write_page
 from txm2sem.reporting.scorecard import evaluation_tables, means_table, similarity_table
 from txm2sem.reporting.verdict import judge
 from txm2sem.runs import RunPaths
-from txm2sem.scoring.names import PHASES, REGION_NAMES, ROCK_COLUMNS
+from txm2sem.scoring.names import PHASES, REGION_NAMES, resolution_column, rock_columns
 from txm2sem.scoring.table import number_text
 
 MOST_OVERLAYS = 4
@@ -264,7 +264,7 @@ def _means(tested: Mapping[str, TestRecord]) -> list[Table]:
 def _rock(scored: Mapping[str, TestRecord], phase: str) -> Table:
     rows = []
     scored = {name: tested for name, tested in scored.items() if tested.card["rock"]}
-    for name, (heading, factor, digits) in ROCK_COLUMNS.items():
+    for name, (heading, factor, digits) in rock_columns(_common_size(scored)).items():
         found = [tested.card["rock"][tested.model_kind][phase][name] for tested in scored.values()]
         true = number_text(factor * number_of(found[0]["true"], "value"), digits)
         errors = (number_text(factor * number_of(one["error"], "value"), digits, signed=True) for one in found)
@@ -274,15 +274,22 @@ def _rock(scored: Mapping[str, TestRecord], phase: str) -> Table:
 
 def _spectra(scored: Mapping[str, TestRecord]) -> Table:
     rows = []
-    names = {
-        "spectrum_mean_db": "power off by [dB]",
-        "resolution_half_px": "resolved to [pixels] (FRC 1/2)",
-        "resolution_seventh_px": "resolved to [pixels] (FRC 1/7)",
+    resolved, factor, digits = resolution_column(_common_size(scored))
+    columns = {
+        "spectrum_mean_db": ("power off by [dB]", 1.0, 1),
+        "resolution_half_px": (f"{resolved} (FRC 1/2)", factor, digits),
+        "resolution_seventh_px": (f"{resolved} (FRC 1/7)", factor, digits),
     }
-    for name, heading in names.items():
+    for name, (heading, times, behind) in columns.items():
         found = (tested.card["spectrum"][tested.model_kind][name] for tested in scored.values())
-        rows.append([heading, *(number_text(number_of(one, "value"), 1) for one in found)])
+        rows.append([heading, *(number_text(times * number_of(one, "value"), behind) for one in found)])
     return Table("Spectra and resolution", ["", *scored], rows)
+
+
+def _common_size(scored: Mapping[str, TestRecord]) -> float | None:
+    """Return the side of the pixels of all runs [nm]; None: it is not known of one, or they differ."""
+    sizes = {tested.pixel_size for tested in scored.values()}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def _training(comparison: Comparison) -> Illustrated:

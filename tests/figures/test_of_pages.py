@@ -40,6 +40,7 @@ def test_a_drawing_becomes_a_panel_of_the_same_lines_and_axes() -> None:
     assert np.array_equal(np.asarray(found[colour_of(1)].get_xdata()), X)
     (band,) = power.collections
     assert to_rgb(np.asarray(band.get_facecolor())[0]) == to_rgb(colour_of(1))
+    assert np.asarray(band.get_paths()[0].vertices)[:, 1].max() == 22 * 4
     words = [text.get_text().strip() for text in power.texts]
     assert words == ["linear fit 30", "truth", "λ 1"]
     assert (power.get_yscale(), power.get_ylim(), power.get_xlabel()) == ("log", (1.0, 100.0), "frequency [1/µm]")

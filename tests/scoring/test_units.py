@@ -35,7 +35,7 @@ from txm2sem.scoring.table import scores_table
         (None, "perimeter_per_px", 0.0412, "perimeter per area [1 / 1000 pixels]", "41.2"),
         (32.0, "perimeter_per_px", 0.0412, "perimeter per area [1/µm]", "1.288"),
         (None, "euler_per_px2", 0.001286, "Euler number [per 10^6 pixels]", "1286"),
-        (32.0, "euler_per_px2", 0.001286, "Euler number [1/µm²]", "1.2559"),
+        (32.0, "euler_per_px2", 0.001286, "Euler number [1/µm²]", "1.256"),
         (32.0, "fraction", 0.1234, "fraction [%]", "12.34"),
     ],
 )

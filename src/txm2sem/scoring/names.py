@@ -42,7 +42,7 @@ def rock_columns(pixel_size: float | None) -> dict[str, Column]:
     if pixel_size is not None:
         per_area = Ruler("1/µm²", 1 / area.per_pixel)
         perimeter = (per_length.unit, per_length.per_pixel, per_length.digits(4))
-        euler = (per_area.unit, per_area.per_pixel, per_area.digits(6))
+        euler = (per_area.unit, per_area.per_pixel, per_area.digits(5))
     return {
         "fraction": ("fraction [%]", 100, 2),
         "chord_rows_px": (length.label("mean chord in rows"), length.per_pixel, length.digits(2)),

@@ -69,7 +69,7 @@ demo-phases: .venv/installed | demo/images
 	  --results_dir demo/results --time_budget 3
 	rm -rf demo/measured
 	$(BIN)/txm2sem measure demo/images/test/txm_full_stack demo/measured --name phases \
-	  --checkpoints_dir demo/checkpoints --voxel_size 32
+	  --checkpoints_dir demo/checkpoints
 
 demo/scans: | .venv/installed
 	$(BIN)/txm2sem phantom $@ --unaligned

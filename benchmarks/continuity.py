@@ -22,6 +22,7 @@ from pathlib import Path
 from sampling import program
 
 from txm2sem.figures.front import FrontPoint, draw_front
+from txm2sem.figures.saving import save_figure
 from txm2sem.metrics import Interval
 from txm2sem.metrics.repeats import mean_of_repeats
 
@@ -70,7 +71,7 @@ def main() -> None:
         print(f"| {series} | {label} | {' | '.join(cells)} |", flush=True)
     print(f"| SEM (truth) | | | | {truth:.2f} |")
     if given.figure:
-        draw_front(points(measured), truth, "Synthetic shale, whole stack").savefig(given.figure, dpi=200)
+        save_figure(draw_front(points(measured), truth, "Synthetic shale, whole stack"), given.figure)
 
 
 def shown(mean: Interval, digits: int) -> str:

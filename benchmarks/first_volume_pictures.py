@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 import txm2sem
+from txm2sem.figures.saving import save_figure
+from txm2sem.figures.scale import add_scale_bar
+from txm2sem.figures.shown import WIDTH
+from txm2sem.figures.style import SMALLEST, column_figure, style, wrapped
+from txm2sem.phantoms.rock import VOXEL_SIZE_NM
 
 Z, Y = 64, 256
 """Where the cuts are."""
-MICROMETRE = 1000 / 32
-"""In voxels."""
 
 
 def main() -> None:
@@ -38,17 +43,23 @@ def main() -> None:
     volumes = {title: np.asarray(txm2sem.open_volume(arguments.folder / name)[:]) for title, name in names.items()}
     rock = txm2sem.phantom(charging=0)
     volumes["SEM (truth)"] = np.where(rock.txm > 0, rock.sem, 0)
-    figure = Figure(figsize=(12, 4.1), layout="constrained")
+    with style():
+        save_figure(draw(volumes), arguments.figures / "volume.png")
+
+
+def draw(volumes: dict[str, NDArray[Any]]) -> Figure:
+    """Draw a cut across z and one across y, below each other, of each volume."""
+    side, lines = WIDTH / len(volumes), 0.12 * 2
+    figure = column_figure(1.3 * side + lines)
     cells = figure.subplots(2, len(volumes), height_ratios=(4, 1))
     for column, (title, volume) in enumerate(volumes.items()):
         black, white = np.percentile(volume[volume > 0], (0.5, 99.5)) if title == "TXM" else (0, 255)
         for cell, cut in zip(cells[:, column], (volume[Z], volume[:, Y]), strict=True):
-            cell.imshow(cut, cmap="gray", vmin=black, vmax=white, interpolation="nearest")
+            cell.imshow(cut, cmap="gray", vmin=black, vmax=white, interpolation="none")
             cell.set_axis_off()
-        cells[0, column].set_title(title, fontsize=10)
-    cells[0, 0].plot([10, 10 + 2 * MICROMETRE], [495, 495], color="white", linewidth=2.5)
-    cells[0, 0].text(10, 480, "2 µm", color="white", fontsize=9)
-    figure.savefig(arguments.figures / "volume.png", dpi=80)
+        cells[0, column].set_title(wrapped(title, 0.9 * side), fontsize=SMALLEST)
+    add_scale_bar(cells[0, 0], volumes["TXM"][Z].shape, VOXEL_SIZE_NM)
+    return figure
 
 
 if __name__ == "__main__":

@@ -32,12 +32,15 @@ import tifffile
 from matplotlib.figure import Figure
 
 import txm2sem
+from txm2sem.figures.saving import save_figure
+from txm2sem.figures.scale import add_scale_bar
+from txm2sem.figures.shown import WIDTH
+from txm2sem.figures.style import SMALLEST, column_figure, styled
+from txm2sem.phantoms.rock import VOXEL_SIZE_NM
 
 DRAWS = 19
 SHOWN = slice(64, 192)
 """Rows and columns of the figure."""
-MICROMETRE = 1000 / 32
-"""In pixels of the phantom."""
 LAGS = (1, 4, 16)
 COLUMNS = (
     "PSNR [dB]",
@@ -75,7 +78,7 @@ def main() -> None:
             print(f"| {recipe} | {seed} | {cells(row)} |", flush=True)
     print(f"| SEM | | {cells(truth)} |")
     if given.figure:
-        draw(given.folder, f"sample_{given.seeds[0]}").savefig(given.figure, dpi=100)
+        save_figure(draw(given.folder, f"sample_{given.seeds[0]}"), given.figure)
 
 
 def program(folder: Path, words: str) -> None:
@@ -121,27 +124,29 @@ def run(folder: Path, recipe: str, seed: int, minutes: float) -> tuple[dict[str,
     return found, true
 
 
+@styled
 def draw(folder: Path, name: str) -> Figure:
     """Draw what a model makes of a part of both test slices."""
     model = txm2sem.load(name, checkpoints_dir=folder / "checkpoints")
-    rows = []
-    for path in sorted((folder / "phantom/test/txm").iterdir()):
+    paths = sorted((folder / "phantom/test/txm").iterdir())
+    figure = column_figure(2 * len(paths) * (WIDTH / 3 + 0.12))
+    cells = figure.subplots(2 * len(paths), 3)
+    for number, path in enumerate(paths):
         txm, sem = tifffile.imread(path), tifffile.imread(folder / "phantom/test/sem" / path.name)
         draws = model.draws(txm, DRAWS)
-        rows.append([txm, draws[0], draws[1], draws.mean(0), draws.std(0, ddof=1), sem])
-    figure = Figure(figsize=(12, 2 * len(rows) + 0.3), layout="constrained")
-    for cell, image, number in zip(
-        figure.subplots(len(rows), 6).flat, [image for row in rows for image in row], range(6 * len(rows)), strict=True
-    ):
-        title = ("TXM", "a draw", "another draw", f"mean of {DRAWS}", "standard deviation, 0 to 64", "SEM (truth)")
-        part = image[SHOWN, SHOWN]
-        cell.imshow(part, cmap="gray", vmin=0, vmax=64 if number % 6 == 4 else 255, interpolation="nearest")
-        cell.set_axis_off()
-        if number < 6:
-            cell.set_title(title[number], fontsize=10)
-        if number % 6 == 0:
-            cell.plot([6, 6 + MICROMETRE], [122, 122], color="white", linewidth=2.5)
-            cell.text(6, 117, "1 µm", color="white", fontsize=9)
+        shown = {
+            "TXM": txm,
+            "a draw": draws[0],
+            "another draw": draws[1],
+            f"mean of {DRAWS}": draws.mean(0),
+            "deviation, 0 to 64": 255 / 64 * draws.std(0, ddof=1),
+            "SEM (truth)": sem,
+        }
+        for cell, (title, image) in zip(cells[2 * number : 2 * number + 2].flat, shown.items(), strict=True):
+            cell.imshow(image[SHOWN, SHOWN], cmap="gray", vmin=0, vmax=255, interpolation="none")
+            cell.set_axis_off()
+            cell.set_title(title, fontsize=SMALLEST)
+        add_scale_bar(cells[2 * number, 0], txm[SHOWN, SHOWN].shape, VOXEL_SIZE_NM)
     return figure
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from txm2sem.cli.main import main
 from txm2sem.data import AlignedSlices
+from txm2sem.data.images import open_image
 from txm2sem.errors import UserError
 from txm2sem.imaging import image_slices
 from txm2sem.options import DataOptions, PhantomOptions
@@ -95,6 +96,16 @@ def test_the_same_seed_gives_the_same_bytes_whatever_else_is_there(images: Path)
         path.rename(path.parents[2] / "val" / path.parent.name / "001.tif")
     image_slices("moved", images, OPTIONS)
     assert content(Path("moved"))["val/txm/001.tif"] == one["train/txm/001.tif"]
+
+
+def test_pixels_are_as_large_as_the_sem_says(images: Path) -> None:
+    path = images / "train/sem/000.tif"
+    per_centimetre = (1e7 / 20, 1e7 / 25)
+    write_slice(path, tifffile.imread(path), resolution=per_centimetre, resolutionunit="CENTIMETER")
+    image_slices("seen", images, OPTIONS)
+    sizes = [open_image(Path(f"seen/train/{name}/000.tif")).pixel_size.nanometres for name in ("sem", "txm")]
+    assert sizes == [pytest.approx((25, 20))] * 2
+    assert open_image(Path("seen/train/txm/001.tif")).pixel_size.nanometres is None
 
 
 def test_without_blur_and_noise_grey_values_are_attenuations() -> None:

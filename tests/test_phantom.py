@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from txm2sem.data.images import open_image
+from txm2sem.data.readers import VolumeInput, open_volume
 from txm2sem.errors import UserError
 from txm2sem.options import PhantomOptions
 from txm2sem.phantoms import Material, Phantom, render_phantom, write_phantom
@@ -96,6 +98,20 @@ def test_images_are_8_bit_and_compressed(root: Path) -> None:
             assert file.pages[0].dtype == np.uint8
             assert file.pages[0].shape == (112, 112)
             assert file.pages[0].compression == tifffile.COMPRESSION.ADOBE_DEFLATE
+
+
+def test_files_say_how_large_pixels_are_and_stacks_how_far_their_slices_lie_apart(root: Path) -> None:
+    side = _facts(root)["voxel_size_nm"]
+    files = list(root.rglob("*.tif"))
+    assert {open_image(path).pixel_size.side for path in files} == {side}
+    for name in ("txm_full_stack", "sem_full_stack"):
+        assert open_volume(VolumeInput(root / "test" / name)).voxel_size == (side, side, side)
+    # Aligned slices are no neighbours.
+    assert open_volume(VolumeInput(root / "val" / "txm")).voxel_size is None
+    # ImageJ asks the tags for the size in plane, and the words for the unit and for z.
+    with tifffile.TiffFile(root / "test" / "txm_full_stack" / "003.tif") as file:
+        assert file.imagej_metadata is not None
+        assert (file.imagej_metadata["unit"], file.imagej_metadata["spacing"]) == ("um", side / 1000)
 
 
 def test_aligned_slices_are_those_of_the_volume(root: Path, phantom: Phantom) -> None:

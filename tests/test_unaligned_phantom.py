@@ -316,6 +316,8 @@ def test_the_sem_says_its_pixel_size_and_has_a_data_bar(root: Path) -> None:
         bar = image.shape[0] - facts["shape"][0]
         assert find_bar(image) == DataBar(bar, "bottom")
         assert fei["PrivateFei"]["DatabarHeight"] == bar
+        for mask in ("charge", "lowdensity", "highdensity"):
+            assert open_image(root / mask / path.name).pixel_size.side == pytest.approx(facts["pixel_size_nm"])
 
 
 def _places(root: Path, facts: dict[str, Any]) -> NDArray[np.float64]:

@@ -32,6 +32,7 @@ from txm2sem.options import (
     CompareCommand,
     ExportCommand,
     MeasureCommand,
+    PageFigureKind,
     PhantomCommand,
     SweepCommand,
     TestCommand,
@@ -441,8 +442,11 @@ def compare(
     output: Path | str = "",
     checkpoints_dir: Path | str = "checkpoints",
     results_dir: Path | str = "results",
+    figures: PageFigureKind = "none",
 ) -> Path:
     """Write a page about several runs, side by side, as `txm2sem compare`, and return where it is.
+
+    With `figures="pdf"`, `"svg"` or `"png"`, what it draws is written into the folder `PAGE_figures` beside it, too.
 
     Raises:
         UserError: there are fewer than two, or one is not there.
@@ -452,9 +456,9 @@ def compare(
     if len(names) < 2:
         raise UserError(f"expected the names of two runs or more to compare, found {len(names)}")
     places = {"output": str(output), "checkpoints_dir": checkpoints_dir, "results_dir": results_dir}
-    command = resolve(CompareCommand(), places)
+    command = resolve(CompareCommand(), {**places, "figures": figures})
     runs = [RunPaths.of(name, command.run.checkpoints_dir, command.run.results_dir) for name in names]
-    return compare_runs(runs, command.compare.output).path
+    return compare_runs(runs, command.compare.output, command.figure.figures).path
 
 
 def sweep(

@@ -16,6 +16,9 @@ Numbers = TypeVar("Numbers", float, "NDArray[np.float64]")
 MICROMETRE = 1e3
 """Nanometres of a micrometre."""
 
+SHORT = 10.0
+"""Structures and displacements are about as long as this [pixels]: in tables of them it decides between nm and µm."""
+
 
 def format_bytes(count: float) -> str:
     """Return a number of bytes for people."""
@@ -104,6 +107,10 @@ class Ruler:
         """Return in the unit what is counted in pixels."""
         return counted * self.per_pixel
 
+    def digits(self, counted: int) -> int:
+        """Return how many digits behind the point tell as much as so many behind that of what is counted in pixels."""
+        return max(0, counted - math.floor(math.log10(self.per_pixel)))
+
     def label(self, name: str) -> str:
         """Return the label of an axis."""
         return f"{name} [{self.unit}]"
@@ -112,6 +119,12 @@ class Ruler:
 def displacement_text(length: float, pixel_size: float | None) -> str:
     """Return a length counted in pixels of a side [nm] for people; None: the side is not known."""
     return f"{length:.1f} pixels" if pixel_size is None else format_length(length * pixel_size, "nm")
+
+
+def with_pixels(length: float, pixel_size: float | None, counted: str = "pixels") -> str:
+    """Return a length as `displacement_text`, with the pixels behind it, which options count."""
+    pixels = f"{length:.1f} {counted}"
+    return pixels if pixel_size is None else f"{displacement_text(length, pixel_size)} ({pixels})"
 
 
 def bar_length(longest: float, pixel_size: float | None, unit: str = "nm") -> tuple[float, str]:

@@ -538,6 +538,11 @@ class MeasurePaths:
         return self.output / "measures.html"
 
     @property
+    def figures(self) -> Path:
+        """Folder of what the page draws, where that is asked for."""
+        return self.output / "figures"
+
+    @property
     def volume(self) -> Path:
         """What a model has made of the input."""
         return self.output / "volume.ome.zarr"

@@ -109,6 +109,6 @@ def test_a_call_that_cannot_be_meant_is_refused(program: Program, words: str, st
 def test_every_option_is_in_the_help_and_tested(program: Program) -> None:
     for name, command in (("report", ReportCommand()), ("compare", CompareCommand())):
         own = {option.name for _, option, _ in fields_of(command)}
-        assert own - {"volume", "measures", "txm"} == {"output", "checkpoints_dir", "results_dir"}
+        assert own - {"volume", "measures", "txm"} == {"output", "checkpoints_dir", "results_dir", "figures"}
         shown = program(f"{name} --help").out
         assert all(f"--{option}" in shown for option in own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,11 +118,11 @@ def test_every_row_of_pictures_has_a_scale_bar(size: float | None, label: str) -
     assert words(figure).split(" | ").count(label) == 3
 
 
-def image(path: Path, side: float | None) -> Path:
+def image(path: Path, side: float | None, said: str | None = None) -> Path:
     unit = "NONE" if side is None else "CENTIMETER"
     per_unit = 1.0 if side is None else 1e7 / side
-    pixels = np.ones((4, 4), np.uint8)
-    tifffile.imwrite(path, pixels, metadata=None, resolution=(per_unit, per_unit), resolutionunit=unit)
+    size: dict[str, Any] = {"resolution": (per_unit, per_unit), "resolutionunit": unit}
+    tifffile.imwrite(path, np.ones((4, 4), np.uint8), metadata=None, description=said, **size)
     return path
 
 
@@ -143,3 +144,5 @@ def test_images_of_one_place_have_the_pixels_that_their_files_say(tmp_path: Path
     z, y, x = voxel_sides(TiffStack(known))
     assert z is None
     assert (y, x) == pytest.approx((32, 32))
+    image(known / "0.tif", 32, "ImageJ=1.54f\nunit=um\nspacing=0.05\n")
+    assert voxel_sides(TiffStack(known)) == pytest.approx((50, 32, 32))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -13,9 +13,11 @@ from PIL import Image
 from txm2sem.aligning.document import Alignment, SliceAlignment
 from txm2sem.aligning.pictures import LAYERS
 from txm2sem.aligning.verdict import verdict_on
+from txm2sem.data.readers.voxel_size import square_side
 from txm2sem.figures.raster import raster
 from txm2sem.files import write_text
 from txm2sem.pages import Card, Table, file_data, page, png
+from txm2sem.quantities import SHORT, Ruler
 
 PAGE = "alignment.html"
 
@@ -79,6 +81,7 @@ def _card(key: str, found: SliceAlignment, pictures: Mapping[str, Path], alignme
 
 
 def _table(alignment: Alignment) -> Table:
+    ruler = Ruler.lengths(square_side(alignment.txm_pixel_size or None), SHORT, "TXM pixels")
     rows = [
         (
             key,
@@ -92,7 +95,7 @@ def _table(alignment: Alignment) -> Table:
             "yes" if found.inverted else "no",
             ", ".join(f"{value:.1f}" for value in found.middle),
             f"{found.tilt:.2f}",
-            f"{float(np.median(found.landmarks)):.1f} ({max(found.landmarks):.1f})" if found.landmarks else "–",
+            _off_text(found.landmarks, ruler),
             found.split or "not written",
         )
         for key, found in alignment.slices.items()
@@ -100,6 +103,14 @@ def _table(alignment: Alignment) -> Table:
     head = (
         *("slice", "confirmed", "place", "held-out correlation", "fitted correlation", "turn [°]"),
         *("TXM pixels in one of the SEM", "mirrored", "inverted", "middle at z, y, x [TXM pixels]", "tilt [°]"),
-        *("landmarks off by (at most) [TXM pixels]", "split"),
+        *(ruler.label("landmarks off by (at most)"), "split"),
     )
     return Table("Slices, and where they lie", head, rows)
+
+
+def _off_text(landmarks: Sequence[float], ruler: Ruler) -> str:
+    """Return how far landmarks are off [pixels] for people: the median, and the most."""
+    if not landmarks:
+        return "–"
+    middle, most = (f"{ruler(off):.{ruler.digits(1)}f}" for off in (float(np.median(landmarks)), max(landmarks)))
+    return f"{middle} ({most})"

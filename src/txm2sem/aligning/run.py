@@ -47,13 +47,14 @@ from txm2sem.data.images import Kept, PixelSize, write_image
 from txm2sem.data.neighbours import HEADER
 from txm2sem.data.pixels import to_dtype
 from txm2sem.data.readers.base import stamp
+from txm2sem.data.readers.voxel_size import square_side
 from txm2sem.data.slices import SPLIT_FOLDERS, AlignedSlices
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.figures.saving import save_figure
 from txm2sem.files import make_folder, write_text
 from txm2sem.options import AlignCommand, DataOptions, Phase, to_mapping
-from txm2sem.quantities import format_seconds
+from txm2sem.quantities import format_seconds, with_pixels
 from txm2sem.registration.geometry import Geometry
 from txm2sem.registration.pair import PairAlignment
 from txm2sem.registration.planes import Plane
@@ -384,12 +385,12 @@ def _reported(alignment: Alignment) -> AlignReport:
         gains = [(found.held_out.before, found.held_out.after) for found in confident]
         before, after = np.mean(gains, axis=0)
         lines.append(f"correlation of these tiles: {before:.2f} before, {after:.2f} after (mean of these slices)")
+    size = square_side(alignment.txm_pixel_size or None)
     for key, found in slices.items():
         if found.landmarks:
-            lines.append(
-                f"{key}: {len(found.landmarks)} landmarks are {np.median(found.landmarks):.1f} pixels off (median), at "
-                f"most {max(found.landmarks):.1f}"
-            )
+            off = (float(np.median(found.landmarks)), max(found.landmarks))
+            middle, most = (with_pixels(length, size) for length in off)
+            lines.append(f"{key}: {len(found.landmarks)} landmarks are {middle} off (median), at most {most}")
     trains = {found.split for found in slices.values()} >= set(SPLIT_FOLDERS)
     return AlignReport(alignment, lines, verdict_on(alignment), trains)
 

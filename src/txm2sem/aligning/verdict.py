@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from txm2sem.aligning.document import Alignment
+from txm2sem.data.readers.voxel_size import square_side
 from txm2sem.data.slices import SPLIT_FOLDERS
 from txm2sem.errors import listed
+from txm2sem.quantities import with_pixels
 from txm2sem.scoring.names import FEW_SLICES
 from txm2sem.verdicts import Concern, Verdict
 
@@ -38,9 +40,10 @@ def _concerns(alignment: Alignment) -> list[Concern]:
     ]
     if alignment.outliers:
         away = alignment.outliers
+        most = with_pixels(max(away.values()), square_side(alignment.txm_pixel_size or None), "voxels")
         text = (
-            f"{listed(list(away), MOST_SLICES)} lie up to {max(away.values()):.1f} voxels from where the other slices "
-            "of the specimen let expect them; look at these in the page first"
+            f"{listed(list(away), MOST_SLICES)} lie up to {most} from where the other slices of the specimen let expect "
+            "them; look at these in the page first"
         )
         concerns.append(Concern("misaligned", text))
     written = [found.split for found in alignment.slices.values() if found.split]

@@ -10,6 +10,7 @@ from txm2sem.checking.findings import Finding
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.sources import MOST_NAMED, TITLES, Place
 from txm2sem.errors import listed
+from txm2sem.quantities import with_pixels
 from txm2sem.scoring.names import LONGEST_SHIFT
 
 Pairs = Mapping[Place, PairMeasures]
@@ -32,16 +33,17 @@ WEAK = 0.1
 """A correlation of TXM and SEM below this is hardly one."""
 
 
-def judge_pairs(pairs: Pairs, command: str) -> list[Finding]:
+def judge_pairs(pairs: Pairs, command: str, pixel_size: float | None) -> list[Finding]:
     """Return what is wrong with pairs, none of whose images is blank.
 
     Args:
         pairs: by slice.
         command: that aligns them.
+        pixel_size: side of a pixel [nm]; None: not known.
     """
     if not pairs:
         return []
-    return [*_judge_folders(pairs), *_judge_contrast(pairs), *_judge_registration(pairs, command)]
+    return [*_judge_folders(pairs), *_judge_contrast(pairs), *_judge_registration(pairs, command, pixel_size)]
 
 
 # -- which is which ---------------------------------------------------------------------------------------------------
@@ -211,7 +213,7 @@ def unconfirmed(pairs: Pairs) -> list[Place]:
     return [place for place, pair in pairs.items() if not pair.confirmed]
 
 
-def _judge_registration(pairs: Pairs, command: str) -> list[Finding]:
+def _judge_registration(pairs: Pairs, command: str, pixel_size: float | None) -> list[Finding]:
     findings, off, unknown = [], are_off(pairs), unconfirmed(pairs)
     if off:
         where = list(off)
@@ -220,7 +222,7 @@ def _judge_registration(pairs: Pairs, command: str) -> list[Finding]:
                 "warning",
                 "shifted",
                 str(where[0]) if len(off) == 1 else "",
-                f"{_how_far(pairs, off)}; expected at most {LONGEST_SHIFT:g} pixel",
+                f"{_how_far(pairs, off, pixel_size)}; expected at most {LONGEST_SHIFT:g} pixel",
                 f"Align them with: {command}",
             )
         )
@@ -239,20 +241,21 @@ def _judge_registration(pairs: Pairs, command: str) -> list[Finding]:
     return findings
 
 
-def _how_far(pairs: Pairs, off: Mapping[Place, float]) -> str:
+def _how_far(pairs: Pairs, off: Mapping[Place, float], pixel_size: float | None) -> str:
     if len(off) == 1:
         (place,) = off
         whole = pairs[place].whole
         if whole is not None and whole.confident and whole.length > LONGEST_SHIFT:
-            return f"the TXM lies {_vector(whole.rows, whole.columns)} beside the SEM"
-        return f"TXM and SEM lie {off[place]:.1f} pixels beside each other (median of its points)"
+            return f"the TXM lies {_vector(whole.rows, whole.columns, pixel_size)} beside the SEM"
+        return f"TXM and SEM lie {with_pixels(off[place], pixel_size)} beside each other (median of its points)"
     far = np.array(list(off.values()))
+    middle, most = (with_pixels(length, pixel_size) for length in (float(np.median(far)), float(far.max())))
     return (
-        f"TXM and SEM lie {np.median(far):.1f} pixels beside each other, at most {far.max():.1f}, in {len(off)} of "
-        f"{len(pairs)} slices ({listed(list(off), MOST_NAMED)})"
+        f"TXM and SEM lie {middle} beside each other, at most {most}, in {len(off)} of {len(pairs)} slices "
+        f"({listed(list(off), MOST_NAMED)})"
     )
 
 
-def _vector(rows: float, columns: float) -> str:
-    down = f"{abs(rows):.1f} pixels {'down' if rows > 0 else 'up'}"
-    return f"{down} and {abs(columns):.1f} {'right' if columns > 0 else 'left'}"
+def _vector(rows: float, columns: float, pixel_size: float | None) -> str:
+    down = f"{with_pixels(abs(rows), pixel_size)} {'down' if rows > 0 else 'up'}"
+    return f"{down} and {with_pixels(abs(columns), pixel_size)} {'right' if columns > 0 else 'left'}"

@@ -16,6 +16,7 @@ from txm2sem.figures.shown import imaged_box
 from txm2sem.files import write_text
 from txm2sem.metrics import Summary
 from txm2sem.pages import Card, Table, file_data, jpeg, page
+from txm2sem.quantities import SHORT, Ruler
 from txm2sem.runs import CheckPaths
 from txm2sem.verdicts import MOST_NAMED
 
@@ -99,20 +100,21 @@ def _overlaid(measures: Measures, previews: Previews) -> list[Card]:
 
 
 def _shifts(measures: Measures) -> Table | None:
-    rows = [(str(place), *_registration_row(pair)) for place, pair in measures.pairs.items()]
-    head = ("slice", "down, right [pixels]", "length", "median length of clear tiles", "clear tiles", "correlation")
+    ruler = Ruler.lengths(measures.pixel_size, SHORT)
+    rows = [(str(place), *_registration_row(pair, ruler)) for place, pair in measures.pairs.items()]
+    head = ("slice", ruler.label("down, right"), "length", "median length of clear tiles", "clear tiles", "correlation")
     return Table("Displacement of the TXM and its correlation with the SEM", head, rows) if rows else None
 
 
-def _registration_row(pair: PairMeasures) -> tuple[str, ...]:
-    length = pair.median_length()
-    middle = "–" if length is None else f"{length:.2f}"
+def _registration_row(pair: PairMeasures, ruler: Ruler) -> tuple[str, ...]:
+    length, digits = pair.median_length(), ruler.digits(2)
+    middle = "–" if length is None else f"{ruler(length):.{digits}f}"
     clear = f"{len(pair.confident)} of {len(pair.tiles)}"
     whole = pair.whole
     if whole is None or not whole.confident:
         return ("not clear", "–", middle, clear, f"{pair.correlation:.2f}")
-    vector = f"{whole.rows:+.2f}, {whole.columns:+.2f}"
-    return (vector, f"{whole.length:.2f}", middle, clear, f"{pair.correlation:.2f}")
+    vector = f"{ruler(whole.rows):+.{digits}f}, {ruler(whole.columns):+.{digits}f}"
+    return (vector, f"{ruler(whole.length):.{digits}f}", middle, clear, f"{pair.correlation:.2f}")
 
 
 def _grey_values(measures: Measures) -> Table:

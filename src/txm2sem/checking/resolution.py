@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from txm2sem.checking.findings import Finding
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.metrics import Spectrum, noise_floor_frequency, resolution
+from txm2sem.quantities import displacement_text
 
 FACTORS = (4, 2, 1)
 """Values of `--downsample_factor` that models take, the largest first."""
@@ -74,8 +75,8 @@ def measure_resolution(pairs: Sequence[PairMeasures]) -> Resolution | None:
     return Resolution(txm, sem, coherence, resolution(coherence), 1 / floor, lost, factor)
 
 
-def judge_resolution(measured: Resolution | None) -> list[Finding]:
-    """Return what the spectra mean for the choice of options."""
+def judge_resolution(measured: Resolution | None, pixel_size: float | None) -> list[Finding]:
+    """Return what the spectra mean for the choice of options; pixels have a side [nm], or it is not known."""
     if measured is None:
         return [
             Finding(
@@ -87,18 +88,18 @@ def judge_resolution(measured: Resolution | None) -> list[Finding]:
             )
         ]
     agree = (
-        f"TXM and SEM agree down to periods of {measured.coherent_period:.1f} pixels"
+        f"TXM and SEM agree down to periods of {displacement_text(measured.coherent_period, pixel_size)}"
         if np.isfinite(measured.coherent_period)
         else "TXM and SEM agree at no period"
     )
+    kept = f"{2 * measured.factor} pixels" if pixel_size is None else displacement_text(2 * measured.factor, pixel_size)
     return [
         Finding(
             "note",
             "resolution",
             "",
-            f"{agree}; the TXM's spectrum meets its noise at {measured.floor_period:.1f} pixels",
-            f"--downsample_factor {measured.factor} loses nothing of the TXM: it keeps periods of "
-            f"{2 * measured.factor} pixels and more.",
+            f"{agree}; the TXM's spectrum meets its noise at {displacement_text(measured.floor_period, pixel_size)}",
+            f"--downsample_factor {measured.factor} loses nothing of the TXM: it keeps periods of {kept} and more.",
         )
     ]
 

@@ -219,8 +219,8 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
         *judge_shared_areas(measures.shared),
         *judge_content(measures.contents),
         *judge_coverage(measures.contents, options),
-        *judge_pairs(judged, align_command(dataroot)),
-        *judge_resolution(measures.resolution),
+        *judge_pairs(judged, align_command(dataroot), measures.pixel_size),
+        *judge_resolution(measures.resolution, measures.pixel_size),
     ]
     return measures, findings
 

@@ -212,7 +212,10 @@ def report(words: Sequence[str], program: str) -> int:
     from txm2sem.reporting import report_run
 
     asked = command.report
-    return _write_page("report:", lambda: report_run(paths, asked.volume, asked.output, asked.txm, asked.measures))
+    figures = command.figure.figures
+    return _write_page(
+        "report:", lambda: report_run(paths, asked.volume, asked.output, asked.txm, asked.measures, figures)
+    )
 
 
 @interruptible("no page was written, and an earlier one is untouched")
@@ -226,7 +229,7 @@ def compare(words: Sequence[str], program: str) -> int:
 
     from txm2sem.reporting import compare_runs
 
-    return _write_page("page:", lambda: compare_runs(runs, command.compare.output))
+    return _write_page("page:", lambda: compare_runs(runs, command.compare.output, command.figure.figures))
 
 
 @interruptible("the same command goes on with what is missing")
@@ -341,7 +344,8 @@ def measure(words: Sequence[str], program: str) -> int:
 
         report = measure_volume(run)
     verdict = _beside_its_test(report.verdict, command.measure.checkpoints_dir, command.measure.name)
-    _print(*report.lines, f"numbers:    {run.paths.table}", f"page:       {run.paths.page}", *verdict.lines(11))
+    drawn = [] if command.figure.figures == "none" else [f"figures:    {run.paths.figures}"]
+    _print(*report.lines, f"numbers:    {run.paths.table}", *drawn, f"page:       {run.paths.page}", *verdict.lines(11))
     return 0
 
 
@@ -484,6 +488,8 @@ def _write_page(title: str, write: Callable[[], WrittenPage]) -> int:
         print(f"{'note:':<{width}} not shown: {problem}")
     if written.earlier is not None:
         print(f"{'earlier:':<{width}} {written.earlier}")
+    if written.figures is not None:
+        print(f"{'figures:':<{width}} {written.figures}")
     _print(f"{title:<{width}} {written.path}", *written.verdict.lines(width))
     return 0
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from txm2sem.data.images import open_image
+from txm2sem.data.readers.tiff_slices import slice_steps
 from txm2sem.data.readers.voxel_size import square_side
 from txm2sem.data.stacks import TiffStack
 from txm2sem.data.volume_stacks import VolumeStack
@@ -37,12 +38,13 @@ def common_side(paths: Iterable[Path]) -> tuple[float | None, str]:
 
 
 def voxel_sides(stack: TiffStack) -> Sides:
-    """Return the sides of a stack's voxels; how far slices in single files lie apart is not known.
+    """Return the sides of a stack's voxels; how far slices in single files lie apart few files say, see `slice_steps`.
 
     Raises:
         UserError: a file is damaged.
     """
     if isinstance(stack, VolumeStack):
         return stack.voxel_size or (None, None, None)
-    side, _ = common_side(stack.paths[:1])
-    return None, side, side
+    first = stack.paths[0]
+    side, _ = common_side([first])
+    return slice_steps(first)[0], side, side

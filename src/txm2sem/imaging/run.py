@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 
 from txm2sem.data.grey import GreyRange, measure_range
+from txm2sem.data.images import Kept, open_image, write_image
 from txm2sem.data.slices import SPLIT_FOLDERS, AlignedSlices, has_split
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
@@ -34,8 +34,9 @@ def image_slices(
     """Write a data root with the SEM and the masks of another one, and the TXM that is seen of its SEM.
 
     The same options give the same bytes, and a slice the same noise whatever split it is in. SEM and masks are copied
-    as they are; the TXM is `SPLIT/txm/NUMBER.tif`. 8-bit grey values of the SEM are taken as they are, of other types
-    the range that training would measure for 0 to 255. `phantom.json` has what is returned.
+    as they are; the TXM is `SPLIT/txm/NUMBER.tif`, with pixels of the size that the SEM says. 8-bit grey values of the
+    SEM are taken as they are, of other types the range that training would measure for 0 to 255. `phantom.json` has
+    what is returned.
 
     Args:
         folder: where to write. May exist if empty. It appears whole or not at all.
@@ -100,4 +101,5 @@ def _write_slice(split: Path, slices: AlignedSlices, index: int, grey: GreyRange
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, place)
     (split / "txm").mkdir(exist_ok=True)
-    tifffile.imwrite(split / "txm" / f"{number:03d}.tif", txm, photometric="minisblack", compression="zlib")
+    size = open_image(slices.sem.paths[index]).pixel_size
+    write_image(split / "txm" / f"{number:03d}.tif", txm, Kept(size))

@@ -6,11 +6,13 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from txm2sem.figures.phases import PhaseCut, draw_phases
+from txm2sem.figures.of_pages import Draw, draw_plots, save_figures
+from txm2sem.figures.phases import PhaseCut, draw_phase_cuts, draw_phases
 from txm2sem.files import write_text
 from txm2sem.measures import counterpart, images_of, paired, sentence
 from txm2sem.measuring.joining import AXES
@@ -28,7 +30,7 @@ Points = Iterable[tuple[float, float | None]]
 
 
 def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
-    """Write the page, whole or not at all.
+    """Write the page, whole or not at all, and the figures of what it draws, where they are asked for.
 
     Raises:
         UserError: the disk is full or not writable, or the volume cannot be read.
@@ -36,6 +38,13 @@ def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
     unit = document["unit"]
     measured = [phase for phase in document["phases"] if phase["measured"] and _is_there(phase)]
     compared = document["compared"]
+    cuts = _cuts(run, unit)
+    colours = {phase.label: phase.colour for phase in run.phases}
+    overall = [*_profile_plots(document["phases"], document), *_thickness_plots(measured, unit)]
+    of_phases = [
+        (phase["name"], _phase_plots(phase, unit, counterpart(phase, document, compared) if compared else None))
+        for phase in measured
+    ]
     text = page(
         "measures.html",
         title=f"{run.paths.output.name}: measures",
@@ -46,26 +55,30 @@ def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
         voxel=" × ".join(f"{side:g}" for side in document["voxel_size_nm"] or ()),
         sentences=[sentence(phase, unit) for phase in document["phases"]],
         verdict=verdict_on(document),
-        cuts=_cuts(run, unit),
+        cuts=[(caption, png(draw_phases(cut, colours, unit))) for caption, cut in cuts.items()],
         keys=[(phase["name"], "#{:02x}{:02x}{:02x}".format(*phase["colour"])) for phase in document["phases"]],
-        overall=[*_profile_plots(document["phases"], document), *_thickness_plots(measured, unit)],
-        of_phases=[
-            (phase["name"], _phase_plots(phase, unit, counterpart(phase, document, compared) if compared else None))
-            for phase in measured
-        ],
+        overall=overall,
+        of_phases=of_phases,
         table_of_numbers=measures_table("All numbers", document),
         compared="" if compared is None else compared["name"],
         comparison=None if compared is None else _comparison(document, compared),
         definitions=document["definitions"],
     )
     write_text(run.paths.growing.page, text)
+    plots = {"fractions and sizes": overall}
+    plots |= {
+        f"structure {phase['label']} {name}": drawn for phase, (name, drawn) in zip(measured, of_phases, strict=True)
+    }
+    figures: dict[str, Draw] = {name: partial(draw_plots, drawn) for name, drawn in plots.items() if drawn}
+    figures["cuts"] = partial(draw_phase_cuts, cuts, {phase.name: phase.label for phase in run.phases}, colours, unit)
+    save_figures(figures, run.paths.growing.figures, run.paths.output.name, run.command.figure.figures)
 
 
-def _cuts(run: MeasureRun, unit: str) -> list[tuple[str, str]]:
-    """Return the three cuts through the middle: what each is, and the picture as data; `unit` is that of lengths."""
+def _cuts(run: MeasureRun, unit: str) -> dict[str, PhaseCut]:
+    """Return the three cuts through the middle, by what each is; `unit` is that of lengths."""
     opened, shape = run.opened, run.opened.reader.shape
     spacing = dict(zip(AXES, run.job.wanted.spacing, strict=True))
-    found = []
+    found = {}
     for across, down, through in CUTS:
         if min(shape[AXES.index(across)], shape[AXES.index(down)]) == 1:
             continue
@@ -82,9 +95,8 @@ def _cuts(run: MeasureRun, unit: str) -> list[tuple[str, str]]:
             None if grey is None else grey.transpose(order)[..., 0],
             (spacing[down], spacing[across]),
         )
-        picture = draw_phases(cut, {phase.label: phase.colour for phase in run.phases}, unit)
         position = format_length(middle * spacing[through], unit) + (" in draw 0" if opened.draws else "")
-        found.append((f"{across}{down} at {through} = {position}", png(picture)))
+        found[f"{across}{down} at {through} = {position}"] = cut
     return found
 
 

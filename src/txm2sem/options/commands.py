@@ -32,6 +32,7 @@ from txm2sem.options.groups import (
     ModelOptions,
     ModelPlaceOptions,
     ObjectiveOptions,
+    PageFigureOptions,
     PhantomOptions,
     PlaceOptions,
     RecipeName,
@@ -314,6 +315,7 @@ class MeasureCommand(Command):
     first = ("name", "thresholds", "method", "voxel_size", "roi", "phases", "measured", "compare", "memory", "workers")
 
     measure: MeasureOptions = MeasureOptions()
+    figure: PageFigureOptions = PageFigureOptions()
 
 
 @dataclass(frozen=True)
@@ -324,6 +326,7 @@ class ReportCommand(Command):
 
     report: ReportOptions = ReportOptions()
     run: PlaceOptions = PlaceOptions()
+    figure: PageFigureOptions = PageFigureOptions()
 
 
 @dataclass(frozen=True)
@@ -334,6 +337,7 @@ class CompareCommand(Command):
 
     compare: CompareOptions = CompareOptions()
     run: PlaceOptions = PlaceOptions()
+    figure: PageFigureOptions = PageFigureOptions()
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ GeneratorName = Literal[
 ]
 DiscriminatorName = Literal["basic", "n_layers", "pixel"]
 FigureKind = Literal["png", "svg", "pdf"]
+PageFigureKind = Literal["none", "png", "svg", "pdf"]
 NormName = Literal["instance", "batch", "none"]
 InitName = Literal["normal", "xavier", "kaiming", "orthogonal"]
 GanMode = Literal["vanilla", "lsgan", "wgangp"]
@@ -699,6 +700,15 @@ class FigureOptions(Options):
 
     figures: FigureKind = "png"
     """figures are PNG, which pages show; svg or pdf: they are written as vectors, too, beside it, with text as text"""
+
+
+@dataclass(frozen=True)
+class PageFigureOptions(Options):
+    """What a page draws, as figures for a paper."""
+
+    figures: PageFigureKind = "none"
+    """png, svg or pdf: what the page draws is written as figures into a folder, too; svg and pdf are vectors, with text
+    as text, beside PNG; none: it is in the page alone"""
 
 
 @dataclass(frozen=True)

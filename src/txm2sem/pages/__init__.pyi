@@ -1,6 +1,6 @@
 from .cards import Card as Card
 from .cuts import Layer as Layer, volume_viewer as volume_viewer
-from .frame import Html as Html, fragment as fragment, page as page
+from .frame import Html as Html, fragment as fragment, identity as identity, page as page
 from .pictures import (
     COLOUR_MAPS as COLOUR_MAPS,
     ColourMap as ColourMap,

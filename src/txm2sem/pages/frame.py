@@ -13,7 +13,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup as Html
 
-__all__ = ["Html", "fragment", "page"]
+__all__ = ["Html", "fragment", "identity", "page"]
 
 
 def page(template: str, /, **values: object) -> str:
@@ -27,8 +27,8 @@ def fragment(template: str, macro: str, /, **values: object) -> Html:
     return made.strip()
 
 
-def _identity(title: str) -> str:
-    """Return what a heading is called in links."""
+def identity(title: str) -> str:
+    """Return what a heading is called in links, and a figure as a file."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
@@ -48,5 +48,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["asset"] = _asset
-    environment.filters["identity"] = _identity
+    environment.filters["identity"] = identity
     return environment

@@ -111,6 +111,7 @@ class Plot:
         marks: levels that are marked.
         bands: outline of the band around each line that has one.
         lines: in the order in which they are drawn.
+        x_range, y_range, log, levels: what was laid out, as given to `plot`, with `marks` as `levels`.
     """
 
     title: str
@@ -121,6 +122,10 @@ class Plot:
     marks: Sequence[Rule]
     bands: Sequence[tuple[Line, str]]
     lines: Sequence[DrawnLine]
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    log: bool
+    levels: Sequence[Mark]
     box: str = f"0 0 {WIDTH} {HEIGHT}"
 
 
@@ -149,7 +154,8 @@ def plot(
         log: the y axis is logarithmic; values are above 0.
         marks: levels to mark.
     """
-    low, high = y_range or _frame(lines)
+    frame = y_range or _frame(lines)
+    low, high = frame
     if log:
         low, high = np.log10(low), np.log10(high)
     first, last = x_range or (min(float(line.x.min()) for line in lines), max(float(line.x.max()) for line in lines))
@@ -204,7 +210,7 @@ def plot(
         dots = [(f"{x:.1f}", f"{y:.1f}") for x, y in places] if line.dotted else []
         drawn.append(DrawnLine(line, points(line.x, line.y) if len(places) > 1 else "", dots, labels))
     title_below = (f"{(LEFT + WIDTH - RIGHT) / 2}", f"{HEIGHT - 4}", "middle", across)
-    return Plot(title, note, label, grid, title_below, marked, bands, drawn)
+    return Plot(title, note, label, grid, title_below, marked, bands, drawn, (first, last), frame, log, marks)
 
 
 def curve_plots(

@@ -19,6 +19,7 @@ from txm2sem.phantoms.faces import Face
 from txm2sem.phantoms.levels import to_levels
 from txm2sem.phantoms.render import Phantom
 from txm2sem.phantoms.rock import VOXEL_SIZE_NM
+from txm2sem.phantoms.tiffs import write_slice
 from txm2sem.quantities import round_length
 
 TXM_FILE = "txm.ome.tif"
@@ -35,8 +36,9 @@ FEI_TAG = 34682
 def write_instruments(root: Path, phantom: Phantom, options: PhantomOptions) -> None:
     """Write the TXM as one OME-TIFF, and each face as `FOLDER/NUMBER.tif`, for the SEM and its masks.
 
-    The SEM's files say the size of their pixels in the tags of TIFF and in those of FEI. They have a data bar below,
-    where masks are 0. `fields/NUMBER.npz` has the distortion of a face, as `Distortion` names its parts.
+    The SEM's files say the size of their pixels in the tags of TIFF and in those of FEI, masks in those of TIFF. They
+    have a data bar below, where masks are 0. `fields/NUMBER.npz` has the distortion of a face, as `Distortion` names
+    its parts.
 
     Raises:
         OSError: the disk is full or not writable.
@@ -53,7 +55,7 @@ def write_instruments(root: Path, phantom: Phantom, options: PhantomOptions) -> 
         _write_sem(root / "sem" / f"{number:03d}.tif", np.vstack([image, bar * image.dtype.type(ink)]), face, len(bar))
         for name, mask in masks.items():
             cut = np.vstack([np.where(face.cut(mask), np.uint8(255), np.uint8(0)), np.zeros_like(bar)])
-            tifffile.imwrite(root / name / f"{number:03d}.tif", cut, photometric="minisblack", compression="zlib")
+            write_slice(root / name / f"{number:03d}.tif", cut, _pixel_size(face))
         np.savez(root / "fields" / f"{number:03d}.npz", allow_pickle=False, **vars(face.field))
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
-from numpy.typing import NDArray
 
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
@@ -21,6 +19,7 @@ from txm2sem.phantoms.instruments import TXM_BITS, facts_of_faces, write_instrum
 from txm2sem.phantoms.levels import to_levels
 from txm2sem.phantoms.render import Phantom, Progress, check_options, render_phantom
 from txm2sem.phantoms.rock import VOXEL_SIZE_NM, Material
+from txm2sem.phantoms.tiffs import write_slice
 
 FACTS = "phantom.json"
 """What is known of a phantom, in its folder."""
@@ -32,8 +31,9 @@ def write_phantom(folder: Path | str, options: PhantomOptions, progress: Progres
     Aligned slices are `SPLIT/FOLDER/NUMBER.tif` for the splits train, val and test and the folders txm, sem, charge,
     lowdensity and highdensity, numbered through all splits in z order. `test/txm_full_stack` has the TXM at every z
     and `test/sem_full_stack` the SEM, numbered by z; `slice_positions.csv` has the z of each aligned slice. Masks are 0
-    and 255 and tell what the rock is, not what the SEM shows of it. `phantom.json` has what is returned. Unaligned,
-    there are a TXM volume and SEM slices instead, see `write_instruments`.
+    and 255 and tell what the rock is, not what the SEM shows of it. Files say how large their pixels are, and those
+    of the full stacks how far slices lie apart. `phantom.json` has what is returned. Unaligned, there are a TXM volume
+    and SEM slices instead, see `write_instruments`.
 
     Args:
         folder: where to write. May exist if empty. It appears whole or not at all, and the call that was killed after
@@ -88,21 +88,20 @@ def _write_data_root(root: Path, phantom: Phantom, options: PhantomOptions) -> N
             (root / split / name).mkdir(parents=True)
     for number, (split, z) in enumerate(aligned):
         for name, volume in images.items():
-            _write(root / split / name / f"{number:03d}.tif", to_levels(volume[z], name, options.bits))
+            image = to_levels(volume[z], name, options.bits)
+            write_slice(root / split / name / f"{number:03d}.tif", image, VOXEL_SIZE_NM)
         for name, mask in masks.items():
-            _write(root / split / name / f"{number:03d}.tif", np.where(mask[z], np.uint8(255), np.uint8(0)))
+            image = np.where(mask[z], np.uint8(255), np.uint8(0))
+            write_slice(root / split / name / f"{number:03d}.tif", image, VOXEL_SIZE_NM)
     digits = max(3, len(str(options.depth - 1)))
     for name, volume in images.items():
         stack = root / "test" / f"{name}_full_stack"
         stack.mkdir()
         for z, image in enumerate(volume):
-            _write(stack / f"{z:0{digits}d}.tif", to_levels(image, name, options.bits))
+            levels = to_levels(image, name, options.bits)
+            write_slice(stack / f"{z:0{digits}d}.tif", levels, VOXEL_SIZE_NM, apart=VOXEL_SIZE_NM)
     positions = [f"{number},{z}" for number, (_, z) in enumerate(aligned)]
     write_text(root / "slice_positions.csv", "\n".join(["number,z", *positions]) + "\n")
-
-
-def _write(path: Path, image: NDArray[np.generic]) -> None:
-    tifffile.imwrite(path, image, photometric="minisblack", compression="zlib")
 
 
 def _facts(phantom: Phantom, options: PhantomOptions) -> dict[str, Any]:

@@ -14,7 +14,9 @@ import numpy as np
 from txm2sem.commands import next_test
 from txm2sem.course import Curve, condense
 from txm2sem.errors import UserError
+from txm2sem.figures.of_pages import Illustrated, draw_plots
 from txm2sem.metrics import front_of
+from txm2sem.options import PageFigureKind
 from txm2sem.pages import Html, Line, Mark, Plot, Table, fragment, plot
 from txm2sem.reporting.about import commands_html
 from txm2sem.reporting.comparison import Comparison
@@ -35,7 +37,7 @@ from txm2sem.reporting.record import (
 from txm2sem.reporting.run_page import Part, WrittenPage, draft_of, write_page
 from txm2sem.reporting.scorecard import evaluation_tables, means_table, similarity_table
 from txm2sem.runs import RunPaths
-from txm2sem.scoring.names import PHASES, REGION_NAMES, ROCK_COLUMNS
+from txm2sem.scoring.names import PHASES, REGION_NAMES, resolution_column, rock_columns
 from txm2sem.scoring.table import number_text
 
 MOST_OVERLAYS = 4
@@ -45,13 +47,14 @@ FIDELITY = {"psnr": "PSNR [dB]", "ssim": "SSIM"}
 """Measures that stand beside continuity."""
 
 
-def compare_runs(runs: Sequence[RunPaths], output: Path | str = "") -> WrittenPage:
+def compare_runs(runs: Sequence[RunPaths], output: Path | str = "", figures: PageFigureKind = "none") -> WrittenPage:
     """Write the page about several runs, from what their folders hold.
 
     Args:
         runs: two or more.
         output: the file, `compare.html` in the current folder where empty; an earlier one is moved into a dated folder
             beside it.
+        figures: the kind of files that its drawings are written as, too, see `write_page`.
 
     Raises:
         UserError: a run is not there, its saved options are damaged, the runs were tested on different images, or the
@@ -62,14 +65,14 @@ def compare_runs(runs: Sequence[RunPaths], output: Path | str = "") -> WrittenPa
     names = comparison.names
     parts = compare_parts(comparison)
     title, about = f"{', '.join(names)}: comparison", [f"{len(runs)} runs compared"]
-    return write_page(draft, title, " · ".join(names), about, parts, comparison.verdict())
+    return write_page(draft, title, " · ".join(names), about, parts, comparison.verdict(), figures)
 
 
 def compare_parts(comparison: Comparison) -> list[Part]:
     """Return the parts of the page."""
     records = comparison.records
 
-    def part(title: str, make: Callable[[Comparison], Html], of: str = "") -> Part:
+    def part(title: str, make: Callable[[Comparison], Html | Illustrated], of: str = "") -> Part:
         problems = [one for record in records for one in record.problems.get(of or title, ())]
         return Part.of(title, partial(make, comparison), problems=problems)
 
@@ -132,7 +135,7 @@ def _differences(comparison: Comparison) -> Html:
     return fragment("compare.html", "tables", them=[table], note=note)
 
 
-def _front(comparison: Comparison) -> Html:
+def _front(comparison: Comparison) -> Html | Illustrated:
     """Return the drawings of the runs that have both scores and a cube, and what the others lack."""
     if not any(tested.card for tested in comparison.tested.values()):
         return Html()
@@ -153,7 +156,8 @@ def _front(comparison: Comparison) -> Html:
         points = {name: point for name, point in points.items() if all(map(math.isfinite, point))}
         if len(points) > 1:
             plots.append(_drawing(comparison, points, title, next(iter(cubes.values()))))
-    return fragment("compare.html", "front", lines=_keys(comparison), plots=plots, lacking=lacking)
+    html = fragment("compare.html", "front", lines=_keys(comparison), plots=plots, lacking=lacking)
+    return Illustrated(html, {"front": partial(draw_plots, plots)} if plots else {})
 
 
 def _fidelity(comparison: Comparison, measure: str) -> dict[str, float]:
@@ -194,7 +198,7 @@ def _drawing(comparison: Comparison, points: Mapping[str, tuple[float, float]], 
     )
 
 
-def _images(comparison: Comparison) -> Html:
+def _images(comparison: Comparison) -> Html | Illustrated:
     layout = comparison.layout
     records = [record for record in comparison.records if record.paths.name in comparison.tested]
     if layout is None or not records:
@@ -261,7 +265,7 @@ def _means(tested: Mapping[str, TestRecord]) -> list[Table]:
 def _rock(scored: Mapping[str, TestRecord], phase: str) -> Table:
     rows = []
     scored = {name: tested for name, tested in scored.items() if tested.card["rock"]}
-    for name, (heading, factor, digits) in ROCK_COLUMNS.items():
+    for name, (heading, factor, digits) in rock_columns(_common_size(scored)).items():
         found = [tested.card["rock"][tested.model_kind][phase][name] for tested in scored.values()]
         true = number_text(factor * number_of(found[0]["true"], "value"), digits)
         errors = (number_text(factor * number_of(one["error"], "value"), digits, signed=True) for one in found)
@@ -271,23 +275,31 @@ def _rock(scored: Mapping[str, TestRecord], phase: str) -> Table:
 
 def _spectra(scored: Mapping[str, TestRecord]) -> Table:
     rows = []
-    names = {
-        "spectrum_mean_db": "power off by [dB]",
-        "resolution_half_px": "resolved to [pixels] (FRC 1/2)",
-        "resolution_seventh_px": "resolved to [pixels] (FRC 1/7)",
+    resolved, factor, digits = resolution_column(_common_size(scored))
+    columns = {
+        "spectrum_mean_db": ("power off by [dB]", 1.0, 1),
+        "resolution_half_px": (f"{resolved} (FRC 1/2)", factor, digits),
+        "resolution_seventh_px": (f"{resolved} (FRC 1/7)", factor, digits),
     }
-    for name, heading in names.items():
+    for name, (heading, times, behind) in columns.items():
         found = (tested.card["spectrum"][tested.model_kind][name] for tested in scored.values())
-        rows.append([heading, *(number_text(number_of(one, "value"), 1) for one in found)])
+        rows.append([heading, *(number_text(times * number_of(one, "value"), behind) for one in found)])
     return Table("Spectra and resolution", ["", *scored], rows)
 
 
-def _training(comparison: Comparison) -> Html:
+def _common_size(scored: Mapping[str, TestRecord]) -> float | None:
+    """Return the side of the pixels of all runs [nm]; None: it is not known of one, or they differ."""
+    sizes = {tested.pixel_size for tested in scored.values()}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _training(comparison: Comparison) -> Illustrated:
     validation = {record.paths.name: record.course.scores for record in comparison.records}
     losses = {record.paths.name: [condense(curve) for curve in record.course.losses] for record in comparison.records}
     drawn = {"Validation": _overlaid(validation), "Losses": _overlaid(losses)}
     shown = {heading: plots for heading, plots in drawn.items() if plots}
-    return fragment("compare.html", "training", lines=_keys(comparison), drawn=shown)
+    html = fragment("compare.html", "training", lines=_keys(comparison), drawn=shown)
+    return Illustrated(html, {heading.lower(): partial(draw_plots, plots) for heading, plots in shown.items()})
 
 
 def _keys(comparison: Comparison) -> list[Line]:

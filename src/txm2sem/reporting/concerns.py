@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from txm2sem.errors import joined, listed
 from txm2sem.options import RECIPES
+from txm2sem.quantities import with_pixels
 from txm2sem.reporting.record import RunRecord, TestRecord, number_of
 from txm2sem.scoring.names import FEW_SLICES, LONGEST_SHIFT, ONE_DRAW, PHASES, REGION_NAMES, TRUTH
 from txm2sem.txm_noise import TxmNoise
@@ -141,7 +142,7 @@ def _misaligned(tested: TestRecord) -> list[Concern]:
         return []
     text = (
         f"in {len(off)} of {len(away)} slices ({listed([f'{int(number):03d}' for number in off], 4)}) the SEM lies up "
-        f"to {max(off.values()):.1f} pixels beside the prediction; align them with txm2sem align, and test again"
+        f"to {with_pixels(max(off.values()), tested.pixel_size)} beside the prediction; align them with txm2sem align, and test again"
     )
     return [Concern("misaligned", text)]
 

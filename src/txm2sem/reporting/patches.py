@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from txm2sem.figures.shown import imaged_box
+from txm2sem.figures.of_pages import Illustrated
+from txm2sem.figures.overview import OverviewRow, draw_rows
+from txm2sem.figures.shown import ROWS, imaged_box
 from txm2sem.pages import Card, Html, Scale, fragment
 from txm2sem.reporting.images import Pixels, check_same_shape, encoding_of, read_image
 from txm2sem.reporting.layouts import ORDERS, Layout, Overlay, ShownScores, layout_of, overlays_of, scores_of
@@ -19,10 +22,13 @@ from txm2sem.reporting.record import RunRecord
 EACH = 4
 """Patches of each group."""
 
+DRAWN_EACH = ROWS // 3
+"""Of them in a figure."""
+
 GROUPS = {"worst": "The worst", "middle": "In the middle", "best": "The best"}
 
 
-def patches_html(record: RunRecord) -> Html:
+def patches_html(record: RunRecord) -> Html | Illustrated:
     """Return the images of the latest test for a page; nothing where it has left none.
 
     Raises:
@@ -54,8 +60,8 @@ def gallery_html(
     notes: Mapping[int, Sequence[str]],
     what: str,
     pixel_size: float | None,
-) -> Html:
-    """Return the gallery of chosen patches.
+) -> Illustrated:
+    """Return the gallery of chosen patches, and a figure of the first ones of each group.
 
     Args:
         layout: of the images.
@@ -85,15 +91,16 @@ def gallery_html(
                 pictures[name] = (overlay.title, overlay.colours.png(found[index][box], 0, tops[overlay.kind]))
         height, width = images[index][layout.target][box].shape[:2]
         words = [f"{order_name(order)} {_short(values[index])}" for order, values in scores.items()]
-        title = f"{what.removesuffix('es').removesuffix('s')} {index:03d}".capitalize()
         card_note = " · ".join([*words, *notes.get(index, ())])
-        cards.append(Card(title, card_note, pictures, height, width, places[index], pixel_size))
+        cards.append(
+            Card(_title(what, index).capitalize(), card_note, pictures, height, width, places[index], pixel_size)
+        )
     kinds = {overlay.kind: overlay for overlay in overlays.values()}
     scales = [Scale(kind, kinds[kind].colours, "0", f"{top:.3g} {kinds[kind].unit}") for kind, top in tops.items()]
     used = {group for place in places.values() for group, _ in place.values()}
     first = next(iter(scores))
     placed = sorted((card for card in cards if first in card.places), key=lambda card: card.places[first][1])
-    return fragment(
+    html = fragment(
         "gallery.html",
         "gallery",
         about=f"{len(chosen)} of {len(scores[first])} {what}, by their scores. {note}",
@@ -110,6 +117,20 @@ def gallery_html(
         rest=[card for card in cards if first not in card.places],
         orders={order: order_name(order) for order in scores},
     )
+    rows = []
+    for group, heading in GROUPS.items():
+        for index in _first_of(group, places, first):
+            layers = [images[index][layer] for layer in layout.layers]
+            grey = [image for image in layers if image.ndim == 2]
+            rows.append(OverviewRow(f"{heading}:\n{_title(what, index)}", layers, grey))
+    draw = partial(draw_rows, rows, list(layout.layers.values()), pixel_size=pixel_size)
+    return Illustrated(html, {"images": draw} if rows else {})
+
+
+def _first_of(group: str, places: Mapping[int, Mapping[str, tuple[str, int]]], order: str) -> list[int]:
+    """Return the first patches of a group in an order."""
+    members = {index: place[order][1] for index, place in places.items() if place.get(order, ("", 0))[0] == group}
+    return sorted(members, key=lambda index: members[index])[:DRAWN_EACH]
 
 
 def places_of(scores: ShownScores) -> dict[int, dict[str, tuple[str, int]]]:
@@ -125,6 +146,11 @@ def places_of(scores: ShownScores) -> dict[int, dict[str, tuple[str, int]]]:
             for place, index in enumerate(members):
                 places.setdefault(index, {})[order] = (group, place)
     return places
+
+
+def _title(what: str, index: int) -> str:
+    """Return what one of the patches, or slices, is called."""
+    return f"{what.removesuffix('es').removesuffix('s')} {index:03d}"
 
 
 def order_name(order: str) -> str:

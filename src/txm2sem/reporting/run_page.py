@@ -15,8 +15,10 @@ from txm2sem.commands import next_test
 from txm2sem.course import condense
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
+from txm2sem.figures.of_pages import Draw, Figures, Illustrated, draw_plots, save_figures
 from txm2sem.files import write_text
 from txm2sem.measures import read_measures, sentence
+from txm2sem.options import PageFigureKind
 from txm2sem.pages import Html, curve_plots, fragment, how_condensed, page, png
 from txm2sem.pages.measures import measures_table
 from txm2sem.reporting.about import about_html, commands_html, origin_html
@@ -40,12 +42,14 @@ class WrittenPage:
         earlier: where an earlier one was moved to, or None.
         problems: what it cannot show, and why.
         verdict: what it begins with.
+        figures: the folder of what it draws, where that was asked for, or None.
     """
 
     path: Path
     earlier: Path | None
     problems: list[str]
     verdict: Verdict
+    figures: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -56,22 +60,29 @@ class Part:
         title: of the part.
         contents: what is in it, in this order.
         problems: why it is not whole.
+        figures: what can be drawn of it.
     """
 
     title: str
     contents: list[Html]
     problems: list[str]
+    figures: Figures
 
     @classmethod
-    def of(cls, title: str, *makes: Callable[[], Html], problems: Sequence[str] = ()) -> Part:
+    def of(cls, title: str, *makes: Callable[[], Html | Illustrated], problems: Sequence[str] = ()) -> Part:
         """Return what functions make; where one of them cannot, the part says why."""
         contents, found = [], list(problems)
+        figures: dict[str, Draw] = {}
         for make in makes:
             try:
-                contents.append(make())
+                made = make()
             except UserError as error:
                 found.append(str(error))
-        return cls(title, list(filter(None, contents)), found)
+                continue
+            if isinstance(made, Illustrated):
+                figures |= made.figures
+            contents.append(made.html if isinstance(made, Illustrated) else made)
+        return cls(title, list(filter(None, contents)), found, figures)
 
 
 def report_run(
@@ -80,6 +91,7 @@ def report_run(
     output: Path | str = "",
     txm: Sequence[Place] = (),
     measures: Sequence[Path] = (),
+    figures: PageFigureKind = "none",
 ) -> WrittenPage:
     """Write the page about a run, from what its folders hold.
 
@@ -89,6 +101,7 @@ def report_run(
         output: the file, `results/NAME/report.html` where empty; an earlier one is moved into a dated folder beside it.
         txm: what the volumes were translated from, in the same order, as far as it is not in their folders.
         measures: folders of measured volumes.
+        figures: the kind of files that its drawings are written as, too, see `write_page`.
 
     Raises:
         UserError: there is no such run, its saved options are damaged, a volume or a measurement cannot be shown, or
@@ -100,13 +113,14 @@ def report_run(
     shown, sources = ([place_of(place) for place in places] for places in (volumes, txm))
     parts = run_parts(record, whole_volumes(shown, len(record.volumes), sources), list(map(_measures, measures)))
     about = [record.model, str(record.options.get("netG", "")), str(record.options.get("dataroot", ""))]
-    return write_page(draft, f"{paths.name}: report", paths.name, list(filter(None, about)), parts, verdict_of(record))
+    about = list(filter(None, about))
+    return write_page(draft, f"{paths.name}: report", paths.name, about, parts, verdict_of(record), figures)
 
 
 def run_parts(record: RunRecord, volumes: Sequence[Html] = (), measures: Sequence[Html] = ()) -> list[Part]:
     """Return the parts of the page; `volumes` are to be shown beside the run's cubes, `measures` are of volumes."""
 
-    def part(title: str, *makes: Callable[[], Html]) -> Part:
+    def part(title: str, *makes: Callable[[], Html | Illustrated]) -> Part:
         return Part.of(title, *makes, problems=record.problems.get(title, ()))
 
     return [
@@ -123,18 +137,32 @@ def run_parts(record: RunRecord, volumes: Sequence[Html] = (), measures: Sequenc
 
 
 def write_page(
-    draft: Draft, title: str, heading: str, about: Sequence[str], parts: Sequence[Part], verdict: Verdict
+    draft: Draft,
+    title: str,
+    heading: str,
+    about: Sequence[str],
+    parts: Sequence[Part],
+    verdict: Verdict,
+    kind: PageFigureKind = "none",
 ) -> WrittenPage:
-    """Write a page of parts with their list, where there is anything of them; then an earlier one is set aside."""
+    """Write a page of parts with their list, where there is anything of them; then an earlier one is set aside.
+
+    What the parts draw is written as figures, where a kind of them is asked for: into the folder `PAGE_figures` beside
+    the page, an earlier one of which is set aside with the page.
+    """
     found = [part for part in parts if part.contents or part.problems]
     now = datetime.now().astimezone()
     text = page("report.html", title=title, heading=heading, about=about, now=now, version=__version__, parts=found)
     with draft.begin({}, replaced=True):
         written = draft.folder / "page.html"
         write_text(written, text)
-        earlier = draft.finish(written, aside=draft.output.with_suffix(""))
+        drawn, folder = draft.folder / "figures", draft.output.with_name(f"{draft.output.stem}_figures")
+        save_figures({name: draw for part in found for name, draw in part.figures.items()}, drawn, heading, kind)
+        is_drawn = drawn.exists()
+        replaced = [folder] if is_drawn or draft.output.exists() else []
+        earlier = draft.finish(written, {drawn: folder}, earlier=replaced, aside=draft.output.with_suffix(""))
     problems = dict.fromkeys(problem for part in found for problem in part.problems)
-    return WrittenPage(draft.output, earlier, list(problems), verdict)
+    return WrittenPage(draft.output, earlier, list(problems), verdict, folder if is_drawn else None)
 
 
 def draft_of(target: Path) -> Draft:
@@ -164,22 +192,27 @@ def _measures(folder: Path) -> Html:
     )
 
 
-def _images(record: RunRecord) -> Html:
+def _images(record: RunRecord) -> Html | Illustrated:
     if record.tested is None and IMAGES not in record.problems:
         return fragment("run.html", "no_images", test=next_test(record.paths))
     return patches_html(record)
 
 
-def _training(record: RunRecord) -> Html:
+def _training(record: RunRecord) -> Illustrated:
     end = record.epochs or 1e-9
     losses = record.course.losses
-    return fragment(
+    drawn = {
+        "validation": curve_plots(record.course.scores, end, record.course.trivial),
+        "losses": curve_plots(map(condense, losses), end),
+    }
+    html = fragment(
         "run.html",
         "training",
-        scores=curve_plots(record.course.scores, end, record.course.trivial),
-        losses=curve_plots(map(condense, losses), end),
+        scores=drawn["validation"],
+        losses=drawn["losses"],
         about_losses=how_condensed(losses),
     )
+    return Illustrated(html, {name: partial(draw_plots, plots) for name, plots in drawn.items() if plots})
 
 
 def _trust(record: RunRecord) -> Html:

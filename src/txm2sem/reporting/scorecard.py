@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from txm2sem.data.classes import CLASSES
+from txm2sem.figures.of_pages import Figures, Illustrated, draw_plots
 from txm2sem.metrics import REFERENCE_THRESHOLD, RESOLUTION_THRESHOLD, Interval
-from txm2sem.pages import Cell, Html, Line, Mark, Plot, Table, fragment, interval_cell, plot
+from txm2sem.pages import Cell, Line, Mark, Plot, Table, fragment, interval_cell, plot
 from txm2sem.palette import style_of
 from txm2sem.quantities import Ruler
 from txm2sem.reporting.record import TestRecord, number_of
-from txm2sem.scoring.names import PHASES, REGION_NAMES, ROCK_COLUMNS, SIMILARITY_COLUMNS, TRUTH
+from txm2sem.scoring.names import PHASES, REGION_NAMES, SIMILARITY_COLUMNS, TRUTH, resolution_column, rock_columns
 from txm2sem.scoring.table import interval_text, number_text
 
 COLUMNS = {**SIMILARITY_COLUMNS, "perceptual": ("perceptual distance", 3)}
@@ -35,14 +37,14 @@ class EvaluationTable:
     rows: dict[str, list[tuple[float, float]]]
 
 
-def scores_html(tested: TestRecord) -> Html:
+def scores_html(tested: TestRecord) -> Illustrated:
     """Return the scorecard of a test; means over patches, and `eval_metrics.txt`, where the model has none."""
     scores = tested.card
     if not scores:
         tables = [means_table(found.head, found.rows, 1) for found in evaluation_tables(tested.scores)]
         probabilities = tested.scores.get("probabilities")
         lines, plots = _reliability(probabilities) if probabilities else ([], [])
-        return fragment(
+        html = fragment(
             "run.html",
             "means",
             tables=[*tables, *(_probabilities(probabilities) if probabilities else [])],
@@ -51,12 +53,13 @@ def scores_html(tested: TestRecord) -> Html:
             texts=tested.scores.get("notes", []),
             written=tested.evaluation,
         )
+        return Illustrated(html, _figures(plots))
     about = f"{scores['images']} images of {scores['height_px']} × {scores['width_px']} pixels from {scores['slices']} "
     about += f"slices of split {scores['split']}, the {100 * scores['valid_share']:.1f} % of their pixels that count"
     if scores.get("interval"):
         about += "; brackets: 95 % interval over slices"
     lines, plots = _curves(scores)
-    return fragment(
+    html = fragment(
         "run.html",
         "scorecard",
         about=about,
@@ -66,6 +69,11 @@ def scores_html(tested: TestRecord) -> Html:
         tables=[*(_rock(scores, phase) for phase in PHASES if scores["rock"]), *_regions(scores), _spectra(scores)],
         texts=scores["notes"],
     )
+    return Illustrated(html, _figures(plots))
+
+
+def _figures(plots: Sequence[Plot]) -> Figures:
+    return {"scores": partial(draw_plots, plots)} if plots else {}
 
 
 def evaluation_tables(scores: Mapping[str, Any]) -> list[EvaluationTable]:
@@ -212,7 +220,7 @@ def _rock(scores: Mapping[str, Any], phase: str) -> Table:
     model = kinds[0]
     others = [kind for kind in kinds[1:] if kind.startswith(("linear fit", "raw"))]
     rows = []
-    for name, (heading, factor, digits) in ROCK_COLUMNS.items():
+    for name, (heading, factor, digits) in rock_columns(scores.get("pixel_size_nm")).items():
         found = scores["rock"][model][phase][name]
         true, predicted = (
             number_text(factor * number_of(found[key], "value"), digits) for key in ("true", "predicted")
@@ -243,18 +251,17 @@ def _regions(scores: Mapping[str, Any]) -> list[Table]:
 
 
 def _spectra(scores: Mapping[str, Any]) -> Table:
-    head = ["", "power off by [dB]", "most", "resolved to [pixels] (FRC 1/2)", "(FRC 1/7)"]
+    resolved, factor, digits = resolution_column(scores.get("pixel_size_nm"))
+    head = ["", "power off by [dB]", "most", f"{resolved} (FRC 1/2)", "(FRC 1/7)"]
     head += ["grid of 2 [dB]", "grid of 4 [dB]"]
     rows = []
     for kind, grids in scores["grid"].items():
         found = scores["spectrum"].get(kind, {})
-        names = (("spectrum_mean_db", False), ("spectrum_largest_db", True)), (
-            ("resolution_half_px", False), ("resolution_seventh_px", False),
-        )  # fmt: skip
+        names = {"spectrum_mean_db": (1.0, 1, False), "spectrum_largest_db": (1.0, 1, True)}
+        names |= dict.fromkeys(("resolution_half_px", "resolution_seventh_px"), (factor, digits, False))
         cells = [
-            number_text(number_of(found[name], "value"), 1, signed=signed) if found else ""
-            for group in names
-            for name, signed in group
+            number_text(times * number_of(found[name], "value"), behind, signed=signed) if found else ""
+            for name, (times, behind, signed) in names.items()
         ]
         largest = (
             max((value for value in grid.values() if value is not None), default=math.nan) for grid in grids.values()

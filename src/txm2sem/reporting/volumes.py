@@ -15,7 +15,7 @@ from txm2sem.errors import UserError
 from txm2sem.pages import COLOUR_MAPS, ColourMap, Html, Layer, Table, fragment, volume_viewer
 from txm2sem.reporting.record import RunRecord, VolumeRecord, number_of
 from txm2sem.reporting.stored import DisplayVolume, factor_for, open_display, open_input, shrink, shrunk_shape
-from txm2sem.scoring.continuity import KEYS, PREDICTION, TRUTH, TXM
+from txm2sem.scoring.continuity import KEYS, PREDICTION, TRUTH, TXM, lag_ruler
 from txm2sem.scoring.table import number_text
 from txm2sem.trust.stored import value_of_step
 
@@ -86,14 +86,17 @@ def whole_volume_html(path: Place, number: int, most: int, source: Place | None 
     return _volume(path.name, (z, y, x), step, viewer, note, voxel_size=size)
 
 
-def continuity_tables(volumes: Mapping[str, Any]) -> list[Table]:
+def continuity_tables(continuity: Mapping[str, Any]) -> list[Table]:
     """Return the table of a `continuity_SAVENAME.json`; none where it has no numbers."""
+    volumes = continuity.get("volumes", {})
     found = {name: volumes[key] for name, key in KEYS.items() if key in volumes}
     if not found:
         return []
     lags = [lag for lag in PAGE_LAGS if lag <= len(next(iter(found.values()))["autocorrelation_along_z"])]
     head = ["", "adjacent slices: |difference| [grey levels]", "ratio to the TXM"]
-    head += [f"{words}, lag {lag}" for words in ("along z", "in-plane") for lag in lags]
+    ruler = lag_ruler(continuity.get("voxel_size_nm", ()), PAGE_LAGS[-1])
+    unit = "" if ruler.unit == "voxels" else f" {ruler.unit}"
+    head += [f"{words}, lag {ruler(float(lag)):.3g}{unit}" for words in ("along z", "in-plane") for lag in lags]
     rows = []
     for name, values in found.items():
         changes = (number_of(values, key) for key in ("adjacent_difference", "adjacent_difference_of_txm"))
@@ -139,7 +142,7 @@ def _cube_html(record: RunRecord, cube: VolumeRecord, most: int) -> Html:
     sides = cube.continuity.get("voxel_size_nm", [])
     size = (sides[0], sides[1], sides[2]) if len(sides) == len(shape) and None not in sides else None
     viewer = volume_viewer(f"cube-{cube.name}", layers, first, factor, size)
-    tables = continuity_tables(cube.continuity.get("volumes", {}))
+    tables = continuity_tables(cube.continuity)
     return _volume(f"Cube: {cube.name}", opened.shape, factor, viewer, note, tables, size)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from txm2sem.data.readers.voxel_size import square_side
 from txm2sem.metrics import Continuity
+from txm2sem.quantities import Ruler
 
 SHOWN_LAGS = (1, 2, 4, 8, 16)
 """Lags that the table shows [pixels]."""
@@ -16,14 +18,21 @@ KEYS = {TXM: "txm", PREDICTION: "prediction", TRUTH: "truth"}
 """Names of the volumes in tables and figures, and for programs."""
 
 
-def continuity_table(measured: Mapping[str, Continuity]) -> str:
-    """Return a table of the continuity of volumes, two lines each; – stands where a number is not defined."""
+def continuity_table(measured: Mapping[str, Continuity], voxel_size: Sequence[float | None]) -> str:
+    """Return a table of the continuity of volumes, two lines each; – stands where a number is not defined.
+
+    Args:
+        measured: the volumes, by their names.
+        voxel_size: (z, y, x) [nm]; None: not known.
+    """
     txm = measured[TXM]
     lags = [lag for lag in SHOWN_LAGS if lag <= len(txm.along_z)]
+    ruler = lag_ruler(voxel_size, SHOWN_LAGS[-1])
     width = max(map(len, measured))
     lines = [
-        f"{'':<{width}}  {'adjacent slices':<26}  autocorrelation at lag [pixels]",
-        f"{'':<{width}}  {'|difference|':>12}  {'ratio to TXM':>12}  {'':<8}" + "".join(f"{lag:>7}" for lag in lags),
+        f"{'':<{width}}  {'adjacent slices':<26}  {ruler.label('autocorrelation at lag')}",
+        f"{'':<{width}}  {'|difference|':>12}  {'ratio to TXM':>12}  {'':<8}"
+        + "".join(f"{ruler(lag):>7.3g}" for lag in lags),
     ]
     for name, values in measured.items():
         for direction, correlation in (("along z", values.along_z), ("in-plane", values.in_plane)):
@@ -35,6 +44,12 @@ def continuity_table(measured: Mapping[str, Continuity]) -> str:
             )
     lines.append("|difference|: mean absolute difference [grey levels of 255]")
     return "\n".join(lines)
+
+
+def lag_ruler(voxel_size: Sequence[float | None], longest: int) -> Ruler:
+    """Return the ruler of lags up to a longest one [voxels]: they are lengths where all sides are known, and one."""
+    known = [side for side in voxel_size if side is not None]
+    return Ruler.lengths(square_side(known) if len(known) == 3 else None, longest, "voxels")
 
 
 def continuity_values(measured: Mapping[str, Continuity]) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from txm2sem.quantities import SHORT, Ruler
+
 FORMAT = 1
 """Of documents of scores: raised when a key changes its meaning or goes."""
 
@@ -25,14 +27,8 @@ SIMILARITY_COLUMNS = {
     "pearson": ("correlation", 3),
 }
 REGION_NAMES = {"all": "all", "low_density": "low density", "high_density": "high density", "rest": "rest"}
-ROCK_COLUMNS = {
-    "fraction": ("fraction [%]", 100, 2),
-    "chord_rows_px": ("mean chord in rows [pixels]", 1, 2),
-    "chord_columns_px": ("mean chord in columns [pixels]", 1, 2),
-    "perimeter_per_px": ("perimeter per area [1 / 1000 pixels]", 1e3, 1),
-    "euler_per_px2": ("Euler number [per 10^6 pixels]", 1e6, 0),
-}
-"""Heading, factor and digits of each measure of a phase."""
+Column = tuple[str, float, int]
+"""Heading, factor from what documents have to what people read, and digits behind the point."""
 
 FEW_SLICES = 6
 """With fewer slices than this, intervals are said to be rough."""
@@ -42,3 +38,27 @@ LONGEST_SHIFT = 1.0
 
 ONE_DRAW = "one draw of "
 """How what one of several draws is called begins; the name of the model follows."""
+
+
+def rock_columns(pixel_size: float | None) -> dict[str, Column]:
+    """Return the column of each of `ROCK`; lengths are counted in pixels where their side [nm] is not known."""
+    length, per_length, area = Ruler.lengths(pixel_size, SHORT), Ruler.frequencies(pixel_size), Ruler.areas(pixel_size)
+    perimeter: Column = ("1 / 1000 pixels", 1e3, 1)
+    euler: Column = ("per 10^6 pixels", 1e6, 0)
+    if pixel_size is not None:
+        per_area = Ruler("1/µm²", 1 / area.per_pixel)
+        perimeter = (per_length.unit, per_length.per_pixel, per_length.digits(4))
+        euler = (per_area.unit, per_area.per_pixel, per_area.digits(5))
+    return {
+        "fraction": ("fraction [%]", 100, 2),
+        "chord_rows_px": (length.label("mean chord in rows"), length.per_pixel, length.digits(2)),
+        "chord_columns_px": (length.label("mean chord in columns"), length.per_pixel, length.digits(2)),
+        "perimeter_per_px": (f"perimeter per area [{perimeter[0]}]", *perimeter[1:]),
+        "euler_per_px2": (f"Euler number [{euler[0]}]", *euler[1:]),
+    }
+
+
+def resolution_column(pixel_size: float | None) -> Column:
+    """Return the column of what is resolved, as `rock_columns`."""
+    length = Ruler.lengths(pixel_size, SHORT)
+    return length.label("resolved to"), length.per_pixel, length.digits(1)

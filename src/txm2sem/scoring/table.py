@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from txm2sem.metrics import Interval
-from txm2sem.scoring.names import PHASES, REGION_NAMES, ROCK_COLUMNS, SIMILARITY_COLUMNS, TRUTH
+from txm2sem.scoring.names import PHASES, REGION_NAMES, SIMILARITY_COLUMNS, TRUTH, resolution_column, rock_columns
 
 if TYPE_CHECKING:  # pages about runs that are done take words from here, and compute nothing
     from txm2sem.scoring.card import RockMeasure, Scores
@@ -54,7 +54,8 @@ def _regions(scores: Scores) -> str:
 
 
 def _spectra(scores: Scores) -> str:
-    headings = ("power off by [dB]", "most", "resolved to [pixels] (FRC 1/2)", "(FRC 1/7)", "grid of 2 [dB]", "of 4")
+    resolved, factor, digits = resolution_column(scores.card.pixel_size)
+    headings = ("power off by [dB]", "most", f"{resolved} (FRC 1/2)", "(FRC 1/7)", "grid of 2 [dB]", "of 4")
     rows: list[Row] = [["", *headings]]
     for kind in (*scores.kinds, TRUTH):
         cells = ["", "", "", ""]
@@ -63,8 +64,8 @@ def _spectra(scores: Scores) -> str:
             cells = [
                 number_text(found["spectrum_mean_db"].value, 1),
                 number_text(found["spectrum_largest_db"].value, 1, signed=True),
-                number_text(found["resolution_half_px"].value, 1),
-                number_text(found["resolution_seventh_px"].value, 1),
+                number_text(factor * found["resolution_half_px"].value, digits),
+                number_text(factor * found["resolution_seventh_px"].value, digits),
             ]
         grids = [number_text(max(values.values()), 1, signed=True) for values in scores.grid(kind).values()]
         rows.append([kind, *cells, *grids])
@@ -76,7 +77,7 @@ def _phase(scores: Scores, phase: str) -> str:
     others = [kind for kind in scores.kinds[1:] if kind.startswith(("linear fit", "raw", "one draw"))]
     rows: list[Row] = [[REGION_NAMES[phase], "true", "predicted", "error", *(f"error of {kind}" for kind in others)]]
     measures = {kind: scores.rock(kind)[phase] for kind in (model, *others)}
-    for name, (heading, factor, digits) in ROCK_COLUMNS.items():
+    for name, (heading, factor, digits) in rock_columns(scores.card.pixel_size).items():
         found = measures[model][name]
         cells = [number_text(factor * value.value, digits) for value in (found.true, found.predicted)]
         cells.append(interval_text(_scaled(found, factor), digits, signed=True))

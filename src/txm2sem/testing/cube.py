@@ -132,7 +132,7 @@ class CubeTest(Test[NDArray[np.uint8]]):
         figure = draw_cuts(cuts, measured, f"{subject.model.name} on {source.txm.folder}", source.voxel_size)
         paths = subject.model.paths
         more = [f"volume:   {paths.volume('pred', name)} and {paths.volume_stack('pred', name).name}"]
-        lines, scores = [source.place(), continuity_table(measured)], dict[str, Any]()
+        lines, scores = [source.place(), continuity_table(measured, source.voxel_size)], dict[str, Any]()
         tables: list[str] = []
         pictures: list[Path] = []
         if TRUTH in volumes:

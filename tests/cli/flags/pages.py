@@ -61,6 +61,24 @@ def _(bench: Bench, command: str) -> None:
     assert {path.with_suffix(".png") for path in written} == set(Path().glob(f"{figure}.png"))
 
 
+@row("report compare measure", "figures")
+def _(bench: Bench, command: str) -> None:
+    write(phases((12, 16, 18)))
+    for name in ("one", "two"):
+        write_run(Path(), name)
+    words, folder = {
+        "report": ("report one", "results/one/report_figures"),
+        "compare": ("compare one two", "compare_figures"),
+        "measure": ("measure labels.tif out --diffusion_side 0 --longest 8", "out/figures"),
+    }[command]
+    assert "expected one of none, png, svg, pdf" in bench.run(words, "--figures eps", status=2).err
+    said = bench.run(words, "--figures svg").out
+    assert Path(folder).name in next(line for line in said.splitlines() if line.startswith("figures:"))
+    written = list(Path(folder).iterdir())
+    assert {path.suffix for path in written} == {".png", ".svg"}
+    assert {path.stem for path in written if path.suffix == ".svg"} == {path.stem for path in written}
+
+
 # -- phantom ----------------------------------------------------------------------------------------------------------
 
 SMALL = "--size 48 --depth 12 --train_slices 2 --val_slices 1 --test_slices 1"

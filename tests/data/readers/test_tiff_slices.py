@@ -16,6 +16,9 @@ from txm2sem.errors import UserError
 
 ALL = (slice(None), slice(None), slice(None))
 
+SIZE = {"Z": 0.064, "Y": 0.04, "X": 0.05}
+"""Of a voxel [µm]."""
+
 
 def message(path: Path | str, *, read: bool = False) -> str:
     with pytest.raises(UserError) as caught:
@@ -56,6 +59,25 @@ def test_missing_slices(tmp_path: Path, missing: list[int], found: str) -> None:
     assert f"{tmp_path} has gaps" in text
     assert found in text
     assert "TXM_000.tif to TXM_006.tif" in text
+
+
+SPACED = {"metadata": None, "description": "ImageJ=1.54f\nunit=nm\nspacing=64\n"}
+OME_SLICE = {"ome": True, "metadata": {"axes": "YX"} | {f"PhysicalSize{axis}": size for axis, size in SIZE.items()}}
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        (SPACED | {"resolution": (1 / 50, 1 / 40)}, (64, 40, 50)),
+        (SPACED | {"resolution": (1 / 50, 1 / 40), "extratags": [(274, "H", 1, 6, True)]}, (64, 50, 40)),  # turned
+        (OME_SLICE, (64, 40, 50)),
+        ({"resolution": (2e5, 2e5), "resolutionunit": "CENTIMETER"}, None),  # which has no z
+        (SPACED | {"description": "ImageJ=1.54f\nunit=nm\n", "resolution": (1 / 50, 1 / 40)}, None),
+    ],
+)
+def test_the_first_slice_may_say_the_size_of_voxels(tmp_path: Path, options: Any, size: Any) -> None:
+    reader = open_volume(VolumeInput(write_slices(tmp_path, **options)))
+    assert reader.voxel_size == (None if size is None else pytest.approx(size))
 
 
 def test_two_slices_of_one_number(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
     lines = [
         *_class_lines(run, measures),
         *_seam_lines(measures),
-        *([continuity_table(continuity)] if continuity else []),
+        *([continuity_table(continuity, run.voxel_size)] if continuity else []),
         *_fidelity_lines(measures),
         *_trust_lines(measures.trust),
         *(

@@ -9,14 +9,19 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from txm2sem.data.files import readable
 from txm2sem.data.readers.base import CACHE_BYTES
 from txm2sem.data.readers.paged import PagedVolume
+from txm2sem.data.readers.tiff_steps import Steps, voxel_steps
 from txm2sem.data.stacks import SliceCache, TiffSlices, missing_between, number_slices
+from txm2sem.data.tiff import open_tiff, page_pixels
 from txm2sem.errors import UserError
 
 
 class TiffSlicesVolume(PagedVolume):
     """TIFF slices in the order of their numbers. What is black all over may be above or below the sample.
+
+    The size of a voxel is what OME-XML or ImageJ say in the first.
 
     Args:
         slices: the files by number, ascending.
@@ -42,6 +47,7 @@ class TiffSlicesVolume(PagedVolume):
         self._slices = TiffSlices(slices, mask=labels, cache=SliceCache(CACHE_BYTES))
         self.shape = (len(self._slices), *self._slices.shape)
         self.dtype = self._slices.dtype
+        self.steps = slice_steps(self._slices.paths[0])
 
     def _part(self, page: int, rows: slice, columns: slice) -> NDArray[Any]:
         return self._slices.read(page, rows, columns)
@@ -54,6 +60,18 @@ class TiffSlicesVolume(PagedVolume):
     def place(self, index: int) -> str:
         """Return the path of a slice."""
         return str(self._slices.paths[index])
+
+
+def slice_steps(path: Path) -> Steps:
+    """Return the distances of neighbours in the stack that a slice belongs to, as `voxel_steps`.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    with readable(path, "a TIFF image"), open_tiff(path) as file:
+        z, y, x = voxel_steps(file)
+        turned = page_pixels(path, file.pages.first, mask=True).turned
+    return (z, x, y) if turned else (z, y, x)
 
 
 def matching_slices(pattern: str) -> dict[int, Path]:

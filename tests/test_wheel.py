@@ -89,7 +89,8 @@ def test_an_installed_wheel_translates_an_image(wheel: Path, tmp_path: Path) -> 
 
 
 def test_one_version_and_one_day_are_said_everywhere() -> None:
-    cited = dict(re.findall(r"^(version|date-released): (.+)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.MULTILINE))
-    released = re.findall(r"^## (\d\S*) - (\S+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    citation, changes = ((ROOT / name).read_text(encoding="utf-8") for name in ("CITATION.cff", "CHANGELOG.md"))
+    cited = dict(re.findall(r"^(version|date-released): (.+)$", citation, re.MULTILINE))
+    released = re.findall(r"^## (\d\S*) - (\S+)$", changes, re.MULTILINE)
     assert (cited["version"], cited["date-released"]) == released[0]
     assert txm2sem.__version__ == cited["version"]

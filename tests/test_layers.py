@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "txm2sem"
 LAYERS = [
     {
         *("errors", "options", "arrays", "files", "drafts", "progress", "quantities", "palette", "memory", "workers"),
-        *("addresses", "credentials", "objects", "leases", "remote_drafts", "noise"),
+        *("addresses", "credentials", "objects", "leases", "remote_drafts", "noise", "verdicts"),
     },
     {"networks", "objectives", "metrics", "morphology", "phantoms", "devices", "tiling"},
     {
@@ -31,6 +31,7 @@ LAYERS = [
         "results",
         "measures",
         "pages",
+        "txm_noise",
     },
     {"model", "scoring", "trust", "filling", "documents", "figures", "registration"},
     {

@@ -46,7 +46,7 @@ MOST_FILES = 64
 MOST_EXPANDED = 4
 """So many times as large as the archive may be what is taken from it, beside `MOST_TEXT`: weights hardly shrink."""
 
-OF_RUNS = re.compile(rf"options\.yaml|txm_contrast\.json|{LABEL}_net_G(\.\w+)?\.json|{LABEL}_net_G\.pth")
+OF_RUNS = re.compile(rf"options\.yaml|txm_(contrast|noise)\.json|{LABEL}_net_G(\.\w+)?\.json|{LABEL}_net_G\.pth")
 """Names of files of a run that an archive may have."""
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, RuntimeError, ValueError, LookupError)

@@ -247,6 +247,10 @@ _scores = _fields(
         "means": _means_of_kinds,
         "options": _options,
         "pixel_size_nm": _or_none(_size),
+        "displacements_px": _by_name(
+            _all_of(_list_of(_number), lambda value, where: _expect(len(value) == 2, where, value, "2 numbers"))
+        ),
+        "txm_noise": _or_none(_fields(_each(("training", "here"), _size))),
         "by_image": _fields({"slice": _list_of(_count), "values": _by_name(_by_name(_numbers))}),
     },
 )

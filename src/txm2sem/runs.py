@@ -96,6 +96,11 @@ class RunPaths:
         return self.checkpoints / "txm_contrast.json"
 
     @property
+    def txm_noise(self) -> Path:
+        """How noisy the TXM is that the model was trained on."""
+        return self.checkpoints / "txm_noise.json"
+
+    @property
     def state(self) -> Path:
         """What resuming needs beyond the networks: optimisers, schedule, position."""
         return self.checkpoints / "latest_state.pth"
@@ -228,7 +233,7 @@ class RunPaths:
         """Return what a test on a volume writes and an earlier one of that name has left here."""
         outputs = [self.volume_options_text(save_name), *_as_figures(self.volume_figure(save_name))]
         outputs += [self.continuity(save_name, suffix) for suffix in (".txt", ".json")]
-        outputs += [self.volume_scores(save_name, suffix) for suffix in (".json", ".csv")]
+        outputs += [self.volume_scores(save_name, suffix) for suffix in (".json", ".csv", ".txt")]
         outputs += _as_figures(self.volume_scores(save_name, ".png"))
         for content in ("pred", "txm", "sem"):
             outputs += [self.volume(content, save_name), self.volume_stack(content, save_name)]
@@ -238,7 +243,7 @@ class RunPaths:
         """Return what a test writes and an earlier one has left here."""
         outputs = [self.results / f"{folder}{kind}" for folder in IMAGE_FOLDERS for kind in ("", "_fullslice")]
         outputs += [self.evaluation, self.test_options_text, self.report, self.trust_report]
-        outputs += [self.scores(suffix) for suffix in (".json", ".csv")]
+        outputs += [self.scores(suffix) for suffix in (".json", ".csv", ".txt")]
         for figure in (self.overview, self.scores(".png"), self.trust_figure, self.calibration_figure):
             outputs += _as_figures(figure)
         return [path for path in outputs if path.exists()]

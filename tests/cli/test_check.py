@@ -22,7 +22,9 @@ FAST = "--num_test 2 --patch_size 32"
 def test_it_prints_a_verdict_and_writes_a_report(program: Program, images: Path) -> None:
     outcome = program("check images", FAST)
     assert outcome.status == 0, outcome.err
-    assert "\nready to train" in f"\n{outcome.out}"
+    verdict, following = outcome.out.splitlines()[-2:]
+    assert verdict.startswith("verdict:  Ready to train")
+    assert following.startswith("next:     txm2sem train --recipe translate")
     assert "txm2sem train --recipe translate --dataroot images" in outcome.out
     numbers = json.loads(Path("images_check/report.json").read_text())
     assert numbers["counts"]["problem"] == 0
@@ -48,7 +50,7 @@ def test_problems_have_a_status_of_their_own_and_warnings_have_none(program: Pro
     outcome = program("check images", FAST)
     assert outcome.status == 3
     assert "problem: train 000: the TXM is black" in outcome.out
-    assert "not ready to train: solve 1 problem first" in outcome.out
+    assert "verdict:  Not ready to train: solve 1 problem first." in outcome.out
 
 
 def test_an_earlier_report_is_kept_and_other_folders_are_refused(program: Program, images: Path) -> None:

@@ -383,7 +383,7 @@ def test_charge_that_reaches_beyond_its_mask_is_noticed_and_taken_in(program: Pr
     write_slice(Path("own/charge/000.tif"), mask)
     words = "repair own/sem {} --charge own/charge {}"
     outcome = program(words.format("tight", ""))
-    assert "note: next to the repaired regions the slices are up to 100% on the way" in outcome.out
+    assert "- next to the repaired regions the slices are up to 100% on the way" in outcome.out
     assert "--dilation, such as 3" in outcome.out
     assert tifffile.imread("tight/000.tif")[30, 30] > 150
     outcome = program(words.format("wide", "--dilation 3"))

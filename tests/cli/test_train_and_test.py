@@ -69,9 +69,9 @@ def test_each_model_trains_and_tests(program: Program, images: Path, model: str)
     outcome = program("test --name run")
     assert outcome.status == 0, outcome.err
     assert "results/run/overview.png" in outcome.out
-    verdict, following = outcome.out.splitlines()[-2:]
-    assert verdict == f"verdict:  {verdict_on(RunPaths.of('run', Path('checkpoints'), Path('results')))}"
-    assert following == "next:     txm2sem report run"
+    expected = verdict_on(RunPaths.of("run", Path("checkpoints"), Path("results"))).lines()
+    ending = ["tables:   results/run/scores.txt", *expected, "next:     txm2sem report run"]
+    assert outcome.out.splitlines()[-len(ending) :] == ending
 
 
 @pytest.mark.draws

@@ -392,3 +392,15 @@ def test_models_that_do_not_translate_txm_are_refused(program: Program, scan: Pa
     done = program("volume scan out.ome.zarr --name identity --model repair", SIZE)
     assert done.status == 1
     assert "--model repair does not learn from --dataset_mode txm2sem" in done.err
+
+
+def test_it_ends_with_what_the_volume_is_good_for_and_what_to_mind(program: Program, scan: Path) -> None:
+    known = Path("checkpoints/identity/txm_noise.json")
+    untested, noisy = "has no test of the model", "the noise of this TXM"
+    for noise, kinds in ((None, [untested]), (60.0, [untested, noisy])):
+        if noise is not None:
+            known.write_text(json.dumps({"txm_noise": noise}))
+        out = program(f"volume scan {noise}.ome.zarr", IDENTITY, SIZE).out.splitlines()
+        (place,) = (number for number, line in enumerate(out) if line.startswith("verdict:"))
+        assert "Look at it" in out[place]
+        assert [text in line for text, line in zip(kinds, out[place + 1 :], strict=True)] == [True] * len(kinds)

@@ -20,7 +20,7 @@ from run_folders import SIDE, write_cube, write_png, write_run, write_trust
 
 from txm2sem.aligning.document import Alignment, described
 from txm2sem.aligning.page import write_page as write_alignment_page
-from txm2sem.checking.findings import Finding, Verdict
+from txm2sem.checking.findings import Finding, Readiness
 from txm2sem.checking.measures import Measures
 from txm2sem.checking.page import write_page as write_check
 from txm2sem.checking.scores import ExpectedScores
@@ -114,7 +114,7 @@ def check_page(folder: Path) -> Path:
     write_png(paths.figure("resolution"), np.zeros((8, 8), np.uint8))
     measures = Measures(folder / NAME, scores=ExpectedScores("val", 64, {NAME: PatchScores([1.0, 2.0], [0.1, 0.2])}))
     finding = Finding("problem", "named", NAME, NAME, NAME)
-    write_check(paths, measures, [finding], Verdict(NAME, f"txm2sem train --name {NAME}"), {"resolution": NAME}, {})
+    write_check(paths, measures, [finding], Readiness(NAME, f"txm2sem train --name {NAME}"), {"resolution": NAME}, {})
     return paths.page
 
 

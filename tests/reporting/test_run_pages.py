@@ -35,7 +35,7 @@ from txm2sem.reporting.patches import places_of
 from txm2sem.reporting.record import RunRecord
 from txm2sem.reporting.scorecard import evaluation_tables
 from txm2sem.reporting.stored import factor_for, open_display, open_input, shrink, shrunk_shape
-from txm2sem.reporting.verdict import MISSED_PHASE, judge, judge_difference, verdict_on
+from txm2sem.reporting.verdict import judge, judge_difference, verdict_on
 from txm2sem.reporting.volumes import whole_volume_html
 from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths, write_options
@@ -241,13 +241,15 @@ def test_measures_of_the_rock_count_where_they_differ(
     }
     paths.scores(".json").write_text(json.dumps(scores))
     headline, judged = judge(RunRecord.read(paths))
-    found = [one for one in judged if one.measure in ("rock", MISSED_PHASE)]
+    found = [one for one in judged if one.measure in ("rock", "missed phase")]
     assert [one.judgement for one in found] == judgements
     assert text in " ".join(one.text for one in found)
-    missed = [one.text for one in found if one.measure == MISSED_PHASE]
-    assert verdict_on(paths) == " ".join(
-        [headline, *(f"{text}; measure none of it in predictions." for text in missed)]
-    )
+    verdict = verdict_on(paths)
+    assert verdict.sentence == headline
+    # What the list has of a phase that is missed is among what is to be minded, with what follows from it.
+    missed = [one.text.removeprefix("Rock: ") for one in found if one.measure == "missed phase"]
+    concerns = [one.text for one in verdict.concerns if one.kind == "missed phase"]
+    assert concerns == [f"{text}; measure none of it in predictions" for text in missed]
 
 
 def test_pages_have_lengths_where_the_size_of_pixels_is_known(tmp_path: Path) -> None:

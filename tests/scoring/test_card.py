@@ -175,3 +175,18 @@ def test_arrays_that_do_not_fit(targets: Bytes) -> None:
         scorecard({"model": targets[:5]}, targets)
     with pytest.raises(ValueError, match="there are no scores yet"):
         scorecard({"model": targets[:0]}, targets[:0])
+
+
+def test_where_the_truth_lies_beside_the_prediction(targets: Bytes) -> None:
+    """Of three slices two are shifted; where nothing is predicted, nobody knows."""
+    shifts = {0: (0, 0), 1: (2, -3), 2: (-1, 0)}
+    moved = np.stack([np.roll(image, shifts[index // 2], (0, 1)) for index, image in enumerate(targets)])
+    blurred = np.rint(gaussian_filter(targets.astype(float), (0, 2, 2))).astype(np.uint8)
+    scores = scorecard({"model": blurred}, moved, slices=[0, 0, 1, 1, 2, 2])
+    found = {number: (one.rows, one.columns) for number, one in scores.displacements.items()}
+    assert found.keys() == shifts.keys()
+    for number, shift in shifts.items():
+        assert found[number] == pytest.approx(shift, abs=0.3)
+    assert scores_document(scores, {}, [])["displacements_px"]["1"] == pytest.approx(found[1], abs=1e-5)
+    nothing = scorecard({"model": np.full_like(targets, 115)}, targets)
+    assert nothing.displacements == {}

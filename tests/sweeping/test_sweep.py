@@ -355,6 +355,9 @@ def test_slices_left_out_in_turn_are_one_table_with_intervals_over_them(call: Ca
     less = one["differences"]["linear fit"]["pearson"]["value"]
     assert less == pytest.approx(one["measures"]["pearson"]["value"] - trivial, abs=1e-4)
     assert "less linear fit" in out
+    best = max((one, other), key=lambda row: row["measures"]["psnr"]["value"])["name"]
+    (verdict,) = (line for line in out.splitlines() if line.startswith("verdict:"))
+    assert verdict.startswith(f"verdict: {best} has the best PSNR [dB], ")
     assert "less a" in out
     rows = {row["name"]: row for row in csv.DictReader(SweepPaths(Path("plan_sweep")).table.open())}
     assert float(rows["bb"]["psnr less a"]) == pytest.approx(difference.value, abs=1e-4)

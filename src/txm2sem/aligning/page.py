@@ -12,6 +12,7 @@ from PIL import Image
 
 from txm2sem.aligning.document import Alignment, SliceAlignment
 from txm2sem.aligning.pictures import LAYERS
+from txm2sem.aligning.verdict import verdict_on
 from txm2sem.figures.raster import raster
 from txm2sem.files import write_text
 from txm2sem.pages import Card, Table, file_data, page, png
@@ -49,7 +50,7 @@ def write_page(
         name=title,
         now=datetime.now().astimezone(),
         alignment=alignment,
-        confident=sum(found.confident for found in alignment.slices.values()),
+        verdict=verdict_on(alignment),
         table_of_slices=_table(alignment),
         layers=LAYERS,
         groups=[(name, heading, of_group[name]) for name, heading in groups.items() if of_group[name]],

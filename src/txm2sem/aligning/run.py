@@ -40,6 +40,7 @@ from txm2sem.aligning.inputs import (
 from txm2sem.aligning.page import PAGE, write_page
 from txm2sem.aligning.pictures import LAYERS, pictures_of
 from txm2sem.aligning.placing import Placed, Placing
+from txm2sem.aligning.verdict import verdict_on
 from txm2sem.data.bars import DataBar
 from txm2sem.data.coverage import check_coverage
 from txm2sem.data.images import Kept, PixelSize, write_image
@@ -56,6 +57,7 @@ from txm2sem.quantities import format_seconds
 from txm2sem.registration.geometry import Geometry
 from txm2sem.registration.pair import PairAlignment
 from txm2sem.registration.planes import Plane
+from txm2sem.verdicts import Verdict
 
 SECONDS = {False: 4e-6, True: 3e-5}
 """What a pixel of a slice of the TXM takes, in pairs and in a volume [s]."""
@@ -76,11 +78,13 @@ class AlignReport:
     Attributes:
         alignment: what was found.
         lines: the same, for people.
+        verdict: what it comes to.
         trains: every split has slices.
     """
 
     alignment: Alignment
     lines: list[str]
+    verdict: Verdict
     trains: bool
 
 
@@ -386,12 +390,8 @@ def _reported(alignment: Alignment) -> AlignReport:
                 f"{key}: {len(found.landmarks)} landmarks are {np.median(found.landmarks):.1f} pixels off (median), at "
                 f"most {max(found.landmarks):.1f}"
             )
-    for key, away in alignment.outliers.items():
-        lines.append(f"{key}: lies {away:.1f} voxels from where the other slices of the specimen let expect it")
-    for key, found in slices.items():
-        if not found.confident:
-            lines.append(f"{key}: not confirmed, and {'left as it was' if found.split else 'left out'}: {found.reason}")
-    return AlignReport(alignment, lines, {found.split for found in slices.values()} >= set(SPLIT_FOLDERS))
+    trains = {found.split for found in slices.values()} >= set(SPLIT_FOLDERS)
+    return AlignReport(alignment, lines, verdict_on(alignment), trains)
 
 
 def on_txm(found: PairAlignment, sem: NDArray[Any]) -> NDArray[Any]:

@@ -32,11 +32,12 @@ class Finding:
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        return f"{self.level}: {place}{self.text}"
+        advice = "" if self.level == "note" else f". {self.advice}"
+        return f"{self.level}: {place}{self.text}{advice}"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Readiness:
     """What a check comes to, in one line to act on.
 
     Attributes:
@@ -48,9 +49,6 @@ class Verdict:
     words: str
     command: str = ""
     seconds: float | None = None
-
-    def __str__(self) -> str:
-        return f"{self.words}, with: {self.command}" if self.command else self.words
 
 
 def sorted_findings(findings: Iterable[Finding]) -> list[Finding]:

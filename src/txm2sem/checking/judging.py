@@ -10,11 +10,9 @@ from txm2sem.checking.findings import Finding
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.sources import MOST_NAMED, TITLES, Place
 from txm2sem.errors import listed
+from txm2sem.scoring.names import LONGEST_SHIFT
 
 Pairs = Mapping[Place, PairMeasures]
-
-LONGEST_SHIFT = 1.0
-"""Length of a displacement that is warned of [pixels]."""
 
 MUCH_OFF = 2.0
 """Slices that lie further apart are to be aligned before anything else; what `align` confirms lies closer [pixels]."""

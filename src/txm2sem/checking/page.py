@@ -7,7 +7,7 @@ from datetime import datetime
 
 from txm2sem.checking.content import SliceContent
 from txm2sem.checking.figures import Previews, registration_text
-from txm2sem.checking.findings import LEVELS, Finding, Verdict
+from txm2sem.checking.findings import LEVELS, Finding, Readiness
 from txm2sem.checking.measures import Measures
 from txm2sem.checking.pairs import PairMeasures
 from txm2sem.checking.scores import ExpectedScores
@@ -17,13 +17,14 @@ from txm2sem.files import write_text
 from txm2sem.metrics import Summary
 from txm2sem.pages import Card, Table, file_data, jpeg, page
 from txm2sem.runs import CheckPaths
+from txm2sem.verdicts import MOST_NAMED
 
 
 def write_page(
     paths: CheckPaths,
     measures: Measures,
     findings: Sequence[Finding],
-    verdict: Verdict,
+    verdict: Readiness,
     figures: Mapping[str, str],
     previews: Previews,
 ) -> None:
@@ -51,6 +52,7 @@ def write_page(
         now=datetime.now().astimezone(),
         verdict=verdict,
         findings=findings,
+        most_named=MOST_NAMED,
         scores=_scores(measures.scores),
         shifts=_shifts(measures),
         registration=[picture for name, picture in pictures.items() if name.startswith("registration_")],

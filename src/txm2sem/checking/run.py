@@ -27,7 +27,7 @@ from txm2sem.checking.content import (
     mean_uncovered,
     measure_content,
 )
-from txm2sem.checking.findings import Finding, Verdict, sorted_findings
+from txm2sem.checking.findings import Finding, Readiness, sorted_findings
 from txm2sem.checking.judging import MUCH_OFF, are_off, judge_pairs, unconfirmed
 from txm2sem.checking.leaks import ImageName, find_shared_areas, judge_shared_areas
 from txm2sem.checking.measures import Measures
@@ -78,7 +78,7 @@ class CheckReport:
 
     findings: list[Finding]
     measures: Measures
-    verdict: Verdict
+    verdict: Readiness
     paths: CheckPaths
     earlier: Path | None
 
@@ -268,15 +268,15 @@ def _score(
     return []
 
 
-def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings: list[Finding]) -> Verdict:
+def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings: list[Finding]) -> Readiness:
     counts = {level: sum(finding.level == level for finding in findings) for level in ("problem", "warning")}
     if counts["problem"]:
         plural = "problems" if counts["problem"] > 1 else "problem"
-        return Verdict(f"not ready to train: solve {counts['problem']} {plural} first")
+        return Readiness(f"not ready to train: solve {counts['problem']} {plural} first")
     plural = "warnings" if counts["warning"] > 1 else "warning"
     warned = f" ({counts['warning']} {plural} to look at)" if counts["warning"] else ""
     if max(are_off(measures.pairs).values(), default=0) > MUCH_OFF:
-        return Verdict(f"align the slices first{warned}", align_command(dataroot))
+        return Readiness(f"align the slices first{warned}", align_command(dataroot))
     name = re.sub(r"[^\w.-]+", "_", dataroot.resolve().name, flags=re.ASCII).strip("._-") or "rock"
     words = ["txm2sem", "train", "--recipe", RECIPE, "--dataroot", str(dataroot), "--name", name]
     patch_size = RECIPES[RECIPE]["patch_size"]
@@ -300,7 +300,7 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
         else "ready to train"
     )
     takes = f"about {format_seconds(seconds)} here ({name_of_device(device)})"
-    return Verdict(f"{ready}{warned}, {takes}", shlex.join(words), seconds)
+    return Readiness(f"{ready}{warned}, {takes}", shlex.join(words), seconds)
 
 
 def _previews(sources: Sources, options: DataOptions, pairs: Mapping[Place, PairMeasures]) -> Previews:
@@ -320,7 +320,7 @@ def _write(
     measures: Measures,
     previews: Previews,
     findings: list[Finding],
-    verdict: Verdict,
+    verdict: Readiness,
     kind: FigureKind,
 ) -> Path | None:
     from txm2sem.checking.figures import write_figures

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from txm2sem import __version__
-from txm2sem.checking.findings import LEVELS, Finding, Verdict
+from txm2sem.checking.findings import LEVELS, Finding, Readiness
 from txm2sem.checking.leaks import SharedArea
 from txm2sem.checking.measures import Measures
 from txm2sem.checking.pairs import PairMeasures
@@ -17,13 +17,13 @@ from txm2sem.files import json_text
 from txm2sem.metrics import Displacement, Summary
 
 
-def numbers_of(measures: Measures, findings: Sequence[Finding], verdict: Verdict) -> str:
+def numbers_of(measures: Measures, findings: Sequence[Finding], verdict: Readiness) -> str:
     """Return the report as JSON; numbers that are not finite are null, displacements are (rows, columns) in pixels."""
     report = {
         "version": __version__,
         "dataroot": str(measures.dataroot),
         "pixel_size_nm": measures.pixel_size,
-        "verdict": str(verdict),
+        "verdict": verdict.words,
         "command": verdict.command,
         "seconds": verdict.seconds,
         "counts": {level: sum(finding.level == level for finding in findings) for level in LEVELS},

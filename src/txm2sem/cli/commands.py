@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from txm2sem.options import (
     LoadCommand,
     MeasureCommand,
     PhantomCommand,
+    PlaceOptions,
     RepairCommand,
     ReportCommand,
     SweepCommand,
@@ -44,6 +46,7 @@ from txm2sem.options import (
 )
 from txm2sem.resolving import config_text
 from txm2sem.runs import RunPaths, VolumePaths
+from txm2sem.verdicts import MOST_NAMED, Verdict
 
 if TYPE_CHECKING:
     from txm2sem.applying.volume import VolumeRun
@@ -83,7 +86,9 @@ def translate(words: Sequence[str], program: str) -> int:
 
     translate_images(run)
     print(f"output:  {run.paths.output}{', which was whole already' if run.stage == 'whole' else ''}")
-    print(f"picture: {run.paths.picture}")
+    own = "" if run.translator.model.is_shipped else command.run.name
+    verdict = _beside_its_test(run.verdict, command.run.checkpoints_dir, own)
+    _print(f"picture: {run.paths.picture}", *verdict.lines(8))
     return 0
 
 
@@ -107,9 +112,8 @@ def align(words: Sequence[str], program: str) -> int:
     _print(*run.lines)
     with _progress() as show:
         report = run.align(show)
-    _print(*report.lines, f"images:  {run.output}", f"page:    {run.page}")
+    _print(*report.lines, f"images:  {run.output}", f"page:    {run.page}", *report.verdict.lines(8))
     if not report.trains:
-        print("note:    not every split has slices, so this is nothing to train on yet")
         return PROBLEMS
     print(f"next:    {run.next_command}")
     return 0
@@ -129,10 +133,15 @@ def check(words: Sequence[str], program: str) -> int:
     with _progress() as show:
         kind = command.figure.figures
         report = check_data_root(Path(places[0]), command.data, command.check.output, show, kind)
-    _print(*map(str, [*report.findings, report.verdict]))
+    _print(*map(str, report.findings[:MOST_NAMED]))
+    if more := report.findings[MOST_NAMED:]:
+        print(f"and {len(more)} more in the report")
     if report.earlier is not None:
         print(f"earlier:  {report.earlier}")
-    print(f"report:   {report.paths.page}")
+    words, command_to_train = report.verdict.words, report.verdict.command
+    _print(f"report:   {report.paths.page}", f"verdict:  {words[0].upper()}{words[1:]}.")
+    if command_to_train:
+        print(f"next:     {command_to_train}")
     return PROBLEMS if report.problems else 0
 
 
@@ -153,8 +162,9 @@ def train(words: Sequence[str], program: str) -> int:
     paths = fit(command, tqdm.write)
     if not is_main_process():
         return 0
-    print(f"models: {paths.checkpoints}")
-    print(f"next:   {next_test(paths)}")
+    from txm2sem.reporting import verdict_on_training
+
+    _print(f"models:  {paths.checkpoints}", *verdict_on_training(paths).lines(8), f"next:    {next_test(paths)}")
     return 0
 
 
@@ -174,15 +184,19 @@ def test(words: Sequence[str], program: str) -> int:
     report = test_model(command)
     if report.earlier:
         print(f"the earlier results are kept as {report.earlier}")
-    _print(*report.lines, f"images:   {report.paths.results}")
+    _print(*report.lines, *(report.tables if command.run.verbose else []), f"images:   {report.paths.results}")
     for picture in report.pictures:
-        print(f"{picture.stem}: {picture}")
-    if command.dataset_mode != "txm2sem3d":
-        from txm2sem.commands import places
-        from txm2sem.reporting import verdict_on
+        print(f"{f'{picture.stem}:':<9} {picture}")
+    from txm2sem.commands import places
+    from txm2sem.reporting import verdict_on, verdict_on_cube
 
-        named = shlex.join(["txm2sem", "report", report.paths.name])
-        _print(f"verdict:  {verdict_on(report.paths)}", f"next:     {named} {places(report.paths)}".rstrip())
+    is_cube = command.dataset_mode == "txm2sem3d"
+    if report.tables:
+        saved = command.volume.save_name
+        print(f"tables:   {report.paths.volume_scores(saved, '.txt') if is_cube else report.paths.scores('.txt')}")
+    named = shlex.join(["txm2sem", "report", report.paths.name])
+    verdict = (verdict_on_cube if is_cube else verdict_on)(report.paths)
+    _print(*verdict.lines(), f"next:     {named} {places(report.paths)}".rstrip())
     return 0
 
 
@@ -237,6 +251,8 @@ def sweep(words: Sequence[str], program: str) -> int:
     _print(*report.lines)
     for name, problem in report.failed.items():
         print(f"failed: {name}: {problem}")
+    if report.table is not None:
+        _print(*report.table.verdict().lines(7))
     if report.failed:
         print("next:   the same command goes on with what is missing")
     return 1 if report.failed else 0
@@ -277,7 +293,8 @@ def volume(words: Sequence[str], program: str) -> int:
             return 0
         _print_plan(run)
         report = translate_volume(run)
-    _print(*report.lines, f"volume:     {report.output}", f"picture:    {report.picture}")
+    verdict = _beside_its_test(report.verdict, command.run.checkpoints_dir, command.run.name)
+    _print(*report.lines, f"volume:     {report.output}", f"picture:    {report.picture}", *verdict.lines(11))
     return 0
 
 
@@ -323,7 +340,8 @@ def measure(words: Sequence[str], program: str) -> int:
         from txm2sem.measuring.report import measure_volume
 
         report = measure_volume(run)
-    _print(*report.lines, f"numbers:    {run.paths.table}", f"page:       {run.paths.page}")
+    verdict = _beside_its_test(report.verdict, command.measure.checkpoints_dir, command.measure.name)
+    _print(*report.lines, f"numbers:    {run.paths.table}", f"page:       {run.paths.page}", *verdict.lines(11))
     return 0
 
 
@@ -343,7 +361,7 @@ def repair(words: Sequence[str], program: str) -> int:
     keep_freed_memory()
     folder, out = map(Path, places)
     report = repair_slices(command, folder, out)
-    _print(*report.lines, f"slices:  {out}", f"picture: {report.picture}")
+    _print(*report.lines, f"slices:  {out}", f"picture: {report.picture}", *report.verdict.lines(8))
     return 0
 
 
@@ -432,6 +450,16 @@ def config(words: Sequence[str], program: str) -> int:
     return 0
 
 
+def _beside_its_test(verdict: Verdict, checkpoints_dir: Path, name: str) -> Verdict:
+    """Return a verdict on what a model of the user's has made, with what its test has found."""
+    if not name or is_model_file(name):
+        return verdict
+    from txm2sem.reporting import concerns_of_test
+
+    paths = RunPaths.of(name, checkpoints_dir, PlaceOptions().results_dir)
+    return replace(verdict, concerns=[*concerns_of_test(paths), *verdict.concerns])
+
+
 def _print(*lines: str) -> None:
     for line in lines:
         print(line, flush=True)
@@ -456,7 +484,7 @@ def _write_page(title: str, write: Callable[[], WrittenPage]) -> int:
         print(f"{'note:':<{width}} not shown: {problem}")
     if written.earlier is not None:
         print(f"{'earlier:':<{width}} {written.earlier}")
-    print(f"{title:<{width}} {written.path}")
+    _print(f"{title:<{width}} {written.path}", *written.verdict.lines(width))
     return 0
 
 

@@ -142,7 +142,7 @@ def _of_run(
     """Copy the files of a run that this program needs to apply it; yield each, by its name in the archive."""
     options = _handed_on(paths)
     content: dict[str, bytes] = {"options.yaml": yaml.safe_dump(options, sort_keys=False).encode()}
-    kept = {paths.txm_contrast: paths.txm_contrast.name}
+    kept = {path: path.name for path in (paths.txm_contrast, paths.txm_noise)}
     kept |= {path: LABEL + path.name.removeprefix(label) for path in _of_checkpoint(paths, label, notes)}
     content |= {name: path.read_bytes() for path, name in kept.items() if path.exists()}
     if options.get("model") in TRANSLATION_MODELS and not paths.txm_contrast.exists() and not prefix:

@@ -16,6 +16,7 @@ from txm2sem.measures import counterpart, images_of, paired, sentence
 from txm2sem.measuring.joining import AXES
 from txm2sem.measuring.phases import phase_style
 from txm2sem.measuring.run import MeasureRun
+from txm2sem.measuring.verdict import verdict_on
 from txm2sem.metrics import DrawInterval
 from txm2sem.pages import Cell, Line, Plot, Table, page, plot, png
 from txm2sem.pages.cuts import CUTS
@@ -44,6 +45,7 @@ def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
         extent=" × ".join(map(str, document["shape"])),
         voxel=" × ".join(f"{side:g}" for side in document["voxel_size_nm"] or ()),
         sentences=[sentence(phase, unit) for phase in document["phases"]],
+        verdict=verdict_on(document),
         cuts=_cuts(run, unit),
         keys=[(phase["name"], "#{:02x}{:02x}{:02x}".format(*phase["colour"])) for phase in document["phases"]],
         overall=[*_profile_plots(document["phases"], document), *_thickness_plots(measured, unit)],

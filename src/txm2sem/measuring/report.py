@@ -19,12 +19,14 @@ from txm2sem.measures import DEFINITIONS, DRAWN, KIND, PROGRAM, over_draws, read
 from txm2sem.measuring.joining import AXES, LEVEL, Joined
 from txm2sem.measuring.page import write_page
 from txm2sem.measuring.run import MeasureRun
+from txm2sem.measuring.verdict import verdict_on
 from txm2sem.metrics import DrawInterval
 from txm2sem.morphology.boxes import Region
 from txm2sem.morphology.diffusion import diffusivity
 from txm2sem.morphology.fractions import representative
 from txm2sem.options import to_mapping
 from txm2sem.progress import progress_bar
+from txm2sem.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,12 @@ class MeasureReport:
     Attributes:
         document: what was measured, see `read_measures`.
         lines: the same in words, for the console.
+        verdict: what to believe of it.
     """
 
     document: dict[str, Any]
     lines: list[str]
+    verdict: Verdict
 
 
 def measure_volume(run: MeasureRun) -> MeasureReport:
@@ -61,7 +65,8 @@ def measure_volume(run: MeasureRun) -> MeasureReport:
     write_text(growing.table, table_text(document))
     write_page(run, document)
     run.finish()
-    return MeasureReport(document, [sentence(phase, document["unit"]) for phase in document["phases"]])
+    sentences = [sentence(phase, document["unit"]) for phase in document["phases"]]
+    return MeasureReport(document, sentences, verdict_on(document))
 
 
 def _measured(run: MeasureRun, joined: Joined, label: int) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from .image import (
     ssim as ssim,
 )
 from .masked import correlations as correlations, gaussian as gaussian, gaussian_over as gaussian_over
+from .noise import ROUNDING as ROUNDING, UNEVEN_NOISE as UNEVEN_NOISE, noise_level as noise_level
 from .outliers import Normality as Normality
 from .overlap import (
     CommonArea as CommonArea,

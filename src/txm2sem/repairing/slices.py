@@ -11,11 +11,21 @@ from txm2sem.data.images import open_image
 from txm2sem.options import RepairCommand
 from txm2sem.progress import progress_bar
 from txm2sem.repairing import FolderRepair
+from txm2sem.verdicts import Concern, Verdict
 
 SHOWN = 6
 
 BRIGHT_FRINGE = 0.2
 """How bright the edges of repaired regions may be, see `RepairedSlice.fringe`."""
+
+
+MUCH_FILLED = 0.2
+"""Share of a slice that is filled in from which on it is spoken of."""
+
+WORTH = (
+    "What is filled in looks like its surroundings, and is made up: look at it, and leave it out of trainings and "
+    "measures, with the masks of charge."
+)
 
 
 @dataclass(frozen=True)
@@ -24,10 +34,12 @@ class RepairReport:
 
     Attributes:
         lines: for the console.
+        verdict: what the slices are good for.
         picture: slices before and after.
     """
 
     lines: list[str]
+    verdict: Verdict
     picture: Path
 
 
@@ -48,7 +60,7 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
     picture, before = "before_after.png", repair.done
     with repair.draft.begin(repair.identity) as stage:
         if stage == "whole":
-            return RepairReport([f"{len(repair)} slices, which were whole already"], out / picture)
+            return RepairReport([f"{len(repair)} slices, which were whole already"], Verdict(WORTH), out / picture)
         shares, fringes, shown, bars = [], [], [], []
         rows = rows_to_show(len(repair))
         wanted = set(rows[:: max(1, -(-len(rows) // SHOWN))])
@@ -77,10 +89,15 @@ def repair_slices(command: RepairCommand, folder: Path, out: Path) -> RepairRepo
         )
     if bars:
         lines.append(f"note: {max(bars, key=bars.count)} of {len(bars)} slices are a data bar, and left as they are")
+    concerns = []
+    if max(shares) > MUCH_FILLED:
+        text = f"up to {max(shares):.0%} of a slice are filled in; where that is much, nobody knows what was there"
+        concerns.append(Concern("other rock", text))
     if max(fringes) > BRIGHT_FRINGE:
-        lines.append(
-            f"note: next to the repaired regions the slices are up to {max(fringes):.0%} on the way from intact to "
-            "charged, so that their edges are charged, too, and what is filled in is too bright; pass a larger "
-            f"--dilation, such as {repair.dilation + 3}"
+        text = (
+            f"next to the repaired regions the slices are up to {max(fringes):.0%} on the way from intact to charged, "
+            "so that their edges are charged, too, and what is filled in is too bright; pass a larger --dilation, such "
+            f"as {repair.dilation + 3}"
         )
-    return RepairReport(lines, out / picture)
+        concerns.append(Concern("noise", text))
+    return RepairReport(lines, Verdict(WORTH, concerns), out / picture)

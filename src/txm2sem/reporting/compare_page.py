@@ -61,9 +61,8 @@ def compare_runs(runs: Sequence[RunPaths], output: Path | str = "") -> WrittenPa
     comparison = Comparison.read(runs)
     names = comparison.names
     parts = compare_parts(comparison)
-    return write_page(
-        draft, f"{', '.join(names)}: comparison", " · ".join(names), [f"{len(runs)} runs compared"], parts
-    )
+    title, about = f"{', '.join(names)}: comparison", [f"{len(runs)} runs compared"]
+    return write_page(draft, title, " · ".join(names), about, parts, comparison.verdict())
 
 
 def compare_parts(comparison: Comparison) -> list[Part]:
@@ -108,6 +107,7 @@ def _verdict(comparison: Comparison) -> Html:
     return fragment(
         "compare.html",
         "verdict",
+        it=comparison.verdict(),
         judged=comparison.judge(),
         alone={record.paths.name: judge(record)[0] for record in comparison.records},
         tests={

@@ -5,19 +5,48 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from txm2sem.commands import next_test
 from txm2sem.errors import UserError, listed
+from txm2sem.metrics import Interval
 from txm2sem.options import IDENTITY, TRANSLATION_MODELS, PlaceOptions, TrainCommand, fields_of
 from txm2sem.reporting.layouts import Layout, layout_of
 from txm2sem.reporting.record import RunRecord, TestRecord
-from txm2sem.reporting.verdict import MEASURES, Judged, best_of, difference_of
+from txm2sem.reporting.verdict import MEASURES, Judged, best_of, difference_of, joined, verdict_of
 from txm2sem.runs import RunPaths
+from txm2sem.verdicts import Concern, Verdict
 
 UNTOLD = IDENTITY | set(vars(PlaceOptions()))
 """Options that say which run and which machine: they differ without making a difference."""
+
+
+NOTHING_TO_COMPARE = "Nothing says which run is better: expected two of them to be tested on the same slices."
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The best two runs in a measure.
+
+    Attributes:
+        measure: its name.
+        best, second: the runs.
+        difference: of the two, above 0 where the best is better.
+        shown: the second, with the difference in the unit of the measure.
+    """
+
+    measure: str
+    best: str
+    second: str
+    difference: Interval
+    shown: str
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the best is told from the second."""
+        return self.difference.low > 0
 
 
 @dataclass(frozen=True)
@@ -73,10 +102,53 @@ class Comparison:
                 found[option.name] = values
         return found
 
+    def verdict(self) -> Verdict:
+        """Return which run is best in what, and what there is to mind about each."""
+        best: dict[str, list[str]] = {}
+        open_: list[str] = []
+        for one in self.ranked():
+            (best.setdefault(one.best, []) if one.is_sure else open_).append(one.measure)
+        parts = [f"{name} is best in {joined(measures)}" for name, measures in best.items()]
+        parts += [f"the best two are not to be told apart in {joined(open_)}"] if open_ else []
+        sentence = "; ".join(parts)
+        names = [record.paths.name for record in self.records if record.tested is None]
+        concerns = [Concern("not confirmed", f"{name} is not tested: {next_test(self.paths(name))}") for name in names]
+        said: dict[Concern, list[str]] = {}
+        for record in self.records:
+            for concern in verdict_of(record).concerns:
+                said.setdefault(concern, []).append(record.paths.name)
+        concerns += [
+            concern if len(those) == len(self.records) else replace(concern, text=f"{joined(those)}: {concern.text}")
+            for concern, those in said.items()
+        ]
+        return Verdict(f"{sentence[0].upper()}{sentence[1:]}." if sentence else NOTHING_TO_COMPARE, concerns)
+
+    def paths(self, name: str) -> RunPaths:
+        """Return the folders of a run."""
+        return next(record.paths for record in self.records if record.paths.name == name)
+
     def judge(self) -> list[Judged]:
         """Say, measure by measure, which run is best, and whether the next one can be told from it."""
-        scored = {name: tested for name, tested in self.tested.items() if tested.slices}
         judged = []
+        for one in self.ranked():
+            if one.is_sure:
+                judged.append(
+                    Judged("better", one.measure, f"{one.measure}: {one.best} is best; beside it {one.shown}")
+                )
+            elif np.isfinite(one.difference.low):
+                text = f"{one.measure}: {one.best} is not to be told from {one.shown}"
+                judged.append(Judged("unclear", one.measure, text))
+            else:
+                text = (
+                    f"{one.measure}: {one.best} is best, on one slice alone; nobody knows how sure, beside {one.second}"
+                )
+                judged.append(Judged("unclear", one.measure, text))
+        return judged
+
+    def ranked(self) -> list[Ranked]:
+        """Return the best two runs in each measure."""
+        scored = {name: tested for name, tested in self.tested.items() if tested.slices}
+        ranked = []
         for column, (name, unit, digits, sign) in MEASURES.items():
             values = {run: sign * tested.values(tested.model_kind, column) for run, tested in scored.items()}
             best = best_of(values)
@@ -87,15 +159,9 @@ class Comparison:
             low, high = sorted((sign * found.low, sign * found.high))
             # Runs lie nearer to each other than to predictions without a model.
             value, *ends = (f"{number:+.{digits + 1}f}" for number in (sign * found.value, low, high))
-            shown = f"{value} {unit}".strip() + f" [{', '.join(ends)}]"
-            if found.low > 0:
-                judged.append(Judged("better", name, f"{name}: {best} is best; beside it {second}: {shown}"))
-            elif np.isfinite(found.low):
-                judged.append(Judged("unclear", name, f"{name}: {best} is not to be told from {second}: {shown}"))
-            else:
-                text = f"{name}: {best} is best, on one slice alone; nobody knows how sure, beside {second}"
-                judged.append(Judged("unclear", name, text))
-        return judged
+            shown = f"{second}: " + f"{value} {unit}".strip() + f" [{', '.join(ends)}]"
+            ranked.append(Ranked(name, best, second, found, shown))
+        return ranked
 
 
 def _kind(record: RunRecord) -> str:

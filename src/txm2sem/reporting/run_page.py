@@ -24,9 +24,10 @@ from txm2sem.reporting.images import read_figure
 from txm2sem.reporting.patches import patches_html
 from txm2sem.reporting.record import AGAIN, IMAGES, SCORES, TRAINING, TRUST, VOLUMES, RunRecord
 from txm2sem.reporting.scorecard import scores_html
-from txm2sem.reporting.verdict import judge
+from txm2sem.reporting.verdict import judge, verdict_of
 from txm2sem.reporting.volumes import cube_viewers, whole_volumes
 from txm2sem.runs import RunPaths
+from txm2sem.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,13 @@ class WrittenPage:
         path: where.
         earlier: where an earlier one was moved to, or None.
         problems: what it cannot show, and why.
+        verdict: what it begins with.
     """
 
     path: Path
     earlier: Path | None
     problems: list[str]
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def report_run(
     shown, sources = ([place_of(place) for place in places] for places in (volumes, txm))
     parts = run_parts(record, whole_volumes(shown, len(record.volumes), sources), list(map(_measures, measures)))
     about = [record.model, str(record.options.get("netG", "")), str(record.options.get("dataroot", ""))]
-    return write_page(draft, f"{paths.name}: report", paths.name, list(filter(None, about)), parts)
+    return write_page(draft, f"{paths.name}: report", paths.name, list(filter(None, about)), parts, verdict_of(record))
 
 
 def run_parts(record: RunRecord, volumes: Sequence[Html] = (), measures: Sequence[Html] = ()) -> list[Part]:
@@ -118,7 +121,9 @@ def run_parts(record: RunRecord, volumes: Sequence[Html] = (), measures: Sequenc
     ]
 
 
-def write_page(draft: Draft, title: str, heading: str, about: Sequence[str], parts: Sequence[Part]) -> WrittenPage:
+def write_page(
+    draft: Draft, title: str, heading: str, about: Sequence[str], parts: Sequence[Part], verdict: Verdict
+) -> WrittenPage:
     """Write a page of parts with their list, where there is anything of them; then an earlier one is set aside."""
     found = [part for part in parts if part.contents or part.problems]
     now = datetime.now().astimezone()
@@ -128,7 +133,7 @@ def write_page(draft: Draft, title: str, heading: str, about: Sequence[str], par
         write_text(written, text)
         earlier = draft.finish(written, aside=draft.output.with_suffix(""))
     problems = dict.fromkeys(problem for part in found for problem in part.problems)
-    return WrittenPage(draft.output, earlier, list(problems))
+    return WrittenPage(draft.output, earlier, list(problems), verdict)
 
 
 def draft_of(target: Path) -> Draft:
@@ -145,9 +150,8 @@ def draft_of(target: Path) -> Draft:
 
 
 def _verdict(record: RunRecord) -> Html:
-    headline, judged = judge(record)
     test = "" if record.tested else next_test(record.paths)
-    return fragment("run.html", "verdict", headline=headline, judged=judged, test=test)
+    return fragment("run.html", "verdict", it=verdict_of(record), judged=judge(record)[1], test=test)
 
 
 def _measures(folder: Path) -> Html:

@@ -10,12 +10,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.commands import next_test
+from txm2sem.errors import UserError, listed
 from txm2sem.metrics import Interval, Resampling
 from txm2sem.reporting.record import RunRecord, TestRecord, VolumeRecord, number_of
 from txm2sem.reporting.scorecard import evaluation_tables
 from txm2sem.runs import RunPaths
-from txm2sem.scoring.names import FEW_SLICES, REGION_NAMES, TRUTH
+from txm2sem.scoring.names import FEW_SLICES, LONGEST_SHIFT, ONE_DRAW, REGION_NAMES, TRUTH
 from txm2sem.scoring.table import better_text
+from txm2sem.txm_noise import TxmNoise
+from txm2sem.verdicts import Concern, Verdict
 
 Judgement = Literal["better", "worse", "unclear", "said"]
 
@@ -32,42 +36,140 @@ MEASURES = {
 MISSED = 0.1
 """A phase of which less than this share is found is missed."""
 
-MISSED_PHASE = "missed phase"
-
 MATERIAL = 0.01
 """Errors that differ by no more than this share of the true value are alike."""
+
+FRACTION_OFF = 0.2
+"""Where thresholds find more or less of a phase, by this share of what there is, its fraction is said to be off."""
+
+POWER_OFF = 3.0
+"""Power spectra that are further from the SEM's, in the mean over frequencies, are spoken of [dB]."""
+
+GRID_STANDS_OUT = 3.0
+"""A grid of upsampling is spoken of that stands out by so much more than in the SEM [dB]."""
+
+
+OF_THE_MODEL = ("needless", "missed phase")
+"""Kinds of concerns that are the model's, wherever it is applied."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One finding: how the model compares, in which measure, and the sentence that says so."""
+    """One finding.
+
+    Attributes:
+        judgement: how the model compares.
+        measure: in which measure.
+        text: the sentence that says so.
+        gain: by how much it is better, where it was tested on one slice and nobody knows how sure that is; else NaN.
+    """
 
     judgement: Judgement
     measure: str
     text: str
+    gain: float = math.nan
 
 
-def verdict_on(paths: RunPaths) -> str:
-    """Return what to make of a run that was tested, in a sentence or two: is it better than nothing, what does it miss?
+def verdict_on(paths: RunPaths) -> Verdict:
+    """Return what to make of a run: is it better than what needs no model, and what is to be minded?
 
     Raises:
         UserError: there is no such run, or its saved options are damaged.
     """
-    headline, judged = judge(RunRecord.read(paths))
-    missed = [f"{one.text}; measure none of it in predictions." for one in judged if one.measure == MISSED_PHASE]
-    return " ".join([headline, *missed])
+    return verdict_of(RunRecord.read(paths))
+
+
+def verdict_of(record: RunRecord) -> Verdict:
+    """Return what to make of a run, as far as its folders tell."""
+    sentence = judge(record)[0]
+    if record.tested is None:
+        return Verdict(sentence)
+    better = record.tested.scores.get("better_on_validation")
+    needless = [Concern("needless", f"{better_text(better)}; use those")] if better else []
+    return Verdict(sentence, [*needless, *_concerns(record.tested)])
+
+
+def verdict_on_cube(paths: RunPaths) -> Verdict:
+    """Return what the latest test on a cube has found along z.
+
+    Raises:
+        UserError: there is no such run, or its saved options are damaged.
+    """
+    found = _continuity(RunRecord.read(paths).volumes)
+    return Verdict(f"{found[0].text}." if found else "Nothing is known of the cube along z.")
+
+
+def verdict_on_training(paths: RunPaths) -> Verdict:
+    """Return what a training has come to on the validation split, by its first score.
+
+    Raises:
+        UserError: there is no such run, or its saved options are damaged.
+    """
+    record = RunRecord.read(paths)
+    course = record.course
+    if not course.scores or not len(course.scores[0].values):
+        return Verdict("Nothing was validated: only a test says what it is worth.")
+    score = course.scores[0]
+    last, best = float(score.values[-1]), int(np.argmax(score.values))
+    concerns = []
+    if best < len(score.values) - 1 and record.paths.network("best", "G").exists():
+        text = (
+            f"{score.name} was best in epoch {score.epochs[best]:g}, {score.values[best]:.4g}; test that one, too, "
+            f"with --epoch best"
+        )
+        concerns.append(Concern("unfinished", text))
+    elif best == len(score.values) - 1 and best > 1:
+        text = (
+            "it was best at its end, and may become better yet: go on with --continue_train and a larger --niter or "
+            "--time_budget"
+        )
+        concerns.append(Concern("unfinished", text))
+    trivial = {kind: found[score.name] for kind, found in course.trivial.items() if score.name in found}
+    if not trivial:
+        return Verdict(f"{score.name} is {last:.4g} on the validation split; a test says what that is worth.", concerns)
+    other = max(trivial, key=lambda kind: trivial[kind])
+    beside = f"{score.name} is {last:.4g} on the validation split, that of {other}, which needs no model, is"
+    if last > trivial[other]:
+        sentence = f"It has learned something: {beside} {trivial[other]:.4g}. Test whether that holds."
+    else:
+        sentence = (
+            f"It is no better than what needs no model: {beside} {trivial[other]:.4g}. Train it longer, or look at the "
+            "slices with txm2sem check."
+        )
+    return Verdict(sentence, concerns)
+
+
+def concerns_of_test(paths: RunPaths) -> list[Concern]:
+    """Return what the test of a model says against what it has made elsewhere; nothing where that cannot be read."""
+    try:
+        record = RunRecord.read(paths)
+    except UserError:
+        return []
+    if record.tested is None:
+        return [
+            Concern(
+                "not confirmed", f"{paths.results} has no test of the model, and how good it is: {next_test(paths)}"
+            )
+        ]
+    is_better = any(one.judgement == "better" or one.gain > 0 for one in _judge_measures(record.tested))
+    worse = [] if is_better else [Concern("needless", judge(record)[0].rstrip("."))]
+    return [*worse, *(one for one in verdict_of(record).concerns if one.kind in OF_THE_MODEL)]
 
 
 def judge(record: RunRecord) -> tuple[str, list[Judged]]:
     """Return the verdict on a run in one line, and what it rests on."""
     if record.tested is None:
         return "Not tested yet: how good the model is, is not known.", list(_continuity(record.volumes))
-    found = judge_scores(record.tested) if record.tested.slices else _judge_tables(record.tested.scores)
     tested = record.tested
+    found = _judge_measures(tested)
     better = tested.scores.get("better_on_validation")
     first = [Judged("worse", "Dice", better_text(better))] if better else []
     headline = f"Not better than what needs no model: {better['name']}." if better else _headline(found)
     return headline, [*first, *found, *_few(tested), *_power(tested), *_rock(tested), *_continuity(record.volumes)]
+
+
+def _judge_measures(tested: TestRecord) -> list[Judged]:
+    return judge_scores(tested) if tested.slices else _judge_tables(tested.scores)
 
 
 def judge_scores(tested: TestRecord) -> list[Judged]:
@@ -114,7 +216,7 @@ def judge_difference(name: str, unit: str, digits: int, sign: int, best: str, di
     unit = f" {unit}" if unit else ""
     if not math.isfinite(difference.low):
         text = f"{name}: {shown(difference.value)}{unit} beside {best}; from one slice alone, nobody knows how sure"
-        return Judged("unclear", name, text)
+        return Judged("unclear", name, text, difference.value)
     interval = f"{shown(difference.value)}{unit} [{ends[0]:+.{digits}f}, {ends[1]:+.{digits}f}]"
     if difference.low > 0:
         return Judged("better", name, f"{name}: better than {best}, the best without a model: {interval}")
@@ -148,11 +250,17 @@ def _judge_tables(scores: Mapping[str, Any]) -> list[Judged]:
 def _headline(judged: Sequence[Judged]) -> str:
     if not judged:
         return "Tested, but there is nothing to compare it with."
+    if all(math.isfinite(one.gain) for one in judged):
+        gained = [one.measure for one in judged if one.gain > 0]
+        where = (
+            f"better in {joined(gained)} than what needs no model" if gained else "no better than what needs no model"
+        )
+        return f"On the one slice that it was tested on {where}; nobody knows how sure that is."
     names = {kind: [one.measure for one in judged if one.judgement == kind] for kind in ("better", "worse", "unclear")}
     if len(names["better"]) == len(judged):
-        return f"Better than every prediction without a model in {_and(names['better'])}."
+        return f"Better than every prediction without a model in {joined(names['better'])}."
     parts = [
-        f"{words} {_and(names[kind])}"
+        f"{words} {joined(names[kind])}"
         for kind, words in (("better", "better in"), ("worse", "worse in"), ("unclear", "not to be told apart in"))
         if names[kind]
     ]
@@ -200,14 +308,12 @@ def _rock(tested: TestRecord) -> list[Judged]:
     other = next((kind for kind in rock if kind.startswith("linear fit")), None)
     if other is None or tested.model_kind not in rock:
         return []
-    missed, nearer, further = [], 0, 0
+    missed = _missed_phases(tested)
+    nearer = further = 0
     for phase, measures in rock[tested.model_kind].items():
-        name = REGION_NAMES.get(phase, phase)
-        true, found = (number_of(measures["fraction"][side], "value") for side in ("true", "predicted"))
-        if found < MISSED * true:
-            text = f"Rock: {name} is missed: {found:.2%} of the image, where the truth has {true:.2%}"
-            missed.append(Judged("worse", MISSED_PHASE, text))
+        if phase in missed:
             continue
+        true = number_of(measures["fraction"]["true"], "value")
         for measure, own in measures.items():
             scale = true if measure == "s2_error" else abs(number_of(own["true"], "value"))
             gain = _error(rock[other][phase][measure], measure) - _error(own, measure)
@@ -218,7 +324,90 @@ def _rock(tested: TestRecord) -> list[Judged]:
         f"Rock: {nearer} measures of the phases come nearer to the truth than with a {other}, {further} stay further "
         "away"
     )
-    return [*missed, *([Judged(judgement, "rock", text)] if nearer or further else [])]
+    said = [Judged("worse", "missed phase", f"Rock: {words}") for words in missed.values()]
+    return [*said, *([Judged(judgement, "rock", text)] if nearer or further else [])]
+
+
+def _missed_phases(tested: TestRecord) -> dict[str, str]:
+    """Return what of a phase is found, in words, for those that are missed."""
+    shares = _fractions(tested, tested.model_kind)
+    return {
+        phase: f"{REGION_NAMES.get(phase, phase)} is missed: {found:.2%} of the image, where the truth has {true:.2%}"
+        for phase, (true, found) in shares.items()
+        if found < MISSED * true
+    }
+
+
+def _fractions(tested: TestRecord, kind: str) -> dict[str, tuple[float, float]]:
+    """Return the true and the predicted fraction of each phase, by thresholds."""
+    sides = ("true", "predicted")
+    return {
+        phase: (*(number_of(measures["fraction"][side], "value") for side in sides),)  # type: ignore[misc]
+        for phase, measures in tested.card.get("rock", {}).get(kind, {}).items()
+    }
+
+
+def _concerns(tested: TestRecord) -> list[Concern]:
+    """Return what there is to mind about the predictions of a test."""
+    card, kind = tested.card, tested.model_kind
+    missed = _missed_phases(tested)
+    found = [Concern("missed phase", f"{words}; measure none of it in predictions") for words in missed.values()]
+    noise = card.get("txm_noise")
+    found += [*_misaligned(tested), *(TxmNoise(**noise).concerns if noise else [])]
+    count = len(set(tested.slices))
+    if 0 < count < FEW_SLICES:
+        those = f"{count} slices" if count > 1 else "one slice"
+        found.append(
+            Concern("few slices", f"all of this rests on {those}: what others score may differ; test on more of them")
+        )
+    # Of several draws, their mean is the prediction; phases are measured in single ones.
+    shown = next((one for one in card.get("rock", {}) if one.startswith(ONE_DRAW)), kind)
+    off = [
+        f"{predicted:.1%} of {REGION_NAMES.get(phase, phase)} (truth: {true:.1%})"
+        for phase, (true, predicted) in _fractions(tested, shown).items()
+        if phase not in missed and abs(predicted - true) > FRACTION_OFF * true
+    ]
+    if off:
+        text = f"by thresholds there is {joined(off)}; take fractions from a model of recipe phases"
+        found.append(Concern("fraction", text))
+    power = {name: number_of(card.get("spectrum", {}).get(shown, {}).get(f"spectrum_{name}_db") or {}, "value")
+             for name in ("mean", "largest")}  # fmt: skip
+    if power["mean"] > POWER_OFF:
+        how = "smoother" if power["largest"] < 0 else "rougher"
+        text = (
+            f"it is {how} than a SEM, by {power['mean']:.0f} dB in the mean over frequencies; look at it, and measure "
+            "neither surfaces nor fine sizes in it"
+        )
+        found.append(Concern("smooth", text))
+    return found + _grids(card.get("grid", {}), kind)
+
+
+def _misaligned(tested: TestRecord) -> list[Concern]:
+    """Speak of slices whose SEM lies beside what is predicted for it."""
+    away = {number: math.hypot(*found) for number, found in tested.card.get("displacements_px", {}).items()}
+    off = {number: length for number, length in away.items() if length > LONGEST_SHIFT}
+    if not off:
+        return []
+    text = (
+        f"in {len(off)} of {len(away)} slices ({listed([f'{int(number):03d}' for number in off], 4)}) the SEM lies up "
+        f"to {max(off.values()):.1f} pixels beside the prediction; align them with txm2sem align, and test again"
+    )
+    return [Concern("misaligned", text)]
+
+
+def _grids(grids: Mapping[str, Mapping[str, Mapping[str, float | None]]], kind: str) -> list[Concern]:
+    """Speak of grids that stand out in predictions more than in the SEM."""
+    found = []
+    for factor, values in grids.get(kind, {}).items():
+        known = [values, grids.get(TRUTH, {}).get(factor, {})]
+        own, true = (max((one for one in them.values() if one is not None), default=math.nan) for them in known)
+        if own - max(true, 0.0) > GRID_STANDS_OUT:
+            text = (
+                f"a grid of {factor} pixels stands out by {own:.0f} dB, a trace of upsampling; measure nothing of that "
+                "size in it"
+            )
+            found.append(Concern("grid", text))
+    return found
 
 
 def _error(found: Mapping[str, Any], measure: str) -> float:
@@ -236,5 +425,6 @@ def _continuity(volumes: Sequence[VolumeRecord]) -> list[Judged]:
     return []
 
 
-def _and(names: Sequence[str]) -> str:
+def joined(names: Sequence[str]) -> str:
+    """Return names with an `and` before the last."""
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.data.classes import classes_of_masks
-from txm2sem.metrics import GRID_FREQUENCIES, Interval, Resampling, weighted_mean
+from txm2sem.metrics import (
+    GRID_FREQUENCIES,
+    Agreement,
+    Displacement,
+    Interval,
+    Resampling,
+    edges,
+    weighted_mean,
+)
 from txm2sem.scoring.measuring import (
     RESOLUTIONS,
     Bytes,
@@ -29,6 +37,12 @@ from txm2sem.scoring.measuring import (
 from txm2sem.scoring.names import PHASES, REGIONS, ROCK, SIMILARITY, TRUTH
 from txm2sem.scoring.perceptual import PerceptualDistance
 from txm2sem.scoring.phases import Phases
+
+EDGE_SMOOTHING = 2.0
+"""Standard deviation of the Gaussian that smooths both images before their edges are compared [pixels]."""
+
+LARGEST_SHIFT = 8
+"""Displacements of the truth are searched up to this [pixels]."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +83,7 @@ class Scorecard:
     slices: list[int] = field(default_factory=list, init=False)
     shape: tuple[int, ...] = field(default=(), init=False)
     valid_pixels: int = field(default=0, init=False)
+    placed: dict[int, Agreement] = field(default_factory=dict, init=False)
 
     def add(
         self,
@@ -96,6 +111,12 @@ class Scorecard:
             classes = self.phases(target, valid)
         if classes is not None:
             regions |= {name: classes == number for name, number in {**PHASES, "rest": 0}.items()}
+        if not self.one_volume:
+            # Edges of the prediction must lie where those of the truth do; of the slices of a volume, all or none.
+            theirs = next(iter(predictions.values()))
+            true, predicted = (edges(image, valid, EDGE_SMOOTHING) for image in (target, theirs))
+            found = Agreement.of(true, predicted, LARGEST_SHIFT)
+            self.placed[number] = self.placed[number] + found if number in self.placed else found
         self.measured.append(measure(predictions, target, valid, regions, self.phases, self.perceptual))
         self.slices.append(number)
         self.shape = target.shape
@@ -137,6 +158,12 @@ class Scores:
     def valid_share(self) -> float:
         """Share of the pixels that count, in [0, 1]."""
         return self.card.valid_pixels / (len(self.card.measured) * math.prod(self.card.shape))
+
+    @property
+    def displacements(self) -> dict[int, Displacement]:
+        """How far the truth lies below and right of the prediction, by slice; those that are clear."""
+        found = {number: agreement.displacement() for number, agreement in self.card.placed.items()}
+        return {number: displacement for number, displacement in found.items() if displacement.confident}
 
     @cached_property
     def frequencies(self) -> Values:

@@ -73,6 +73,9 @@ def scores_document(
         "pixel_size_nm": card.pixel_size,
         "valid_share": scores.valid_share,
         "ms_ssim_scales": scales_of(card.shape),
+        "displacements_px": {
+            f"{number}": [found.rows, found.columns] for number, found in scores.displacements.items()
+        },
         "interval": {"level": LEVEL, "resamples": RESAMPLES, "over": "slices"} if scores.has_intervals else None,
         "units": UNITS,
         "phases": phases,

@@ -36,3 +36,9 @@ ROCK_COLUMNS = {
 
 FEW_SLICES = 6
 """With fewer slices than this, intervals are said to be rough."""
+
+LONGEST_SHIFT = 1.0
+"""Slices whose SEM lies further beside its TXM, or beside what is predicted for it, are spoken of [pixels]."""
+
+ONE_DRAW = "one draw of "
+"""How what one of several draws is called begins; the name of the model follows."""

@@ -17,6 +17,7 @@ from txm2sem.scoring.table import aligned, interval_text, number_text
 from txm2sem.sweeping.plan import REPEATED
 from txm2sem.sweeping.scored import CHANGE, Measure, Scored
 from txm2sem.sweeping.steps import SweptRun
+from txm2sem.verdicts import Concern, Verdict
 
 FORMAT = 1
 """Raised when a key changes its meaning or goes."""
@@ -196,6 +197,42 @@ class SweepTable:
             count = len(self.not_done) + len(self.runs)
             notes.append(f"{len(self.not_done)} of {count} runs are not done, and not in these numbers")
         return notes
+
+    def verdict(self) -> Verdict:
+        """Return which training is best by the first measure, beside the next one and the best without a model."""
+        key = next(iter(self.measures))
+        heading, digits = self.measures[key].heading, self.measures[key].digits
+
+        def mean(one: Repeats) -> float:
+            return one.measures[key].value
+
+        def known(rows: Iterable[Repeats]) -> list[Repeats]:
+            return [one for one in rows if key in one.measures and math.isfinite(mean(one))]
+
+        trained = sorted(known(self.repeats), key=mean, reverse=True)
+        trivial = max(known(self.trivial), key=mean, default=None)
+        if not trained:
+            return Verdict(f"No run has a {heading}, so nothing tells which is best.")
+        best = trained[0]
+        sentence = f"{best.name} has the best {heading}, {interval_text(best.measures[key], digits)}"
+        if len(trained) > 1:
+            sentence += f"; next comes {trained[1].name}, {interval_text(trained[1].measures[key], digits)}"
+        concerns = []
+        if trivial is not None and mean(best) <= mean(trivial):
+            text = (
+                f"{trivial.name}, which needs no model, has {number_text(mean(trivial), digits)}: no training is better"
+            )
+            concerns.append(Concern("needless", text))
+        if self.not_done:
+            count = len(self.not_done) + len(self.runs)
+            concerns.append(Concern("unfinished", f"{len(self.not_done)} of {count} runs are not done"))
+        if best.units == 1:
+            text = f"of one {self.over} alone; nobody knows what another one would give: have several in the plan"
+            concerns.append(Concern("few slices", text))
+        elif len(trained) > 1 and best.measures[key].low <= trained[1].measures[key].high:
+            text = f"the intervals of the best two overlap, so their order may be chance; more {self.over}s would tell"
+            concerns.append(Concern("few slices", text))
+        return Verdict(f"{sentence}.", concerns)
 
     def document(self) -> dict[str, Any]:
         """Return plain values, for JSON; numbers that are not defined become None there."""

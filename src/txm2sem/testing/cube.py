@@ -132,12 +132,13 @@ class CubeTest(Test[NDArray[np.uint8]]):
         figure = draw_cuts(cuts, measured, f"{subject.model.name} on {source.txm.folder}", source.voxel_size)
         paths = subject.model.paths
         more = [f"volume:   {paths.volume('pred', name)} and {paths.volume_stack('pred', name).name}"]
-        lines, scores, pictures = [source.place(), continuity_table(measured)], dict[str, Any](), []
+        lines, scores = [source.place(), continuity_table(measured)], dict[str, Any]()
+        tables: list[str] = []
+        pictures: list[Path] = []
         if TRUTH in volumes:
-            said, scores = self._score(volumes, new)
-            more += said
+            tables, scores = self._score(volumes, new)
             pictures = [new.scores(".png")]
-        return Found("", lines, figure, scores, more, pictures)
+        return Found("", lines, figure, scores, more, tables, pictures)
 
     def _score(self, volumes: Mapping[str, Volume], new: NewResults) -> tuple[list[str], dict[str, Any]]:
         """Score the slices like the images of a test, and return what `write_scores` does."""

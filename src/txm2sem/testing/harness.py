@@ -40,6 +40,7 @@ class TestReport:
     Attributes:
         paths: the run's files.
         lines: for the console: what was tested, the scores, and notes.
+        tables: all that was scored, for the console of who asks for it.
         pictures: figures to look at.
         scores: the document of the scores, as in `scores.json`, or `scores_SAVENAME.json` of a cube.
         earlier: where earlier results were moved to, or None.
@@ -47,6 +48,7 @@ class TestReport:
 
     paths: RunPaths
     lines: list[str]
+    tables: list[str]
     pictures: list[Path]
     scores: dict[str, Any]
     earlier: Path | None
@@ -127,6 +129,7 @@ class Found:
         figure: to look at.
         scores: their document; empty where the truth is not known.
         more: lines behind the notes, for the console alone.
+        tables: what has a file of its own, which the console shows to who asks for it.
         pictures: further figures, which are written already.
     """
 
@@ -135,6 +138,7 @@ class Found:
     figure: Figure
     scores: dict[str, Any]
     more: Sequence[str] = ()
+    tables: Sequence[str] = ()
     pictures: Sequence[Path] = ()
 
 
@@ -221,7 +225,7 @@ def run_test(kind: type[Test[Any]], command: TestCommand) -> TestReport:
         write_text(new.options_text, options_text(given, to_mapping(TestCommand())))
         scores = {**found.scores, "options": given} if found.scores else {}
         pictures = [new.place(picture) for picture in (new.figure, *found.pictures)]
-        return TestReport(paths, [*lines, *found.more], pictures, scores, new.finish())
+        return TestReport(paths, [*lines, *found.more], list(found.tables), pictures, scores, new.finish())
 
 
 def checkpoint_label(command: TestCommand) -> str:

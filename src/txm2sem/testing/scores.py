@@ -35,7 +35,7 @@ def write_scores(
     means: Means | None = None,
     figures: FigureKind = "png",
 ) -> tuple[list[str], dict[str, Any]]:
-    """Write the figure and the table of a scorecard; return it for the console, and as plain values.
+    """Write the figure and the tables of a scorecard; return it for the console, and as plain values.
 
     Args:
         place: where the scorecard with a suffix is.
@@ -51,6 +51,7 @@ def write_scores(
     lines = ["", headline(scores), "", *scores_table(scores).splitlines(), "", *(f"note: {note}" for note in notes)]
     title = f"{about['model']} (epoch {about['epoch']}) on split {about['split']}: {headline(scores)}"
     save_figure(draw_scores(scores, title), place(".png"), figures)
+    write_text(place(".txt"), "\n".join([title, *lines[2:]]) + "\n")
     document = scores_document(scores, about, notes, means)
     write_text(place(".csv"), scores_csv(document))
     return lines, document

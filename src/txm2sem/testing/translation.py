@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from txm2sem.data import EvaluationPatches, WholeSlices, to_uint8
+from txm2sem.data import EvaluationPatches, GreyRange, WholeSlices, to_uint8
 from txm2sem.data.grey import HALF_RANGE
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
@@ -20,12 +20,14 @@ from txm2sem.scoring.document import plain
 from txm2sem.scoring.draws import DrawScores, draw_lines
 from txm2sem.scoring.evaluation import Evaluation, PatchResult, Prediction, fit_trivial_predictions
 from txm2sem.scoring.means import Column, Means
+from txm2sem.scoring.names import ONE_DRAW
 from txm2sem.scoring.phases import fit_phases
 from txm2sem.testing.harness import Found, Subject, Test
 from txm2sem.testing.images import write_images
 from txm2sem.testing.scores import perceptual_or_none, write_scores
 from txm2sem.testing.trust import write_numbers, write_trust
 from txm2sem.trust import check_trust, open_trust
+from txm2sem.txm_noise import MEASURED, TxmNoise
 
 COLUMNS = {"PSNR": Column("PSNR", "dB", 2), "SSIM": Column("SSIM")}
 
@@ -99,7 +101,7 @@ class TranslationTest(Test[PatchResult]):
     @property
     def draw_kind(self) -> str:
         """What one of several draws is called beside their mean, which is the prediction."""
-        return f"one draw of {self.subject.model.paths.name}"
+        return f"{ONE_DRAW}{self.subject.model.paths.name}"
 
     def _place(self, index: int) -> Place:
         """Return the number of an image's slice, and its first row and column."""
@@ -129,12 +131,17 @@ class TranslationTest(Test[PatchResult]):
             means=means,
             figures=command.figure.figures,
         )
+        stack = self.slices.txm
+        images = (stack.read(index, slice(None), slice(None)) for index in range(min(len(stack), MEASURED)))
+        noise = TxmNoise.of(subject.model.paths, images, GreyRange.parse(self.data.txm_range))
+        document |= {"txm_noise": None if noise is None else vars(noise)}
         judged, drawn = write_trust(command, new.paths, self.trust, self.patches, subject.about, self.pixel_size)
         sampled = self.draws.document()
         figure = draw_overview(results, subject.title, self.source, self.target, self.pixel_size)
         return Found(
             *(means.line(), lines, figure, document | ({"draws": plain(sampled)} if sampled else {})),
-            more=[*said, *draw_lines(sampled), *judged],
+            more=[*draw_lines(sampled), *judged],
+            tables=said,
             pictures=[new.scores(".png"), *drawn],
         )
 

@@ -41,6 +41,7 @@ from txm2sem.training.nodes import answering, find_place, is_main_process
 from txm2sem.training.outlook import outlook
 from txm2sem.training.progress import Progress, TimeLeft
 from txm2sem.training.stopwatch import CLOCK, Clock
+from txm2sem.txm_noise import keep_txm_noise
 
 FOR_NUMBERS = "; but lower --lr, or the losses' weights, or pass --precision fp32"
 """What else to do where losses are no numbers any more."""
@@ -111,6 +112,7 @@ def _fit(command: TrainCommand, echo: Echo, clock: Clock) -> RunPaths:
             for line in outlook(left, devices):
                 echo(line)
             note_what_to_beat(module, paths, patches, echo)
+            keep_txm_noise(paths, training, command.data)
         trainer = build_trainer(module, paths, echo, devices, left)
         goes_on = command.schedule.continue_train
         with recorded(paths, command.run, files, echo, goes_on=goes_on) if is_main_process() else nullcontext():

@@ -25,8 +25,10 @@ from txm2sem.data.readers.base import stamp
 from txm2sem.data.stacks import SliceCache, TiffSlices
 from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
+from txm2sem.model.worth import worth_of
 from txm2sem.options import TranslateCommand, to_mapping
 from txm2sem.runs import MODEL_CARD, SHIPPED_MODELS, SHIPPED_TRANSLATION, ImagePaths
+from txm2sem.verdicts import Verdict
 
 RESULT_OPTIONS = ("grey", "txm_range", "gamma", "hist_eq", "patch_size", "precision")
 """Options that the result depends on, besides the checkpoint."""
@@ -101,6 +103,11 @@ class ImageRun:
             *([f"labels:  of {translator.model.segments}: {MEANING}"] if translator.model.segments else []),
             *(f"note:    {note}" for note in [*translator.model.notes, *self._notes()]),
         ]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the translation is good for, and what there is to mind."""
+        return Verdict(worth_of(self.translator.model, self.translator.command.drawn.draws), self.translator.concerns)
 
     @property
     def missing(self) -> list[GreyImage]:

@@ -24,6 +24,7 @@ from txm2sem.model.statistics import depend_on_tile
 from txm2sem.options import TranslateCommand, run_name
 from txm2sem.runs import label_of
 from txm2sem.tiling import Tiling
+from txm2sem.txm_noise import TxmNoise, middle_of
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class ImageTranslator:
         match: how the images' contrast is brought to that of the training; None where their grey values are as then.
         model: the model.
         model_name: for people.
+        concerns: what there is to mind of these images.
 
     Raises:
         UserError: model, options and images do not fit each other.
@@ -76,9 +78,13 @@ class ImageTranslator:
         self.command = command
         self.model = model
         self.model_name = f"{name}, which comes with txm2sem" if model.is_shipped else model.name
-        measured = [thinned(sample) for sample in samples]
+        looked_at = [(thinned(sample), middle_of(sample)) for sample in samples]
+        measured = [rows for rows, _ in looked_at]
         trained = model.source_range(measured[0].dtype, where)
         self.match = contrast_match(command, model, measured, where)
+        seen = (middle if self.match is None else self.match.of(middle) for _, middle in looked_at)
+        noise = TxmNoise.of(model.paths, seen, trained) if model.source == "txm" else None
+        self.concerns = [] if noise is None else noise.concerns
         self._planes = model.planes(trained)
         self._base_memory = cache(partial(base_memory, self._planes))
 

@@ -14,6 +14,7 @@ from txm2sem.addresses import Place
 from txm2sem.applying.volume import VolumeMeasures, VolumeRun
 from txm2sem.applying.volume.driver import translate_missing
 from txm2sem.applying.volume.measures import TrustSums
+from txm2sem.applying.volume.verdict import verdict_on
 from txm2sem.data import to_uint8
 from txm2sem.data.classes import CLASSES
 from txm2sem.data.readers import VolumeReader
@@ -25,6 +26,7 @@ from txm2sem.figures.saving import save_figure
 from txm2sem.files import json_text, json_values, write_text
 from txm2sem.metrics import Summary
 from txm2sem.scoring.continuity import PREDICTION, TRUTH, TXM, continuity_table, continuity_values
+from txm2sem.verdicts import Verdict
 
 MEASURED = {"txm": TXM, "prediction": PREDICTION, "truth": TRUTH}
 
@@ -35,11 +37,13 @@ class VolumeReport:
 
     Attributes:
         lines: for the console.
+        verdict: what it is good for.
         output: the translated volume.
         picture: cuts through it.
     """
 
     lines: list[str]
+    verdict: Verdict
     output: Place
     picture: Place
 
@@ -94,7 +98,8 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
     write_text(paths.growing_report(".txt"), "\n".join([title, *lines]) + "\n")
     write_text(paths.growing_report(".json"), json_text(run.provenance() | {"scores": scores}))
     run.finish(scores)
-    return VolumeReport(lines, paths.output, paths.report(".png"))
+    verdict = verdict_on(run.opened, measures)
+    return VolumeReport(lines, verdict, paths.output, paths.report(".png"))
 
 
 def _class_values(run: VolumeRun, measures: VolumeMeasures) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from txm2sem.checking.content import ROUNDING, noise_level
+from txm2sem.metrics import ROUNDING, noise_level
 
 EVERYWHERE = np.ones((301, 200), np.bool_)
 

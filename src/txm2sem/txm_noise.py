@@ -1,0 +1,109 @@
+"""The noise of the TXM that a model has learned from, beside that of the TXM which it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from txm2sem.data import AlignedSlices, GreyRange
+from txm2sem.files import interpreting, json_text, read_json, write_text
+from txm2sem.metrics import UNEVEN_NOISE, noise_level
+from txm2sem.options import DataOptions
+from txm2sem.runs import RunPaths
+from txm2sem.verdicts import Concern
+
+MEASURED = 5
+"""So many slices are measured, evenly spread."""
+
+SIDE = 512
+"""Of the middle of a slice that is measured [pixels]."""
+
+
+@dataclass(frozen=True)
+class TxmNoise:
+    """Standard deviations of the noise, see `noise_level` [grey levels of 255 of the model's grey range].
+
+    Attributes:
+        training: of the TXM that the model has learned from.
+        here: of the TXM that it is given.
+    """
+
+    training: float
+    here: float
+
+    @classmethod
+    def of(cls, paths: RunPaths, images: Iterable[NDArray[Any]], grey: GreyRange) -> TxmNoise | None:
+        """Measure some images; None where that of the training is not known, or nothing shows.
+
+        Args:
+            paths: of the run that has trained what they are given to.
+            images: TXM, (rows, columns) each.
+            grey: their grey values that are black and white.
+
+        Raises:
+            UserError: what is known of the training is damaged.
+        """
+        if not paths.txm_noise.exists():
+            return None
+        training, here = _read(paths), measured_noise(images, grey)
+        return None if training <= 0 or here <= 0 else cls(training, here)
+
+    @property
+    def concerns(self) -> list[Concern]:
+        """What is to be minded of it."""
+        ratio = self.here / self.training
+        if 1 / UNEVEN_NOISE <= ratio <= UNEVEN_NOISE:
+            return []
+        text = (
+            f"the noise of this TXM is {self.here:.1f} of 255 grey levels, that of the training {self.training:.1f}; "
+            "the model knows no such TXM: take and export both alike, or train on slices of this one"
+        )
+        return [Concern("noise", text)]
+
+
+def measured_noise(images: Iterable[NDArray[Any]], grey: GreyRange) -> float:
+    """Return the median over images of their noise [grey levels of 255 of a grey range]; 0 where nothing shows.
+
+    What is 0 was not imaged. Of a large image the middle is measured.
+    """
+    found = [noise_level(middle, middle != 0) for middle in map(middle_of, images)]
+    known = [level for level in found if level > 0]
+    return float(np.median(known)) * 255 / (grey.high - grey.low) if known else 0.0
+
+
+def keep_txm_noise(paths: RunPaths, training: AlignedSlices, options: DataOptions) -> None:
+    """Measure the TXM that a model is trained to see, and keep it beside the checkpoints, once.
+
+    Args:
+        paths: of the run.
+        training: the slices.
+        options: of the data, with their grey ranges.
+
+    Raises:
+        UserError: a slice is damaged, or the disk is full.
+    """
+    if paths.txm_noise.exists() or options.direction != "AtoB":
+        return
+    txm = training.txm
+    places = sorted({round(place) for place in np.linspace(0, len(txm) - 1, min(MEASURED, len(txm)))})
+    noise = measured_noise(
+        (txm.read(place, slice(None), slice(None)) for place in places), GreyRange.parse(options.txm_range)
+    )
+    write_text(paths.txm_noise, json_text({"txm_noise": noise}))
+
+
+def _read(paths: RunPaths) -> float:
+    remedy = "remove it; only a warning needs it"
+    content = read_json(paths.txm_noise, remedy)
+    with interpreting(paths.txm_noise, "the noise of a training's TXM", remedy):
+        return float(content["txm_noise"])
+
+
+def middle_of(image: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy of what is measured of an image, (rows, columns)."""
+    rows, columns = (slice(max(0, (side - SIDE) // 2), (side + SIDE) // 2) for side in image.shape)
+    return image[rows, columns].copy()

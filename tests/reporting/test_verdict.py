@@ -1,0 +1,133 @@
+"""What there is to mind about the test of a model, and what its training says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_folders import write_run
+
+from txm2sem.course import append_scores, append_trivial
+from txm2sem.metrics import Summary
+from txm2sem.reporting import concerns_of_test, verdict_on, verdict_on_training
+from txm2sem.runs import RunPaths
+
+Document = dict[str, Any]
+
+
+def edited(tmp_path: Path, change: Callable[[Document], object]) -> RunPaths:
+    """Return a run whose predictions are good, with a change to the document of its scores."""
+    paths = write_run(tmp_path)
+    document = json.loads(paths.scores(".json").read_text())
+    document["by_image"]["slice"] = [index % 7 for index in range(len(document["by_image"]["slice"]))]
+    for spectrum in document["spectrum"].values():
+        spectrum["spectrum_mean_db"] = {"value": 0.5, "low": None, "high": None}
+    change(document)
+    paths.scores(".json").write_text(json.dumps(document))
+    return paths
+
+
+def shifted(document: Document) -> None:
+    document["displacements_px"] = {"8": [0.3, 0.4], "9": [3.0, -4.0]}
+
+
+def noisy(document: Document) -> None:
+    document["txm_noise"] = {"training": 3.0, "here": 9.0}
+
+
+def one_slice(document: Document) -> None:
+    document["by_image"]["slice"] = [8] * len(document["by_image"]["slice"])
+
+
+def fewer(document: Document) -> None:
+    fraction = document["rock"]["model run"]["low_density"]["fraction"]
+    fraction["predicted"]["value"] = 0.7 * fraction["true"]["value"]
+
+
+def smooth(document: Document) -> None:
+    found = document["spectrum"]["model run"]
+    found["spectrum_mean_db"]["value"], found["spectrum_largest_db"]["value"] = 7.0, -20.0
+
+
+def gridded(document: Document) -> None:
+    document["grid"]["model run"]["4"] = dict.fromkeys(document["grid"]["model run"]["4"], 8.0)
+    document["grid"]["truth"]["4"] = dict.fromkeys(document["grid"]["truth"]["4"], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "kinds", "said"),
+    [
+        (lambda _: None, [], ""),
+        (shifted, ["misaligned"], "in 1 of 2 slices (009) the SEM lies up to 5.0 pixels"),
+        (noisy, ["noise"], "9.0 of 255 grey levels, that of the training 3.0"),
+        (one_slice, ["few slices"], "one slice"),
+        (fewer, ["fraction"], "of low density (truth: "),
+        (smooth, ["smooth"], "smoother than a SEM, by 7 dB"),
+        (gridded, ["grid"], "a grid of 4 pixels stands out by 8 dB"),
+    ],
+)
+def test_each_fault_is_named_and_nothing_else(
+    tmp_path: Path, change: Callable[[Document], object], kinds: list[str], said: str
+) -> None:
+    verdict = verdict_on(edited(tmp_path, change))
+    assert [one.kind for one in verdict.concerns] == kinds
+    assert said in " ".join(verdict.named)
+
+
+def test_of_draws_a_single_one_is_judged(tmp_path: Path) -> None:
+    """Their mean is smooth, and has too little of a phase; that is as it should be."""
+
+    def drawn(document: Document) -> None:
+        smooth(document)
+        fewer(document)
+        parts = [document[part] for part in ("similarity", "rock", "spectrum", "grid")]
+        for kinds in (*parts, document["curves"]["power"], document["curves"]["frc"], document["by_image"]["values"]):
+            model, *others = kinds.items()
+            draw = ("one draw of run", json.loads(json.dumps(kinds["linear fit"])))
+            kinds.clear()
+            kinds.update([model, draw, *others])
+        for measures in document["rock"]["one draw of run"].values():
+            measures["fraction"]["predicted"] = measures["fraction"]["true"]
+
+    assert [one.kind for one in verdict_on(edited(tmp_path, drawn)).concerns] == []
+
+
+def test_what_is_the_models_own_goes_with_all_that_it_makes(tmp_path: Path) -> None:
+    untested = write_run(tmp_path / "untested", tested=False)
+    (concern,) = concerns_of_test(untested)
+    assert concern.kind == "not confirmed"
+    assert "txm2sem test --name run" in concern.text
+    bad = write_run(tmp_path / "bad", noise=200.0)
+    assert [one.kind for one in concerns_of_test(bad) if one.kind == "needless"] == ["needless"]
+    assert concerns_of_test(edited(tmp_path / "good", one_slice)) == []
+    assert concerns_of_test(RunPaths.of("nowhere", tmp_path, tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("scores", "beaten", "concerns"),
+    [
+        ([10.0, 18.0, 20.0, 21.0], True, ["unfinished"]),
+        ([10.0, 18.0, 21.0, 20.0], True, ["unfinished"]),
+        ([10.0, 11.0, 10.5, 10.9], False, ["unfinished"]),
+        ([10.0, 20.5], True, []),
+    ],
+)
+def test_a_training_says_whether_it_has_learned_something(
+    tmp_path: Path, scores: list[float], beaten: bool, concerns: list[str]
+) -> None:
+    paths = write_run(tmp_path, tested=False)
+    paths.course.unlink()
+    append_trivial(paths, {"raw TXM": {"PSNR": 12.0}, "linear fit": {"PSNR": 19.0}})
+    for epoch, score in enumerate(scores):
+        append_scores(paths, epoch, {"PSNR": Summary(score, 0.1)})
+    paths.network("best", "G").write_text("")
+    verdict = verdict_on_training(paths)
+    assert verdict.sentence.startswith("It has learned something" if beaten else "It is no better than what needs no")
+    assert f"PSNR is {scores[-1]:.4g}" in verdict.sentence
+    assert "linear fit, which needs no model, is 19" in verdict.sentence
+    assert [one.kind for one in verdict.concerns] == concerns
+    if max(scores) != scores[-1]:
+        assert f"best in epoch {scores.index(max(scores))}" in verdict.named[0]

@@ -10,6 +10,7 @@
 # make visdom install what `--display_id` needs
 # make napari install napari, with the panels, readers and sample data of this program; its tests run then, too
 # make models SHALE=folder  train the model that comes along anew, from the slices that its card names
+# make dist   a wheel and an archive of the sources, in dist/: what a release is
 # make clean  remove what the demo has written
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 DATA ?= demo/images
 OWN = $(filter-out demo/images,$(DATA))
 
-.PHONY: demo demo-phases demo-align demo-untrained test quick check docs bench visdom napari models clean
+.PHONY: demo demo-phases demo-align demo-untrained test quick check docs bench visdom napari models dist clean
 
 # torch comes first and alone, so that no other package chooses a build of it.
 .venv/installed: pyproject.toml constraints.txt
@@ -132,6 +133,11 @@ models: .venv/installed
 	cd demo/models && ../../$(BIN)/txm2sem translate SHALE/test/txm predicted --name translate --grey match
 	cd demo/models/checkpoints/translate && \
 	  cp latest_net_G.pth options.yaml txm_contrast.json ../../../../src/txm2sem/models/translate
+
+dist: .venv/installed
+	$(INSTALL) --constraint constraints.txt build
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
 
 clean:
 	rm -rf demo

@@ -42,8 +42,8 @@ def _concerns(alignment: Alignment) -> list[Concern]:
         away = alignment.outliers
         most = with_pixels(max(away.values()), square_side(alignment.txm_pixel_size or None), "voxels")
         text = (
-            f"{listed(list(away), MOST_SLICES)} lie up to {most} from where the other slices of the specimen let expect "
-            "them; look at these in the page first"
+            f"{listed(list(away), MOST_SLICES)} lie up to {most} from where the other slices of the specimen let "
+            "expect them; look at these in the page first"
         )
         concerns.append(Concern("misaligned", text))
     written = [found.split for found in alignment.slices.values() if found.split]

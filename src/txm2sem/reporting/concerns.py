@@ -142,7 +142,8 @@ def _misaligned(tested: TestRecord) -> list[Concern]:
         return []
     text = (
         f"in {len(off)} of {len(away)} slices ({listed([f'{int(number):03d}' for number in off], 4)}) the SEM lies up "
-        f"to {with_pixels(max(off.values()), tested.pixel_size)} beside the prediction; align them with txm2sem align, and test again"
+        f"to {with_pixels(max(off.values()), tested.pixel_size)} beside the prediction; align them with txm2sem align, "
+        "and test again"
     )
     return [Concern("misaligned", text)]
 

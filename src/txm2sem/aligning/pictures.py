@@ -65,7 +65,8 @@ def pictures_of(
     grey = {"txm": ours, "after": moved, "board": board}
     if before is not None:
         grey["before"] = _levels(before.resample(sem)[box], factor, after.inverted)
-    barred = {name: with_scale_bar(image, pixel_size and pixel_size * factor) for name, image in grey.items()}
+    size = pixel_size and pixel_size * factor
+    barred = {name: with_scale_bar(image, size, at_top=True) for name, image in grey.items()}
     pictures = {name: _file(image) for name, image in barred.items()}
     if after.field is not None:
         pictures["field"] = _drawn(barred["txm"], after.field, factor, box, pixel_size)
@@ -110,8 +111,9 @@ def _drawn(grey: Grey, field: Field, factor: int, box: tuple[slice, slice], pixe
             width=thick,
         )
     axes.text(
-        *(0.02, 0.98, f"longest {displacement_text(longest * factor, pixel_size)}{enlarged}"),
+        *(0.98, 0.98, f"longest {displacement_text(longest * factor, pixel_size)}{enlarged}"),
         transform=axes.transAxes,
+        horizontalalignment="right",
         verticalalignment="top",
         color="white",
         bbox={"facecolor": "black", "alpha": 0.7, "edgecolor": "none"},

@@ -81,13 +81,14 @@ def file_data(content: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{b64encode(content).decode()}"
 
 
-def with_scale_bar(pixels: Bytes, pixel_size: float | None, unit: str = "nm") -> Bytes:
+def with_scale_bar(pixels: Bytes, pixel_size: float | None, unit: str = "nm", *, at_top: bool = False) -> Bytes:
     """Return a grey (H, W) or coloured (H, W, 3) image with a scale bar in its lower left corner, a fifth of its width.
 
     Args:
         pixels: the image.
         pixel_size: of them, in the unit; None: not known, and the bar counts pixels.
         unit: see `format_length`.
+        at_top: in the upper left corner, where a page writes below what it shows.
     """
     height, width = pixels.shape[:2]
     length, label = bar_length(width / 5, pixel_size, unit)
@@ -99,9 +100,10 @@ def with_scale_bar(pixels: Bytes, pixel_size: float | None, unit: str = "nm") ->
     top = bottom - thick
     words = draw.textbbox((margin, top - thick), label, font=font, anchor="lb")
     box = (0, int(words[1]) - margin // 2, max(end, int(words[2])) + margin, height)
-    draw.rectangle(box, fill="black")
-    draw.rectangle((margin, top, end, bottom), fill="white")
-    draw.text((margin, top - thick), label, fill="white", font=font, anchor="lb")
+    up = box[1] if at_top else 0
+    draw.rectangle((box[0], box[1] - up, box[2], box[3] - up), fill="black")
+    draw.rectangle((margin, top - up, end, bottom - up), fill="white")
+    draw.text((margin, top - thick - up), label, fill="white", font=font, anchor="lb")
     return np.asarray(image)
 
 

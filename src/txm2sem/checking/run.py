@@ -34,6 +34,7 @@ from txm2sem.checking.measures import Measures
 from txm2sem.checking.pairs import PairMeasures, measure_pair, tile_side
 from txm2sem.checking.resolution import judge_resolution, measure_resolution
 from txm2sem.checking.sources import IMAGES, Place, SlicePixels, Sources, open_sources, read_slice
+from txm2sem.checking.splits import judge_splits
 from txm2sem.data.coverage import MATTERS, learns_black
 from txm2sem.data.slices import read_shifted
 from txm2sem.drafts import Draft
@@ -219,6 +220,7 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
         *judge_shared_areas(measures.shared),
         *judge_content(measures.contents),
         *judge_coverage(measures.contents, options),
+        *judge_splits(measures.contents),
         *judge_pairs(judged, align_command(dataroot), measures.pixel_size),
         *judge_resolution(measures.resolution, measures.pixel_size),
     ]

@@ -14,12 +14,15 @@ from run_folders import write_run
 
 from cli.calls import TINY_TRAINING, Program, options_of
 from txm2sem.options import CompareCommand, ReportCommand, TestCommand, fields_of, to_mapping
+from txm2sem.reporting import verdict_on
+from txm2sem.runs import RunPaths
 
 
 def test_a_report_says_where_it_is(program: Program, tmp_path: Path) -> None:
     write_run(Path(), "mine")
     outcome = program("report mine")
-    assert (outcome.status, outcome.out) == (0, "report:  results/mine/report.html\n")
+    said = verdict_on(RunPaths.of("mine", Path("checkpoints"), Path("results"))).lines(8)
+    assert (outcome.status, outcome.out.splitlines()) == (0, ["report:  results/mine/report.html", *said])
     outcome = program("report mine")
     (earlier,) = Path("results/mine").glob("report_*")
     assert f"earlier: {earlier}" in outcome.out
@@ -32,7 +35,9 @@ def test_a_comparison_says_where_it_is(program: Program, tmp_path: Path) -> None
         write_run(tmp_path / "x", f"run{number}")
     places = "--checkpoints_dir x/checkpoints --results_dir x/results"
     outcome = program("compare run0 run1", places)
-    assert (outcome.status, outcome.out) == (0, "page:    compare.html\n")
+    page, verdict, *_ = outcome.out.splitlines()
+    assert (outcome.status, page) == (0, "page:    compare.html")
+    assert verdict == "verdict: The best two are not to be told apart in PSNR, SSIM, MS-SSIM and correlation."
     outcome = program("compare run0 run1", places, "--output compare.html")
     (earlier,) = Path().glob("compare_*")
     assert f"earlier: {earlier}" in outcome.out

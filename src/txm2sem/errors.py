@@ -59,6 +59,14 @@ def listed(items: Sequence[object], most: int = 10) -> str:
     return ", ".join(map(str, items[:most])) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
+def extra(name: str) -> str:
+    """Return what to do, for a message, where packages are missing that an extra brings.
+
+    The program is on no package index: how it is done depends on where it was installed from.
+    """
+    return f"install the extra {name} (README, Installing)"
+
+
 def nearest(word: str, choices: Sequence[str]) -> str:
     """Return a suggestion to add to a message, or nothing where no choice is near."""
     matches = difflib.get_close_matches(word, choices, n=1)

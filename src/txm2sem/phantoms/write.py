@@ -43,8 +43,8 @@ def write_phantom(folder: Path | str, options: PhantomOptions, progress: Progres
 
     Returns:
         seed, options, shape (z, y, x) [pixels], voxel size [nm], shares of pores, materials, phases and charging in the
-        field of view, split and z of each aligned slice, or where each unaligned one lies, see `facts_of_faces`, and the
-        grey value of each material in the files.
+        field of view, split and z of each aligned slice, or where each unaligned one lies, see `facts_of_faces`, and
+        the grey value of each material in the files.
 
     Raises:
         UserError: an option is out of its range, the folder is not empty, or the disk is full or not writable.

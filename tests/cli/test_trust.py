@@ -26,6 +26,7 @@ from txm2sem.model.first_stage import load_first_stage
 from txm2sem.model.model import Model
 from txm2sem.options import DataOptions, TestCommand, TrainedOptions
 from txm2sem.runs import RunPaths
+from txm2sem.testing.trust import order_text
 from txm2sem.training.fit import move_earlier_run
 from txm2sem.trust import Trust, open_trust, opening
 from txm2sem.trust.model import TrustModel
@@ -81,6 +82,11 @@ def while_fitting(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]
 def report() -> dict[str, Any]:
     found: dict[str, Any] = json.loads((RESULTS / "trust.json").read_text())
     return found
+
+
+@pytest.mark.parametrize(("use", "said"), [(-0.39, "does not tell"), (0.0, "does not tell"), (0.6, "60 % of the way")])
+def test_what_an_uncertainty_does_for_the_order_of_errors_is_said(use: float, said: str) -> None:
+    assert said in order_text(use)
 
 
 def test_what_is_found_of_a_run_does_not_come_to_a_later_one_of_its_name(

@@ -29,6 +29,7 @@ from txm2sem.runs import RunPaths
 from txm2sem.testing.trust import order_text
 from txm2sem.training.fit import move_earlier_run
 from txm2sem.trust import Trust, open_trust, opening
+from txm2sem.trust.fitting import fit_trust
 from txm2sem.trust.model import TrustModel
 
 KEPT = Path("checkpoints/run/latest_net_G.trust.json")
@@ -70,11 +71,10 @@ def error(program: Program, *words: str) -> str:
 
 def while_fitting(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Let something happen while what is kept of a model is found."""
-    fit = opening.fit_trust
 
     def fitted(*arguments: Any) -> TrustModel:
         happens()
-        return fit(*arguments)
+        return fit_trust(*arguments)
 
     monkeypatch.setattr(opening, "fit_trust", fitted)
 

@@ -8,6 +8,8 @@ import pytest
 
 from txm2sem.errors import UserError
 from txm2sem.kept import keep, weights_of
+from txm2sem.results import NewResults
+from txm2sem.runs import RunPaths
 
 
 def test_it_is_kept_where_the_checkpoint_is_still_there(tmp_path: Path) -> None:
@@ -32,6 +34,12 @@ def test_nothing_is_written_beside_another_checkpoint_or_none(tmp_path: Path, th
     assert str(network) in keep(run / "found.json", "1", weights)
     assert not (run / "found.json").exists()
     assert run.exists() == (then is not None)
+
+
+def test_a_test_that_finds_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError), NewResults(RunPaths.of("run", tmp_path, tmp_path / "results")).begin():
+        raise UserError("no data")
+    assert not (tmp_path / "results").exists()
 
 
 def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:

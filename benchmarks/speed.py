@@ -109,7 +109,7 @@ def main() -> int:
     names = arguments.case or list(CASES)
     for name, case in cases_of(names, device, arguments.batch_size, arguments.precision, compiled=arguments.compile):
         if case.fast == INT8 and importlib.util.find_spec("openvino") is None:
-            print(f"{name:<27}left out: OpenVINO is not installed; pip install txm2sem[openvino]")
+            print(f"{name:<27}left out: OpenVINO is not installed (extra openvino)")
             continue
         results[name] = measure(case, arguments.rounds, device)
         row = results[name]

@@ -21,6 +21,7 @@ LAYERS = [
     {
         "data",
         "runs",
+        "kept",
         "archives",
         "origin",
         "resolving",

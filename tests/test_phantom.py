@@ -144,6 +144,9 @@ def test_facts(root: Path, phantom: Phantom) -> None:
     for material in Material:
         assert facts["phase_fractions"][material.name.lower()] == pytest.approx((inside == material).mean())
     assert facts["porosity"] == facts["phase_fractions"]["pore"]
+    inner = phantom.field_of_view & (phantom.sem > 0)
+    for name, mask in (("low_density", phantom.low_density()), ("high_density", phantom.high_density())):
+        assert facts[name] == pytest.approx(mask[inner].mean())
     assert facts["charged_fraction"] == pytest.approx(phantom.charge[:, phantom.field_of_view].mean())
     assert facts["seed"] == 5
     assert facts["options"] == asdict(OPTIONS)

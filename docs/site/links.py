@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import partial
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -18,6 +19,9 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """Documents that do not lie in docs/, and their pages."""
+
+NAMED = re.compile(r"(?<=\[)([\w-]+\.md)(?=\]\((?:[\w./-]*/)?\1[#)])")
+"""The text of a link that is no more than the name of the document that it leads to."""
 
 TARGET = re.compile(r"(?<=\]\()(?![a-z]+:|[#/])[^)#\s]+")
 
@@ -46,7 +50,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return link[0]  # to a page that is made, or to nowhere: the check of the links says so
         return posixpath.relpath(_on_site(path), posixpath.dirname(page.file.src_uri) or ".")
 
-    return TARGET.sub(moved, markdown)
+    return TARGET.sub(moved, NAMED.sub(partial(_title, place), markdown))
+
+
+def _title(place: str, name: re.Match[str]) -> str:
+    """Return the title of the document that a link is to, which says more than its name."""
+    target = TARGET.search(name.string, name.end())
+    assert target
+    path = ROOT / _joined(place, target[0])
+    first = path.read_text(encoding="utf-8").partition("\n")[0] if path.is_file() else ""
+    return first.removeprefix("# ") if first.startswith("# ") else name[0]
 
 
 def _linked(page: File) -> list[str]:

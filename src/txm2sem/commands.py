@@ -30,7 +30,7 @@ def train_command(options: Mapping[str, Any]) -> str:
 
 
 def test_command(options: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
-    """Return the command of a test with these options.
+    """Return the command of a test with these options; `--eval` is said, also where the model has it by default.
 
     Args:
         options: of the test.
@@ -39,7 +39,8 @@ def test_command(options: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
     model = str(trained.get("model", options.get("model")))
     inherited = {name: value for name, value in trained.items() if name not in IDENTITY | {"phase"}}
     base = to_mapping(override(TestCommand(), {**MODEL_DEFAULTS.get(model, {}), **inherited}))
-    return _command("test", options, base, always=("name",) if trained else ("name", "model"))
+    always = ["name", *([] if trained else ["model"]), *(["eval"] if options.get("eval") else [])]
+    return _command("test", options, base, always)
 
 
 def next_test(paths: RunPaths, options: str = "--eval") -> str:

@@ -64,6 +64,14 @@ def joined(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
+def extra(name: str) -> str:
+    """Return what to do, for a message, where packages are missing that an extra brings.
+
+    The program is on no package index: how it is done depends on where it was installed from.
+    """
+    return f"install the extra {name} (README, Installing)"
+
+
 def nearest(word: str, choices: Sequence[str]) -> str:
     """Return a suggestion to add to a message, or nothing where no choice is near."""
     matches = difflib.get_close_matches(word, choices, n=1)

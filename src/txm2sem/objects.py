@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from txm2sem.addresses import Address
 from txm2sem.credentials import sign_in
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, extra
 
 if TYPE_CHECKING:
     from obstore.store import GCSStore, HTTPStore, S3Store
@@ -348,7 +348,7 @@ def _library(address: Address) -> Any:
         import obstore
     except ImportError:
         raise UserError(
-            f"{address}: to read from and write to object storage and web servers, pip install 'txm2sem[cloud]'"
+            f"{address}: to read from and write to object storage and web servers, {extra('cloud')}"
         ) from None
     return obstore
 

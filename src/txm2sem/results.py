@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,9 +41,18 @@ class NewResults:
         """Return the scorecard: to look at (`.png`), for programs (`.json`, `.csv`)."""
         return self.paths.volume_scores(self._save_name, suffix) if self._save_name else self.paths.scores(suffix)
 
-    def begin(self) -> AbstractContextManager[Stage]:
-        """Make the folder that they grow in, see `Draft.begin`."""
-        return self.draft.begin({}, replaced=True)
+    @contextmanager
+    def begin(self) -> Iterator[Stage]:
+        """Make the folder that they grow in, see `Draft.begin`; where nothing was found, no folder of theirs stays."""
+        places = (self._run.results, *self._run.results.parents)
+        absent = [folder for folder in places if not folder.exists()]
+        try:
+            with self.draft.begin({}, replaced=True) as stage:
+                yield stage
+        finally:
+            with suppress(OSError):
+                for folder in absent:
+                    folder.rmdir()
 
     def finish(self) -> Path | None:
         """Move earlier results into a dated folder beside the run's, which is returned, and these into their place."""

@@ -153,6 +153,8 @@ def test_where_nothing_is_confirmed_the_status_says_so(program: Program, tmp_pat
         ("align txm", 2, "expected the TXM, the SEM and a new folder"),
         ("align nothing images", 1, "nothing has no folder such as train/txm"),
         ("align txm sem images --charge few", 1, "has no 7"),
+        ("align txm . images", 1, "did you mean sem?"),
+        ("align sem txm/003.tif images", 1, "did you mean txm/003.tif sem?"),
         ("align few sem images", 1, "few has 4 slices and the SEM 5"),
         ("align few sem images --txm_is pairs", 1, "few has no 7"),
         ("align txm sem taken", 1, "taken exists"),

@@ -162,6 +162,10 @@ def test_an_option_that_would_do_nothing_is_refused(program: Program) -> None:
     outcome = program("train --model feedforward --lambda_L1 3")
     assert outcome.status == 1
     assert "--lambda_L1 does nothing with --model feedforward; it belongs to pix2pix, srgan" in outcome.err
+    outcome = program("train --recipe phases --ignore_charged")
+    assert outcome.status == 1
+    assert "--ignore_charged is not needed with --recipe phases" in outcome.err
+    assert "--dataset_mode" not in outcome.err
 
 
 @pytest.fixture

@@ -85,6 +85,7 @@ def test_options_of_the_data_are_those_of_training(program: Program, tmp_path: P
         ("check", 2, "txm2sem check images"),
         ("check images more", 2, "txm2sem check images"),
         ("check absent", 1, "there is no folder absent"),
+        ("check images/train", 1, "did you mean images?"),
         ("check images --seg_mode txm", 2, "--seg_mode does nothing in txm2sem check"),
         ("check images --dataset_mode txm2sem3d", 2, "--dataset_mode does nothing in txm2sem check"),
     ],

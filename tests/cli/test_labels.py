@@ -23,6 +23,7 @@ from txm2sem.applying.volume.blocks import BlockResult, BlockTranslator
 from txm2sem.applying.volume.passes import Block
 from txm2sem.data.classes import CLASS_COLOURS, CLASSES, IGNORED, MEANING
 from txm2sem.errors import UserError
+from txm2sem.files import json_text
 from txm2sem.metrics import ClassCalibration, ProbabilityCounts
 from txm2sem.model import Predictor
 from txm2sem.model.phases import UNCHANGED, PhaseCalibration, identity_of
@@ -58,7 +59,8 @@ def keep_calibration(name: str) -> Path:
     counts.add(np.full((len(CLASSES), 1), 1 / 3, np.float32), np.array([0]))
     found, identity = counts.reliability(), identity_of(command, "latest", command.data)
     path = paths_of(command).phases("latest", command.data.seg_mode)
-    PhaseCalibration(identity, CALIBRATION, (0.01, 0.02, 0.03), 1, found, found, {"model": 0.5}).save(path)
+    kept = PhaseCalibration(identity, CALIBRATION, (0.01, 0.02, 0.03), 1, found, found, {"model": 0.5})
+    path.write_text(json_text(kept))
     return path
 
 

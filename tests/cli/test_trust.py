@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,12 @@ from txm2sem.errors import UserError
 from txm2sem.model.first_stage import load_first_stage
 from txm2sem.model.model import Model
 from txm2sem.options import DataOptions, TestCommand, TrainedOptions
+from txm2sem.runs import RunPaths
+from txm2sem.testing.trust import order_text
+from txm2sem.training.fit import move_earlier_run
 from txm2sem.trust import Trust, open_trust, opening
+from txm2sem.trust.fitting import fit_trust
+from txm2sem.trust.model import TrustModel
 
 KEPT = Path("checkpoints/run/latest_net_G.trust.json")
 RESULTS = Path("results/run")
@@ -63,9 +69,54 @@ def error(program: Program, *words: str) -> str:
     return outcome.err
 
 
+def while_fitting(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen while what is kept of a model is found."""
+
+    def fitted(*arguments: Any) -> TrustModel:
+        happens()
+        return fit_trust(*arguments)
+
+    monkeypatch.setattr(opening, "fit_trust", fitted)
+
+
 def report() -> dict[str, Any]:
     found: dict[str, Any] = json.loads((RESULTS / "trust.json").read_text())
     return found
+
+
+@pytest.mark.parametrize(("use", "said"), [(-0.39, "does not tell"), (0.0, "does not tell"), (0.6, "60 % of the way")])
+def test_what_an_uncertainty_does_for_the_order_of_errors_is_said(use: float, said: str) -> None:
+    assert said in order_text(use)
+
+
+def test_what_is_found_of_a_run_does_not_come_to_a_later_one_of_its_name(
+    trained: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scan(rock((3, 40, 40)))
+
+    def begin_anew() -> None:
+        Path("checkpoints/run").rename("checkpoints/earlier")
+        shutil.copytree("checkpoints/earlier", "checkpoints/run")
+        shutil.copy("checkpoints/run/1_net_G.pth", "checkpoints/run/latest_net_G.pth")
+
+    while_fitting(monkeypatch, begin_anew)
+    said = succeeds(trained, VOLUME.format("out.ome.zarr"), "--uncertainty 3")
+    assert not KEPT.exists()
+    assert "not kept: checkpoints/run/latest_net_G.pth" in said
+
+
+def test_a_run_that_is_tested_is_not_moved_away(trained: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[str] = []
+
+    def train_too() -> None:
+        with pytest.raises(UserError, match="another process"):
+            move_earlier_run(RunPaths.of("run", Path("checkpoints"), Path("results")), refused.append)
+        refused.append("refused")
+
+    while_fitting(monkeypatch, train_too)
+    succeeds(trained, TEST, "--uncertainty 3")
+    assert refused == ["refused"]
+    assert KEPT.exists()
 
 
 @pytest.mark.draws
@@ -109,7 +160,7 @@ def test_a_test_says_where_not_to_believe_it_and_scores_as_without(trained: Prog
     for picture in ("trust.png", "calibration.png"):
         with Image.open(RESULTS / picture) as image:
             assert image.width > 800
-    assert "trust: results/run/trust.png" in out
+    assert "results/run/trust.png" in out
 
     spreads = np.stack([tifffile.imread(path) for path in sorted((RESULTS / "uncertainty").iterdir())])
     scores = np.stack([tifffile.imread(path) for path in sorted((RESULTS / "contradiction").iterdir())])

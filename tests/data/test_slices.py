@@ -10,7 +10,7 @@ import tifffile
 from data_roots import write_data_root, write_slice
 
 from txm2sem.data import AlignedSlices, has_split
-from txm2sem.data.slices import MASK_NAMES, ImageName
+from txm2sem.data.slices import MASK_NAMES, ImageName, check_instruments, split_folder
 from txm2sem.errors import UserError
 from txm2sem.options import DataOptions, Phase
 
@@ -114,6 +114,30 @@ def test_missing_data_root_and_split(root: Path) -> None:
     assert "--dataroot" in text
     text = message(root, "val")
     assert f"{root} has no folder val or validation, found train" in text
+
+
+def test_what_two_instruments_left_is_no_data_root(tmp_path: Path) -> None:
+    (tmp_path / "sem").mkdir()
+    (tmp_path / "txm.ome.tif").touch()
+    with pytest.raises(UserError, match=r"found sem, txm.ome.tif; .* txm2sem align \S*/txm.ome.tif \S*/sem images"):
+        split_folder(tmp_path, "train")
+
+
+def test_a_split_in_place_of_the_data_root_is_noticed(root: Path) -> None:
+    with pytest.raises(UserError, match=f"did you mean {root}"):
+        split_folder(root / "train", "train")
+
+
+def test_the_folder_above_the_sem_slices_and_an_exchange_are_noticed(tmp_path: Path) -> None:
+    (tmp_path / "sem").mkdir()
+    txm = tmp_path / "txm.ome.tif"
+    for path in (txm, tmp_path / "sem" / "000.tif"):
+        path.touch()
+    check_instruments(txm, tmp_path / "sem")
+    with pytest.raises(UserError, match=f"did you mean {tmp_path}/sem"):
+        check_instruments(txm, tmp_path)
+    with pytest.raises(UserError, match=f"did you mean {txm} {tmp_path}/sem"):
+        check_instruments(tmp_path / "sem", txm)
 
 
 def test_split_folder_twice(root: Path) -> None:

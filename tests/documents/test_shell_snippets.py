@@ -77,7 +77,7 @@ def test_what_is_wrong_is_seen(lines: str, wrong: str, tmp_path: Path) -> None:
         "txm2sem train --seed 0 BEFORE   # and 1",
         "txm2sem compare A B C --output page.html",
         "txm2sem align txm sem images && txm2sem align images aligned",
-        "pip install 'txm2sem[napari]'",
+        "pip install 'txm2sem-1.0.0-py3-none-any.whl[napari]'",
         "podman build --tag txm2sem .",
         "going_on=$([ -e there ] && echo --continue_train)\ntxm2sem train $going_on",
     ],

@@ -23,7 +23,7 @@ SMALL = {
     "CHANGELOG.md": "# Changelog\n",
     "src/part.py": "part = 1\n",
     "src/CARD.md": "# Card\n\nMade by [a part](part.py), see [contributing](../CONTRIBUTING.md).\n",
-    "docs/index.md": "# Home\n\n[One](one.md), [its part](one.md#a-part), [card](../src/CARD.md#card).\n",
+    "docs/index.md": "# Home\n\n[one.md](one.md), [its part](one.md#a-part), [card](../src/CARD.md#card).\n",
     "docs/one.md": "# One\n\n## A part\n\n[Above](#one), [how](../CONTRIBUTING.md): `check --output A`.\n\n- a list\n",
     "docs/two.md": "# Two\n\n![Picture](two.png), [part](../src/part.py)\n",
     "docs/two.png": "",
@@ -75,6 +75,7 @@ def test_links_of_the_repository_hold_on_the_site(small: Path, tmp_path: Path) -
         name: re.findall(r'(?:src|href)="([^"]*)"', _article(tmp_path / "made" / f"{name}.html"))
         for name in ("index", "contributing", "two", "source/src/CARD")
     }
+    assert '<a href="one.html">One</a>' in _article(tmp_path / "made" / "index.html")
     assert links["index"][-3:] == ["one.html", "one.html#a-part", "source/src/CARD.html#card"]
     assert links["contributing"][-2:] == ["one.html#a-part", "two.html"]
     assert links["two"][-2:] == ["two.png", "source/src/part.py"]

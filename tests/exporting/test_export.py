@@ -207,6 +207,7 @@ def test_the_card_has_the_scores_of_the_test_and_the_image_is_one_of_its_patches
     assert f"| model mine | {psnr:.2f}" in card
     assert "| constant |" in card
     assert "## Validation" in card
+    assert f"pip install txm2sem-{txm2sem.__version__}-py3-none-any.whl" in card
     paths.scores(".json").write_text(json.dumps(scores | {"epoch": "5"}))
     assert "| constant |" not in model_card(subject, sample, subject.trained, "model.zip", [])
 

@@ -527,6 +527,14 @@ def test_the_printed_command_tests_with_the_same_options(tmp_path: Path) -> None
         assert words[:2] == ["txm2sem", "test"]
         assert parse(TestCommand(), words[2:], "txm2sem test")[1] == tested
         assert "--netG" not in words
+        assert "--eval" in words  # also of models that have it by default
+
+
+def test_a_training_with_a_time_budget_is_not_said_to_be_repeatable(tmp_path: Path) -> None:
+    text = page_of(write_run(tmp_path, time_budget=3.0)).text
+    assert "time budget of 3 minutes had room for about 8 steps" in text
+    assert "training ends with the same weights" not in text
+    assert "training ends with the same weights" in page_of(write_run(tmp_path / "epochs")).text
 
 
 # -- volumes --------------------------------------------------------------------------------------------------------

@@ -335,7 +335,7 @@ def test_without_visdom_one_line_says_how_to_get_it(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "visdom", None)
     _, lines = train(tmp_path, display_id=1, niter=1)
     (warning,) = [line for line in lines if "visdom" in line]
-    assert "txm2sem[visdom]" in warning
+    assert "install the extra visdom" in warning
 
 
 def test_by_default_there_are_no_windows(tmp_path: Path) -> None:

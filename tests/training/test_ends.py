@@ -22,6 +22,7 @@ from txm2sem import checkpoints
 from txm2sem.errors import Interrupted, UserError
 from txm2sem.files import held
 from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
+from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import fit
 from txm2sem.training.loading import Batch, LoadingError, PatchLoader
@@ -302,6 +303,24 @@ def test_a_run_is_held_while_it_trains(tmp_path: Path) -> None:
 
     fit(command(tmp_path), try_too)
     assert refused
+
+
+def test_no_training_begins_where_an_earlier_run_of_its_name_is_tested(tmp_path: Path) -> None:
+    train(tmp_path)
+    checkpoints = tmp_path / "checkpoints"
+    kept = (checkpoints / "run" / "latest_net_G.pth").read_bytes()
+    new = NewResults(RunPaths.of("run", checkpoints, tmp_path / "results"))
+    with new.begin():
+        with pytest.raises(UserError, match="another process"):
+            train(tmp_path)
+        assert [path.name for path in checkpoints.iterdir()] == ["run"]
+        assert (checkpoints / "run" / "latest_net_G.pth").read_bytes() == kept
+        assert new.draft.state.exists()
+    lines: list[str] = []
+    fit(command(tmp_path), lines.append)
+    (line,) = [line for line in lines if "is kept as" in line]
+    name = line.partition(": --name ")[2].split()[0]
+    assert (checkpoints / name / "latest_net_G.pth").read_bytes() == kept
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])

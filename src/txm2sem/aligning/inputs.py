@@ -18,7 +18,7 @@ from txm2sem.data.bars import MOST_LOOKED_AT, DataBar, find_bar, without_bar
 from txm2sem.data.images import GreyImage, open_image
 from txm2sem.data.readers import VolumeInput, VolumeReader, open_volume, parse_voxel_size
 from txm2sem.data.readers.ome_zarr import is_zarr
-from txm2sem.data.slices import MASK_NAMES, SPLIT_FOLDERS, MaskName, has_split, split_folder
+from txm2sem.data.slices import MASK_NAMES, SPLIT_FOLDERS, MaskName, check_instruments, has_split, split_folder
 from txm2sem.data.stacks import TiffSlices, find_slices
 from txm2sem.errors import UserError, listed
 from txm2sem.options import AlignOptions, Phase
@@ -176,6 +176,7 @@ def open_instruments(txm: Path, sem: Path, options: AlignOptions) -> Inputs:
     Raises:
         UserError: something is missing or damaged, or numbers differ where each SEM slice has its own of the TXM.
     """
+    check_instruments(txm, sem)
     places: dict[MaskName, Path] = {name: place for name in MASK_NAMES if (place := getattr(options, name)) is not None}
     slices = _sem_slices(sem, places, options, None)
     files = find_slices(txm) if is_folder_of_slices(txm) else None
@@ -240,7 +241,8 @@ def _in_volume(volume: VolumeReader, slices: list[SemSlice], options: AlignOptio
             f"{volume.name} has slices of {volume.shape[1]} x {volume.shape[2]} voxels; expected {MIN_SIDE} at least"
         )
     pairs = tuple(SlicePair(None, one) for one in slices)
-    return Inputs(pairs, volume, None, _notes([size], slices, options))
+    said = [volume.note] if volume.note and options.txm_voxel_size else []
+    return Inputs(pairs, volume, None, (*_notes([size], slices, options), *said))
 
 
 def open_data_root(dataroot: Path, options: AlignOptions) -> Inputs:

@@ -15,7 +15,7 @@ from txm2sem.data.bars import DataBar, find_bar, without_bar
 from txm2sem.data.images import said_bar
 from txm2sem.data.pixel_side import common_side
 from txm2sem.data.pixels import are_grey
-from txm2sem.data.slices import MASK_NAMES, has_split, split_folder
+from txm2sem.data.slices import MASK_NAMES, advice_without_splits, has_split, split_folder
 from txm2sem.data.stacks import SliceCache, TiffSlices, find_slices
 from txm2sem.errors import UserError, listed
 from txm2sem.options import DataOptions, Phase
@@ -110,7 +110,8 @@ def open_sources(dataroot: Path, options: DataOptions) -> Sources:
     splits: list[Phase] = [phase for phase in get_args(Phase) if has_split(dataroot, phase)]
     if not splits:
         found = ", ".join(sorted(path.name for path in dataroot.iterdir())[:5]) or "nothing"
-        raise UserError(f"expected the folders train, val and test in {dataroot}, found {found}; pass another folder")
+        advice = advice_without_splits(dataroot) or "pass another folder"
+        raise UserError(f"expected the folders train, val and test in {dataroot}, found {found}; {advice}")
     sources = Sources()
     for phase in get_args(Phase):
         if phase in splits:

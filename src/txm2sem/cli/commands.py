@@ -17,9 +17,9 @@ from txm2sem.addresses import place_of
 from txm2sem.cli.looks import (
     look_at_data,
     look_at_exported,
+    look_at_instruments,
     look_at_model,
     look_at_runs,
-    look_at_slices,
     look_at_volume,
 )
 from txm2sem.cli.parsing import UsageError, help_of_config, parse, read_words
@@ -102,7 +102,7 @@ def align(words: Sequence[str], program: str) -> int:
             f"folder, as in: {program} images images_aligned"
         )
     if len(places) == 3:
-        look_at_slices(Path(places[1]))
+        look_at_instruments(Path(places[0]), Path(places[1]))
 
     from txm2sem.aligning.run import AlignRun
     from txm2sem.memory import keep_freed_memory

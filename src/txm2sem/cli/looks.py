@@ -40,12 +40,11 @@ def look_at_runs(runs: list[RunPaths]) -> None:
         check_is_run(paths)
 
 
-def look_at_slices(folder: Path) -> None:
-    """Look whether there is a folder of slices."""
-    from txm2sem.data.stacks import find_slices
+def look_at_instruments(txm: Path, sem: Path) -> None:
+    """Look whether there are slices of the SEM beside a TXM."""
+    from txm2sem.data.slices import check_instruments
 
-    if not folder.exists():
-        find_slices(folder)
+    check_instruments(txm, sem)
 
 
 def look_at_volume(place: Place) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.data.neighbours import Neighbours
-from txm2sem.data.stacks import SliceCache, TiffStack
+from txm2sem.data.stacks import SliceCache, TiffStack, find_slices
 from txm2sem.errors import UserError, listed
 from txm2sem.options import DataOptions, Phase
 
@@ -34,6 +36,37 @@ def has_split(dataroot: Path, phase: Phase) -> bool:
     return any((dataroot / name).is_dir() for name in SPLIT_FOLDERS[phase])
 
 
+def check_instruments(txm: Path, sem: Path) -> None:
+    """Check that of what two instruments left the SEM is a folder of slices.
+
+    Raises:
+        UserError: it is not; where it is a folder above one, or exchanged with the TXM, that is said.
+    """
+    if sem.is_file() and txm.is_dir():
+        raise UserError(
+            f"{sem} is a file, and expected there is the folder of the SEM slices; the TXM comes first: did you mean "
+            f"{shlex.join([str(sem), str(txm)])}?"
+        )
+    try:
+        find_slices(sem)
+    except UserError as error:
+        if (sem / "sem").is_dir():
+            raise UserError(f"{sem} is no folder of SEM slices ({error}); did you mean {sem / 'sem'}?") from None
+        raise
+
+
+def advice_without_splits(folder: Path) -> str:
+    """Return what to do where a folder is no data root, by what it has in place of splits; "": nothing shows it."""
+    parent = folder.parent
+    if folder.name in chain(*SPLIT_FOLDERS.values()) and any(has_split(parent, phase) for phase in SPLIT_FOLDERS):
+        return f"did you mean {parent}?"
+    if (folder / "sem").is_dir():
+        others = [path for path in sorted(folder.iterdir()) if path.name.lower().startswith("txm")]
+        places = [str(others[0]) if others else "TXM", str(folder / "sem")]
+        return f"this looks like what two instruments left: begin with txm2sem align {shlex.join(places)} images"
+    return ""
+
+
 def split_folder(dataroot: Path, phase: Phase) -> Path:
     """Return the folder of a split.
 
@@ -45,10 +78,9 @@ def split_folder(dataroot: Path, phase: Phase) -> Path:
         raise UserError(f"there is no folder {dataroot}; pass the folder of the images as --dataroot")
     folders = [dataroot / name for name in names if (dataroot / name).is_dir()]
     if not folders:
-        found = ", ".join(sorted(path.name for path in dataroot.iterdir() if path.is_dir())) or "no folders"
-        raise UserError(
-            f"{dataroot} has no folder {' or '.join(names)}, found {found}; make it, or pass another --dataroot"
-        )
+        found = listed(sorted(path.name for path in dataroot.iterdir())) or "nothing"
+        advice = advice_without_splits(dataroot) or "make it, or pass another --dataroot"
+        raise UserError(f"{dataroot} has no folder {' or '.join(names)}, found {found}; {advice}")
     if len(folders) > 1:
         raise UserError(f"{dataroot} has the folders {' and '.join(names)}, which mean the same; keep one of them")
     return folders[0]

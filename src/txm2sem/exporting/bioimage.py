@@ -12,7 +12,7 @@ import torch
 
 from txm2sem import __version__
 from txm2sem.archives import CONTENTS, LABEL, PROGRAM
-from txm2sem.errors import UserError, listed, nearest
+from txm2sem.errors import UserError, extra, listed, nearest
 from txm2sem.exporting.graph import INPUT, OPSET, OUTPUT
 from txm2sem.exporting.subject import Exported, ExportedChannel
 from txm2sem.options import ExportOptions
@@ -120,8 +120,7 @@ def import_bioimageio() -> None:
         import bioimageio.spec  # noqa: F401
     except ImportError as error:
         raise UserError(
-            f"to export a model as .zip needs bioimageio.spec, which cannot be imported ({error}); pip install "
-            "txm2sem[export]"
+            f"to export a model as .zip needs bioimageio.spec, which cannot be imported ({error}); {extra('export')}"
         ) from None
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from txm2sem import __version__
 from txm2sem.commands import train_command
 from txm2sem.exporting.sample import ShownImage
 from txm2sem.exporting.subject import Exported, ExportedChannel
@@ -57,6 +58,9 @@ def model_card(
         f"With aligned slices of your own, `txm2sem test --name {name} --dataroot IMAGES --eval` measures the same, "
         "beside predictions without a model.",
         "## Use",
+        f"It needs the program txm2sem, version {__version__} or newer, which is on no package index: ask who gave you "
+        "this file for a copy of its repository, or for a wheel, and install that: `pip install "
+        f"txm2sem-{__version__}-py3-none-any.whl`.",
         f"```sh\n{_use(subject, name)}\n```",
         *(["## Notes", "\n".join(f"- {note}" for note in notes)] if notes else []),
     ]

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from txm2sem import __version__
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, extra
 from txm2sem.exporting.sample import ShownImage
 from txm2sem.exporting.subject import Exported, Image
 
@@ -38,7 +38,7 @@ def import_onnx() -> tuple[ModuleType, ModuleType]:
         import onnxruntime
     except ImportError as error:
         raise UserError(
-            f"to export a model needs packages that cannot be imported ({error}); pip install txm2sem[export]"
+            f"to export a model needs packages that cannot be imported ({error}); {extra('export')}"
         ) from None
     return onnx, onnxruntime
 

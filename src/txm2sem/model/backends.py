@@ -20,7 +20,8 @@ from txm2sem.checkpoints import load_generator
 from txm2sem.data import AlignedSlices, EvaluationPatches, downsample, has_split
 from txm2sem.devices import device_of, dtype_of
 from txm2sem.errors import UserError
-from txm2sem.files import checksum, interpreting, read_json, typed, write_text
+from txm2sem.files import interpreting, read_json, typed
+from txm2sem.kept import keep
 from txm2sem.memory import return_freed_memory
 from txm2sem.model.openvino import OpenVinoNetwork, Ranges, find_ranges, import_openvino, range_names
 from txm2sem.model.predictor import Predictor
@@ -66,17 +67,13 @@ class Calibration:
     agreement: float
     loss: float
 
-    def save(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all.
-
-        Raises:
-            UserError: the disk is full or the folder not writable.
-        """
-        write_text(path, json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+    def text(self) -> str:
+        """Return it as JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=1) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> Calibration:
-        """Read what `save` has written.
+        """Read what `text` has given.
 
         Raises:
             UserError: the file is something else.
@@ -101,7 +98,7 @@ class Calibration:
 
 
 def load_predictor(
-    command: ModelCommand, backend: BackendName, label: str, *, frozen: bool = True, bounded: bool = True
+    command: ModelCommand, backend: BackendName, label: str, weights: str, *, frozen: bool = True, bounded: bool = True
 ) -> Predictor:
     """Return the predictor of a command's model, at the label of a checkpoint.
 
@@ -109,6 +106,7 @@ def load_predictor(
         command: the options.
         backend: what computes.
         label: of the checkpoint.
+        weights: `weights_of` the checkpoint.
         frozen: as `Predictor`.
         bounded: as `build_generator`.
 
@@ -117,6 +115,7 @@ def load_predictor(
     """
     paths = paths_of(command)
     device = device_of(command.run.gpu_ids)
+    checkpoint = paths.network(label, "G")
     if backend == "torch":
         dtype = dtype_of(command.run.precision)
         loaded = Predictor.load(paths, label, command.model, frozen=frozen, bounded=bounded, device=device, dtype=dtype)
@@ -125,27 +124,27 @@ def load_predictor(
         # What it is found with takes longer to import than a network does.
         from txm2sem.model.spread import spread_honestly
 
-        return spread_honestly(command, label, loaded)
+        return spread_honestly(command, label, loaded, weights)
     _check_applicable(command, device, frozen)
     import_openvino()
-    generator = load_generator(paths.network(label, "G"), command.model, bounded=bounded)
+    generator = load_generator(checkpoint, command.model, bounded=bounded)
     kept = paths.calibration(label)
     known = Calibration.load(kept) if kept.exists() else None
     trained = trained_with(command)
-    checkpoint = checksum(paths.network(label, "G"))
     options = {name: getattr(trained.data, name) for name in SHAPING}
-    identity = {"checkpoint_sha256": checkpoint, "examples": EXAMPLES, **options}
+    identity = {"checkpoint_sha256": weights, "examples": EXAMPLES, **options}
     if known is not None and known.identity == identity and set(known.ranges) == range_names(generator):
-        calibration, when = known, "as before"
+        calibration, when = known, f"as before on {EXAMPLES} training patches (kept as {kept})"
     else:
         runs = (trained.run, command.run)
         roots = [run.dataroot for run in runs if isinstance(run, ImagesRunOptions)]
         patches = _patches(roots, trained.data, known, kept)
-        calibration, when = _calibrate(generator, command.model, patches, identity), "now"
-        calibration.save(kept)
+        calibration = _calibrate(generator, command.model, patches, identity)
+        outcome = keep(kept, calibration.text(), {checkpoint: weights}) or f"kept as {kept}"
+        when = f"now on {EXAMPLES} training patches ({outcome})"
     network = OpenVinoNetwork(generator, command.model.input_nc, calibration.ranges)
     return_freed_memory()
-    first = f"OpenVINO computes in 8-bit integers, quantised {when} on {EXAMPLES} training patches (kept as {kept})"
+    first = f"OpenVINO computes in 8-bit integers, quantised {when}"
     return Predictor(network, command.model, frozen=frozen, notes=(first, calibration.note))
 
 

@@ -16,6 +16,8 @@ from txm2sem.data.segmentation import SegmentationEvaluationPatches
 from txm2sem.data.transforms import middle_channel
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
+from txm2sem.files import json_text, json_values, typed
+from txm2sem.kept import keep
 from txm2sem.metrics import (
     ClassCalibration,
     ClassReliability,
@@ -27,7 +29,7 @@ from txm2sem.metrics import (
 )
 from txm2sem.model.first_stage import load_first_stage
 from txm2sem.model.model import Model
-from txm2sem.model.phases import MODEL, UNCHANGED, PhaseCalibration, identity_of, load_phases
+from txm2sem.model.phases import MODEL, UNCHANGED, PhaseCalibration, identity_of
 from txm2sem.model.segmenter import Segmenter
 from txm2sem.options import DataOptions, TestCommand, TrainCommand
 from txm2sem.progress import progress_bar
@@ -57,7 +59,9 @@ def open_phases(
     Raises:
         UserError: slices are missing or damaged, or what is kept is damaged.
     """
-    kept = load_phases(command, label, data)
+    paths, identity = paths_of(command), identity_of(command, label, data)
+    path = paths.phases(label, data.seg_mode)
+    kept = PhaseCalibration.load(path, identity)
     if kept is not None:
         return kept, [kept.summary]
     trained = trained_with(command)
@@ -73,14 +77,13 @@ def open_phases(
     found = _Pixels.of(segmenter, slices, data, _thresholds(segmenter, root, data))
     if found.absent:
         return None, [f"probabilities are not calibrated, as {slices.folder} has no {' and no '.join(found.absent)}"]
-    fitted = found.calibration(identity_of(command, label, data))
-    path = paths_of(command).phases(label, data.seg_mode)
+    # What is kept has fewer digits than what was fitted; so a first test is like the second.
+    fitted: PhaseCalibration = typed(PhaseCalibration, json_values(found.calibration(identity)))
     try:
-        fitted.save(path)
+        not_kept = keep(path, json_text(fitted), {paths.network(label, "G"): identity["checkpoint_sha256"]})
     except UserError as error:
         return fitted, [fitted.summary, f"the calibration could not be kept: {error}"]
-    # What is read has fewer digits than what was fitted; so a first test is like the second.
-    return load_phases(command, label, data), [fitted.summary]
+    return fitted, [fitted.summary, *([not_kept] if not_kept else [])]
 
 
 @dataclasses.dataclass(frozen=True)

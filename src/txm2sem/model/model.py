@@ -12,7 +12,7 @@ import numpy as np
 from txm2sem.data.grey import GreyRange, trained_range
 from txm2sem.data.slices import ImageName
 from txm2sem.data.txm_input import TxmInput
-from txm2sem.files import checksum
+from txm2sem.kept import weights_of
 from txm2sem.model.backends import load_predictor
 from txm2sem.model.phases import PhaseCalibration
 from txm2sem.model.planes import PlaneTranslator
@@ -70,8 +70,9 @@ class Model:
             UserError: device or checkpoint are absent, do not fit the options, or the backend cannot compute them.
         """
         paths = paths_of(command)
-        predictor = load_predictor(command, backend, label, frozen=frozen, bounded=bounded)
-        return cls(paths, label, checksum(paths.network(label, "G")), command.model, command.data, predictor)
+        weights = weights_of(paths.network(label, "G"))
+        predictor = load_predictor(command, backend, label, weights, frozen=frozen, bounded=bounded)
+        return cls(paths, label, weights, command.model, command.data, predictor)
 
     @property
     def name(self) -> str:

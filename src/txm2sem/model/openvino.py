@@ -23,7 +23,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from txm2sem.devices import adds_8_bit_products_exactly
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, extra
 from txm2sem.networks.blockwise import REDUCTION, BlockReflection, BlockwiseRefinement
 from txm2sem.networks.residual_unet import Refinement
 
@@ -63,7 +63,7 @@ def import_openvino() -> tuple[ModuleType, ModuleType]:
         from openvino import opset13
     except ImportError as error:
         raise UserError(
-            f"--backend openvino needs OpenVINO, which cannot be imported ({error}); pip install txm2sem[openvino], or "
+            f"--backend openvino needs OpenVINO, which cannot be imported ({error}); {extra('openvino')}, or "
             "leave the option out"
         ) from None
     finally:

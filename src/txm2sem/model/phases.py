@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from txm2sem.data.classes import CLASSES
-from txm2sem.files import checksum, interpreting, json_text, json_values, read_json, typed, write_text
+from txm2sem.files import interpreting, json_values, read_json, typed
+from txm2sem.kept import weights_of
 from txm2sem.metrics import ClassCalibration, ClassReliability
 from txm2sem.model.first_stage import segmented_image
 from txm2sem.options import DataOptions, ModelCommand
@@ -72,17 +73,9 @@ class PhaseCalibration:
             f"{before.bits_per_pixel:.3f} -> {after.bits_per_pixel:.3f} bits per pixel"
         )
 
-    def save(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all.
-
-        Raises:
-            UserError: the disk is full or the folder not writable.
-        """
-        write_text(path, json_text(self))
-
     @classmethod
     def load(cls, path: Path, identity: dict[str, Any]) -> PhaseCalibration | None:
-        """Read what `save` has written; None where it is not there, or was fitted for something else than `identity`.
+        """Read what was kept; None where it is not there, or was fitted for something else than `identity`.
 
         Raises:
             UserError: the file is something else.
@@ -125,7 +118,7 @@ def identity_of(command: ModelCommand, label: str, data: DataOptions) -> dict[st
     trained = trained_with(command).data
     return {
         "format": FORMAT,
-        "checkpoint_sha256": checksum(paths_of(command).network(label, "G")),
+        "checkpoint_sha256": weights_of(paths_of(command).network(label, "G")),
         "segments": segmented_image(command.run, data),
         **{name: getattr(trained, name) for name in SHAPING},
     }

@@ -25,7 +25,8 @@ from torch import Tensor
 
 from txm2sem.data import AlignedSlices, EvaluationPatches, has_split
 from txm2sem.errors import UserError
-from txm2sem.files import checksum, interpreting, json_text, read_json, typed, write_text
+from txm2sem.files import interpreting, json_text, read_json, typed
+from txm2sem.kept import keep
 from txm2sem.model.predictor import Place, Predictor
 from txm2sem.objectives import crps_loss
 from txm2sem.options import DataOptions, ImagesRunOptions, ModelCommand
@@ -91,13 +92,16 @@ class DrawSpread:
             return kept if kept.checkpoint_sha256 == checkpoint_sha256 else None
 
 
-def open_spread(command: ModelCommand, label: str, predictor: Predictor) -> tuple[DrawSpread | None, list[str]]:
+def open_spread(
+    command: ModelCommand, label: str, predictor: Predictor, weights: str
+) -> tuple[DrawSpread | None, list[str]]:
     """Return what is kept beside a checkpoint, or found now, and kept; None where there is nothing to find it on.
 
     Args:
         command: the options.
         label: of the checkpoint.
         predictor: of the checkpoint.
+        weights: `weights_of` the checkpoint, from before it was read.
 
     Returns:
         It, and what the user must know of it.
@@ -105,7 +109,8 @@ def open_spread(command: ModelCommand, label: str, predictor: Predictor) -> tupl
     Raises:
         UserError: slices are missing or damaged, or what is kept is damaged.
     """
-    path, weights = paths_of(command).spread(label), checksum(paths_of(command).network(label, "G"))
+    paths = paths_of(command)
+    path = paths.spread(label)
     kept = DrawSpread.load(path, weights)
     if kept is not None:
         return kept, [kept.summary]
@@ -115,17 +120,16 @@ def open_spread(command: ModelCommand, label: str, predictor: Predictor) -> tupl
     if root is None:
         return None, ["draws are as far apart as in training, which may be too little: no validation split tells it"]
     found = find_spread(predictor, _read(root, trained.data), weights)
-    notes = [found.summary]
     try:
-        write_text(path, json_text(found))
+        not_kept = keep(path, json_text(found), {paths.network(label, "G"): weights})
     except UserError as error:
-        notes.append(f"it could not be kept: {error}")
-    return found, notes
+        return found, [found.summary, f"it could not be kept: {error}"]
+    return found, [found.summary, *([not_kept] if not_kept else [])]
 
 
-def spread_honestly(command: ModelCommand, label: str, predictor: Predictor) -> Predictor:
+def spread_honestly(command: ModelCommand, label: str, predictor: Predictor, weights: str) -> Predictor:
     """Return a predictor whose draws score best, see `open_spread`."""
-    spread, notes = open_spread(command, label, predictor)
+    spread, notes = open_spread(command, label, predictor, weights)
     honest = predictor if spread is None else predictor.emphasising(spread.emphasis)
     honest.notes = [*predictor.notes, *notes]
     return honest

@@ -86,11 +86,16 @@ class Command:
         """The data set that the command works with."""
         return "txm2sem"
 
+    @property
+    def mode_said(self) -> str:
+        """What `dataset_mode` follows from, as the user says it."""
+        return f"--dataset_mode {self.dataset_mode}"
+
     def idle(self, option: Field[Any]) -> str:
         """Return why an option does nothing beside the others, and what to do; nothing where it does something."""
         modes = option.metadata.get("modes", ())
         if modes and self.dataset_mode not in modes:
-            return f"does nothing with --dataset_mode {self.dataset_mode}; it belongs to {', '.join(modes)}"
+            return f"does nothing with {self.mode_said}; it belongs to {', '.join(modes)}"
         switch = option.metadata.get("beside")
         if switch and not to_mapping(self)[switch]:
             return f"does nothing without --{switch}; pass that, too, or leave it out"
@@ -162,6 +167,18 @@ class TrainCommand(ModelCommand):
     def dataset_mode(self) -> str:
         """The data set that is learned from."""
         return self.data.dataset_mode
+
+    @property
+    def mode_said(self) -> str:
+        """As `Command.mode_said`; a recipe is what is said of its model."""
+        recipe = self.recipe.recipe
+        return super().mode_said if recipe == "none" else f"--recipe {recipe}"
+
+    def idle(self, option: Field[Any]) -> str:
+        """As `Command.idle`; where phases are learned, nobody has to leave out what is charged."""
+        if option.name == "ignore_charged" and self.dataset_mode == "segmentation":
+            return f"is not needed with {self.mode_said}, which leaves such pixels out anyway; omit it"
+        return super().idle(option)
 
 
 @dataclass(frozen=True)

@@ -518,7 +518,7 @@ class DisplayOptions(Options):
     display_winsize: int = between(16, 4096, 256)
     """width at which the page and visdom show an image [pixels]"""
     display_id: int = between(-1, 10**6, 0)
-    """first window on a visdom server (pip install txm2sem[visdom]): losses there, images in the next; 0: no visdom"""
+    """first window on a visdom server (extra `visdom`): losses there, images in the next; 0: no visdom"""
     display_server: str = no_place("http://localhost")
     """address of the visdom server"""
     display_port: int = between(1, 65535, 8097)

@@ -12,7 +12,7 @@ from txm2sem.errors import UserError
 from txm2sem.options import PhantomOptions
 from txm2sem.phantoms.faces import Face, check_faces, draw_faces
 from txm2sem.phantoms.fields import FloatVolume
-from txm2sem.phantoms.rock import Material, make_rock
+from txm2sem.phantoms.rock import HIGH_DENSITY, LOW_DENSITY, Material, make_rock
 from txm2sem.phantoms.sem import render_sem
 from txm2sem.phantoms.txm import render_txm
 
@@ -46,11 +46,11 @@ class Phantom:
 
     def low_density(self) -> NDArray[np.bool_]:
         """Return where there is organic matter or a pore in what the SEM sees (z, y, x)."""
-        return (self.labels <= Material.ORGANIC) & (self.sem > 0)
+        return np.isin(self.labels, LOW_DENSITY) & (self.sem > 0)
 
     def high_density(self) -> NDArray[np.bool_]:
         """Return where there is pyrite or another heavy mineral in what the SEM sees (z, y, x)."""
-        return (self.labels >= Material.HEAVY) & (self.sem > 0)
+        return np.isin(self.labels, HIGH_DENSITY) & (self.sem > 0)
 
     def fractions(self) -> dict[Material, float]:
         """Return each material's share of the field of view."""

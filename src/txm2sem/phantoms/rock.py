@@ -31,6 +31,12 @@ class Material(IntEnum):
     PYRITE = 6
 
 
+LOW_DENSITY = (Material.PORE, Material.ORGANIC)
+"""Materials of the phase of low density."""
+
+HIGH_DENSITY = (Material.HEAVY, Material.PYRITE)
+"""Materials of the phase of high density."""
+
 GRAIN_MATERIALS = {Material.QUARTZ: 0.59, Material.CARBONATE: 0.35, Material.HEAVY: 0.06}
 """Share of the grains made of each material."""
 

@@ -18,7 +18,7 @@ from txm2sem.phantoms import sem, txm
 from txm2sem.phantoms.instruments import TXM_BITS, facts_of_faces, write_instruments
 from txm2sem.phantoms.levels import to_levels
 from txm2sem.phantoms.render import Phantom, Progress, check_options, render_phantom
-from txm2sem.phantoms.rock import VOXEL_SIZE_NM, Material
+from txm2sem.phantoms.rock import HIGH_DENSITY, LOW_DENSITY, VOXEL_SIZE_NM, Material
 from txm2sem.phantoms.tiffs import write_slice
 
 FACTS = "phantom.json"
@@ -42,9 +42,9 @@ def write_phantom(folder: Path | str, options: PhantomOptions, progress: Progres
         progress: is told how far the work is.
 
     Returns:
-        seed, options, shape (z, y, x) [pixels], voxel size [nm], shares of pores, materials and charging in the field
-        of view, split and z of each aligned slice, or where each unaligned one lies, see `facts_of_faces`, and the
-        grey value of each material in the files.
+        seed, options, shape (z, y, x) [pixels], voxel size [nm], shares of pores, materials, phases and charging in the
+        field of view, split and z of each aligned slice, or where each unaligned one lies, see `facts_of_faces`, and
+        the grey value of each material in the files.
 
     Raises:
         UserError: an option is out of its range, the folder is not empty, or the disk is full or not writable.
@@ -124,6 +124,8 @@ def _facts(phantom: Phantom, options: PhantomOptions) -> dict[str, Any]:
         "voxel_size_nm": VOXEL_SIZE_NM,
         "porosity": fractions[Material.PORE],
         "phase_fractions": {material.name.lower(): fraction for material, fraction in fractions.items()},
+        "low_density": sum(share for material, share in fractions.items() if material in LOW_DENSITY),
+        "high_density": sum(share for material, share in fractions.items() if material in HIGH_DENSITY),
         "charged_fraction": float(phantom.charge[:, phantom.field_of_view].mean()),
         **slices,
         "grey_values": {

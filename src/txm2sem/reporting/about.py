@@ -54,7 +54,16 @@ def commands_html(record: RunRecord, prefix: str = "") -> Html:
         if volume.options:
             commands[f"Test on a cube: {volume.name}"] = test_command(volume.options, record.options)
     titled = {f"{prefix}{title}": command for title, command in commands.items()}
-    return fragment("parts.html", "commands", titled=titled)
+    return fragment("parts.html", "commands", titled=titled, room=_room(record))
+
+
+def _room(record: RunRecord) -> str:
+    """Return what a time budget had room for, in words; nothing where there was none."""
+    budget, patches, batch = (float(record.options.get(name, 0)) for name in ("time_budget", "num_train", "batch_size"))
+    if not budget:
+        return ""
+    steps = f"about {record.epochs * patches / batch:,.0f} steps" if batch and record.epochs else "as many steps as fit"
+    return f"its time budget of {budget:g} minutes had room for {steps} on this machine"
 
 
 def origin_html(record: RunRecord) -> Html:

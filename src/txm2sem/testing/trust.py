@@ -29,6 +29,9 @@ from txm2sem.trust.guard import FALSE_ALARMS
 from txm2sem.trust.novelty import FALSE_FLAGS
 from txm2sem.trust.stored import REPORT_FORMAT
 
+LITTLE_SORTED = 0.05
+"""Share of the way to the order of errors below which an uncertainty says nothing of where they are large."""
+
 
 @dataclass
 class TrustCounts:
@@ -187,6 +190,13 @@ def _row(
     )
 
 
+def order_text(use: float) -> str:
+    """Say how far pixels are put in the order of their errors: 0 as by chance, 1 wholly; below 0 worse than chance."""
+    if use < LITTLE_SORTED:
+        return "it does not tell large errors from small ones here"
+    return f"it sorts them {100 * use:.0f} % of the way from chance to the order of their errors"
+
+
 def _lines(trust: Trust, found: TrustCounts, tested: Reliability, flagged: list[int]) -> list[str]:
     model, values = trust.model, found.guard_values(tested.pixels)
     coverage, order = tested.coverage["calibrated"], tested.sparsification
@@ -204,7 +214,7 @@ def _lines(trust: Trust, found: TrustCounts, tested: Reliability, flagged: list[
         "where not to believe it",
         f"uncertainty: standard deviation {tested.mean_spread:.1f} levels, error {tested.rms_error:.1f} (root mean "
         f"squares); intervals of 68 and 95 % hold {100 * coverage['68']:.1f} and {100 * coverage['95']:.1f} %",
-        f"             of the pixels; it puts them {100 * use:.0f} % of the way into the order of their errors",
+        f"             of the pixels; {order_text(use)}",
         f"guard:       {100 * found.contradicting / tested.pixels:.1f} % of the pixels contradict the TXM ("
         f"{100 * found.alarms / tested.pixels:.1f} % would with the true SEM){errors}",
         f"             it explains {100 * model.guard.explained_variance:.0f} % of the TXM's variance, and notices "

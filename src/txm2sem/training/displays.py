@@ -21,7 +21,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from txm2sem.course import Course, condense
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, extra
 from txm2sem.options import DisplayOptions
 from txm2sem.runs import RunPaths
 from txm2sem.training.modules import TranslationModule
@@ -122,7 +122,7 @@ class VisdomWindows(Callback):
         try:
             self.client = connect(self.options)
         except ImportError as error:
-            self.echo(f"no windows are shown: visdom is not installed ({error}); pip install txm2sem[visdom]")
+            self.echo(f"no windows are shown: visdom is not installed ({error}); {extra('visdom')}")
         except Exception as error:
             self._give_up(error)
 

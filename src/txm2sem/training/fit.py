@@ -327,19 +327,24 @@ def move_earlier_run(paths: RunPaths, echo: Echo) -> None:
     """Move checkpoints and results of an earlier run of the same name aside, and say where.
 
     Raises:
-        UserError: something cannot be moved, or another process writes into the results.
+        UserError: something cannot be moved, or another process tests the run, or writes into the results; nothing is
+            moved then.
     """
-    move_content(paths.checkpoints, echo)
-    if paths.results.is_dir():
-        with held(paths.results):
-            move_content(paths.results, echo)
+    with held(paths.results) if paths.results.is_dir() else nullcontext():
+        for growing in paths.results.glob(f"*/{LOCK}"):
+            with held(growing.parent):  # nobody tests what would be moved
+                pass
+        earlier = move_content(paths.checkpoints)
+        results = move_content(paths.results) if paths.results.is_dir() else None
+    if earlier:
+        echo(f"the earlier {paths.checkpoints} is kept as {earlier}: --name {earlier.name} is that run")
+    if results:
+        echo(f"the earlier {paths.results} is kept as {results}")
 
 
-def move_content(folder: Path, echo: Echo) -> None:
-    """Move what is in a folder that is held aside, and say where; the folder itself stays, as the lock is in it."""
-    moved = set_aside([path for path in folder.iterdir() if path.name != LOCK], folder)
-    if moved:
-        echo(f"the earlier {folder} is kept as {moved}")
+def move_content(folder: Path) -> Path | None:
+    """Move what is in a folder that is held aside, and return where; the folder itself stays, as the lock is in it."""
+    return set_aside([path for path in folder.iterdir() if path.name != LOCK], folder)
 
 
 def resume(module: TranslationModule, paths: RunPaths, echo: Echo) -> None:

@@ -28,6 +28,7 @@ from txm2sem.checkpoints import NotFiniteError, difference
 from txm2sem.data import AlignedSlices, find_empty_level, middle_channel, resolve_ranges, size_option, to_uint8
 from txm2sem.devices import device_of, move_images, move_network
 from txm2sem.errors import UserError
+from txm2sem.kept import weights_of
 from txm2sem.metrics import Summary, psnr, ssim
 from txm2sem.model.network import finished, generator_input
 from txm2sem.model.predictor import Predictor
@@ -276,7 +277,9 @@ class TranslationModule(pl.LightningModule):
         device, model, paths = device_of(self.command.run.gpu_ids), self.command.model, paths_of(self.command)
         for label in ("best", "latest"):
             if paths.network(label, "G").exists():
-                _, notes = open_spread(self.command, label, Predictor.load(paths, label, model, device=device))
+                weights = weights_of(paths.network(label, "G"))
+                predictor = Predictor.load(paths, label, model, device=device)
+                _, notes = open_spread(self.command, label, predictor, weights)
                 for note in notes:
                     echo(f"{label} model: {note}")
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.data.grey import HALF_RANGE
-from txm2sem.files import interpreting, json_text, read_json, typed, write_text
+from txm2sem.files import interpreting, read_json, typed
 from txm2sem.metrics import FEATURES, TERMS, Reliability, VarianceCalibration
 from txm2sem.options import LONGEST_SIDE
 from txm2sem.trust.guard import SMOOTHINGS, Guard, Pair
@@ -75,17 +75,9 @@ class TrustModel:
             novelty=self.novelty.distances(txm, counted),
         )
 
-    def save(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all.
-
-        Raises:
-            UserError: the disk is full or the folder not writable.
-        """
-        write_text(path, json_text(self))
-
     @classmethod
     def load(cls, path: Path, identity: dict[str, Any]) -> TrustModel | None:
-        """Read what `save` has written; None where it was fitted for something else than `identity` says.
+        """Read what was kept; None where it was fitted for something else than `identity` says.
 
         Raises:
             UserError: the file is something else.

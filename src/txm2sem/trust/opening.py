@@ -10,7 +10,8 @@ from typing import Any
 
 from txm2sem.data import AlignedSlices, EvaluationPatches, has_split, resolve_ranges
 from txm2sem.errors import UserError
-from txm2sem.files import checksum
+from txm2sem.files import json_text, json_values, typed
+from txm2sem.kept import keep
 from txm2sem.model.model import Model
 from txm2sem.options import BackendName, DataOptions, TestCommand, VolumeCommand, run_name
 from txm2sem.runs import trained_with
@@ -66,33 +67,35 @@ def open_trust(command: TestCommand | VolumeCommand, asked: Model) -> Trust | No
     paths, label, predictor = asked.paths, asked.label, asked.predictor
     method = choose_method(options, predictor)
     labels = ensemble_labels(paths, label, options.uncertainty) if method == "checkpoints" else [label]
-    others = [Model.load(command, other).predictor for other in labels[1:]]
+    models = [asked, *(Model.load(command, other) for other in labels[1:])]
     samples = 1 if method == "scale" else options.uncertainty
-    sampler = Sampler(predictor, method, samples, others)
+    sampler = Sampler(predictor, method, samples, [other.predictor for other in models[1:]])
     trained = trained_with(command)
     identity: dict[str, Any] = {
         "format": FORMAT,
-        "checkpoints_sha256": [checksum(paths.network(one, "G")) for one in labels],
+        "checkpoints_sha256": [one.checksum for one in models],
         "method": method,
         "samples": samples,
         "patches": PATCHES,
         **{name: getattr(trained.data, name) for name in SHAPING},
     }
     kept = paths.trust(label)
-    model, when = TrustModel.load(kept, identity) if kept.exists() else None, "as before"
+    model = TrustModel.load(kept, identity) if kept.exists() else None
+    when, not_kept = "as before", ""
     if model is None:
         when = "now"
         roots = [trained.run.dataroot, command.run.dataroot]
-        fit_trust(sampler, *_patches(roots, trained.data, command, kept.exists()), identity).save(kept)
-        # What is read has fewer digits than what was fitted; so a first test is like the second.
-        model = TrustModel.load(kept, identity)
-        assert model is not None
+        fitted = fit_trust(sampler, *_patches(roots, trained.data, command, kept.exists()), identity)
+        # What is kept has fewer digits than what was fitted; so a first test is like the second.
+        model = typed(TrustModel, json_values(fitted))
+        not_kept = keep(kept, json_text(model), {paths.network(one.label, "G"): one.checksum for one in models})
     what = {
         "dropout": f"{samples} dropout samples",
         "checkpoints": f"{samples} checkpoints ({', '.join(labels)})",
         "scale": "the scale of the error that the model predicts",
     }[method]
-    first = f"uncertainty from {what}, calibrated {when} on {PATCHES} validation patches (kept as {kept})"
+    place = not_kept or f"kept as {kept}"
+    first = f"uncertainty from {what}, calibrated {when} on {PATCHES} validation patches ({place})"
     return Trust(sampler, model, (first, *_warnings(model)))
 
 

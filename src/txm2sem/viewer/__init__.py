@@ -1,1 +1,1 @@
-"""What napari is given (`pip install txm2sem[napari]`): readers, sample data, and panels; `napari.yaml` names them."""
+"""What napari is given (extra `napari`): readers, sample data, and panels; `napari.yaml` names them."""

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, extra
 from txm2sem.workers.job import DEATH, RETRIES, Job, Part
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _client(address: str) -> Iterator[Client]:
     try:
         from distributed import Client
     except ImportError:
-        raise UserError("--scheduler needs dask, which is not installed; pip install txm2sem[cluster]") from None
+        raise UserError(f"--scheduler needs dask, which is not installed; {extra('cluster')}") from None
     for name in ("distributed", "distributed.client"):  # what stops the work is said in one message
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:

@@ -140,4 +140,4 @@ def test_without_txrm2tiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "txrm2tiff", None)
     text = message(path)
     assert f"{path} is a Zeiss file" in text
-    assert "pip install txm2sem[txrm]" in text
+    assert "install the extra txrm" in text

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from data_roots import write_slice
 
 from data.readers.formats import noise
@@ -88,7 +89,7 @@ def test_region(roi: str, offset: tuple[int, ...], shape: tuple[int, ...], tmp_p
 )
 def test_region_that_cannot_be_read(roi: str, tmp_path: Path) -> None:
     text = message(saved(tmp_path, noise(), roi=roi))
-    assert f"--roi {roi}: expected z0:z1,y0:y1,x0:x1" in text
+    assert f"--roi {roi}: expected three ranges, z0:z1,y0:y1,x0:x1" in text
     assert "7 x 11 x 18 (z, y, x)" in text
     assert "scan.npy" in text
 
@@ -202,6 +203,19 @@ def test_voxel_size_as_the_user_writes_it(text: str, size: Any) -> None:
 def test_voxel_size_that_cannot_be_read(text: str) -> None:
     with pytest.raises(UserError, match=re.escape(f"--voxel_size {text}: expected one number from")):
         parse_voxel_size(text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [((64, 64, 64), "nm (z, y, x), you say 64 x 64 x 64"), ((32, 32, 34), "34"), ((32, 32, 32.5), "")],
+)
+def test_voxel_size_that_contradicts_the_file_is_named(asked: Any, said: str, tmp_path: Path) -> None:
+    sizes = {f"PhysicalSize{axis}": 32 for axis in "XYZ"} | {f"PhysicalSize{axis}Unit": "nm" for axis in "XYZ"}
+    tifffile.imwrite(tmp_path / "scan.ome.tif", noise(), ome=True, metadata={"axes": "ZYX", **sizes})
+    reader = open_volume(VolumeInput(tmp_path / "scan.ome.tif", voxel_size=asked))
+    assert reader.voxel_size == asked
+    assert (said in reader.note) if said else not reader.note
+    assert ("32 x 32 x 32" in reader.note) == bool(said)
 
 
 # -- what shows nothing ---------------------------------------------------------------------------------------------

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from txm2sem.data import AlignedSlices, GreyRange, check_grey_values, has_split
 from txm2sem.data.grey import find_mark, measured_rows, measured_windows
 from txm2sem.errors import UserError
-from txm2sem.files import interpreting, json_text, read_json, typed, write_text
+from txm2sem.files import interpreting, json_text, read_json, typed
+from txm2sem.kept import keep
 from txm2sem.model.model import Model
 from txm2sem.options import TranslateCommand
-from txm2sem.runs import RunPaths, trained_with
+from txm2sem.runs import trained_with
 
 PERCENTILES = (5, 95)
 """Of the grey values of imaged pixels, those that are not 0; robust against hot pixels, cracks and pyrite."""
@@ -71,7 +72,7 @@ def contrast_match(
     """
     asked, trained = command.translate.grey, model.source_range(samples[0].dtype, where)
     if asked == "match" or (asked == "auto" and model.is_shipped):
-        return ContrastMatch(measure_contrast(samples, where), training_contrast(command, model.paths), trained)
+        return ContrastMatch(measure_contrast(samples, where), training_contrast(command, model), trained)
     try:
         check_grey_values(np.concatenate([image[image != 0] for image in samples]), trained, model.source, where)
     except UserError as error:
@@ -102,7 +103,7 @@ def measure_contrast(images: Iterable[NDArray[Any]], where: object) -> GreyRange
     return GreyRange(low, high)
 
 
-def training_contrast(command: TranslateCommand, paths: RunPaths) -> GreyRange:
+def training_contrast(command: TranslateCommand, model: Model) -> GreyRange:
     """Return `PERCENTILES` of the TXM that a model was trained on.
 
     They are measured on its training split the first time, and kept beside the checkpoint.
@@ -110,6 +111,7 @@ def training_contrast(command: TranslateCommand, paths: RunPaths) -> GreyRange:
     Raises:
         UserError: they are not there, nor is the training split; or the file is damaged.
     """
+    paths = model.paths
     kept = paths.txm_contrast
     if kept.exists():
         return _read(kept)
@@ -122,7 +124,8 @@ def training_contrast(command: TranslateCommand, paths: RunPaths) -> GreyRange:
         )
     txm = AlignedSlices.open(root, "train", trained_with(command).data).txm
     contrast = measure_contrast((txm.read(*window) for window in measured_windows(len(txm), txm.shape)), txm.folder)
-    write_text(kept, json_text({"percentiles": PERCENTILES, "grey_values": [contrast.low, contrast.high]}))
+    text = json_text({"percentiles": PERCENTILES, "grey_values": [contrast.low, contrast.high]})
+    keep(kept, text, {paths.network(model.label, "G"): model.checksum})
     return contrast
 
 

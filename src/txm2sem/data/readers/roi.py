@@ -24,8 +24,8 @@ def parse_roi(text: str, shape: tuple[int, int, int], where: str) -> tuple[range
     extent = " x ".join(map(str, shape))
     if len(parts) != 3 or None in parts:
         raise UserError(
-            f"--roi {text}: expected z0:z1,y0:y1,x0:x1 in voxels from 0, such as 10:20,:,100:200, for the {extent} "
-            f"(z, y, x) voxels of {where}; each bound may be left out"
+            f"--roi {text}: expected three ranges, z0:z1,y0:y1,x0:x1 in voxels from 0, such as 10:20,:,100:200, for "
+            f"the {extent} (z, y, x) voxels of {where}, found {len(parts)}; each bound may be left out"
         )
     z, y, x = (
         range(int(part[1] or 0), int(part[2] or length))

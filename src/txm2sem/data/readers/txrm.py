@@ -16,7 +16,7 @@ from txm2sem.data.files import readable
 from txm2sem.data.readers.base import stamp
 from txm2sem.data.readers.paged import DecodedVolume
 from txm2sem.data.readers.units import nanometres
-from txm2sem.errors import UserError
+from txm2sem.errors import UserError, extra
 
 
 class TxrmVolume(DecodedVolume):
@@ -34,7 +34,7 @@ class TxrmVolume(DecodedVolume):
             from txrm2tiff import open_txrm
         except ImportError as error:
             raise UserError(
-                f"{path} is a Zeiss file, and reading it takes the package txrm2tiff: pip install txm2sem[txrm], or "
+                f"{path} is a Zeiss file, and reading it takes the package txrm2tiff: {extra('txrm')}, or "
                 "export the volume as TIFF"
             ) from error
         # It logs what it does not find in a file, with tracebacks, as the program itself would.

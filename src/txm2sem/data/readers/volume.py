@@ -16,7 +16,14 @@ from txm2sem.data.pixels import GREY_DTYPES, LABEL_DTYPES, are_grey, described
 from txm2sem.data.readers.axes import extent, find_axes
 from txm2sem.data.readers.base import StoredVolume
 from txm2sem.data.readers.roi import parse_roi
-from txm2sem.data.readers.voxel_size import VoxelSize, check_voxel_size, stored_voxel_size
+from txm2sem.data.readers.voxel_size import (
+    CONTRADICTS,
+    LARGEST_PIXEL,
+    VoxelSize,
+    check_voxel_size,
+    is_plausible,
+    stored_voxel_size,
+)
 from txm2sem.errors import UserError
 from txm2sem.options import MissingVoxels
 
@@ -52,7 +59,8 @@ class VolumeReader:
         dtype: type of the voxels, one of `GREY_DTYPES`, or of `LABEL_DTYPES` of labels, in the machine's byte order.
         voxel_size: size of a voxel (z, y, x) [nm]; None where neither the user nor the file says it.
         offset: (z, y, x) of the region's first voxel in the whole volume.
-        note: what is to be known of the voxel size, where that is the file's or not known, for people; "": nothing.
+        note: what is to be known of the voxel size, where that is the file's, not known, or another one than the file
+            says, for people; "": nothing.
         absent_share: of the region's voxels that are not stored, and are 0 because `missing` says so.
 
     Raises:
@@ -93,7 +101,7 @@ class VolumeReader:
             check_voxel_size(voxel_size, ",".join(map(str, voxel_size)))
         self._check_size()
         self.voxel_size = self._stored_voxel_size() if voxel_size is None else voxel_size
-        self.note = stored.note if voxel_size is None else ""
+        self.note = stored.note if voxel_size is None else self._contradicted(voxel_size)
         self.absent_share = self._checked_absent(missing) / math.prod(self.shape)
 
     def origin(self, voxel_size: VoxelSize) -> tuple[float, float, float]:
@@ -251,6 +259,16 @@ class VolumeReader:
             return None
         z, y, x = (self._stored.steps[axis] for axis in self._axes)
         return None if z is None or y is None or x is None else stored_voxel_size((z, y, x), self.name)
+
+    def _contradicted(self, asked: VoxelSize) -> str:
+        """Return what the file says of the voxel size, where the user says another one."""
+        steps = self._stored.steps
+        said = [None if steps is None else steps[axis] for axis in self._axes]
+        known = [one if one and is_plausible(one) and one <= LARGEST_PIXEL else None for one in said]
+        if all(one is None or abs(one - own) <= CONTRADICTS * own for one, own in zip(known, asked, strict=True)):
+            return ""
+        sides, own = (" x ".join("?" if one is None else f"{one:g}" for one in size) for size in (known, asked))
+        return f"{self.name} says that its voxels are {sides} nm (z, y, x), you say {own}; what you say counts"
 
     def _check_size(self) -> None:
         if max(self.shape) > MOST_SIDE or math.prod(self.shape) > MOST_VOXELS:

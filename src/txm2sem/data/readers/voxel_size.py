@@ -22,6 +22,9 @@ LARGEST_PIXEL = 20_000
 ALIKE = 0.01
 """Sides of a pixel that differ by less than this share are one."""
 
+CONTRADICTS = 0.05
+"""From this share on a size that the user says is another one than that of the file."""
+
 Along = tuple[float | None, ...]
 """Lengths along the axes of an array [nm]; None where they are not known."""
 

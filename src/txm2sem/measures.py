@@ -27,6 +27,10 @@ DEFINITIONS = {
     "interval": "where the fraction of the rock lies, of which the volume is a part, in 90 of 100 cases: from how much "
     "blocks of the volume differ (ratio estimator over blocks as long as what is alike, Student's t), and the "
     "calibration's own error where probabilities are known",
+    "rim": "the outermost voxels of each plane across z: those within so many voxels of one that was not imaged, or of "
+    "the end of the volume; the fraction there (the expected one where probabilities are known) and inside of it, each "
+    "with its own interval. What differs by more than rock does is made by the instrument, or by a model that has not "
+    "seen what is around",
     "surface": "area of the phase's surface per volume, by Crofton's formula in 13 directions (Ohser and Mücklich "
     "2000; Lehmann and Legland 2012)",
     "perimeter": "of a section: length of the phase's boundary per area, by Crofton's formula in 4 directions (Serra "
@@ -117,6 +121,11 @@ def numbers(phase: Mapping[str, Any], unit: str) -> Iterator[Number]:
         if found:
             value, low, high = (number(found[end]) for end in ("value", "low", "high"))
             yield Number(measure, name, "", value, low=low, high=high)
+    for place, name in (("near", "fraction near the rim"), ("inside", "fraction inside of the rim")):
+        found = (phase.get("rim") or {}).get(place)
+        if found:
+            value, low, high = (number(found[end]) for end in ("value", "low", "high"))
+            yield Number("rim", name, "", value, low=low, high=high)
     if not phase["measured"]:
         return
     thick, clusters = phase["thickness"], phase["clusters"]

@@ -36,6 +36,7 @@ from txm2sem.measuring.phases import (
     parse_thresholds,
 )
 from txm2sem.morphology.boxes import Box, Region, with_halo
+from txm2sem.morphology.rim import around_in_plane, ends_of, near_rim
 from txm2sem.options import MeasureOptions
 from txm2sem.runs import known_report_of
 
@@ -135,7 +136,8 @@ class OpenPhases:
     def read_bytes(self) -> int:
         """What reading a voxel takes, besides its label."""
         smoothed = 24 if self.thresholds is not None and self.thresholds.blur else 0
-        return self.reader.dtype.itemsize * (2 if self.draws else 1) + smoothed
+        left_out = 8 if self.options.rim else 0
+        return self.reader.dtype.itemsize * (2 if self.draws else 1) + smoothed + left_out
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -157,8 +159,7 @@ class OpenPhases:
             UserError: the file cannot be decoded, or has what is no label.
         """
         if self.thresholds is None:
-            voxels = self.reader.read(*window)
-            valid = imaged(voxels, self.not_imaged)
+            voxels, valid = self._read(window)
             return as_labels(voxels, valid, self.reader.describe(window[0].start)), valid
         around, core = with_halo(Box((0, 0, 0), window), self.thresholds.halo, self.thresholds.halo, self.reader.shape)
         grey, valid = self._read_grey(around, image)
@@ -241,9 +242,17 @@ class OpenPhases:
 
     def _read_grey(self, window: Region, image: int) -> tuple[NDArray[Any], Valid]:
         """Return grey values of a part, and where something was imaged: the same in all draws, dark as one may be."""
-        grey = self._images[image].read(*window)
-        known = self.reader.read(*window) if self.draws and self.not_imaged is not None else grey
-        return grey, imaged(known, self.not_imaged)
+        mean, valid = self._read(window)
+        return self._images[image].read(*window) if self.draws else mean, valid
+
+    def _read(self, window: Region) -> tuple[NDArray[Any], Valid]:
+        """Return a part as it is stored, of draws their mean, and where something was imaged that counts."""
+        shape, rim = self.reader.shape, self.options.rim
+        z, y, x = (slice(*part.indices(side)[:2]) for part, side in zip(window, shape, strict=True))
+        around, core = around_in_plane((z, y, x), rim, shape)
+        voxels = self.reader.read(*around)
+        valid = imaged(voxels, self.not_imaged)
+        return voxels[core], (valid & ~near_rim(valid, rim, ends_of(around, shape)))[core]
 
     def _slices(self) -> Iterator[Region]:
         """Yield windows of whole slices that are read together."""

@@ -16,6 +16,7 @@ from txm2sem import __version__
 from txm2sem.errors import UserError
 from txm2sem.files import json_text, json_values, read_json, write_text
 from txm2sem.measures import DEFINITIONS, DRAWN, KIND, PROGRAM, over_draws, read_measures, sentence, table_text
+from txm2sem.measuring.boxes import RIM
 from txm2sem.measuring.joining import AXES, LEVEL, Joined
 from txm2sem.measuring.page import write_page
 from txm2sem.measuring.run import MeasureRun
@@ -77,6 +78,7 @@ def _measured(run: MeasureRun, joined: Joined, label: int) -> dict[str, Any]:
     return {
         "fraction": joined.fraction(f"{label}.cells"),
         "expected_fraction": expected,
+        "rim": joined.rim(label, f"{label}.cells" if expected is None else f"{label}.expected"),
         "profiles": joined.profiles(label),
         **(joined.morphology(label) if label in joined.wanted.measured else {}),
         "diffusion": None,
@@ -146,6 +148,7 @@ def _document(run: MeasureRun, joined: Joined, region: Region | None, phases: li
         "phases_by": run.opened.says + ("" if run.applied is None else f" of what {run.options.name} predicts"),
         "model": None if run.applied is None else run.applied.identity,
         "share_imaged": float(joined.valid.sum()) / voxels,
+        "rim": {"within": RIM, "share_imaged": joined.share_of_rim},
         "interval_level": LEVEL,
         "diffusion_region": place,
         "options": to_mapping(run.command),

@@ -32,7 +32,7 @@ from txm2sem.runs import MeasurePaths
 from txm2sem.workers import finished_parts
 
 OF_RESULT = (
-    *("method", "thresholds", "blur", "not_imaged", "phases", "measured", "longest", "diffusion_side"),
+    *("method", "thresholds", "blur", "not_imaged", "rim", "phases", "measured", "longest", "diffusion_side"),
     *("voxel_size", "roi"),
 )
 """Options that the numbers depend on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from txm2sem.measures import Number, numbers
+from txm2sem.measures import Number, is_guess, missed_by_labels, numbers
 from txm2sem.quantities import format_length
 from txm2sem.verdicts import Concern, Verdict
 
@@ -24,12 +24,20 @@ SEEN, GUESSED, DRAWN = (
 )
 
 
+THRESHOLDS = (
+    "thresholds of a smooth prediction are the wrong way to a fraction, as the mean of what is possible seldom passes "
+    "one; measure the TXM itself with a model that tells how likely phases are (txm2sem train --recipe phases)"
+)
+
+
 def verdict_on(document: Mapping[str, Any]) -> Verdict:
     """Return what to believe of a document, see `read_measures`."""
-    guessed = document["model"] is not None
+    guessed = is_guess(document)
     sentence = DRAWN if document.get("draws") else GUESSED if guessed else SEEN
     concerns = [one for phase in document["phases"] for one in _of_phase(phase, document["unit"])]
     concerns += _of_rim(document)
+    if guessed and document.get("thresholds") and not document.get("draws"):
+        concerns.append(Concern("smooth", THRESHOLDS))
     if document["voxel_size_nm"] is None:
         concerns.append(Concern("scale", "no file says how large voxels are; pass --voxel_size to have lengths in nm"))
     if min(document["shape"]) == 1:
@@ -46,6 +54,9 @@ def _of_phase(phase: Mapping[str, Any], unit: str) -> Iterator[Concern]:
             "larger volume, or more slices to learn from, tell more"
         )
         yield Concern("fraction", text)
+    if missed := missed_by_labels(phase):
+        text = f"{phase['name']}: {missed}; all numbers of it but the expected fraction are of labels, so believe none"
+        yield Concern("missed phase" if missed.endswith("nothing") else "sizes", text)
 
 
 def _of_rim(document: Mapping[str, Any]) -> list[Concern]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from txm2sem.data import AlignedSlices, grid_locations, has_split
 from txm2sem.data.classes import CLASSES, IGNORED
-from txm2sem.data.segmentation import SegmentationEvaluationPatches
+from txm2sem.data.segmentation import SegmentationEvaluationPatches, measure_class_shares
 from txm2sem.data.transforms import middle_channel
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
@@ -73,7 +73,8 @@ def open_phases(
     found = _Pixels.of(segmenter, slices, data, _thresholds(segmenter, root, data))
     if found.absent:
         return None, [f"probabilities are not calibrated, as {slices.folder} has no {' and no '.join(found.absent)}"]
-    fitted = found.calibration(identity_of(command, label, data))
+    learned = _training_shares(trained.run.dataroot, data)
+    fitted = dataclasses.replace(found.calibration(identity_of(command, label, data)), training_shares=learned)
     path = paths_of(command).phases(label, data.seg_mode)
     try:
         fitted.save(path)
@@ -156,6 +157,13 @@ class _Pixels:
 
     def _dice(self, segmented: NDArray[np.int64]) -> float:
         return mean_present(dice(confusion_matrix(segmented, self.classes, len(CLASSES), ignored=IGNORED)))
+
+
+def _training_shares(root: Path, data: DataOptions) -> tuple[float, ...]:
+    """Return the share of each class in the slices that were learned from; () where these are not there any more."""
+    if not has_split(root, "train"):
+        return ()
+    return tuple(measure_class_shares(AlignedSlices.open(root, "train", data)).tolist())
 
 
 def _thresholds(segmenter: Segmenter, root: Path, data: DataOptions) -> dict[str, GreyThresholds]:

@@ -15,12 +15,15 @@ from txm2sem.errors import UserError
 from txm2sem.measuring.made import Made, made_by
 
 
-def report(model: str = "segmentation", seg_mode: str = "txm", **classes: dict[str, float]) -> dict[str, Any]:
+def report(model: str = "segmentation", seg_mode: str = "txm", **classes: Any) -> dict[str, Any]:
     return {
         "model": "mine (epoch latest)",
         "options": {"model": model, "seg_mode": seg_mode},
         "scores": {"classes": classes} if classes else {},
     }
+
+
+BEYOND: dict[str, Any] = {CLASSES[0]: {"fraction_error": 1.5}}
 
 
 def write(content: Any) -> Path:
@@ -47,7 +50,9 @@ def test_what_is_told_from_the_txm_is_a_guess(said: dict[str, Any], guess: bool)
 
 
 def test_errors_and_shares_are_those_of_the_classes() -> None:
-    known = {name: {"fraction_error": 0.01 * n, "training_share": 0.2 * n} for n, name in enumerate(CLASSES)}
+    known: dict[str, Any] = {
+        name: {"fraction_error": 0.01 * n, "training_share": 0.2 * n} for n, name in enumerate(CLASSES)
+    }
     made = made_by(write(report(**known)))
     assert made.fraction_errors == pytest.approx((0, 0.01, 0.02))
     assert made.training_shares == pytest.approx((0, 0.2, 0.4))
@@ -55,7 +60,7 @@ def test_errors_and_shares_are_those_of_the_classes() -> None:
     assert made_by(write(report(**known))).training_shares == ()
 
 
-@pytest.mark.parametrize("content", [[], {}, {"scores": 1}, report(**{CLASSES[0]: {"fraction_error": 1.5}})])
+@pytest.mark.parametrize("content", [[], {}, {"scores": 1}, report(**BEYOND)])
 def test_a_damaged_report_is_named(content: Any) -> None:
     with pytest.raises(UserError, match=r"it\.tif_report\.json"):
         made_by(write(content))

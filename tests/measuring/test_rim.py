@@ -67,7 +67,7 @@ def test_a_rim_that_is_taken_for_another_phase_is_named_and_left_out() -> None:
     assert found["phases"][2]["fraction"]["value"] > 2 * true
     (said,) = rim_of(found)
     near = (labels == 2)[:, (away <= RIM) & (away > 0)].sum() / (labels == 2).sum()
-    assert said.startswith(f"{near:.0%} of phase 2 lies within {RIM} voxels (512 nm) of the rim, where")
+    assert said.startswith(f"{near:.0%} of phase 2 lies within {RIM} voxels (512 nm) of the rim: there it is")
     assert "measure with --rim 16," in said
     page = Path("out/measures.html").read_text(encoding="utf-8")
     assert said in page
@@ -85,7 +85,7 @@ def test_a_phase_that_is_missing_at_the_rim_is_named() -> None:
     labels[(labels == 1) & (away <= RIM)] = 0
     write(labels)
     (said,) = rim_of(txm2sem.measure("labels.tif", "out", **ROUND))
-    assert said.startswith("within 16 voxels (512 nm) of the rim there is 0.0% of phase 1; inside")
+    assert said.startswith("within 16 voxels (512 nm) of the rim phase 1 is 0.0% of the rock, inside")
 
 
 def test_boxes_do_not_tell_where_the_rim_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

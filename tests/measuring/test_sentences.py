@@ -70,7 +70,7 @@ def test_what_was_seen_hangs_together_and_conducts() -> None:
 
 
 def test_a_prediction_has_a_fraction_with_what_it_is_worth_and_a_thickness() -> None:
-    likely = {"fraction": fraction(0.09), "expected_fraction": fraction(0.101, 0.055, 0.146)}
+    likely: dict[str, Any] = {"fraction": fraction(0.09), "expected_fraction": fraction(0.101, 0.055, 0.146)}
     worth = "on ten synthetic rocks of other contents such intervals held it in 3 to 5 of 10, docs/rock.md"
     thick = "133 nm thick in the mean (of the 9.0% that labels find)."
     assert said(**likely, training_share=0.129) == (

@@ -72,14 +72,14 @@ def _of_rim(document: Mapping[str, Any]) -> list[Concern]:
         if _is_above(near, inside):
             parts = near.value * rim["share_imaged"], inside.value * (1 - rim["share_imaged"])
             share = f"{parts[0] / sum(parts):.0%} of {phase['name']} lies"
-            more.append(f"{share} {where}, where {near.value:.1%} is of it; inside there is {inside.value:.1%}")
+            more.append(f"{share} {where}: there it is {near.value:.1%} of the rock, inside {inside.value:.1%}")
         elif _is_above(inside, near):
-            less.append(f"{where} there is {near.value:.1%} of {phase['name']}; inside there is {inside.value:.1%}")
+            less.append(f"{where} {phase['name']} is {near.value:.1%} of the rock, inside {inside.value:.1%}")
     if not more and not less:
         return []
     wider = document["options"]["rim"] + document["rim"]["within"]
     remedy = f"measure with --rim {wider}, wider while this is said, or a part of it with --roi"
-    return [Concern("rim", f"{found}: {remedy}") for found in [*more, *less]]
+    return [Concern("rim", "; ".join([*more, *less, remedy]))]
 
 
 def _is_above(one: Number, other: Number) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 import txm2sem
+from measuring.test_measure import write_segmented
 from measuring.volumes import QUICK, in_small_boxes, phases, write, write_draws
+from txm2sem.data.classes import IGNORED
 from txm2sem.measures import numbers
 from txm2sem.measuring.boxes import RIM
 from txm2sem.measuring.verdict import verdict_on
@@ -56,6 +59,26 @@ def test_fractions_at_the_rim_and_inside_are_those_of_the_voxels(monkeypatch: py
     in_small_boxes(monkeypatch)
     cut = txm2sem.measure("labels.tif", "boxes", **ROUND)
     assert [phase["rim"] for phase in cut["phases"]] == [phase["rim"] for phase in found["phases"]]
+
+
+def test_where_probabilities_are_known_fractions_at_the_rim_are_means_of_them() -> None:
+    labels, away = field_of_view()
+    likely = np.random.default_rng(0).integers(0, 85, (3, *SHAPE), np.uint8)
+    likely[2, :, away <= RIM] += 90
+    likely[:, :, away == 0] = 0
+    write_segmented(Path("it.ome.zarr"), labels, likely, np.where(labels == IGNORED, 0, 90).astype(np.uint8))
+    found = txm2sem.measure("it.ome.zarr", "out", measured="2", diffusion_side=0, longest=4)
+    for phase, probability in zip(found["phases"], likely / 255, strict=True):
+        near, inside = (probability[:, where].mean() for where in ((away > 0) & (away <= RIM), away > RIM))
+        assert phase["rim"]["near"]["value"] == pytest.approx(near, rel=1e-5)
+        assert phase["rim"]["inside"]["value"] == pytest.approx(inside, rel=1e-5)
+    (said,) = rim_of(found)
+    share = likely[2, :, away <= RIM].sum() / likely[2].sum()
+    assert said.startswith(f"{share:.0%} of high density lies within 16 voxels")
+    with Path("out/measures.csv").open(encoding="utf-8") as file:
+        of = {row["measure"]: row["of"] for row in csv.DictReader(file) if row["phase"] == "high density"}
+    told = ("fraction", "expected fraction", "fraction near the rim", "mean local thickness")
+    assert [of[name] for name in told] == ["labels", "probabilities", "probabilities", "labels"]
 
 
 def test_a_rim_that_is_taken_for_another_phase_is_named_and_left_out() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from txm2sem.data.classes import CLASSES
 from txm2sem.errors import UserError
 from txm2sem.files import interpreting, read_json
 from txm2sem.metrics import DrawInterval
@@ -27,6 +28,10 @@ DEFINITIONS = {
     "interval": "where the fraction of the rock lies, of which the volume is a part, in 90 of 100 cases: from how much "
     "blocks of the volume differ (ratio estimator over blocks as long as what is alike, Student's t), and the "
     "calibration's own error where probabilities are known",
+    "rim": "the outermost voxels of each plane across z: those within so many voxels of one that was not imaged, or of "
+    "the end of the volume; the fraction there (the expected one where probabilities are known) and inside of it, each "
+    "with its own interval. What differs by more than rock does is made by the instrument, or by a model that has not "
+    "seen what is around",
     "surface": "area of the phase's surface per volume, by Crofton's formula in 13 directions (Ohser and Mücklich "
     "2000; Lehmann and Legland 2012)",
     "perimeter": "of a section: length of the phase's boundary per area, by Crofton's formula in 4 directions (Serra "
@@ -58,6 +63,13 @@ DRAWN = {
 }
 """The same, where there are draws."""
 
+
+FAR, NEARLY_NOTHING = 1.5, 0.05
+"""Labels tell no sizes of a phase where their share is so many times its expected fraction, or that of theirs; and find
+nearly nothing below this share of it."""
+
+HELD = "on ten synthetic rocks of other contents such intervals held {} in {} of 10"
+"""What was counted in docs/rock.md, of the phase that a TXM shows weakly."""
 
 MICRO = 1e3
 """Nanometres of a micrometre, in which densities are shown: per nm they would be tiny."""
@@ -117,6 +129,11 @@ def numbers(phase: Mapping[str, Any], unit: str) -> Iterator[Number]:
         if found:
             value, low, high = (number(found[end]) for end in ("value", "low", "high"))
             yield Number(measure, name, "", value, low=low, high=high)
+    for place, name in (("near", "fraction near the rim"), ("inside", "fraction inside of the rim")):
+        found = (phase.get("rim") or {}).get(place)
+        if found:
+            value, low, high = (number(found[end]) for end in ("value", "low", "high"))
+            yield Number("rim", name, "", value, low=low, high=high)
     if not phase["measured"]:
         return
     thick, clusters = phase["thickness"], phase["clusters"]
@@ -196,13 +213,15 @@ def table_text(document: Mapping[str, Any]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     draws = range(document["draws"]["count"] if "draws" in document else 0)
-    writer.writerow(["phase", "measure", "axis", "value", "low", "high", "unit", *(f"draw {one}" for one in draws)])
+    columns = ("phase", "measure", "axis", "value", "low", "high", "unit", "of")
+    writer.writerow([*columns, *(f"draw {one}" for one in draws)])
     for phase in document["phases"]:
         for one in numbers(phase, document["unit"]):
             texts = [
                 "" if math.isnan(value) else f"{value:.7g}" for value in (one.value, one.low, one.high, *one.draws)
             ]
-            writer.writerow([phase["name"], one.name, one.axis, *texts[:3], one.unit, *texts[3:]])
+            of = told_by(one.measure, phase, document)
+            writer.writerow([phase["name"], one.name, one.axis, *texts[:3], one.unit, of, *texts[3:]])
     return buffer.getvalue()
 
 
@@ -252,26 +271,102 @@ def counterpart(phase: Mapping[str, Any], one: Mapping[str, Any], other: Mapping
     return found
 
 
-def sentence(phase: Mapping[str, Any], unit: str) -> str:
-    """Return what a phase is like, in words."""
+def is_guess(document: Mapping[str, Any]) -> bool:
+    """Say whether the phases of a document are told from a TXM by a model, which may be wrong."""
+    # Documents of earlier versions say only whether there was a model.
+    return bool(document.get("guess", document["model"] is not None))
+
+
+def sentences(document: Mapping[str, Any]) -> list[str]:
+    """Return what each phase is like, in words; last what is between them."""
+    phases = sorted(document["phases"], key=lambda phase: phase["label"] == 0 and not phase["measured"])
+    return [sentence(phase, document) for phase in phases]
+
+
+def sentence(phase: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """Return what a phase is like, in words: of a prediction, what of it can be believed at all."""
+    unit, guess = document["unit"], is_guess(document) and "draws" not in document
     known = {(one.name, one.axis): one for one in numbers(phase, unit)}
     fraction = known.get(("expected fraction", "")) or known["fraction", ""]
+    is_rest = phase["name"] == CLASSES[0] and not phase["measured"]
+    name = f"rest ({CLASSES[0]} phase)" if is_rest else phase["name"]
     if not fraction.value:
-        return f"{phase['name']}: absent."
-    text = f"{phase['name']}: {_shown(fraction, '{:.1%}'.format)}"
+        return f"{name}: absent."
+    text = f"{name}: {_of_guess(phase, fraction) if guess else _shown(fraction, '{:.1%}'.format)}"
+    if missed := missed_by_labels(phase):
+        return f"{text}; {missed}, so its sizes are not known."
     if not phase["measured"] or not known["clusters", ""].value:
         return f"{text}."
-    thick = _shown(known["mean local thickness", ""], partial(format_length, unit=unit))
+    text += f", {_shown(known['mean local thickness', ''], partial(format_length, unit=unit))} thick in the mean"
+    if phase.get("expected_fraction"):
+        text += f" (of the {known['fraction', ''].value:.1%} that labels find)"
+    return f"{text}." if guess else f"{text}; {_connected(known)}."
+
+
+def promise(document: Mapping[str, Any]) -> str:
+    """Return what the intervals of fractions hold how often; nothing of draws, of which notes say it."""
+    if document.get("draws"):
+        return ""
+    cases = f"in {100 * document['interval_level']:.0f} of 100 cases"
+    if not is_guess(document):
+        return f"Fractions with the interval that holds that of the rock, of which this volume is a part, {cases}."
+    return (
+        f"Fractions with the interval that would hold that of the rock, of which this volume is a part, {cases} if the "
+        f"model were right here; {HELD.format('low density', _held(document['phases']))} (docs/rock.md)."
+    )
+
+
+def missed_by_labels(phase: Mapping[str, Any]) -> str:
+    """Return how much of a phase labels find, in words; nothing where that is about its expected fraction.
+
+    Thickness, clusters and all else but the expected fraction are of labels.
+    """
+    if not phase["measured"] or not phase.get("expected_fraction"):
+        return ""
+    found, expected = (number(phase[name]["value"]) for name in ("fraction", "expected_fraction"))
+    if found < NEARLY_NOTHING * expected:
+        return f"labels find only {100 * found:.2g}% of the {expected:.1%}, nearly nothing"
+    if found < expected / FAR:
+        return f"labels find only {found:.1%} of the {expected:.1%}"
+    return f"labels find {found:.1%} in place of the {expected:.1%}" if found > FAR * expected else ""
+
+
+def told_by(measure: str, phase: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """Return what a number is of: `labels`, `thresholds` or `probabilities`."""
+    if phase.get("expected_fraction") and measure in ("expected_fraction", "rim"):
+        return "probabilities"
+    return "thresholds" if document.get("thresholds") else "labels"
+
+
+def _of_guess(phase: Mapping[str, Any], fraction: Number) -> str:
+    """Return the fraction of a phase in a prediction: with what was learned from, and what its interval is worth."""
+    asides = []
+    if phase.get("training_share") is not None:
+        asides.append(f"training slices: {phase['training_share']:.1%}")
+    if not math.isnan(fraction.low):
+        asides.append(f"{fraction.low:.1%} to {fraction.high:.1%} if the model were right here")
+        if phase["label"] == 1:
+            asides.append(f"{HELD.format('it', _held([phase]))}, docs/rock.md")
+    return f"{fraction.value:.1%}" + (f" ({'; '.join(asides)})" if asides else "")
+
+
+def _held(phases: Sequence[Mapping[str, Any]]) -> str:
+    """Return in how many of ten rocks intervals held low density: of probabilities, or of thresholds."""
+    return "3 to 5" if any(phase.get("expected_fraction") for phase in phases) else "0 to 2"
+
+
+def _connected(known: Mapping[tuple[str, str], Number]) -> str:
+    """Return how a phase hangs together and conducts, of its numbers by name and axis."""
     number_of = _shown(known["clusters", ""], "{:.0f}".format)
     largest = _shown(known["share in the largest cluster", ""], "{:.0%}".format)
-    text += f", {thick} thick in the mean; {number_of} clusters, {largest} of it in the largest, "
+    text = f"{number_of} clusters, {largest} of it in the largest, "
     through = [_reached(one) for one in known.values() if one.name == "share that percolates" and _times(one)]
     text += f"reaching through the volume along {_listed(through)}" if through else "reaching through it along no axis"
     conducts = [one for one in known.values() if one.name == "relative diffusivity" and one.value > 0]
     if conducts:
         text += "; it conducts " + _listed([f"{_shown(one, '{:.2g}'.format)} along {one.axis}" for one in conducts])
         text += " of what it would if it filled the volume"
-    return f"{text}."
+    return text
 
 
 def _shown(one: Number, form: Callable[[float], str]) -> str:

@@ -84,6 +84,8 @@ def test_slices_of_two_instruments_become_a_data_root(here: Program, instruments
     page = Path("images/alignment.html").read_text()
     assert page.count('data-layer="txm"') == 5
     assert "three cuts through the volume" not in page
+    assert found.covered == ()
+    assert "covered:" not in done.out
     checked = here("check images --patch_size 32")
     assert checked.status in (0, 3)
 
@@ -210,6 +212,9 @@ def test_slices_of_a_volume_end_on_the_planes_that_they_have_in_common(
         assert one.halves_apart == pytest.approx((1, 0, 0))
         txm = tifffile.imread(f"images/{one.split}/txm/{number:03d}.tif")
         np.testing.assert_array_equal(txm, volume[2 + 3 * number])
+    assert found_in("images").covered == ((2, 12), (0, 96), (0, 96))
+    assert "covered: --roi 2:12,0:96,0:96 " in done.out
+    assert "<code>--roi 2:12,0:96,0:96</code>" in Path("images/alignment.html").read_text()
 
 
 def test_a_call_that_was_killed_ends_with_the_same_files(program: Program) -> None:

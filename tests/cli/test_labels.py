@@ -50,6 +50,7 @@ def scan(program: Program) -> NDArray[np.uint8]:
 
 
 CALIBRATION = ClassCalibration((0.5, 2.0, 1.5), (0.7, -1.0, 0.3))
+SHARES = (0.85, 0.1, 0.05)
 
 
 def keep_calibration(name: str) -> Path:
@@ -59,7 +60,7 @@ def keep_calibration(name: str) -> Path:
     counts.add(np.full((len(CLASSES), 1), 1 / 3, np.float32), np.array([0]))
     found, identity = counts.reliability(), identity_of(command, "latest", command.data)
     path = paths_of(command).phases("latest", command.data.seg_mode)
-    kept = PhaseCalibration(identity, CALIBRATION, (0.01, 0.02, 0.03), 1, found, found, {"model": 0.5})
+    kept = PhaseCalibration(identity, CALIBRATION, (0.01, 0.02, 0.03), 1, found, found, {"model": 0.5}, SHARES)
     path.write_text(json_text(kept))
     return path
 
@@ -186,6 +187,14 @@ def test_kept_calibrations_are_applied_to_images_and_volumes_alike(program: Prog
         found = report["scores"]["classes"][name]
         assert found["expected_share"] == pytest.approx(expected[number][scan > 0].mean(), abs=1e-4)
         assert found["fraction_error"] == pytest.approx(0.01 * (number + 1))
+        assert found["training_share"] == SHARES[number]
+    # Earlier versions have not noted shares.
+    kept = keep_calibration("phases")
+    content = json.loads(kept.read_text())
+    del content["training_shares"]
+    kept.write_text(json.dumps(content))
+    plan = program(f"volume scan other.ome.zarr --name phases --dry_run {VOLUME}")
+    assert (plan.status, "not calibrated" in plan.out) == (0, False), plan.err
 
 
 def test_a_calibration_of_another_checkpoint_is_not_applied_and_a_damaged_one_is_named(

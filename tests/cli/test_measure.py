@@ -17,10 +17,11 @@ from cli.volumes import IDENTITY, SEGMENTS, TRANSLATES, rock, voxels, write_iden
 from txm2sem.applying.volume.applied import AppliedVolume
 from txm2sem.data.classes import CLASSES, IGNORED
 from txm2sem.data.readers import VolumeInput, channel_names, open_channels
-from txm2sem.measures import numbers, sentence
+from txm2sem.measures import numbers, promise, sentence
 from txm2sem.measuring import job
 from txm2sem.measuring.model import volume_command
 from txm2sem.measuring.run import BELIEVED
+from txm2sem.measuring.verdict import GUESSED, THRESHOLDS
 from txm2sem.options import MeasureCommand, override
 
 SHAPE = (6, 44, 60)
@@ -50,7 +51,7 @@ def test_a_model_that_segments_is_applied_and_measured(program: Program, scan: N
             (labels[labels != IGNORED] == phase["label"]).mean(), rel=1e-5
         )
         assert phase["expected_fraction"]["value"] == pytest.approx(probability.mean(), rel=1e-5)
-        assert sentence(phase, "nm") in outcome.out
+        assert sentence(phase, found) in outcome.out
     assert found["share_imaged"] == pytest.approx((scan > 0).mean(), rel=1e-6)
     assert found["model"]["model"].startswith("phases ")
     assert found["phases_by"] == "labels of what phases predicts"
@@ -114,6 +115,24 @@ def test_a_model_that_translates_is_measured_by_grey_values(program: Program, sc
     assert (other.status, "predicts the SEM" in other.err) == (1, True)
 
 
+def test_a_prediction_is_known_for_one_without_the_name_of_its_model(program: Program, scan: NDArray[np.uint8]) -> None:
+    write_run("identity", {"model": "feedforward", "netG": "linearfilt", "downsample_factor": 1}, sem_range="0,255")
+    write_identity()
+    outcome = program("volume scan predicted.ome.tif --name identity --voxel_size 32 --gpu_ids -1")
+    assert outcome.status == 0, outcome.err
+    outcome = program("measure predicted.ome.tif out --method otsu --measured 1 --longest 4 --diffusion_side 0")
+    assert outcome.status == 0, outcome.err
+    found = document("out")
+    assert found["notes"] == [BELIEVED]
+    assert found["phases_by"].endswith(" of Otsu of what identity (epoch latest) predicts")
+    assert f"verdict:    {GUESSED}" in outcome.out
+    assert f"- {THRESHOLDS}" in outcome.out
+    *_, last = (line for line in outcome.out.splitlines() if "%" in line and line.endswith("."))
+    assert last.startswith("rest (neither phase): ")
+    for text in (BELIEVED, GUESSED, promise(found)):
+        assert text in Path("out/measures.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", ["drawn.ome.zarr", "drawn.ome.tif"])
 def test_draws_are_measured_as_volume_has_written_them(program: Program, scan: NDArray[np.uint8], name: str) -> None:
     write_run("sample", SAMPLES)
@@ -136,7 +155,7 @@ def test_draws_are_measured_as_volume_has_written_them(program: Program, scan: N
     assert (fraction.value, fraction.low, fraction.high) == pytest.approx((np.mean(shares), min(shares), max(shares)))
     assert found["share_imaged"] == pytest.approx((scan > 0).mean(), rel=1e-6)
     for phase in found["phases"]:
-        assert sentence(phase, "nm") in outcome.out
+        assert sentence(phase, found) in outcome.out
     assert f"{fraction.low:.1%} to {fraction.high:.1%}" in outcome.out
     assert all(note in outcome.out for note in found["notes"])
 

@@ -134,6 +134,7 @@ def test_what_probabilities_say_is_tested_beside_the_truth(program: Program) -> 
     assert shares == pytest.approx(likely[:, known].mean(axis=1), abs=5e-3)
     assert max(abs(np.subtract(shares, found["tested"]["raw"]["expected_shares"]))) > 0.05
     assert sum(found["training_shares"]) == pytest.approx(1)
+    assert kept["training_shares"] == pytest.approx(found["training_shares"], abs=1e-6)
 
 
 @pytest.mark.usefixtures("trained")

@@ -141,7 +141,7 @@ def test_what_a_draw_does_not_have_is_not_made_up() -> None:
     assert of(phase, "fraction").low == 0
     assert math.isnan(of(phase, "mean local thickness").value)
     assert math.isnan(of(phase, "mean local thickness").draws[0])
-    text = sentence(phase, "nm")
+    text = sentence(phase, found)
     assert "y (in 2 of 4 draws) and x (in 3 of 4 draws)" in text
     assert "unknown thick" in text
     with Path("out/measures.csv").open(encoding="utf-8") as file:
@@ -159,7 +159,7 @@ def test_the_page_has_intervals_in_the_units_of_numbers() -> None:
     page = Path("out/measures.html").read_text(encoding="utf-8")
     assert f"{1000 * surface.low:.4g} to {1000 * surface.high:.4g}" in page
     assert page.count('class="band') > 9
-    assert sentence(found["phases"][1], "nm") in page
+    assert sentence(found["phases"][1], found) in page
     assert all(note in page for note in found["notes"])
     assert "in 90 of 100 cases.</p>" not in page
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from txm2sem.data.bars import DataBar
 from txm2sem.data.files import readable
 from txm2sem.files import interpreting, json_text, read_json, typed, write_text, write_whole
 from txm2sem.registration.evidence import Correlation
@@ -86,9 +87,19 @@ class SliceAlignment:
     def corners(self) -> NDArray[np.float64]:
         """Places of its corners, in turn (4, 3), (z, y, x), but for the field."""
         down, right = (side - 1 for side in self.shape)
-        places: NDArray[np.float64] = np.array([[0, 0, 1], [0, right, 1], [down, right, 1], [down, 0, 1]]) @ (
-            np.array(self.to_txm).T
-        )
+        return self._places(0, 0, down, right)
+
+    @property
+    def outline(self) -> NDArray[np.float64]:
+        """The same of what shows rock: without a data bar."""
+        bar = DataBar.said(self.bar)
+        top = bar.rows if bar is not None and bar.edge == "top" else 0
+        below = bar.rows if bar is not None and bar.edge == "bottom" else 0
+        return self._places(top, 0, self.shape[0] - 1 - below, self.shape[1] - 1)
+
+    def _places(self, top: int, left: int, bottom: int, right: int) -> NDArray[np.float64]:
+        corners = np.array([[top, left, 1], [top, right, 1], [bottom, right, 1], [bottom, left, 1]])
+        places: NDArray[np.float64] = corners @ np.array(self.to_txm).T
         return places
 
     def pair(self, shape: tuple[int, int], field: Field | None) -> PairAlignment:
@@ -129,6 +140,8 @@ class Alignment:
         outliers: slices that lie further from where the others of the specimen let expect them than these scatter, and
             how far [voxels].
         slices: by their keys.
+        covered: first voxel and the one behind the last, along z, y and x, of the box of a TXM volume that all
+            confirmed slices cover; empty: there is none, or no volume.
     """
 
     txm: str
@@ -137,6 +150,12 @@ class Alignment:
     txm_pixel_size: tuple[float, ...]
     outliers: dict[str, float]
     slices: dict[str, SliceAlignment]
+    covered: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def roi(self) -> str:
+        """That box, as `--roi` takes it."""
+        return ",".join(f"{first}:{last}" for first, last in self.covered)
 
 
 def described(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem import __version__
+from txm2sem.aligning.covering import covered_box
 from txm2sem.aligning.document import (
     NAME,
     Alignment,
@@ -195,7 +196,8 @@ class AlignRun:
             away = {
                 pair.sem.key: outliers[pair.sem.number] for pair in self.inputs.pairs if pair.sem.number in outliers
             }
-            alignment = Alignment(txm, sem, self.options.transform, size or (), away, slices)
+            covered = () if self.inputs.volume is None else covered_box(slices, self.inputs.volume.shape)
+            alignment = Alignment(txm, sem, self.options.transform, size or (), away, slices, covered)
             self._gather(alignment)
             self.draft.finish(self._result)
             return _reported(alignment)
@@ -391,6 +393,8 @@ def _reported(alignment: Alignment) -> AlignReport:
             off = (float(np.median(found.landmarks)), max(found.landmarks))
             middle, most = (with_pixels(length, size) for length in off)
             lines.append(f"{key}: {len(found.landmarks)} landmarks are {middle} off (median), at most {most}")
+    if alignment.covered:
+        lines.append(f"covered: --roi {alignment.roi} (what lies beyond it in the TXM, no confirmed slice has shown)")
     trains = {found.split for found in slices.values()} >= set(SPLIT_FOLDERS)
     return AlignReport(alignment, lines, verdict_on(alignment), trains)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -62,6 +63,12 @@ class DataBar:
 
     def __str__(self) -> str:
         return f"the {'last' if self.edge == 'bottom' else 'first'} {self.rows} rows"
+
+    @classmethod
+    def said(cls, text: str) -> DataBar | None:
+        """Return the bar that a text speaks of as `str` does; None where it speaks of none."""
+        found = re.fullmatch(r"the (first|last) (\d+) rows", text)
+        return found and cls(int(found[2]), "top" if found[1] == "first" else "bottom")
 
     @property
     def window(self) -> slice:

@@ -23,6 +23,9 @@ Result = TypeVar("Result")
 METADATA = (".zgroup", ".zarray", ".zattrs", "zarr.json")
 """Names of the files that say what a folder of Zarr is."""
 
+PROVENANCE = "txm2sem"
+"""Attribute of a group that says where a volume comes from that this program has written."""
+
 
 def reading(place: Place) -> Store:
     """Return the store of a group or array that is read."""

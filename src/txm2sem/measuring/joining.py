@@ -71,17 +71,31 @@ class Joined:
             name: of the sums of the phase in cells.
             others: standard error from what tells the phase.
         """
-        phase = self.cells(name)
-        value = float(phase.sum() / self.valid.sum()) if self.valid.any() else math.nan
-        error = sampling_error(phase, self.valid)
-        margin = error.margin(LEVEL, others)
-        return {
-            "value": value,
-            "low": max(value - margin, 0.0) if math.isfinite(margin) else math.nan,
-            "high": min(value + margin, 1.0) if math.isfinite(margin) else math.nan,
-            "sampling_error": error.standard_error,
-            "calibration_error": others,
-        }
+        return _fraction(self.cells(name), self.valid, others)
+
+    def rim(self, label: int, name: str) -> Plain | None:
+        """Return the fraction of a phase near the rim of what was imaged and inside of it; None where one is empty.
+
+        Args:
+            label: of the phase.
+            name: of its sums in cells, of all voxels.
+        """
+        near = self._rim_cells
+        inside = self.valid - near
+        if not near.any() or not inside.any():
+            return None
+        found = self.cells(f"{label}.rim")
+        return {"near": _fraction(found, near), "inside": _fraction(self.cells(name) - found, inside)}
+
+    @property
+    def share_of_rim(self) -> float:
+        """Share of the imaged voxels that are of the rim."""
+        return float(self._rim_cells.sum() / self.valid.sum()) if self.valid.any() else math.nan
+
+    @cached_property
+    def _rim_cells(self) -> Counts:
+        """Imaged voxels of the rim in each cell."""
+        return self.cells("rim.cells")
 
     def profiles(self, label: int) -> Plain:
         """Return the fraction of a phase in each plane across z, y and x; None where nothing was imaged."""
@@ -207,3 +221,17 @@ class Joined:
 
     def _part(self, box: Box, name: str) -> dict[str, NDArray[Any]]:
         return part_of(self.opened(box), name)
+
+
+def _fraction(phase: Counts, valid: Counts, others: float = 0.0) -> Plain:
+    """Return a fraction with its interval, of sums in cells; `others` is as in `Joined.fraction`."""
+    value = float(phase.sum() / valid.sum()) if valid.any() else math.nan
+    error = sampling_error(phase, valid)
+    margin = error.margin(LEVEL, others)
+    return {
+        "value": value,
+        "low": max(value - margin, 0.0) if math.isfinite(margin) else math.nan,
+        "high": min(value + margin, 1.0) if math.isfinite(margin) else math.nan,
+        "sampling_error": error.standard_error,
+        "calibration_error": others,
+    }

@@ -20,7 +20,7 @@ from txm2sem.data.readers.ome_zarr import ZarrVolume, display_settings, is_zarr,
 from txm2sem.data.stacks import find_slices
 from txm2sem.data.tiff import colour_table, open_tiff
 from txm2sem.errors import UserError
-from txm2sem.files import interpreting, is_there, read_json, typed
+from txm2sem.measuring.made import made_by
 from txm2sem.measuring.phases import (
     MOST_PHASES,
     OWN_PHASES,
@@ -36,8 +36,8 @@ from txm2sem.measuring.phases import (
     parse_thresholds,
 )
 from txm2sem.morphology.boxes import Box, Region, with_halo
+from txm2sem.morphology.rim import around_in_plane, ends_of, near_rim
 from txm2sem.options import MeasureOptions
-from txm2sem.runs import known_report_of
 
 NOT_IMAGED = "not imaged"
 """What this program calls the value of voxels where nothing was imaged, in files."""
@@ -65,6 +65,7 @@ class OpenPhases:
         reader: of the labels, or of the grey values; of draws, of their mean, which says where something was imaged.
         thresholds: between grey values; None: they are labels.
         not_imaged: the value of voxels where nothing was imaged; None: there are none.
+        made: by which model, as the volume says.
 
     Raises:
         UserError: the volume cannot be read, has grey values where labels are expected, or the options do not fit it;
@@ -110,7 +111,7 @@ class OpenPhases:
             self.thresholds = parse_thresholds(options.thresholds, options.blur)
         else:
             self.thresholds = otsu_thresholds(self.reader, self._read_grey, self.images, options.blur)
-        self._calibration_errors = [] if self.probabilities is None else _fraction_errors(path)
+        self.made = made_by(path)
 
     @property
     def name(self) -> str:
@@ -135,7 +136,8 @@ class OpenPhases:
     def read_bytes(self) -> int:
         """What reading a voxel takes, besides its label."""
         smoothed = 24 if self.thresholds is not None and self.thresholds.blur else 0
-        return self.reader.dtype.itemsize * (2 if self.draws else 1) + smoothed
+        left_out = 8 if self.options.rim else 0
+        return self.reader.dtype.itemsize * (2 if self.draws else 1) + smoothed + left_out
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -157,8 +159,7 @@ class OpenPhases:
             UserError: the file cannot be decoded, or has what is no label.
         """
         if self.thresholds is None:
-            voxels = self.reader.read(*window)
-            valid = imaged(voxels, self.not_imaged)
+            voxels, valid = self._read(window)
             return as_labels(voxels, valid, self.reader.describe(window[0].start)), valid
         around, core = with_halo(Box((0, 0, 0), window), self.thresholds.halo, self.thresholds.halo, self.reader.shape)
         grey, valid = self._read_grey(around, image)
@@ -222,7 +223,12 @@ class OpenPhases:
 
     def calibration_error(self, label: int) -> float:
         """Return the standard error of a phase's expected fraction that comes from what its probabilities are of."""
-        return self._calibration_errors[label] if self._calibration_errors else 0.0
+        return 0.0 if self.probabilities is None else self.made.fraction_errors[label]
+
+    def training_share(self, label: int) -> float | None:
+        """Return the share of a phase in the slices that its probabilities were learned from; None: not known."""
+        known = self.probabilities is not None and self.made.training_shares
+        return self.made.training_shares[label] if known else None
 
     @cached_property
     def grey(self) -> Callable[[Region], NDArray[Any]] | None:
@@ -241,9 +247,17 @@ class OpenPhases:
 
     def _read_grey(self, window: Region, image: int) -> tuple[NDArray[Any], Valid]:
         """Return grey values of a part, and where something was imaged: the same in all draws, dark as one may be."""
-        grey = self._images[image].read(*window)
-        known = self.reader.read(*window) if self.draws and self.not_imaged is not None else grey
-        return grey, imaged(known, self.not_imaged)
+        mean, valid = self._read(window)
+        return self._images[image].read(*window) if self.draws else mean, valid
+
+    def _read(self, window: Region) -> tuple[NDArray[Any], Valid]:
+        """Return a part as it is stored, of draws their mean, and where something was imaged that counts."""
+        shape, rim = self.reader.shape, self.options.rim
+        z, y, x = (slice(*part.indices(side)[:2]) for part, side in zip(window, shape, strict=True))
+        around, core = around_in_plane((z, y, x), rim, shape)
+        voxels = self.reader.read(*around)
+        valid = imaged(voxels, self.not_imaged)
+        return voxels[core], (valid & ~near_rim(valid, rim, ends_of(around, shape)))[core]
 
     def _slices(self) -> Iterator[Region]:
         """Yield windows of whole slices that are read together."""
@@ -341,25 +355,6 @@ def _check_drawn(options: MeasureOptions, method: str, path: Place) -> None:
             f"--missing {options.missing}: {path} has draws, of which this program writes every voxel, so one that is "
             "not there was lost; leave the option out"
         )
-
-
-def _fraction_errors(volume: Place) -> list[float]:
-    """Return by how much the expected fraction of each class is wrong, since its calibration is, as a report says it.
-
-    Standard deviations, 0 to 1; [] where there is no report, or no calibration in it.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    report, remedy = known_report_of(volume), "restore the file, or move it away"
-    if not is_there(report):
-        return []
-    with interpreting(report, "the report of a volume", remedy):
-        classes = read_json(report, remedy)["scores"].get("classes", {})
-        errors: list[float] = typed(list[float], [classes.get(name, {}).get("fraction_error", 0.0) for name in CLASSES])
-        if not all(0 <= error <= 1 for error in errors):
-            raise ValueError(f"fraction_error {errors}")
-        return errors
 
 
 def _is_folder(path: Place) -> bool:

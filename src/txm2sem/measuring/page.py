@@ -14,7 +14,7 @@ import numpy as np
 from txm2sem.figures.of_pages import Draw, draw_plots, save_figures
 from txm2sem.figures.phases import PhaseCut, draw_phase_cuts, draw_phases
 from txm2sem.files import write_text
-from txm2sem.measures import counterpart, images_of, paired, sentence
+from txm2sem.measures import counterpart, images_of, paired, promise, sentences
 from txm2sem.measuring.joining import AXES
 from txm2sem.measuring.phases import phase_style
 from txm2sem.measuring.run import MeasureRun
@@ -53,7 +53,8 @@ def write_page(run: MeasureRun, document: Mapping[str, Any]) -> None:
         document=document,
         extent=" × ".join(map(str, document["shape"])),
         voxel=" × ".join(f"{side:g}" for side in document["voxel_size_nm"] or ()),
-        sentences=[sentence(phase, unit) for phase in document["phases"]],
+        sentences=sentences(document),
+        promise=promise(document),
         verdict=verdict_on(document),
         cuts=[(caption, png(draw_phases(cut, colours, unit))) for caption, cut in cuts.items()],
         keys=[(phase["name"], "#{:02x}{:02x}{:02x}".format(*phase["colour"])) for phase in document["phases"]],

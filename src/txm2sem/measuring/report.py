@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from txm2sem import __version__
 from txm2sem.errors import UserError
 from txm2sem.files import json_text, json_values, read_json, write_text
-from txm2sem.measures import DEFINITIONS, DRAWN, KIND, PROGRAM, over_draws, read_measures, sentence, table_text
+from txm2sem.measures import DEFINITIONS, DRAWN, KIND, PROGRAM, over_draws, read_measures, sentences, table_text
+from txm2sem.measuring.boxes import RIM
 from txm2sem.measuring.joining import AXES, LEVEL, Joined
 from txm2sem.measuring.page import write_page
 from txm2sem.measuring.run import MeasureRun
@@ -65,8 +66,7 @@ def measure_volume(run: MeasureRun) -> MeasureReport:
     write_text(growing.table, table_text(document))
     write_page(run, document)
     run.finish()
-    sentences = [sentence(phase, document["unit"]) for phase in document["phases"]]
-    return MeasureReport(document, sentences, verdict_on(document))
+    return MeasureReport(document, sentences(document), verdict_on(document))
 
 
 def _measured(run: MeasureRun, joined: Joined, label: int) -> dict[str, Any]:
@@ -77,6 +77,7 @@ def _measured(run: MeasureRun, joined: Joined, label: int) -> dict[str, Any]:
     return {
         "fraction": joined.fraction(f"{label}.cells"),
         "expected_fraction": expected,
+        "rim": joined.rim(label, f"{label}.cells" if expected is None else f"{label}.expected"),
         "profiles": joined.profiles(label),
         **(joined.morphology(label) if label in joined.wanted.measured else {}),
         "diffusion": None,
@@ -85,10 +86,24 @@ def _measured(run: MeasureRun, joined: Joined, label: int) -> dict[str, Any]:
 
 def _phases(run: MeasureRun, found: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Return the phases of the document, of what was measured of each of them in each image."""
-    phases = [{**dataclasses.asdict(phase), "measured": phase.label in run.job.wanted.measured} for phase in run.phases]
+    phases: list[dict[str, Any]] = [
+        {
+            **dataclasses.asdict(phase),
+            "measured": phase.label in run.job.wanted.measured,
+            "training_share": run.opened.training_share(phase.label),
+        }
+        for phase in run.phases
+    ]
     if not run.opened.draws:
         return [phase | only for phase, only in zip(phases, found[0], strict=True)]
     return [over_draws(phase, each, run.unit) for phase, each in zip(phases, zip(*found, strict=True), strict=True)]
+
+
+def _of_model(run: MeasureRun) -> str:
+    """Return whose work the phases are told of, for people."""
+    if run.applied is not None:
+        return f" of what {run.options.name} predicts"
+    return f" of what {run.opened.made.model} predicts" if run.is_guess else ""
 
 
 def _region(run: MeasureRun, joined: list[Joined]) -> Region | None:
@@ -143,9 +158,12 @@ def _document(run: MeasureRun, joined: Joined, region: Region | None, phases: li
         "offset": reader.offset,
         "voxel_size_nm": reader.voxel_size,
         "unit": run.unit,
-        "phases_by": run.opened.says + ("" if run.applied is None else f" of what {run.options.name} predicts"),
+        "phases_by": run.opened.says + _of_model(run),
+        "thresholds": None if run.opened.thresholds is None else run.opened.thresholds.values,
         "model": None if run.applied is None else run.applied.identity,
+        "guess": run.is_guess,
         "share_imaged": float(joined.valid.sum()) / voxels,
+        "rim": {"within": RIM, "share_imaged": joined.share_of_rim},
         "interval_level": LEVEL,
         "diffusion_region": place,
         "options": to_mapping(run.command),

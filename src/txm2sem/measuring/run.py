@@ -21,6 +21,7 @@ from txm2sem.files import interpreting, json_text, read_json, write_text
 from txm2sem.measures import about_draws
 from txm2sem.measuring.boxes import Wanted, measure_box, read_shape, side_for
 from txm2sem.measuring.job import KIND, MeasureJob
+from txm2sem.measuring.made import made_by
 from txm2sem.measuring.opening import OpenPhases
 from txm2sem.measuring.phases import Phase3D
 from txm2sem.memory import memory_limit, resident_memory, return_freed_memory
@@ -32,7 +33,7 @@ from txm2sem.runs import MeasurePaths
 from txm2sem.workers import finished_parts
 
 OF_RESULT = (
-    *("method", "thresholds", "blur", "not_imaged", "phases", "measured", "longest", "diffusion_side"),
+    *("method", "thresholds", "blur", "not_imaged", "rim", "phases", "measured", "longest", "diffusion_side"),
     *("voxel_size", "roi"),
 )
 """Options that the numbers depend on."""
@@ -184,11 +185,18 @@ class MeasureRun:
         """Of lengths."""
         return "voxel" if self.opened.reader.voxel_size is None else "nm"
 
+    @cached_property
+    def is_guess(self) -> bool:
+        """Whether phases are told from the TXM: by the model that is applied, or by one that has made the volume."""
+        if self.applied is None:
+            return self.opened.made.is_guess
+        return self.applied.is_guess or made_by(self.source).is_guess
+
     @property
     def notes(self) -> list[str]:
         """What has to be known of the numbers, for people."""
         reader, draws = self.opened.reader, self.opened.draws
-        notes = [BELIEVED] if self.applied is not None and self.applied.is_guess else []
+        notes = [BELIEVED] if self.is_guess and not draws else []
         notes += about_draws(draws) if draws else []
         notes += [reader.note] if reader.note else []
         if reader.voxel_size is None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from txm2sem.data import AlignedSlices, grid_locations, has_split
 from txm2sem.data.classes import CLASSES, IGNORED
-from txm2sem.data.segmentation import SegmentationEvaluationPatches
+from txm2sem.data.segmentation import SegmentationEvaluationPatches, measure_class_shares
 from txm2sem.data.transforms import middle_channel
 from txm2sem.devices import device_of
 from txm2sem.errors import UserError
@@ -77,8 +77,10 @@ def open_phases(
     found = _Pixels.of(segmenter, slices, data, _thresholds(segmenter, root, data))
     if found.absent:
         return None, [f"probabilities are not calibrated, as {slices.folder} has no {' and no '.join(found.absent)}"]
+    learned = _training_shares(trained.run.dataroot, data)
+    calibration = dataclasses.replace(found.calibration(identity), training_shares=learned)
     # What is kept has fewer digits than what was fitted; so a first test is like the second.
-    fitted: PhaseCalibration = typed(PhaseCalibration, json_values(found.calibration(identity)))
+    fitted: PhaseCalibration = typed(PhaseCalibration, json_values(calibration))
     try:
         not_kept = keep(path, json_text(fitted), {paths.network(label, "G"): identity["checkpoint_sha256"]})
     except UserError as error:
@@ -159,6 +161,13 @@ class _Pixels:
 
     def _dice(self, segmented: NDArray[np.int64]) -> float:
         return mean_present(dice(confusion_matrix(segmented, self.classes, len(CLASSES), ignored=IGNORED)))
+
+
+def _training_shares(root: Path, data: DataOptions) -> tuple[float, ...]:
+    """Return the share of each class in the slices that were learned from; () where these are not there any more."""
+    if not has_split(root, "train"):
+        return ()
+    return tuple(measure_class_shares(AlignedSlices.open(root, "train", data)).tolist())
 
 
 def _thresholds(segmenter: Segmenter, root: Path, data: DataOptions) -> dict[str, GreyThresholds]:

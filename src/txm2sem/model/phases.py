@@ -40,6 +40,7 @@ class PhaseCalibration:
         slices: of the split.
         raw, calibrated: what probabilities say there beside the truth, before and after.
         dice: mean Dice there of the model and of trivial segmentations, by name, `MODEL` first.
+        training_shares: of the classes in the training slices, 0 to 1; (): not known.
     """
 
     identity: dict[str, Any]
@@ -49,6 +50,7 @@ class PhaseCalibration:
     raw: ClassReliability
     calibrated: ClassReliability
     dice: dict[str, float]
+    training_shares: tuple[float, ...] = ()
 
     @property
     def better(self) -> dict[str, Any] | None:
@@ -87,7 +89,8 @@ class PhaseCalibration:
             content = read_json(path, remedy)
             if content["identity"] != json_values(identity):
                 return None
-            kept: PhaseCalibration = typed(cls, content)
+            # Earlier versions have not noted what was learned from.
+            kept: PhaseCalibration = typed(cls, {"training_shares": [], **content})
             kept.check()
             return kept
 
@@ -97,12 +100,13 @@ class PhaseCalibration:
         Raises:
             ValueError: they cannot.
         """
-        shares = (*self.fraction_error, *self.dice.values())
+        shares = (*self.fraction_error, *self.dice.values(), *self.training_shares)
         if not (
             min(self.calibration.scales) > 0
             and len(self.calibration.scales) == len(self.calibration.biases) == len(self.fraction_error) == len(CLASSES)
             and 0 <= min(shares) <= max(shares) <= 1
             and MODEL in self.dice
+            and len(self.training_shares) in (0, len(CLASSES))
         ):
             raise ValueError("numbers out of their ranges")
 

@@ -807,6 +807,9 @@ class MeasureOptions(SharedWorkOptions, VolumeInputOptions):
     """grey values are smoothed by a Gaussian of this standard deviation before, against noise [voxels]"""
     not_imaged: str = "auto"
     """the value of voxels where nothing was imaged, or none; auto: 0 in grey values, what the file says in labels"""
+    rim: int = between(0, 256, 0)
+    """so many of the outermost voxels of each plane count as not imaged: those no further from what was not imaged, or
+    from the end of the volume or of --roi; what phases are there is often made by the instrument [voxels]"""
     phases: str = ""
     """names of the phases by their numbers, such as 0=matrix,1=pores; those of the file, or of this program, where
     absent"""

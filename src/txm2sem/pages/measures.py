@@ -19,6 +19,8 @@ def measures_table(caption: str, document: Mapping[str, Any]) -> Table:
         [number_title(one), *(number_cell(column[key]) if key in column else "–" for column in columns)]
         for key, one in rows.items()
     ]
+    if any(phase.get("expected_fraction") for phase in phases):
+        caption += "; of labels, but for the expected fraction and those at the rim, which are of probabilities"
     return Table(caption, ["", *(phase["name"] for phase in phases)], cells)
 
 

@@ -17,7 +17,7 @@ from txm2sem.drafts import Draft
 from txm2sem.errors import UserError
 from txm2sem.figures.of_pages import Draw, Figures, Illustrated, draw_plots, save_figures
 from txm2sem.files import write_text
-from txm2sem.measures import read_measures, sentence
+from txm2sem.measures import promise, read_measures, sentences
 from txm2sem.options import PageFigureKind
 from txm2sem.pages import Html, curve_plots, fragment, how_condensed, page, png
 from txm2sem.pages.measures import measures_table
@@ -185,10 +185,15 @@ def _verdict(record: RunRecord) -> Html:
 
 def _measures(folder: Path) -> Html:
     document = read_measures(folder)
-    sentences = [sentence(phase, document["unit"]) for phase in document["phases"]]
     table = measures_table(f"{folder.name}: all numbers", document)
     return fragment(
-        "run.html", "measures", name=folder.name, document=document, sentences=sentences, table_of_numbers=table
+        "run.html",
+        "measures",
+        name=folder.name,
+        document=document,
+        sentences=sentences(document),
+        promise=promise(document),
+        table_of_numbers=table,
     )
 
 

@@ -82,6 +82,15 @@ def _(bench: Bench, command: str) -> None:
     assert measure(bench, "--not_imaged 2")["share_imaged"] == pytest.approx((labels != 2).mean(), rel=1e-6)
 
 
+@row("measure", "rim")
+def _(bench: Bench, command: str) -> None:
+    labels = phases(SHAPE)
+    write(labels)
+    found = measure(bench, "--rim 3")
+    assert found["share_imaged"] == pytest.approx((18 * 22) / (24 * 28), rel=1e-6)
+    assert found["phases"][1]["fraction"]["value"] == pytest.approx((labels[:, 3:-3, 3:-3] == 1).mean(), rel=1e-6)
+
+
 @row("measure", "phases", "measured", "diffusion_side")
 def _(bench: Bench, command: str) -> None:
     write(phases(SHAPE))

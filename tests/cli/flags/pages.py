@@ -16,7 +16,7 @@ from run_folders import write_run
 
 from cli.flags.table import Bench, row
 from cli.volumes import IDENTITY, rock, write_identity
-from txm2sem.measures import read_measures, sentence
+from txm2sem.measures import read_measures, sentences
 from txm2sem.phantoms import Face, Material, Phantom, render_phantom
 
 
@@ -220,7 +220,7 @@ def _(bench: Bench, command: str) -> None:
     text = Path("page.html").read_text(encoding="utf-8")
     found = read_measures(Path("rock"))
     assert found["notes"]  # of voxels without a size
-    for said in [*found["notes"], *(sentence(phase, "voxel") for phase in found["phases"])]:
+    for said in [*found["notes"], *sentences(found)]:
         assert said in text
     assert "mean local thickness" in text
     assert "there is no away/measures.json" in bench.run("report one --measures away", status=1).err

@@ -105,7 +105,7 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
 def _class_values(run: VolumeRun, measures: VolumeMeasures) -> dict[str, Any]:
     """Return the share of each class in what was imaged: of its voxels, and expected, the mean of its probability.
 
-    Where that is calibrated there is `fraction_error`, too, see `PhaseCalibration`.
+    Where that is calibrated there are `fraction_error` and `training_share`, too, see `PhaseCalibration`.
     """
     voxels = sum(measures.classes.voxels)
     if not voxels:
@@ -116,6 +116,9 @@ def _class_values(run: VolumeRun, measures: VolumeMeasures) -> dict[str, Any]:
     errors = [] if phases is None else phases.fraction_error
     for values, error in zip(classes.values(), errors, strict=False):
         values["fraction_error"] = error
+    learned = [] if phases is None else phases.training_shares
+    for values, share in zip(classes.values(), learned, strict=False):
+        values["training_share"] = share
     return {"classes": classes}
 
 

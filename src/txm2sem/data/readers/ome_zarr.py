@@ -27,7 +27,7 @@ from txm2sem.data.readers.base import Absent, StoredVolume
 from txm2sem.data.readers.coordinates import MOST_COORDINATES, NOWHERE, Along, agreed, grid_of, in_nanometres
 from txm2sem.data.readers.datasets import describe_datasets, only_dataset
 from txm2sem.data.readers.zarr_chunks import absent_parts
-from txm2sem.data.zarr_stores import METADATA, reading
+from txm2sem.data.zarr_stores import METADATA, PROVENANCE, reading
 from txm2sem.errors import UserError
 from txm2sem.files import content_of
 
@@ -175,13 +175,23 @@ def label_meanings(folder: Place) -> dict[int, tuple[str, tuple[int, int, int] |
     return {value: (names.get(value, ""), colours.get(value)) for value in {**names, **colours}}
 
 
+def provenance(folder: Place) -> Mapping[str, Any]:
+    """Return what this program has noted of where an image comes from; {} where it has not written it."""
+    said = _attributes_of(folder).get(PROVENANCE)
+    return said if isinstance(said, Mapping) else {}
+
+
 def _ome_of(folder: Place) -> Mapping[str, Any]:
     """Return the OME-Zarr metadata of a group, or an array; of version 0.4 they are its attributes."""
-    with readable(folder, "a Zarr folder"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        attributes = dict(zarr.open(reading(folder), mode="r").attrs)
+    attributes = _attributes_of(folder)
     ome = attributes.get("ome")
     return ome if isinstance(ome, Mapping) else attributes
+
+
+def _attributes_of(folder: Place) -> Mapping[str, Any]:
+    with readable(folder, "a Zarr folder"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return dict(zarr.open(reading(folder), mode="r").attrs)
 
 
 def _content(file: Place) -> bytes | None:

@@ -17,7 +17,7 @@ from zarr.codecs import BloscCodec
 from zarr.storage import MemoryStore, StoreLike
 
 from txm2sem.addresses import AnyPlace, Place
-from txm2sem.data.zarr_stores import writing
+from txm2sem.data.zarr_stores import PROVENANCE, writing
 from txm2sem.files import content_of, write_text
 
 CHUNK = 128
@@ -28,9 +28,6 @@ SHARD = 1024
 
 SMALLEST_LEVEL = 256
 """The pyramid ends with the first level that has no longer side than this [voxels]."""
-
-PROVENANCE = "txm2sem"
-"""Attribute of the group that says where a volume comes from."""
 
 ALL_CHUNKS = {"array.write_empty_chunks": True}
 """Setting of Zarr with which arrays are opened: a chunk is stored whatever is in it, also nothing but 0, so that one

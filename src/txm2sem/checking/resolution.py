@@ -21,6 +21,10 @@ MOST_LOST = 0.01
 MIN_COHERENCE = 1 / 7
 """Correlation below which TXM and SEM are taken to have nothing in common at a frequency, as in `resolution`."""
 
+FINER = 0.5
+"""TXM and SEM may agree down to so many times the period at which the TXM meets its noise: many tiles together tell
+a little beyond it."""
+
 
 @dataclass(frozen=True)
 class Resolution:
@@ -83,7 +87,8 @@ def judge_resolution(measured: Resolution | None) -> list[Finding]:
                 "resolution",
                 "",
                 "no part of the slices is whole enough to measure the TXM's resolution",
-                "Choose --downsample_factor by what the microscope resolves: 4 if it is 8 pixels or more, 2 if 4.",
+                "For --model srcnn and srgan choose --downsample_factor by what the microscope resolves: 4 if it is 8 "
+                "pixels or more, 2 if 4.",
             )
         ]
     agree = (
@@ -91,14 +96,26 @@ def judge_resolution(measured: Resolution | None) -> list[Finding]:
         if np.isfinite(measured.coherent_period)
         else "TXM and SEM agree at no period"
     )
+    noise = f"the TXM's spectrum meets its noise at {measured.floor_period:.1f} pixels"
+    if measured.coherent_period < FINER * measured.floor_period:
+        return [
+            Finding(
+                "warning",
+                "resolution",
+                "",
+                f"{agree}, but {noise}; expected no agreement that is so much finer",
+                "Something that is no rock is in both: a background or a rim that is not 0, a bar, or one image was "
+                "made from the other. Write 0 there; until then do not believe correlations and scores.",
+            )
+        ]
     return [
         Finding(
             "note",
             "resolution",
             "",
-            f"{agree}; the TXM's spectrum meets its noise at {measured.floor_period:.1f} pixels",
-            f"--downsample_factor {measured.factor} loses nothing of the TXM: it keeps periods of "
-            f"{2 * measured.factor} pixels and more.",
+            f"{agree}; {noise}",
+            f"For --model srcnn and srgan: --downsample_factor {measured.factor} loses nothing of the TXM, it keeps "
+            f"periods of {2 * measured.factor} pixels and more. Other models take the TXM as it is.",
         )
     ]
 

@@ -79,13 +79,47 @@ def test_a_sample_that_lies_elsewhere_in_each_slice_has_a_background() -> None:
         lambda stone: stone - 3000 * (X**2 + Y**2),
         lambda stone: stone + 6000 * X,
         lambda stone: np.where(stone > 33000, 45000, 30000) + (stone - 30000) / 20,
+        lambda stone: np.where(stone > 35000, 45000, 30000),
+        lambda stone: 5000 + stone * np.exp(-1.5 * (X**2 + Y**2)),
         lambda stone: np.full_like(stone, 30000),
         lambda stone: 30000 + np.random.default_rng(int(stone[0, 0])).normal(0, 500, stone.shape),
     ],
-    ids=["rock", "0 around a disc", "0 on one side", "vignette", "slope", "matrix and grains", "blank", "noise"],
+    ids=[
+        "rock",
+        "0 around a disc",
+        "0 on one side",
+        "vignette",
+        "slope",
+        "matrix and grains",
+        "few grains",
+        "dark corners",
+        "blank",
+        "noise",
+    ],
 )
 def test_rock_is_no_background(change: Callable[[Image], Image]) -> None:
     assert found([change(stone) for stone in stones()]) is None
+
+
+@pytest.mark.parametrize("slope", [0, 2000, 20000])
+def test_neighbouring_slices_of_one_rock_have_no_background(slope: float) -> None:
+    rng = np.random.default_rng(5)
+    stone = 30000 + 60 * (rock(2 if slope == 0 else 0, SIDE, 4.0) - 100) + slope * X
+    assert found([stone + rng.normal(0, 800, stone.shape) for _ in range(COUNT)]) is None
+
+
+def test_a_hole_in_the_sample_is_not_outside_it() -> None:
+    whole, bored = (found(around(inside, lambda number: 21000.0, 200)) for inside in (DISC, DISC & (X**2 + Y**2 > 0.1)))
+    assert whole is not None
+    assert bored is not None
+    assert bored.share == pytest.approx(whole.share, abs=0.01)
+
+
+def test_what_most_slices_have_not_in_common_is_none() -> None:
+    discs = around(DISC, lambda number: 21000.0, 200)
+    assert found([*discs[:3], *stones()[3:]]) is None
+    assert found([*discs[:4], *stones()[4:]]) is not None
+    assert found([np.where(DISC, stone, 15000 + 6000 * number) for number, stone in enumerate(stones())]) is None
 
 
 def test_slices_that_are_few_or_small_or_differ_in_size_tell_nothing() -> None:

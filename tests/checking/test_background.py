@@ -43,13 +43,14 @@ def around(inside: NDArray[np.bool_], level: Callable[[int], Image | float], noi
     [
         (DISC, lambda number: 21000.0, 200, 21000),
         (DISC, lambda number: 21000.0, 1200, 21000),
+        (DISC, lambda number: 0.0, 300, None),
         (DISC, lambda number: 45000.0, 800, 45000),
         (SQUARE, lambda number: 21000.0, 0, 21000),
         (DISC, lambda number: 21000 + 150.0 * number, 200, 21300),
         (DISC, lambda number: 21000 + 300 * X, 200, None),
         (X < 0.4, lambda number: 21000.0, 200, 21000),
     ],
-    ids=["disc", "noisy", "bright", "constant", "drift", "slope", "one side"],
+    ids=["disc", "noisy", "noise around 0", "bright", "constant", "drift", "slope", "one side"],
 )
 def test_one_grey_value_around_the_sample_is_found(
     inside: NDArray[np.bool_], level: Callable[[int], Image | float], noise: float, value: float | None

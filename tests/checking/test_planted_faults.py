@@ -150,6 +150,7 @@ def test_what_is_outside_the_sample_and_not_0_is_warned_of(images: Path) -> None
     assert report.measures.resolution.coherent_period < report.measures.resolution.floor_period / 2
     # The rim of the sample is at the same place in all slices, which is no leak.
     assert report.measures.compared == 0
+    assert "No slices were compared" in report.paths.page.read_text()
 
 
 def test_an_agreement_beyond_the_noise_is_not_claimed_and_advice_names_its_models() -> None:

@@ -19,6 +19,9 @@ SMALLEST_CELL, MOST_CELLS, QUARTER = 8, 64, 4
 """Cells are so large at least [pixels], so many along the shorter side at most, and their sides are multiples of the
 last, the side of the squares in which noise averages out [pixels]."""
 
+SHOWN = 0.25
+"""Share of the pixels of a cell that are not 0 from which on it shows something, which may be noise around 0."""
+
 NEARLY_ALL = 0.8
 """Share of the slices that a background is in."""
 
@@ -44,7 +47,6 @@ LARGE, WHOLE = 0.25, 0.9
 """Pieces that are at least so large a share of what is no background hold at least so much of it: these are the sample,
 in one place or in several, while a matrix has many grains."""
 
-
 EVEN = 0.5
 """What varies within a cell of a background is at most so many times what varies within one of the sample: noise
 averages out, grains do not."""
@@ -55,7 +57,7 @@ class Cells:
     """Squares of an image.
 
     Attributes:
-        means: their grey values (rows, columns); not a number where a pixel is 0.
+        means: their grey values (rows, columns); not a number where too few pixels are not 0.
         variation: standard deviation of the means of `QUARTER` x `QUARTER` pixels in them (rows, columns).
     """
 
@@ -70,7 +72,7 @@ class Cells:
         whole, count = image[: rows * side, : columns * side], side // QUARTER
         squares = whole.reshape(rows, count, QUARTER, columns, count, QUARTER)
         means = squares.mean(axis=(2, 5), dtype=np.float32)
-        shown = (squares != 0).all(axis=(1, 2, 4, 5))
+        shown = np.count_nonzero(squares, axis=(1, 2, 4, 5)) >= SHOWN * side**2
         return cls(
             np.where(shown, means.mean(axis=(1, 3)), np.float32(np.nan)),
             np.where(shown, means.std(axis=(1, 3)), np.float32(np.nan)),

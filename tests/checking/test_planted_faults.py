@@ -19,8 +19,10 @@ from scipy.ndimage import gaussian_filter, rotate, shift
 
 from txm2sem.checking import CheckReport, Finding, check_data_root
 from txm2sem.checking.alignment import measure_alignment
+from txm2sem.checking.resolution import Resolution, judge_resolution
 from txm2sem.checking.sources import SlicePixels
 from txm2sem.errors import UserError
+from txm2sem.metrics import Spectrum
 from txm2sem.options import DataOptions, PhantomOptions
 from txm2sem.phantoms import write_phantom
 from txm2sem.registration import align_pair
@@ -78,7 +80,9 @@ def test_a_sound_phantom_is_ready(images: Path) -> None:
     before = {path: path.read_bytes() for path in images.rglob("*.tif")}
     report = check(images)
     assert not serious(report)
-    assert re.fullmatch(r"ready to train, about [0-9.]+ (s|min|h|days) here \(.+\)", report.verdict.words)
+    assert re.fullmatch(
+        r"ready to train, about [0-9.]+ (s|min|h|days) here, as busy as it is now \(.+\)", report.verdict.words
+    )
     assert report.verdict.seconds == pytest.approx(json.loads(report.paths.numbers.read_text())["seconds"], rel=1e-6)
     assert report.verdict.command == (
         f"txm2sem train --recipe translate --dataroot {images} --name images --patch_size 64 --num_test 4"
@@ -128,6 +132,35 @@ def test_a_pair_that_is_confirmed_where_it_lies_counts_as_confirmed(monkeypatch:
     monkeypatch.setattr("txm2sem.registration.align_pair", lambda *_, **__: next(answers))
     measured = measure_alignment(SlicePixels({"txm": txm, "sem": sem}, {}, {}))
     assert (measured.confirmed, measured.away, measured.reason) == (True, 0, "")
+
+
+def test_what_is_outside_the_sample_and_not_0_is_warned_of(images: Path) -> None:
+    """As 16-bit data with an offset have it."""
+    rng = np.random.default_rng(0)
+    for folder, offset, scale, noise in (("txm", 21000, 37, 6), ("sem", 5200, 91, 25)):
+        for path in slices(images, folder):
+            grey = scale * tifffile.imread(path).astype(np.float64) + offset
+            tifffile.imwrite(path, (grey + rng.normal(0, noise, grey.shape)).astype(np.uint16))
+    report = check(images)
+    found = {finding.kind: finding for finding in serious(report)}
+    assert {kind: found[kind].level for kind in found} == {"background": "warning", "resolution": "warning"}
+    assert "docs/slices.md" in found["background"].advice
+    assert "\n## Outside the sample\n" in (Path(__file__).parents[2] / "docs" / "slices.md").read_text()
+    assert report.measures.resolution is not None
+    assert report.measures.resolution.coherent_period < report.measures.resolution.floor_period / 2
+    # The rim of the sample is at the same place in all slices, which is no leak.
+    assert report.measures.compared == 0
+    assert "No slices were compared" in report.paths.page.read_text()
+
+
+def test_an_agreement_beyond_the_noise_is_not_claimed_and_advice_names_its_models() -> None:
+    flat = Spectrum(np.array([0.1, 0.5]), np.ones(2))
+    usual = Resolution(flat, flat, flat, coherent_period=6, floor_period=9, lost={}, factor=4)
+    (note,) = judge_resolution(usual, None)
+    (warning,) = judge_resolution(replace(usual, coherent_period=4), None)
+    assert (note.level, warning.level) == ("note", "warning")
+    assert all(word in note.advice for word in ("--downsample_factor 4", "srcnn", "srgan"))
+    assert "--downsample_factor" not in warning.advice
 
 
 @pytest.mark.parametrize("offset", [(0, 0), (21, -35)])

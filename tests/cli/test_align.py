@@ -16,6 +16,7 @@ from two_instruments import BAR, SIZE, Instruments, motion, write_instruments
 
 from cli.calls import Program
 from txm2sem.aligning.document import Alignment, read_alignment
+from txm2sem.data.images import open_image
 from txm2sem.metrics import pearson
 from txm2sem.registration.pair import align_pair
 from txm2sem.registration.planes import Plane
@@ -139,6 +140,30 @@ def test_a_data_root_is_refined_and_what_is_aligned_stays(program: Program) -> N
             assert ("better" / place).read_bytes() == ("images" / place).read_bytes()
     assert Path("better/slice_positions.csv").read_text() == "number,z\n0,0\n"
     assert Path("better/test/txm_full_stack").resolve() == Path("images/test/txm_full_stack").resolve()
+
+
+def test_slices_that_are_aligned_already_become_a_data_root_that_knows_its_pixels(program: Program) -> None:
+    for number in (12, 20, 31):
+        txm, sem = (np.rint(200 * image).astype(np.uint16) for image in two_images(number, SIZE))
+        low, high = (np.where(where, np.uint8(255), np.uint8(0)) for where in (sem < 20000, sem > 30000))
+        for name, image in {"scan": txm, "slices": sem, "low": low, "high": high}.items():
+            write_slice(Path(name) / f"{name}_{number:04d}.tif", image)
+    masks = "--lowdensity low --highdensity high"
+    done = program(f"align scan slices images --transform none {masks}")
+    assert done.status == 0, done.err
+    assert "TXM's pixels is not known" in done.out
+    assert "scales from" not in done.out
+    known = program(f"align scan slices known --transform none {masks} --txm_voxel_size 32 --sem_pixel_size 32")
+    assert known.status == 0, known.err
+    for split, number in {"train": 12, "val": 20, "test": 31}.items():
+        names = {"txm": "scan", "sem": "slices", "lowdensity": "low", "highdensity": "high"}
+        for kind, name in names.items():
+            source = Path(name) / f"{name}_{number:04d}.tif"
+            plain, sized = (Path(root) / split / kind / f"{number:03d}.tif" for root in ("images", "known"))
+            assert plain.read_bytes() == source.read_bytes()
+            np.testing.assert_array_equal(tifffile.imread(sized), tifffile.imread(source))
+            if kind in ("txm", "sem"):
+                assert open_image(sized).pixel_size.side == pytest.approx(32)
 
 
 def test_where_nothing_is_confirmed_the_status_says_so(program: Program, tmp_path: Path) -> None:

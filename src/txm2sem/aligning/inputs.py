@@ -28,6 +28,9 @@ OF_INSTRUMENTS = (*MASK_NAMES, "landmarks", "dataset", "axes", "val", "test")
 OF_VOLUMES = ("tilt", "spacing")
 """Options that do something with the files of two instruments alone, and with a volume alone."""
 
+WITH_SCALE = ("similarity", "affine", "smooth")
+"""Values of `--transform` that have a scale."""
+
 FEWEST_SLICES = 8
 """Slices of a volume in which others are looked for, at least."""
 
@@ -224,7 +227,8 @@ def _in_pairs(matching: list[TxmSlice], slices: list[SemSlice], options: AlignOp
     for ours, pair in zip(matching, pairs, strict=True):
         if pair.landmarks is not None:
             pair.landmarks.check(pair.sem.image.shape, ours.shape)
-    return Inputs(pairs, None, None, _notes([ours.pixel_size for ours in matching], slices, options))
+    notes = _notes([ours.pixel_size for ours in matching], slices, options, scaled=options.transform in WITH_SCALE)
+    return Inputs(pairs, None, None, notes)
 
 
 def _in_volume(volume: VolumeReader, slices: list[SemSlice], options: AlignOptions) -> Inputs:
@@ -242,7 +246,7 @@ def _in_volume(volume: VolumeReader, slices: list[SemSlice], options: AlignOptio
         )
     pairs = tuple(SlicePair(None, one) for one in slices)
     said = [volume.note] if volume.note and options.txm_voxel_size else []
-    return Inputs(pairs, volume, None, (*_notes([size], slices, options), *said))
+    return Inputs(pairs, volume, None, (*_notes([size], slices, options, scaled=True), *said))
 
 
 def open_data_root(dataroot: Path, options: AlignOptions) -> Inputs:
@@ -350,10 +354,17 @@ def _check_same(one: Path, numbers: list[int], other: Path, others: list[int]) -
             )
 
 
-def _notes(ours: list[Size | None], slices: list[SemSlice], options: AlignOptions) -> tuple[str, ...]:
-    """Return what is to be known of pixel sizes: those that are not known, and what microscopes say of theirs."""
+def _notes(ours: list[Size | None], slices: list[SemSlice], options: AlignOptions, *, scaled: bool) -> tuple[str, ...]:
+    """Return what is to be known of pixel sizes: those that are not known, and what microscopes say of theirs.
+
+    Args:
+        ours, slices: of the TXM and of the SEM.
+        options: those that were given.
+        scaled: the search finds a scale, too.
+    """
+    so = "scales from 0.78 to 1.28 are tried" if scaled else "those of TXM and SEM count as equally large"
     unknown = [
-        f"the size of the {name}'s pixels is not known: scales from 0.78 to 1.28 are tried; pass --{option} where it is"
+        f"the size of the {name}'s pixels is not known: {so}; pass --{option} where it is"
         for name, option, sizes in (
             ("TXM", "txm_voxel_size", ours),
             ("SEM", "sem_pixel_size", [one.pixel_size for one in slices]),

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem import __version__
+from txm2sem.aligning.copying import copy_image
 from txm2sem.aligning.covering import covered_box
 from txm2sem.aligning.document import (
     NAME,
@@ -307,17 +308,17 @@ class AlignRun:
         return self.inputs.txm_pixel_size if pair.txm is None else pair.txm.pixel_size
 
     def _write_txm(self, folder: Path, pair: SlicePair, placed: Placed) -> None:
-        """Write what the TXM shows of a slice; a file of its own is copied."""
+        """Write what the TXM shows of a slice; a file of its own is copied, with the size of its pixels."""
         if pair.txm is None or pair.txm.path is None:
             write_image(folder / "txm.tif", placed.txm, Kept(PixelSize.of(self._size_of(pair))))
         else:
-            shutil.copyfile(pair.txm.path, folder / "txm.tif")
+            copy_image(pair.txm.path, folder / "txm.tif", pair.txm.pixel_size)
 
     def _write_sem(self, folder: Path, pair: SlicePair, found: PairAlignment, sem: NDArray[Any]) -> None:
         """Write a slice of the SEM and its masks on the grid of the TXM; what is of that grid already is copied."""
         kept = Kept(PixelSize.of(self._size_of(pair)))
         if pair.txm is not None and _is_as_it_was(found, sem.shape):
-            shutil.copyfile(pair.sem.image.path, folder / "sem.tif")
+            copy_image(pair.sem.image.path, folder / "sem.tif", pair.sem.pixel_size or self._size_of(pair))
             for mask, path in pair.sem.masks.items():
                 shutil.copyfile(path, folder / f"{mask}.tif")
             return

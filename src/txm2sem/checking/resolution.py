@@ -22,6 +22,10 @@ MOST_LOST = 0.01
 MIN_COHERENCE = 1 / 7
 """Correlation below which TXM and SEM are taken to have nothing in common at a frequency, as in `resolution`."""
 
+FINER = 0.5
+"""TXM and SEM may agree down to so many times the period at which the TXM meets its noise: many tiles together tell
+a little beyond it."""
+
 
 @dataclass(frozen=True)
 class Resolution:
@@ -84,7 +88,8 @@ def judge_resolution(measured: Resolution | None, pixel_size: float | None) -> l
                 "resolution",
                 "",
                 "no part of the slices is whole enough to measure the TXM's resolution",
-                "Choose --downsample_factor by what the microscope resolves: 4 if it is 8 pixels or more, 2 if 4.",
+                "For --model srcnn and srgan choose --downsample_factor by what the microscope resolves: 4 if it is 8 "
+                "pixels or more, 2 if 4.",
             )
         ]
     agree = (
@@ -93,13 +98,26 @@ def judge_resolution(measured: Resolution | None, pixel_size: float | None) -> l
         else "TXM and SEM agree at no period"
     )
     kept = f"{2 * measured.factor} pixels" if pixel_size is None else displacement_text(2 * measured.factor, pixel_size)
+    noise = f"the TXM's spectrum meets its noise at {displacement_text(measured.floor_period, pixel_size)}"
+    if measured.coherent_period < FINER * measured.floor_period:
+        return [
+            Finding(
+                "warning",
+                "resolution",
+                "",
+                f"{agree}, but {noise}; expected no agreement that is so much finer",
+                "Something that is no rock is in both: a background or a rim that is not 0, a bar, or one image was "
+                "made from the other. Write 0 there; until then do not believe correlations and scores.",
+            )
+        ]
     return [
         Finding(
             "note",
             "resolution",
             "",
-            f"{agree}; the TXM's spectrum meets its noise at {displacement_text(measured.floor_period, pixel_size)}",
-            f"--downsample_factor {measured.factor} loses nothing of the TXM: it keeps periods of {kept} and more.",
+            f"{agree}; {noise}",
+            f"For --model srcnn and srgan: --downsample_factor {measured.factor} loses nothing of the TXM, it keeps "
+            f"periods of {kept} and more. Other models take the TXM as it is.",
         )
     ]
 

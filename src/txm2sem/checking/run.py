@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from txm2sem.checking.alignment import align_command, places_to_align
+from txm2sem.checking.background import Cells, judge_background
 from txm2sem.checking.content import (
     SliceContent,
     blank_images,
@@ -149,12 +150,14 @@ class _Look:
         content: None where no image could be read.
         pair: where both images are there and show something.
         marks: landmarks of the images, where they show something.
+        cells: of the images that could be read.
     """
 
     faults: list[Finding]
     content: SliceContent | None = None
     pair: PairMeasures | None = None
     marks: Mapping[ImageName, Landmarks] = field(default_factory=dict)
+    cells: Mapping[ImageName, Cells] = field(default_factory=dict)
 
 
 def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progress) -> tuple[Measures, list[Finding]]:
@@ -183,10 +186,12 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
             if len(pixels.images) == len(IMAGES) and min(valid.shape) >= side
             else None,
             marks={name: Landmarks.of(image, counts, spacing) for name, image in pixels.images.items()},
+            cells={name: Cells.of(image) for name, image in pixels.images.items()},
         )
 
     findings: list[Finding] = []
     marks: dict[Place, Mapping[ImageName, Landmarks]] = {}
+    cells: dict[Place, Mapping[ImageName, Cells]] = {}
     with ThreadPoolExecutor(workers) as pool:
         for done, (place, found) in enumerate(zip(sources.files, pool.map(look, sources.files), strict=True)):
             tell(0.4 * done / len(sources.files), f"slice {place}")
@@ -197,6 +202,8 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
                 measures.pairs[place] = found.pair
             if found.marks:
                 marks[place] = found.marks
+            if found.cells:
+                cells[place] = found.cells
             # What is kept of a slice lies between what was freed of it, which would otherwise grow with the slices.
             return_freed_memory()
     judged = {place: pair for place, pair in measures.pairs.items() if place not in _blank(measures.contents)}
@@ -212,11 +219,14 @@ def _measure(dataroot: Path, sources: Sources, options: DataOptions, tell: Progr
         valid = inner(pixels.valid())
         return {name: (image, valid) for name, image in pixels.images.items()}
 
-    for share, shared in find_shared_areas(marks, lambda place, name: load_slice(place)[name]):
-        tell(0.4 + 0.3 * share, "slices with each other")
-        measures.shared += [shared] if shared else []
-    measures.compared = math.comb(len(marks), 2)
+    background = judge_background(cells)
+    if not background:  # whose rim all slices would share
+        for share, shared in find_shared_areas(marks, lambda place, name: load_slice(place)[name]):
+            tell(0.4 + 0.3 * share, "slices with each other")
+            measures.shared += [shared] if shared else []
+        measures.compared = math.comb(len(marks), 2)
     findings += [
+        *background,
         *judge_shared_areas(measures.shared),
         *judge_content(measures.contents),
         *judge_coverage(measures.contents, options),
@@ -264,7 +274,8 @@ def _score(
                 "patch_size",
                 "",
                 f"patches of {options.patch_size} pixels do not fit into the slices often enough",
-                f"Train with --patch_size {measures.scores.patch_size}.",
+                f"The command of this report has patches that fit. Pass --patch_size {measures.scores.patch_size} with "
+                "recipes and models that have larger ones.",
             )
         ]
     return []
@@ -301,7 +312,7 @@ def _verdict(dataroot: Path, options: DataOptions, measures: Measures, findings:
         if unknown
         else "ready to train"
     )
-    takes = f"about {format_seconds(seconds)} here ({name_of_device(device)})"
+    takes = f"about {format_seconds(seconds)} here, as busy as it is now ({name_of_device(device)})"
     return Readiness(f"{ready}{warned}, {takes}", shlex.join(words), seconds)
 
 

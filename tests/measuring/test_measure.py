@@ -112,7 +112,7 @@ def test_thresholds_tell_the_same_as_labels() -> None:
     by_grey = txm2sem.measure("grey.tif", "other", thresholds="20,150", **QUICK)
     assert [phase["name"] for phase in by_grey["phases"]] == list(CLASSES)
     found = list(paired(by_grey, by_labels))
-    assert len(found) == 2 * 18 + 3
+    assert len(found) == 2 * 20 + 5
     assert all(one.value == other.value or math.isnan(one.value) for _, one, other in found)
 
 

@@ -24,7 +24,7 @@ FIRST_HALO = 16
 
 RIM = FIRST_HALO
 """So many of the outermost voxels of each plane are the rim, of which fractions are measured, too: as many as are read
-around a box in any case. In three predicted phantoms what the rim was wrongly taken for lay within 16 to 24 voxels."""
+around a box in any case. In three volumes predicted of phantoms the rim was wrong up to 16 to 24 voxels."""
 
 BYTES_PER_VOXEL = 14
 """What a voxel of a box and its halo takes while it is measured, beside what reading it takes."""

@@ -111,7 +111,9 @@ def test_what_is_the_models_own_goes_with_all_that_it_makes(tmp_path: Path) -> N
     [
         ([10.0, 18.0, 20.0, 21.0], True, ["unfinished"]),
         ([10.0, 18.0, 21.0, 20.0], True, ["unfinished"]),
-        ([10.0, 11.0, 10.5, 10.9], False, ["unfinished"]),
+        # What is within a standard error of the best is as good.
+        ([10.0, 11.0, 10.5, 10.95], False, []),
+        ([10.0, 11.0, 10.5, 10.85], False, ["unfinished"]),
         ([10.0, 20.5], True, []),
     ],
 )
@@ -129,7 +131,7 @@ def test_a_training_says_whether_it_has_learned_something(
     assert f"PSNR is {scores[-1]:.4g}" in verdict.sentence
     assert "linear fit, which needs no model, is 19" in verdict.sentence
     assert [one.kind for one in verdict.concerns] == concerns
-    if max(scores) != scores[-1]:
+    if concerns and max(scores) != scores[-1]:
         assert f"best in epoch {scores.index(max(scores))}" in verdict.named[0]
 
 

@@ -59,7 +59,7 @@ def verdict_on_training(paths: RunPaths) -> Verdict:
     score = course.scores[0]
     last, best = float(score.values[-1]), int(np.argmax(score.values))
     concerns = cut_short(record)
-    if best < len(score.values) - 1 and record.paths.network("best", "G").exists():
+    if last < score.low[best] and record.paths.network("best", "G").exists():
         text = (
             f"{score.name} was best in epoch {score.epochs[best]:g}, {score.values[best]:.4g}; test that one, too, "
             f"with --epoch best"

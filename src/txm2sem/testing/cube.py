@@ -164,7 +164,8 @@ class CubeTest(Test[NDArray[np.uint8]]):
         lines, scores = write_scores(
             *(new.scores, card, subject.about, "SEM"), has_masks=False, figures=command.figure.figures
         )
-        return [*lines, *(f"note: {note}" for note in notes)], scores
+        subject.notes.extend(notes)
+        return lines, scores
 
 
 def fit_on_training(dataroot: Path, options: DataOptions) -> tuple[dict[str, Prediction], Phases | None, list[str]]:

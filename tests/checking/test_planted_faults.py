@@ -153,6 +153,15 @@ def test_what_is_outside_the_sample_and_not_0_is_warned_of(images: Path) -> None
     assert "No slices were compared" in report.paths.page.read_text()
 
 
+def test_a_slice_that_lies_little_more_than_a_pixel_off_is_noted_alone(images: Path) -> None:
+    change(slices(images, "txm")[1], lambda txm: np.roll(txm, (1, 1), (0, 1)))
+    report = check(images)
+    assert not serious(report)
+    (note,) = (finding for finding in report.findings if finding.kind == "shifted")
+    assert "txm2sem align" in note.advice
+    assert report.verdict.command.startswith("txm2sem train")
+
+
 def test_an_agreement_beyond_the_noise_is_not_claimed_and_advice_names_its_models() -> None:
     flat = Spectrum(np.array([0.1, 0.5]), np.ones(2))
     usual = Resolution(flat, flat, flat, coherent_period=6, floor_period=9, lost={}, factor=4)

@@ -216,14 +216,16 @@ def unconfirmed(pairs: Pairs) -> list[Place]:
 def _judge_registration(pairs: Pairs, command: str, pixel_size: float | None) -> list[Finding]:
     findings, off, unknown = [], are_off(pairs), unconfirmed(pairs)
     if off:
-        where = list(off)
+        where, much = list(off), max(off.values()) > MUCH_OFF
         findings.append(
             Finding(
-                "warning",
+                "warning" if much else "note",
                 "shifted",
                 str(where[0]) if len(off) == 1 else "",
                 f"{_how_far(pairs, off, pixel_size)}; expected at most {LONGEST_SHIFT:g} pixel",
-                f"Align them with: {command}",
+                f"Align them with: {command}"
+                if much
+                else f"So little costs hardly anything. To align further: {command}",
             )
         )
     if unknown:

@@ -48,6 +48,6 @@ def test_a_wide_interval_is_said_of_the_fraction_that_is_shown() -> None:
     assert verdict_on(document(phases=[narrow])).concerns == []
     wide = phase | {"expected_fraction": fraction(0.1, 0.06, 0.14)}
     (concern,) = verdict_on(document(phases=[wide])).concerns
-    assert concern.text.startswith("the fraction of pores, 10.0%, is between 6.0% and 14.0%")
+    assert concern.text.startswith("known roughly alone: 10.0% of pores (6.0% to 14.0%); ")
     absent = {"name": "pyrite", "measured": False, "fraction": fraction(0.0, 0.0, 0.01), "expected_fraction": None}
     assert verdict_on(document(phases=[absent])).concerns == []

@@ -153,7 +153,7 @@ def draw_registration(preview: Preview, pair: PairMeasures, title: str, pixel_si
     median = "nothing clear"
     if tiles:
         down, right = shown(np.median(found, axis=0))
-        median = f"median ({down:+.3g}, {right:+.3g}) {shown.unit}"
+        median = f"median ({down:+.1f}, {right:+.1f}) {shown.unit}"
     axes.set_title(f"{title}: {median}\n{len(tiles)} of {len(pair.tiles)} tiles clear; arrows × {scale:.0f}")
     axes.set_xlabel(ruler.label("x"))
     axes.set_ylabel(ruler.label("y"))

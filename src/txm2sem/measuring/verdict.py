@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from txm2sem.errors import joined
 from txm2sem.measures import Number, is_guess, missed_by_labels, numbers
 from txm2sem.quantities import format_length
 from txm2sem.verdicts import Concern, Verdict
@@ -34,7 +35,10 @@ def verdict_on(document: Mapping[str, Any]) -> Verdict:
     """Return what to believe of a document, see `read_measures`."""
     guessed = is_guess(document)
     sentence = DRAWN if document.get("draws") else GUESSED if guessed else SEEN
-    concerns = [one for phase in document["phases"] for one in _of_phase(phase, document["unit"])]
+    concerns = [one for phase in document["phases"] for one in _of_phase(phase)]
+    if wide := list(filter(None, (_wide(phase, document["unit"]) for phase in document["phases"]))):
+        text = f"known roughly alone: {joined(wide)}; a larger volume, or more slices to learn from, tell more"
+        concerns.append(Concern("fraction", text))
     concerns += _of_rim(document)
     if guessed and document.get("thresholds") and not document.get("draws"):
         concerns.append(Concern("smooth", THRESHOLDS))
@@ -45,15 +49,16 @@ def verdict_on(document: Mapping[str, Any]) -> Verdict:
     return Verdict(sentence, concerns)
 
 
-def _of_phase(phase: Mapping[str, Any], unit: str) -> Iterator[Concern]:
+def _wide(phase: Mapping[str, Any], unit: str) -> str:
+    """Return the fraction of a phase whose interval is wide, in words; nothing where it is not."""
     known = {one.name: one for one in numbers(phase, unit)}
     one = known.get("expected fraction") or known["fraction"]
-    if one.high - one.low > WIDE * one.value > 0:
-        text = (
-            f"the fraction of {phase['name']}, {one.value:.1%}, is between {one.low:.1%} and {one.high:.1%}; a "
-            "larger volume, or more slices to learn from, tell more"
-        )
-        yield Concern("fraction", text)
+    if not one.high - one.low > WIDE * one.value > 0:
+        return ""
+    return f"{one.value:.1%} of {phase['name']} ({one.low:.1%} to {one.high:.1%})"
+
+
+def _of_phase(phase: Mapping[str, Any]) -> Iterator[Concern]:
     if missed := missed_by_labels(phase):
         text = f"{phase['name']}: {missed}; all numbers of it but the expected fraction are of labels, so believe none"
         yield Concern("missed phase" if missed.endswith("nothing") else "sizes", text)

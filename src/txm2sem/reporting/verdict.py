@@ -65,7 +65,7 @@ def verdict_on_training(paths: RunPaths) -> Verdict:
             f"with --epoch best"
         )
         concerns.append(Concern("unfinished", text))
-    elif best == len(score.values) - 1 and best > 1:
+    elif best == len(score.values) - 1 and best > 1 and not concerns:
         text = (
             "it was best at its end, and may become better yet: go on with --continue_train and a larger --niter or "
             "--time_budget"
@@ -95,7 +95,8 @@ def concerns_of_test(paths: RunPaths) -> list[Concern]:
     if record.tested is None:
         return [
             Concern(
-                "not confirmed", f"{paths.results} has no test of the model, and how good it is: {next_test(paths)}"
+                "not confirmed",
+                f"{paths.results} has no test of the model, which tells how good it is: {next_test(paths)}",
             )
         ]
     is_better = any(one.judgement == "better" or one.gain > 0 for one in judge_measures(record.tested))

@@ -106,6 +106,7 @@ def write_trust(paths: RunPaths, suffix: str = "") -> None:
     content = {
         "format": 1,
         "uncertainty": {"method": "dropout", "samples": 8, "validation": {"coverage": 0.68}},
+        "in_words": {"uncertainty": ["error 9.0", "95 % hold 94.0 %"], "guard": ["1.2 % contradict"]},
         "guard": {"threshold": 3.5},
         "novelty": {"threshold": 2.0, "distances": [1.0] * PATCHES, "flagged": [PATCHES - 1]},
     }

@@ -297,6 +297,7 @@ def _scorecard_or_means(content: Any, where: str) -> None:
 _trust = _fields(
     {"format": _is(TRUST_FORMAT)},
     {
+        "in_words": _by_name(_list_of(_text)),
         "guard": _fields({"threshold": _number}),
         "novelty": _fields({"flagged": _list_of(_count)}),
     },

@@ -63,7 +63,8 @@ def test_a_page_shows_all_that_a_run_has_left(tmp_path: Path) -> None:
     ]  # fmt: skip
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
     assert all(after <= before + 1 for before, after in pairwise(levels))
-    for words in ("PSNR: better than", "Rock: low density", "dropout", "unlike the training images", "Cube: test"):
+    for words in ("PSNR: better than", "Rock: low density", "dropout", "unlike the training images", "Cube: test",
+                  "error 9.0; 95 % hold 94.0 %."):  # fmt: skip
         assert words in page.text, words
     assert {"error", "uncertainty", "contradiction"} <= {str(one.get("data-layer")) for one in page.all("figure")}
     # The contradiction is -5 all over: its size is shown.

@@ -32,6 +32,9 @@ from txm2sem.reporting.volumes import cube_viewers, whole_volumes
 from txm2sem.runs import RunPaths
 from txm2sem.verdicts import Verdict
 
+IN_WORDS = "in_words"
+"""What `trust.json` says for people, by what has found it."""
+
 
 @dataclass(frozen=True)
 class WrittenPage:
@@ -225,11 +228,12 @@ def _trust(record: RunRecord) -> Html:
     groups = {
         name.replace("_", " ").capitalize(): found
         for name, values in record.trust.items()
-        if isinstance(values, Mapping) and (found := dict(_flat(values)))
+        if name != IN_WORDS and isinstance(values, Mapping) and (found := dict(_flat(values)))
     }
     path = record.paths.calibration_figure
     calibration = png(read_figure(record.file(path))) if path.exists() else ""
-    return fragment("run.html", "trust", groups=groups, calibration=calibration)
+    sentences = record.trust.get(IN_WORDS, {})
+    return fragment("run.html", "trust", sentences=sentences, groups=groups, calibration=calibration)
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

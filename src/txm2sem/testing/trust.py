@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,8 @@ def write_trust(
     tested = Reliability.of(found.counted, trust.model.calibration)
     threshold = trust.model.novelty.threshold
     flagged = [index for index, distance in enumerate(found.distances) if distance > threshold]
-    content = _content(trust, found, tested, flagged) | {"notes": list(trust.notes)}
+    sentences = _sentences(trust, found, tested, flagged)
+    content = _content(trust, found, tested, flagged) | {"in_words": sentences, "notes": list(trust.notes)}
     write_text(paths.trust_report, json_text({"format": REPORT_FORMAT, **about, "images": len(patches), **content}))
     title = f"{about['model']} (epoch {about['epoch']}) on split {about['split']}"
     save_figure(
@@ -127,7 +128,7 @@ def write_trust(
     chosen = [int(ranks[place]) for place in rows_to_show(len(ranks))]
     rows = [_row(paths, trust, patches, index, suffix, index in flagged) for index in chosen]
     save_figure(draw_trust(rows, trust.model.guard, title, pixel_size), paths.trust_figure, command.figure.figures)
-    lines = _lines(trust, found, tested, flagged)
+    lines = _lines(sentences, trust.notes)
     return lines, [paths.trust_figure, paths.calibration_figure]
 
 
@@ -197,7 +198,8 @@ def order_text(use: float) -> str:
     return f"it sorts them {100 * use:.0f} % of the way from chance to the order of their errors"
 
 
-def _lines(trust: Trust, found: TrustCounts, tested: Reliability, flagged: list[int]) -> list[str]:
+def _sentences(trust: Trust, found: TrustCounts, tested: Reliability, flagged: list[int]) -> dict[str, list[str]]:
+    """Return what was found, in words, by what has found it."""
     model, values = trust.model, found.guard_values(tested.pixels)
     coverage, order = tested.coverage["calibrated"], tested.sparsification
     use = 1 - order.area / order.area_of_constant if order.area_of_constant else 0.0
@@ -209,16 +211,26 @@ def _lines(trust: Trust, found: TrustCounts, tested: Reliability, flagged: list[
     )
     count = len(found.distances)
     names = f": {listed([f'{index:03d}' for index in flagged])}" if flagged else ""
-    return [
-        "",
-        "where not to believe it",
-        f"uncertainty: standard deviation {tested.mean_spread:.1f} levels, error {tested.rms_error:.1f} (root mean "
-        f"squares); intervals of 68 and 95 % hold {100 * coverage['68']:.1f} and {100 * coverage['95']:.1f} %",
-        f"             of the pixels; {order_text(use)}",
-        f"guard:       {100 * found.contradicting / tested.pixels:.1f} % of the pixels contradict the TXM ("
-        f"{100 * found.alarms / tested.pixels:.1f} % would with the true SEM){errors}",
-        f"             it explains {100 * model.guard.explained_variance:.0f} % of the TXM's variance, and notices "
-        f"{100 * model.guard.noticed:.0f} % of wrong SEM planted there",
-        f"novelty:     {len(flagged)} of {count} images are unlike those of training{names}",
-        *(f"note: {note}" for note in trust.notes),
+    return {
+        "uncertainty": [
+            f"standard deviation {tested.mean_spread:.1f} levels, error {tested.rms_error:.1f} (root mean squares)",
+            f"intervals of 68 and 95 % hold {100 * coverage['68']:.1f} and {100 * coverage['95']:.1f} % of the pixels; "
+            f"{order_text(use)}",
+        ],
+        "guard": [
+            f"{100 * found.contradicting / tested.pixels:.1f} % of the pixels contradict the TXM ("
+            f"{100 * found.alarms / tested.pixels:.1f} % would with the true SEM){errors}",
+            f"it explains {100 * model.guard.explained_variance:.0f} % of the TXM's variance, and notices "
+            f"{100 * model.guard.noticed:.0f} % of wrong SEM planted there",
+        ],
+        "novelty": [f"{len(flagged)} of {count} images are unlike those of training{names}"],
+    }
+
+
+def _lines(sentences: Mapping[str, Sequence[str]], notes: Iterable[str]) -> list[str]:
+    said = [
+        f"{f'{name}:' if place == 0 else '':<12} {sentence}"
+        for name, those in sentences.items()
+        for place, sentence in enumerate(those)
     ]
+    return ["", "where not to believe it", *said, *(f"note: {note}" for note in notes)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import tifffile
 import zarr
 from numpy.typing import NDArray
+from run_folders import write_run
 
 from cli.calls import Program
 from cli.volumes import IDENTITY, NETWORK, rock, voxels, write_identity, write_network, write_scan
@@ -404,3 +406,11 @@ def test_it_ends_with_what_the_volume_is_good_for_and_what_to_mind(program: Prog
         (place,) = (number for number, line in enumerate(out) if line.startswith("verdict:"))
         assert "Look at it" in out[place]
         assert [text in line for text, line in zip(kinds, out[place + 1 :], strict=True)] == [True] * len(kinds)
+
+
+def test_a_model_whose_test_was_bad_is_nothing_to_build_on(program: Program, scan: Path) -> None:
+    write_run(Path("tests"), "identity", noise=200.0)
+    shutil.copytree("tests/results", "results")
+    out = program("volume scan out.ome.zarr", IDENTITY, SIZE).out
+    assert "verdict:    Build nothing on it" in out
+    assert "- Not better than predictions without a model" in out

@@ -460,8 +460,13 @@ def _beside_its_test(verdict: Verdict, checkpoints_dir: Path, name: str) -> Verd
         return verdict
     from txm2sem.reporting import concerns_of_test
 
-    paths = RunPaths.of(name, checkpoints_dir, PlaceOptions().results_dir)
-    return replace(verdict, concerns=[*concerns_of_test(paths), *verdict.concerns])
+    found = concerns_of_test(RunPaths.of(name, checkpoints_dir, PlaceOptions().results_dir))
+    if any(one.kind == "needless" for one in found):
+        # What is said of good models would be believed.
+        verdict = replace(
+            verdict, sentence="Build nothing on it: the model's test was no better than what needs no model."
+        )
+    return replace(verdict, concerns=[*found, *verdict.concerns])
 
 
 def _print(*lines: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.data import AlignedSlices, GreyRange
-from txm2sem.files import interpreting, json_text, read_json, write_text
+from txm2sem.errors import UserError
+from txm2sem.files import json_text, read_json, write_text
 from txm2sem.metrics import UNEVEN_NOISE, noise_level
 from txm2sem.options import DataOptions
 from txm2sem.runs import RunPaths
@@ -43,14 +46,10 @@ class TxmNoise:
             paths: of the run that has trained what they are given to.
             images: TXM, (rows, columns) each.
             grey: their grey values that are black and white.
-
-        Raises:
-            UserError: what is known of the training is damaged.
         """
-        if not paths.txm_noise.exists():
-            return None
-        training, here = _read(paths), measured_noise(images, grey)
-        return None if training <= 0 or here <= 0 else cls(training, here)
+        training = _read(paths)
+        here = measured_noise(images, grey) if training else 0.0
+        return cls(training, here) if training > 0 and here > 0 else None
 
     @property
     def concerns(self) -> list[Concern]:
@@ -97,10 +96,11 @@ def keep_txm_noise(paths: RunPaths, training: AlignedSlices, options: DataOption
 
 
 def _read(paths: RunPaths) -> float:
-    remedy = "remove it; only a warning needs it"
-    content = read_json(paths.txm_noise, remedy)
-    with interpreting(paths.txm_noise, "the noise of a training's TXM", remedy):
-        return float(content["txm_noise"])
+    """Return what is kept; 0 where it is not there, or damaged: no work is stopped for a word of caution."""
+    with suppress(UserError, KeyError, TypeError, ValueError):
+        noise = float(read_json(paths.txm_noise, "")["txm_noise"])
+        return noise if math.isfinite(noise) else 0.0
+    return 0.0
 
 
 def middle_of(image: NDArray[Any]) -> NDArray[Any]:

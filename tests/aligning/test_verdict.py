@@ -53,6 +53,11 @@ WHOLE = [replace(FOUND, split=split) for split in SPLITS]
         (alignment(WHOLE[3:]), "All 3 slices are confirmed.", ["few slices"]),
         (alignment(WHOLE[:4]), "All 4 slices are confirmed.", ["few slices"]),
         (alignment([LOST] * 3), "No slice is confirmed, so there", ["not confirmed", "few slices"]),
+        (
+            alignment([replace(one, confident=False, reason="no contrast") for one in WHOLE]),
+            "No slice is confirmed, so they are left as they were",
+            ["not confirmed"],
+        ),
     ],
 )
 def test_it_says_what_is_confirmed_and_what_to_mind(found: Alignment, begins: str, kinds: list[str]) -> None:
@@ -61,12 +66,13 @@ def test_it_says_what_is_confirmed_and_what_to_mind(found: Alignment, begins: st
     assert [one.kind for one in verdict.concerns] == kinds
 
 
-def test_slices_that_are_left_out_for_one_reason_are_one_concern() -> None:
+def test_slices_that_are_left_out_are_one_concern() -> None:
     stays = replace(LOST, reason="no contrast", split="val")
     verdict = verdict_on(alignment([*WHOLE, *[LOST] * 6, stays]))
     assert verdict.named == [
-        "not confirmed and left out: 006, 007, 008, 009 and 2 more, as tiles do not agree",
-        "not confirmed and left as it was: 012, as no contrast",
+        "not confirmed and left as they were: 012 (the first, as no contrast; of all of them the page says why)",
+        "not confirmed and left out: 006, 007, 008, 009 and 2 more (the first, as tiles do not agree; of all of "
+        "them the page says why)",
     ]
 
 

@@ -52,6 +52,11 @@ def test_it_is_found_once_for_a_checkpoint_and_used_by_all_commands(
         assert program(f"{command} --name drawn").status == 0
         assert identities.pop()["emphasis"] == found.emphasis
 
+    # What was found by the spread alone is found anew.
+    kept.write_text(f'{{"checkpoint_sha256": "{weights}", "emphasis": 4.0, "before": 1, "after": 1}}')
+    assert program(f"translate {slices[0]} three_again.tif --name drawn").status == 0
+    assert DrawSpread.load(kept, weights) == found
+
     kept.write_text('{"emphasis": "much"}')
     refused = program(f"translate {slices[0]} four.tif --name drawn")
     assert refused.status == 1

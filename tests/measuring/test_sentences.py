@@ -133,4 +133,4 @@ def test_thresholds_of_a_prediction_are_a_concern_and_those_of_a_sem_are_not() -
     told = document(phase(), thresholds=[80, 170])
     assert verdict_on(told).concerns == []
     assert [one.text for one in verdict_on(told | {"guess": True}).concerns] == [THRESHOLDS]
-    assert verdict_on(told | {"guess": True, "draws": {"count": 19}}).concerns == []
+    assert verdict_on(told | {"guess": True, "draws": {"count": 19, "interval_level": 0.9}}).concerns == []

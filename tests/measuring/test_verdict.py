@@ -13,15 +13,22 @@ def fraction(value: float, low: float, high: float) -> dict[str, float]:
     return {"value": value, "low": low, "high": high}
 
 
+PORES = fraction(0.1, 0.09, 0.11)
+PHASE: dict[str, Any] = {"name": "pores", "measured": False, "fraction": PORES, "expected_fraction": None}
+
+
 def document(**values: Any) -> dict[str, Any]:
-    phase = {"name": "pores", "measured": False, "fraction": fraction(0.1, 0.09, 0.11), "expected_fraction": None}
-    plain = {"unit": "nm", "model": None, "voxel_size_nm": [32, 32, 32], "shape": [8, 8, 8], "phases": [phase]}
+    plain = {"unit": "nm", "model": None, "voxel_size_nm": [32, 32, 32], "shape": [8, 8, 8], "phases": [PHASE]}
     return plain | values
 
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
-    [({}, SEEN), ({"model": {"name": "phases"}}, GUESSED), ({"draws": {"count": 19}, "model": {"name": "s"}}, DRAWN)],
+    [
+        ({}, SEEN),
+        ({"model": {"name": "phases"}, "phases": [PHASE | {"expected_fraction": PHASE["fraction"]}]}, GUESSED),
+        ({"draws": {"count": 19, "interval_level": 0.9}, "model": {"name": "s"}}, DRAWN),
+    ],
 )
 def test_a_prediction_is_believed_otherwise_than_what_was_seen(values: dict[str, Any], sentence: str) -> None:
     verdict = verdict_on(document(**values))
@@ -34,6 +41,8 @@ def test_a_prediction_is_believed_otherwise_than_what_was_seen(values: dict[str,
     [
         ({"voxel_size_nm": None, "unit": "voxel"}, "scale", "--voxel_size"),
         ({"shape": [1, 64, 64]}, "few slices", "one section"),
+        ({"model": {"name": "phases"}}, "missed phase", "those of labels"),
+        ({"draws": {"count": 2, "interval_level": 1 / 3}}, "few slices", "intervals of 2 draws hold 33%"),
     ],
 )
 def test_what_the_volume_lacks_is_said(values: dict[str, Any], kind: str, said: str) -> None:

@@ -13,6 +13,8 @@ from run_folders import write_run
 from txm2sem.course import append_scores, append_trivial
 from txm2sem.metrics import Summary
 from txm2sem.reporting import concerns_of_test, verdict_on, verdict_on_training
+from txm2sem.reporting.judging import judge
+from txm2sem.reporting.record import RunRecord
 from txm2sem.runs import RunPaths
 
 Document = dict[str, Any]
@@ -91,8 +93,13 @@ def test_of_draws_a_single_one_is_judged(tmp_path: Path) -> None:
             kinds.update([model, draw, *others])
         for measures in document["rock"]["one draw of run"].values():
             measures["fraction"]["predicted"] = measures["fraction"]["true"]
+        single = document["by_image"]["values"]["one draw of run"]
+        single["ssim_all"] = [1.0] * len(single["ssim_all"])
 
-    assert [one.kind for one in verdict_on(edited(tmp_path, drawn)).concerns] == []
+    paths = edited(tmp_path, drawn)
+    assert [one.kind for one in verdict_on(paths).concerns] == []
+    # Nor is a draw a prediction without a model, however good it is.
+    assert not [one for one in judge(RunRecord.read(paths))[1] if "one draw" in one.text]
 
 
 def test_what_is_the_models_own_goes_with_all_that_it_makes(tmp_path: Path) -> None:
@@ -179,7 +186,10 @@ def test_fractions_are_worth_something_where_they_tell_more_than_the_training_sl
 
 @pytest.mark.parametrize(("recipe", "kinds"), [("translate", ["unfinished"]), ("none", [])])
 def test_a_training_that_was_cut_short_says_so(tmp_path: Path, recipe: str, kinds: list[str]) -> None:
-    paths = write_run(tmp_path, tested=False, recipe=recipe)
+    paths = write_run(tmp_path, tested=False, recipe=recipe, num_train=800)
     verdict = verdict_on(paths)
     assert [one.kind for one in verdict.concerns] == kinds
     assert all("2 of the recipe's 12 epochs" in one for one in verdict.named)
+    for other in ({"num_train": 4000}, {"init_from": "another"}):
+        options: dict[str, Any] = {"num_train": 800, **other}
+        assert verdict_on(write_run(tmp_path / str(other), tested=False, recipe=recipe, **options)).concerns == []

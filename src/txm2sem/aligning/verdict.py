@@ -19,8 +19,10 @@ def verdict_on(alignment: Alignment) -> Verdict:
     slices = alignment.slices
     confirmed = sum(found.confident for found in slices.values())
     if not confirmed:
+        written = any(found.split for found in slices.values())
+        what = "they are left as they were" if written else "there is nothing to train on"
         advice = "look at them in the page, and mark landmarks, or check that both show one place"
-        return Verdict(f"No slice is confirmed, so there is nothing to train on: {advice}.", _concerns(alignment))
+        return Verdict(f"No slice is confirmed, so {what}: {advice}.", _concerns(alignment))
     if confirmed == len(slices):
         sentence = f"All {confirmed} slices are confirmed" if confirmed > 1 else "The slice is confirmed"
     else:
@@ -30,14 +32,14 @@ def verdict_on(alignment: Alignment) -> Verdict:
 
 
 def _concerns(alignment: Alignment) -> list[Concern]:
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for key, found in alignment.slices.items():
-        if not found.confident:
-            reasons.setdefault(("left as it was" if found.split else "left out", found.reason), []).append(key)
-    concerns = [
-        Concern("not confirmed", f"not confirmed and {left}: {listed(keys, MOST_SLICES)}, as {reason}")
-        for (left, reason), keys in reasons.items()
-    ]
+    doubtful = {key: found for key, found in alignment.slices.items() if not found.confident}
+    concerns = []
+    for left, kept in (("left as they were", True), ("left out", False)):
+        keys = [key for key, found in doubtful.items() if bool(found.split) == kept]
+        if keys:
+            why = f"the first, as {doubtful[keys[0]].reason}; of all of them the page says why"
+            text = f"not confirmed and {left}: {listed(keys, MOST_SLICES)} ({why})"
+            concerns.append(Concern("not confirmed", text))
     if alignment.outliers:
         away = alignment.outliers
         most = with_pixels(max(away.values()), square_side(alignment.txm_pixel_size or None), "voxels")

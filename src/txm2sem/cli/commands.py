@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from txm2sem.cli.looks import (
     look_at_volume,
 )
 from txm2sem.cli.parsing import UsageError, help_of_config, parse, read_words
-from txm2sem.errors import interruptible, nearest
+from txm2sem.errors import UserError, interruptible, nearest
 from txm2sem.options import (
     COMMANDS,
     AlignCommand,
@@ -456,7 +456,7 @@ def config(words: Sequence[str], program: str) -> int:
 
 def _beside_its_test(verdict: Verdict, checkpoints_dir: Path, name: str) -> Verdict:
     """Return a verdict on what a model of the user's has made, with what its test has found."""
-    if not name or is_model_file(name):
+    if not name or _is_unpacked(checkpoints_dir):
         return verdict
     from txm2sem.reporting import concerns_of_test
 
@@ -467,6 +467,15 @@ def _beside_its_test(verdict: Verdict, checkpoints_dir: Path, name: str) -> Verd
             verdict, sentence="Build nothing on it: the model's test was no better than what needs no model."
         )
     return replace(verdict, concerns=[*found, *verdict.concerns])
+
+
+def _is_unpacked(checkpoints_dir: Path) -> bool:
+    """Say whether a model is one of a file, which has no test here."""
+    from txm2sem.archives import kept_models
+
+    with suppress(UserError):
+        return checkpoints_dir.is_relative_to(kept_models())
+    return False
 
 
 def _print(*lines: str) -> None:

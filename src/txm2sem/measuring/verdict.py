@@ -31,6 +31,15 @@ THRESHOLDS = (
 )
 
 
+LABELS = (
+    "fractions are those of labels, which are what is likeliest and miss what is seen weakly; measure the TXM itself "
+    "with --name, or translate it with --probabilities"
+)
+
+FEW_HOLD = 0.8
+"""Intervals of draws that hold less than this share of what is true are spoken of."""
+
+
 def verdict_on(document: Mapping[str, Any]) -> Verdict:
     """Return what to believe of a document, see `read_measures`."""
     guessed = is_guess(document)
@@ -42,6 +51,19 @@ def verdict_on(document: Mapping[str, Any]) -> Verdict:
     concerns += _of_rim(document)
     if guessed and document.get("thresholds") and not document.get("draws"):
         concerns.append(Concern("smooth", THRESHOLDS))
+    if (
+        guessed
+        and not any(document.get(key) for key in ("thresholds", "draws"))
+        and not any(phase.get("expected_fraction") for phase in document["phases"])
+    ):
+        concerns.append(Concern("missed phase", LABELS))
+    drawn = document.get("draws")
+    if drawn and drawn["interval_level"] < FEW_HOLD:
+        text = (
+            f"intervals of {drawn['count']} draws hold {drawn['interval_level']:.0%} of what is true, at best; draw 19 "
+            "for 90 %"
+        )
+        concerns.append(Concern("few slices", text))
     if document["voxel_size_nm"] is None:
         concerns.append(Concern("scale", "no file says how large voxels are; pass --voxel_size to have lengths in nm"))
     if min(document["shape"]) == 1:

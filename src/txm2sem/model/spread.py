@@ -43,6 +43,9 @@ MOST = 4.0
 PRECISION, DIGITS = 0.1, 2
 """How exactly the emphasis is found, which is flat around the best, and digits that are kept of it."""
 
+BY_SPREAD = {"checkpoint_sha256", "emphasis", "before", "after"}
+"""What was kept while the emphasis was found by the spread alone, which may shift what is drawn: it is found anew."""
+
 Seen: TypeAlias = tuple[Place, Tensor, NDArray[np.float32], NDArray[np.bool_]]
 """Of a patch: where it lies, the source (1, C, H, W), the truth and the pixels that count, (H, W)."""
 
@@ -85,7 +88,10 @@ class DrawSpread:
             return None
         remedy = "remove it, and the next test finds it anew"
         with interpreting(path, "what is known of a model's draws", remedy):
-            kept: DrawSpread = typed(cls, read_json(path, remedy))
+            content = read_json(path, remedy)
+            if set(content) == BY_SPREAD:
+                return None
+            kept: DrawSpread = typed(cls, content)
             numbers = kept.score_before, kept.score_after, kept.before, kept.after
             if not (0 <= kept.emphasis <= MOST and all(map(math.isfinite, numbers))):
                 raise ValueError("numbers out of their ranges")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from txm2sem.errors import joined, listed
-from txm2sem.options import RECIPES
+from txm2sem.options import RECIPES, TrainCommand
 from txm2sem.quantities import with_pixels
 from txm2sem.reporting.record import RunRecord, TestRecord, number_of
 from txm2sem.scoring.names import FEW_SLICES, LONGEST_SHIFT, ONE_DRAW, PHASES, REGION_NAMES, TRUTH
@@ -18,6 +18,9 @@ MISSED = 0.1
 
 FRACTION_OFF = 0.2
 """Where thresholds find more or less of a phase, by this share of what there is, its fraction is said to be off."""
+
+SPECK = 0.002
+"""Differences of fractions below this share of the image are those of a speck."""
 
 POWER_OFF = 3.0
 """Power spectra that are further from the SEM's, in the mean over frequencies, are spoken of [dB]."""
@@ -45,10 +48,12 @@ def cut_short(record: RunRecord) -> list[Concern]:
     """Speak of a training that had far fewer epochs than its recipe has."""
     recipe = RECIPES.get(str(record.options.get("recipe", "none")), {})
     planned = sum(int(recipe.get(name, 0)) for name in ("niter", "niter_decay"))
-    if not planned or record.epochs >= CUT_SHORT * planned or record.epochs < 0.01:
+    each = recipe.get("num_train", TrainCommand().sampling.num_train)
+    had = record.epochs * int(record.options.get("num_train", each)) / int(each)
+    if not planned or had >= CUT_SHORT * planned or record.epochs < 0.01 or record.options.get("init_from"):
         return []
     text = (
-        f"it was trained for {record.epochs:.2g} of the recipe's {planned} epochs; go on with --continue_train and "
+        f"it was trained for as long as {had:.2g} of the recipe's {planned} epochs; go on with --continue_train and "
         "a larger --time_budget or --niter"
     )
     return [Concern("unfinished", text)]
@@ -72,7 +77,8 @@ def _of_phases(tested: TestRecord) -> list[Concern]:
             )
             concerns.append(Concern("missed phase", text))
     errors = [shares.get(which, {}).get("calibration_error", math.nan) for which in ("raw", "calibrated")]
-    if errors[1] > WORSE_CALIBRATED * errors[0]:
+    bits = [shares.get(which, {}).get("bits_per_pixel", math.nan) for which in ("raw", "calibrated")]
+    if errors[1] > WORSE_CALIBRATED * errors[0] and bits[1] >= bits[0]:
         text = (
             f"calibration makes the probabilities of these slices worse (error {errors[0]:.3f}, then {errors[1]:.3f}): "
             "the validation slices are too few, or another rock; validate on more of them"
@@ -83,12 +89,17 @@ def _of_phases(tested: TestRecord) -> list[Concern]:
 
 def missed_phases(tested: TestRecord) -> dict[str, str]:
     """Return what of a phase is found, in words, for those that are missed."""
-    shares = _fractions(tested, tested.model_kind)
+    shares = _fractions(tested, shown_of(tested))
     return {
         phase: f"{REGION_NAMES.get(phase, phase)} is missed: {found:.2%} of the image, where the truth has {true:.2%}"
         for phase, (true, found) in shares.items()
         if found < MISSED * true
     }
+
+
+def shown_of(tested: TestRecord) -> str:
+    """Return the kind of image that phases are measured in: of several draws a single one, not their mean."""
+    return next((kind for kind in tested.card.get("rock", {}) if kind.startswith(ONE_DRAW)), tested.model_kind)
 
 
 def _fractions(tested: TestRecord, kind: str) -> dict[str, tuple[float, float]]:
@@ -102,22 +113,18 @@ def _fractions(tested: TestRecord, kind: str) -> dict[str, tuple[float, float]]:
 
 def _of_images(tested: TestRecord) -> list[Concern]:
     card, kind = tested.card, tested.model_kind
+    if tested.options.get("direction", "AtoB") != "AtoB":  # what follows is about a SEM
+        return _few(tested)
     missed = missed_phases(tested)
     found = [Concern("missed phase", f"{words}; measure none of it in predictions") for words in missed.values()]
     noise = card.get("txm_noise")
     found += [*_misaligned(tested), *(TxmNoise(**noise).concerns if noise else [])]
-    count = len(set(tested.slices))
-    if 0 < count < FEW_SLICES:
-        those = f"{count} slices" if count > 1 else "one slice"
-        found.append(
-            Concern("few slices", f"all of this rests on {those}: what others score may differ; test on more of them")
-        )
-    # Of several draws, their mean is the prediction; phases are measured in single ones.
-    shown = next((one for one in card.get("rock", {}) if one.startswith(ONE_DRAW)), kind)
+    found += _few(tested)
+    shown = shown_of(tested)
     off = [
         f"{predicted:.1%} of {REGION_NAMES.get(phase, phase)} (truth: {true:.1%})"
         for phase, (true, predicted) in _fractions(tested, shown).items()
-        if phase not in missed and abs(predicted - true) > FRACTION_OFF * true
+        if phase not in missed and abs(predicted - true) > max(FRACTION_OFF * true, SPECK)
     ]
     if off:
         text = f"by thresholds there is {joined(off)}; take fractions from a model of recipe phases"
@@ -132,6 +139,14 @@ def _of_images(tested: TestRecord) -> list[Concern]:
         )
         found.append(Concern("smooth", text))
     return found + _grids(card.get("grid", {}), kind)
+
+
+def _few(tested: TestRecord) -> list[Concern]:
+    count = len(set(tested.slices))
+    if not 0 < count < FEW_SLICES:
+        return []
+    those = f"{count} slices" if count > 1 else "one slice"
+    return [Concern("few slices", f"all of this rests on {those}: what others score may differ; test on more of them")]
 
 
 def _misaligned(tested: TestRecord) -> list[Concern]:

@@ -65,7 +65,7 @@ def judge(record: RunRecord) -> tuple[str, list[Judged]]:
 
 def judge_measures(tested: TestRecord) -> list[Judged]:
     """Compare the model with the best prediction without one, in all that was measured of its images."""
-    return judge_scores(tested) if tested.slices else _judge_tables(tested.scores)
+    return judge_scores(tested) if tested.card and tested.slices else _judge_tables(tested.scores)
 
 
 def judge_scores(tested: TestRecord) -> list[Judged]:
@@ -76,7 +76,8 @@ def judge_scores(tested: TestRecord) -> list[Judged]:
     model = tested.model_kind
     judged = []
     for column, (name, unit, digits, sign) in MEASURES.items():
-        values = {kind: sign * tested.values(kind, column) for kind in tested.card["similarity"]}
+        kinds = [kind for kind in tested.card["similarity"] if not kind.startswith(ONE_DRAW)]
+        values = {kind: sign * tested.values(kind, column) for kind in kinds}
         best = best_of({kind: own for kind, own in values.items() if kind != model})
         if best is None or not np.isfinite(values[model]).any():
             continue
@@ -151,7 +152,7 @@ def _headline(judged: Sequence[Judged]) -> str:
         where = (
             f"better in {joined(gained)} than what needs no model" if gained else "no better than what needs no model"
         )
-        return f"On the one slice that it was tested on {where}; nobody knows how sure that is."
+        return f"On the one slice that it was tested on, it is {where}; nobody knows how sure that is."
     names = {kind: [one.measure for one in judged if one.judgement == kind] for kind in ("better", "worse", "unclear")}
     if len(names["better"]) == len(judged):
         return f"Better than every prediction without a model in {joined(names['better'])}."
@@ -177,6 +178,7 @@ def _power(tested: TestRecord) -> list[Judged]:
     found = {
         kind: {key: number_of(measures.get("spectrum_mean_db") or {}, key) for key in ("value", "low", "high")}
         for kind, measures in tested.card.get("spectrum", {}).items()
+        if not kind.startswith(ONE_DRAW)
     }
     own = found.pop(tested.model_kind, {"value": math.nan})
     others = {kind: interval["value"] for kind, interval in found.items() if math.isfinite(interval["value"])}

@@ -59,7 +59,11 @@ def verdict_on_training(paths: RunPaths) -> Verdict:
     score = course.scores[0]
     last, best = float(score.values[-1]), int(np.argmax(score.values))
     concerns = cut_short(record)
-    if last < score.low[best] and record.paths.network("best", "G").exists():
+    if (
+        last < score.low[best] < score.values[best]
+        and score.epochs[best] > 0
+        and record.paths.network("best", "G").exists()
+    ):
         text = (
             f"{score.name} was best in epoch {score.epochs[best]:g}, {score.values[best]:.4g}; test that one, too, "
             f"with --epoch best"
@@ -100,5 +104,6 @@ def concerns_of_test(paths: RunPaths) -> list[Concern]:
             )
         ]
     is_better = any(one.judgement == "better" or one.gain > 0 for one in judge_measures(record.tested))
-    worse = [] if is_better else [Concern("needless", judge(record)[0].rstrip("."))]
+    is_said = is_better or bool(record.tested.scores.get("better_on_validation"))
+    worse = [] if is_said else [Concern("needless", judge(record)[0].rstrip("."))]
     return [*worse, *(one for one in verdict_of(record).concerns if one.kind in OF_THE_MODEL)]

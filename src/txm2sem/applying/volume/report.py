@@ -97,8 +97,8 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
     save_figure(figure, paths.growing_report(".png"), paths.figures)
     write_text(paths.growing_report(".txt"), "\n".join([title, *lines]) + "\n")
     write_text(paths.growing_report(".json"), json_text(run.provenance() | {"scores": scores}))
-    run.finish(scores)
     verdict = verdict_on(run.opened, measures)
+    run.finish(scores)
     return VolumeReport(lines, verdict, paths.output, paths.report(".png"))
 
 

@@ -23,7 +23,7 @@ def test_every_file_that_is_neither_code_nor_text_is_listed() -> None:
 
 def test_what_is_listed_is_there() -> None:
     made = {"demo/results/demo/overview.png"}
-    assert {name for name in FILES if not (ROOT / name).is_file()} == made
+    assert {name for name in FILES if not (ROOT / name).is_file()} <= made
 
 
 def test_every_package_that_users_install_is_listed() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from txm2sem.data import GreyRange
 from txm2sem.runs import RunPaths
-from txm2sem.txm_noise import SIDE, TxmNoise, measured_noise
+from txm2sem.txm_noise import MEASURED, SIDE, TxmNoise, measured_noise, measured_parts, middle_of
 
 WHITE = GreyRange(1000.0, 3000.0)
 
@@ -31,7 +31,15 @@ def test_it_is_measured_in_grey_levels_of_what_is_imaged() -> None:
 def test_of_a_large_image_the_middle_is_measured() -> None:
     image = np.full((SIDE + 200, SIDE + 301), 2000, np.uint16)
     image[100:-100, 150:-151] = noisy(40.0, (SIDE, SIDE))
-    assert measured_noise([image], WHITE) == pytest.approx(40 * 255 / 2000, rel=0.05)
+    assert measured_noise([middle_of(image)], WHITE) == pytest.approx(40 * 255 / 2000, rel=0.05)
+
+
+def test_slices_are_measured_from_the_first_to_the_last() -> None:
+    parts = list(measured_parts(101, (SIDE + 200, 96)))
+    assert [index for index, _, _ in parts] == [0, 25, 50, 75, 100]
+    assert len(parts) == MEASURED
+    assert list(parts[0][1:]) == [slice(100, SIDE + 100), slice(0, (96 + SIDE) // 2)]
+    assert [index for index, _, _ in measured_parts(2, (8, 8))] == [0, 1]
 
 
 @pytest.mark.parametrize(("here", "kinds"), [(9.0, []), (4.0, []), (17.0, ["noise"]), (2.9, ["noise"])])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from txm2sem.data import AlignedSlices, GreyRange
+from txm2sem.data.grey import measured_slices
 from txm2sem.errors import UserError
 from txm2sem.files import json_text, read_json, write_text
 from txm2sem.metrics import UNEVEN_NOISE, noise_level
@@ -67,9 +68,9 @@ class TxmNoise:
 def measured_noise(images: Iterable[NDArray[Any]], grey: GreyRange) -> float:
     """Return the median over images of their noise [grey levels of 255 of a grey range]; 0 where nothing shows.
 
-    What is 0 was not imaged. Of a large image the middle is measured.
+    What is 0 was not imaged.
     """
-    found = [noise_level(middle, middle != 0) for middle in map(middle_of, images)]
+    found = [noise_level(image, image != 0) for image in images]
     known = [level for level in found if level > 0]
     return float(np.median(known)) * 255 / (grey.high - grey.low) if known else 0.0
 
@@ -88,10 +89,8 @@ def keep_txm_noise(paths: RunPaths, training: AlignedSlices, options: DataOption
     if paths.txm_noise.exists() or options.direction != "AtoB":
         return
     txm = training.txm
-    places = sorted({round(place) for place in np.linspace(0, len(txm) - 1, min(MEASURED, len(txm)))})
-    noise = measured_noise(
-        (txm.read(place, slice(None), slice(None)) for place in places), GreyRange.parse(options.txm_range)
-    )
+    images = (txm.read(*part) for part in measured_parts(len(txm), txm.shape))
+    noise = measured_noise(images, GreyRange.parse(options.txm_range))
     write_text(paths.txm_noise, json_text({"txm_noise": noise}))
 
 
@@ -103,7 +102,17 @@ def _read(paths: RunPaths) -> float:
     return 0.0
 
 
+def measured_parts(slices: int, shape: tuple[int, ...]) -> Iterator[tuple[int, slice, slice]]:
+    """Yield the parts (slice, rows, columns) of so many slices of a shape that are measured."""
+    for index in measured_slices(slices, MEASURED):
+        yield index, *_middle(shape)
+
+
 def middle_of(image: NDArray[Any]) -> NDArray[Any]:
     """Return a copy of what is measured of an image, (rows, columns)."""
-    rows, columns = (slice(max(0, (side - SIDE) // 2), (side + SIDE) // 2) for side in image.shape)
-    return image[rows, columns].copy()
+    return image[_middle(image.shape)].copy()
+
+
+def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    rows, columns = (slice(max(0, (side - SIDE) // 2), (side + SIDE) // 2) for side in shape)
+    return rows, columns

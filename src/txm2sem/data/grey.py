@@ -299,9 +299,9 @@ def measured_windows(slices: int, shape: tuple[int, int]) -> Iterator[tuple[int,
         yield index, measured_rows(shape), slice(0, shape[1])
 
 
-def measured_slices(count: int) -> list[int]:
-    """Return which of `count` slices are enough to measure them all: at most 16, evenly spread."""
-    indices: list[int] = np.linspace(0, count - 1, min(count, _MEASURED_SLICES)).round().astype(int).tolist()
+def measured_slices(count: int, most: int = _MEASURED_SLICES) -> list[int]:
+    """Return which of `count` slices are enough to measure them all: at most so many, evenly spread."""
+    indices: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
     return indices
 
 

@@ -65,7 +65,7 @@ def compare_runs(runs: Sequence[RunPaths], output: Path | str = "", figures: Pag
     names = comparison.names
     parts = compare_parts(comparison)
     title, about = f"{', '.join(names)}: comparison", [f"{len(runs)} runs compared"]
-    return write_page(draft, title, " · ".join(names), about, parts, comparison.verdict(), figures)
+    return write_page(draft, title, " · ".join(names), about, parts, comparison.verdict, figures)
 
 
 def compare_parts(comparison: Comparison) -> list[Part]:
@@ -110,7 +110,7 @@ def _verdict(comparison: Comparison) -> Html:
     return fragment(
         "compare.html",
         "verdict",
-        it=comparison.verdict(),
+        it=comparison.verdict,
         judged=comparison.judge(),
         alone={record.paths.name: judge(record)[0] for record in comparison.records},
         tests={

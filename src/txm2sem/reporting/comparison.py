@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -103,8 +104,9 @@ class Comparison:
                 found[option.name] = values
         return found
 
+    @cached_property
     def verdict(self) -> Verdict:
-        """Return which run is best in what, and what there is to mind about each."""
+        """Which run is best in what, and what there is to mind about each."""
         best: dict[str, list[str]] = {}
         open_: list[str] = []
         for one in self.ranked():

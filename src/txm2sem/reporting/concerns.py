@@ -37,7 +37,7 @@ CUT_SHORT = 0.7
 
 
 def concerns_of(record: RunRecord) -> list[Concern]:
-    """Return what there is to mind about a model that was tested, in any order."""
+    """Return what there is to mind about a model, in any order."""
     tested = record.tested
     if tested is None:
         return cut_short(record)
@@ -145,8 +145,8 @@ def _few(tested: TestRecord) -> list[Concern]:
     count = len(set(tested.slices))
     if not 0 < count < FEW_SLICES:
         return []
-    those = f"{count} slices" if count > 1 else "one slice"
-    return [Concern("few slices", f"all of this rests on {those}: what others score may differ; test on more of them")]
+    those = f"{count} slices, so intervals are rather too narrow" if count > 1 else "one slice"
+    return [Concern("few slices", f"all of this rests on {those}; what others score may differ: test on more of them")]
 
 
 def _misaligned(tested: TestRecord) -> list[Concern]:

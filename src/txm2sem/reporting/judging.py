@@ -15,7 +15,7 @@ from txm2sem.metrics import Interval, Resampling
 from txm2sem.reporting.concerns import missed_phases
 from txm2sem.reporting.record import RunRecord, TestRecord, VolumeRecord, number_of
 from txm2sem.reporting.scorecard import evaluation_tables
-from txm2sem.scoring.names import FEW_SLICES, ONE_DRAW, TRUTH
+from txm2sem.scoring.names import ONE_DRAW, TRUTH
 from txm2sem.scoring.table import better_text
 
 Judgement = Literal["better", "worse", "unclear", "said"]
@@ -60,7 +60,7 @@ def judge(record: RunRecord) -> tuple[str, list[Judged]]:
     better = tested.scores.get("better_on_validation")
     first = [Judged("worse", "Dice", better_text(better))] if better else []
     headline = f"Not better than what needs no model: {better['name']}." if better else _headline(found)
-    return headline, [*first, *found, *_few(tested), *_power(tested), *_rock(tested), *judge_continuity(record.volumes)]
+    return headline, [*first, *found, *_power(tested), *_rock(tested), *judge_continuity(record.volumes)]
 
 
 def judge_measures(tested: TestRecord) -> list[Judged]:
@@ -163,14 +163,6 @@ def _headline(judged: Sequence[Judged]) -> str:
     ]
     start = "Beside the best without a model" if names["better"] else "Not better than predictions without a model"
     return f"{start}: {'; '.join(parts)}."
-
-
-def _few(tested: TestRecord) -> list[Judged]:
-    count = len(set(tested.slices))
-    if not 1 < count < FEW_SLICES:
-        return []
-    text = f"The brackets rest on {count} slices alone: they are rough, and rather too narrow"
-    return [Judged("said", "intervals", text)]
 
 
 def _power(tested: TestRecord) -> list[Judged]:

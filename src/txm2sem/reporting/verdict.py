@@ -29,9 +29,7 @@ def verdict_on(paths: RunPaths) -> Verdict:
 def verdict_of(record: RunRecord) -> Verdict:
     """Return what to make of a run, as far as its folders tell."""
     sentence = judge(record)[0]
-    if record.tested is None:
-        return Verdict(sentence, cut_short(record))
-    better = record.tested.scores.get("better_on_validation")
+    better = record.tested.scores.get("better_on_validation") if record.tested else None
     needless = [Concern("needless", f"{better_text(better)}; use those")] if better else []
     return Verdict(sentence, [*needless, *concerns_of(record)])
 

@@ -27,7 +27,7 @@ from txm2sem.testing.images import write_images
 from txm2sem.testing.scores import perceptual_or_none, write_scores
 from txm2sem.testing.trust import write_numbers, write_trust
 from txm2sem.trust import check_trust, open_trust
-from txm2sem.txm_noise import MEASURED, TxmNoise
+from txm2sem.txm_noise import TxmNoise, measured_parts
 
 COLUMNS = {"PSNR": Column("PSNR", "dB", 2), "SSIM": Column("SSIM")}
 
@@ -132,7 +132,7 @@ class TranslationTest(Test[PatchResult]):
             figures=command.figure.figures,
         )
         stack = self.slices.txm
-        images = (stack.read(index, slice(None), slice(None)) for index in range(min(len(stack), MEASURED)))
+        images = (stack.read(*part) for part in measured_parts(len(stack), stack.shape))
         noise = TxmNoise.of(subject.model.paths, images, GreyRange.parse(self.data.txm_range))
         document |= {"txm_noise": None if noise is None else vars(noise)}
         judged, drawn = write_trust(command, new.paths, self.trust, self.patches, subject.about, self.pixel_size)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from txm2sem.applying.volume.measures import VolumeMeasures
 from txm2sem.applying.volume.opening import OpenVolume
 from txm2sem.model.worth import worth_of
-from txm2sem.txm_noise import MEASURED, SIDE, TxmNoise
+from txm2sem.txm_noise import TxmNoise, measured_parts
 from txm2sem.verdicts import Concern, Verdict
 
 SEEN_SEAMS = 1.1
@@ -34,10 +32,8 @@ def _noise(opened: OpenVolume) -> list[Concern]:
     reader = opened.reader
     if opened.model.source != "txm":
         return []
-    depth, rows, columns = reader.shape
-    y, x = (slice(max(0, (side - SIDE) // 2), (side + SIDE) // 2) for side in (rows, columns))
-    places = sorted({round(place) for place in np.linspace(0, depth - 1, min(MEASURED, depth))})
-    images = (np.asarray(reader.read(slice(z, z + 1), y, x))[0] for z in places)
+    parts = measured_parts(reader.shape[0], reader.shape[1:])
+    images = (reader.read(slice(z, z + 1), y, x)[0] for z, y, x in parts)
     found = TxmNoise.of(opened.model.paths, images, opened.translator.see.grey)
     return [] if found is None else found.concerns
 

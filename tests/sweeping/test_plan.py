@@ -55,6 +55,15 @@ def test_tests_are_frozen_and_of_the_same_cube_unless_the_plan_says_something_el
     assert (test.test.eval, test.data.num_test, cube.volume.z_ind) == (False, 7, 3)  # type: ignore[union-attr]
 
 
+def test_runs_that_draw_samples_are_tested_by_their_draws_and_no_others() -> None:
+    runs = "runs:\n  sample: {recipe: sample}\n  translate: {recipe: translate}\n"
+    for test, draws in (("", 19), ("test: {draws: 5}\n", 5)):
+        plan = read(runs + test)
+        found = {run.name: [command.drawn.draws for command in list(run.commands.values())[1:]] for run in plan.runs}  # type: ignore[union-attr]
+        assert found == {"sample": [draws, 0], "translate": [0, 0]}
+        assert [run.given["test"].get("draws") for run in plan.runs] == [draws, None]
+
+
 def test_the_plan_of_the_papers_comes_along() -> None:
     plan = Plan.read("paper", PLACES, Path("mine"))
     models = {run.training.model.model for run in plan.runs}
@@ -92,6 +101,7 @@ def test_the_plan_of_the_papers_comes_along() -> None:
             "plan.yaml, line 3: train of the run plan: --lambda_L1 does nothing with",
         ),
         ("test: {ngf: 3}", "plan.yaml, line 1: test of the run plan: --ngf 3 contradicts the checkpoint"),
+        ("test:\n  draws: 3\nruns: {a: {recipe: translate}}", "plan.yaml, line 2: --draws: expected a run that draws"),
         ("test: {x_ind: 3}", "--x_ind does nothing with --dataset_mode txm2sem"),
         ("options: {model: [srcnn, repair]}", "expected runs of repair alone, or none, found plan_model_srcnn"),
         ("runs: {a: {}, b: {model: segmentation, dataroot: b}}", "tests on one data root, found a on images, b on b"),

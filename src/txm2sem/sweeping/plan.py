@@ -46,6 +46,10 @@ OF_TESTS: Mapping[str, Mapping[str, Any]] = {
 """Options that tests have where the plan gives no other ones. The seed says where the cube lies: it is that of all
 runs, and not that of their training."""
 
+OF_DRAWING_TESTS: Mapping[str, Any] = {"draws": 19}
+"""Options that tests on patches of models that draw samples have besides, and other models have not: what is scored is
+the mean of the draws."""
+
 REPEATED = "seed"
 """The option whose values are repeats of one training."""
 
@@ -181,6 +185,7 @@ class Plan:
                 if len(found) > MOST_RUNS:
                     raise UserError(f"{path} has more than {MOST_RUNS} runs; make several plans of it")
         runs = list(found.values())
+        _check_drawn(options.get("test", {}), runs)
         _check_one_kind(path, runs)
         _check_same_images(path, runs)
         paths = SweepPaths(Path(output or f"{path.stem}_sweep"))
@@ -244,6 +249,7 @@ def _planned(
     try:
         training = resolve(TrainCommand(), {**train, **own})
         commands: dict[str, TrainCommand | TestCommand] = {step: training}
+        tests["test"] = _of_draws(tests["test"], training)
         for step in tests if training.model.model in TRANSLATION_MODELS else ["test"]:
             commands[step] = resolve(TestCommand(), {**tests[step], **own}, trained=to_mapping(training))
     except UserError as error:
@@ -252,6 +258,13 @@ def _planned(
         raise UserError(f"{(named or [place])[0]}: {step} of the run {name}: {error}") from None
     given = {"train": train, **tests}
     return PlannedRun(name, base, repeated, varied, {step: given[step] for step in commands}, commands)
+
+
+def _of_draws(test: Values, training: TrainCommand) -> dict[str, Any]:
+    """Return options of a test on patches, those of draws where there are any, and there alone."""
+    if training.model.draws_noise:
+        return {**OF_DRAWING_TESTS, **test}
+    return {name: value for name, value in test.items() if name not in OF_DRAWING_TESTS}
 
 
 def _short(value: object) -> str:
@@ -333,6 +346,18 @@ def _folds(runs: Sequence[PlannedRun], folder: Path) -> list[Fold]:
                     "splits; add them, or take the run out of the plan"
                 )
     return folds
+
+
+def _check_drawn(test: Mapping[str, Written], runs: Iterable[PlannedRun]) -> None:
+    """Check that options of draws have a run that draws."""
+    if any(run.training.model.draws_noise for run in runs):
+        return
+    for name in OF_DRAWING_TESTS:
+        if name in test:
+            raise UserError(
+                f"{test[name].place}: --{name}: expected a run that draws samples (recipe: sample), found none; leave "
+                "it out"
+            )
 
 
 def _kind_of(run: PlannedRun) -> str:

@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from txm2sem.data import to_uint8
+from txm2sem.model.predictor import Predictor
 from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths
 from txm2sem.training.accumulation import BatchPart
 from txm2sem.training.fit import build_trainer
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import AdversarialModule, TranslationModule, total
+from txm2sem.training.modules import VALIDATED_DRAWS, AdversarialModule, TranslationModule, total
 
 SIZE = 32
 SMALL = {"ngf": 4, "ndf": 4, "patch_size": SIZE, "num_train": 2, "niter": 1, "niter_decay": 0, "num_test": 1}
@@ -336,3 +337,18 @@ def test_the_scale_of_the_error_is_seen_by_its_loss_alone() -> None:
     # Of a map that multiplies by a half, the Jacobian has a quarter of the number of pixels as its squared norm.
     assert losses["G_jacobian"].item() == pytest.approx(0.5 * 0.25 * SIZE**2, rel=1e-4)
     assert set(losses) == {"G_laplace", "G_jacobian"}
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_model_of_samples_is_validated_by_the_mean_of_its_draws(ema: float, tmp_path: Path) -> None:
+    options = {"netG": "sampled_unet", "norm": "none", "no_dropout": True, "downsample_factor": 1, "ema": ema}
+    module = train(MODELS["pix2pix"](command("pix2pix", **options)), tmp_path)
+    predictor = Predictor(module.results["G"], module.command.model)
+    source = Patches(2).images[:, 0]
+    draws = torch.stack([predictor.drawing(number)(source) for number in range(VALIDATED_DRAWS)])
+    assert draws.std(dim=0).min() > 0
+    torch.testing.assert_close(module.eval()(source).detach(), draws.mean(dim=0))
+    # It takes nothing from the generator that training draws from.
+    state = torch.random.get_rng_state()
+    module(source)
+    assert torch.equal(state, torch.random.get_rng_state())

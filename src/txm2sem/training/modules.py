@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Self
 
 import numpy as np
@@ -69,6 +69,9 @@ WEIGHTS = {"D_real": 0.5, "D_fake": 0.5}
 
 NOISE_PLACES = 2**31
 """Draws, and places along each axis, that training takes noise from."""
+
+VALIDATED_DRAWS = 8
+"""Draws whose mean is what a model of samples is validated by, and shows while it trains."""
 
 MOST_PATCHES = 2**62
 """A run that has seen more is none."""
@@ -264,8 +267,16 @@ class TranslationModule(pl.LightningModule):
         return seen // frequency > (seen - self.batch_patches) // frequency
 
     def forward(self, source: Tensor) -> Tensor:
-        """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range."""
-        return self.finish(self.results["G"](generator_input(source, self.command.model, source.device)), source)
+        """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range.
+
+        With a model of samples it is the mean of `VALIDATED_DRAWS`, the same noise for all images.
+        """
+        image, generator = generator_input(source, self.command.model, source.device), self.results["G"]
+        if not self.command.model.draws_noise:
+            return self.finish(generator(image), source)
+        drawn = move_images(_noise_of_validation(*image.shape[-2:]), image.device)
+        draws = [self.finish(generator(image, one.expand(len(image), *one.shape)), source) for one in drawn]
+        return torch.stack(draws).mean(dim=0)
 
     def conclude(self, echo: Callable[[str], None]) -> None:
         """Find what is to be known of the model when all of it is trained and saved, and keep it beside it.
@@ -818,3 +829,10 @@ class AdversarialModule(TranslationModule):
             raise ValueError("the pool holds something other than images")
         super().restore(state)
         self.pool.load_state_dict(state["pool"])
+
+
+@lru_cache(maxsize=1)
+def _noise_of_validation(rows: int, columns: int) -> Tensor:
+    """Return the noise of `VALIDATED_DRAWS`, (draws, channels, rows, columns), as at the first place of a volume."""
+    drawn = [noise(draw, 0, slice(0, rows), slice(0, columns)) for draw in range(VALIDATED_DRAWS)]
+    return torch.from_numpy(np.stack(drawn))

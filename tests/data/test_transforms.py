@@ -15,6 +15,7 @@ from txm2sem.data import (
     downsample,
     find_empty_level,
     keep_empty,
+    random_contrast,
     random_horizontal_flip,
     random_quarter_turns,
     size_option,
@@ -46,6 +47,19 @@ def test_quarter_turns_are_the_same_for_all_images_and_as_frequent() -> None:
         assert torch.equal(one + 7, other)
         counts[next(turns for turns in range(4) if torch.equal(one, images[0].rot90(turns, (1, 2))))] += 1
     assert min(counts) > 70
+
+
+@given(st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_varied_contrast_is_a_line_that_makes_nothing_black_and_leaves_black_alone(most: float, seed: int) -> None:
+    grey = torch.tensor([[-1.5, -1.0, -0.999, -0.4, 0.0, 0.4, 1.0, 1.2]])
+    varied = random_contrast(grey, most, np.random.default_rng(seed))[0]
+    assert torch.equal(varied[:2], grey[0, :2])
+    assert varied[2:].min() > -1
+    slopes = (varied[4:].diff() / grey[0, 4:].diff()).tolist()
+    assert slopes == pytest.approx([slopes[0]] * 3, rel=1e-4)
+    assert 1 / (1 + most) <= slopes[0] * 1.0001
+    assert slopes[0] <= (1 + most) * 1.0001
+    assert abs(varied[4]) <= most / 2
 
 
 def test_areas_that_are_not_imaged_stay_black_and_dark_pixels_do_not() -> None:

@@ -43,6 +43,7 @@ from .transforms import (
     downsample as downsample,
     keep_empty as keep_empty,
     middle_channel as middle_channel,
+    random_contrast as random_contrast,
     random_horizontal_flip as random_horizontal_flip,
     random_quarter_turns as random_quarter_turns,
     size_option as size_option,

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, Sampler
 from txm2sem.data.grey import GreyRange, resolve_ranges
 from txm2sem.data.sampling import PatchLocation, draw_training_location, evaluation_locations
 from txm2sem.data.slices import MASK_NAMES, AlignedSlices
-from txm2sem.data.transforms import preprocess, random_horizontal_flip, random_quarter_turns
+from txm2sem.data.transforms import preprocess, random_contrast, random_horizontal_flip, random_quarter_turns
 from txm2sem.data.txm_input import TxmInput
 from txm2sem.options import DataOptions, SamplingOptions
 
@@ -58,7 +58,10 @@ class TrainingPatches(Dataset[dict[str, Tensor]]):
         patch = self.read(self.locate(key, rng))
         if not self.sampling.aligned:
             patch |= {name: image for name, image in self.read(self.locate(key, rng)).items() if name != "source"}
-        return preprocess(self.orient(patch, rng), self.options, rng)
+        patch = self.orient(patch, rng)
+        if self.sampling.vary_contrast:
+            patch["source"] = random_contrast(patch["source"], self.sampling.vary_contrast, rng)
+        return preprocess(patch, self.options, rng)
 
     def generator(self, key: tuple[int, int]) -> np.random.Generator:
         """Return the generator that everything random about an item is drawn from."""

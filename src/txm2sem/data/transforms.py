@@ -10,6 +10,9 @@ from torch import Tensor
 
 from txm2sem.options import DataOptions
 
+_DARKEST = -1 + 2**-10
+"""The darkest grey that is not black."""
+
 
 def random_horizontal_flip(images: tuple[Tensor, ...], rng: np.random.Generator) -> tuple[Tensor, ...]:
     """Mirror all images left to right, or none of them, with equal chances; takes one draw of `rng`."""
@@ -20,6 +23,20 @@ def random_quarter_turns(images: tuple[Tensor, ...], rng: np.random.Generator) -
     """Turn all images (..., H, W) by the same number of quarter turns; takes one draw of `rng`."""
     turns = int(rng.integers(4))
     return tuple(image.rot90(turns, (-2, -1)) for image in images)
+
+
+def random_contrast(source: Tensor, most: float, rng: np.random.Generator) -> Tensor:
+    """Return an image with another contrast and brightness; takes two draws of `rng`.
+
+    Args:
+        source: (..., H, W), the range of grey values being [-1, 1].
+        most: f; contrast is multiplied by 1 / (1 + f) to 1 + f, evenly in its logarithm, and -f / 2 to f / 2 is added.
+            What is black, -1 or darker, stays as it is, and nothing else becomes so: black is what was not imaged.
+        rng: what both are drawn from.
+    """
+    contrast, brightness = rng.uniform(-1, 1, 2).tolist()
+    varied = source * (1 + most) ** contrast + most / 2 * brightness
+    return torch.where(source > -1, varied.clamp(min=_DARKEST), source)
 
 
 def middle_channel(source: Tensor) -> Tensor:

@@ -413,6 +413,9 @@ class SamplingOptions(Options):
     """do not mirror patches left to right at random"""
     all_orientations: bool = False
     """turn patches by quarter turns at random, too: all eight orientations"""
+    vary_contrast: float = of_models(0.0, *TRANSLATION_MODELS, "segmentation", limits=(0, 1))
+    """show the source of each patch with up to this share more or less contrast, and a quarter of it of the grey range
+    brighter or darker, for a model that holds where grey values lie otherwise than in training; 0.25 is much, 0 none"""
     aligned: bool = of_modes(True, "txm2sem")
     """False draws the patches of TXM and SEM from independent places"""
     forgive: float = of_models(0.0, "feedforward", limits=(0, 64))

@@ -77,6 +77,17 @@ def _(bench: Bench, command: str) -> None:
     assert found == {"": {0, 4}, "--no_flip": {0}, "--all_orientations": set(range(8))}
 
 
+@row("train", "vary_contrast")
+def _(bench: Bench, command: str) -> None:
+    plain, varied = (bench.training(words, PLAIN).data.training[0, 0] for words in ("", "--vary_contrast 0.25"))
+    assert torch.equal(plain["target"], varied["target"])
+    seen = plain["source"] > -1
+    assert torch.equal(plain["source"][~seen], varied["source"][~seen])
+    line = np.polynomial.Polynomial.fit(plain["source"][seen], varied["source"][seen], 1).convert().coef
+    assert 0.8 <= line[1] <= 1.25
+    assert 0 < abs(line[0]) <= 0.125
+
+
 def _places(made: Training, epoch: int) -> list[Any]:
     patches = made.data.training
     return [patches.locate((epoch, index), patches.generator((epoch, index))) for index in range(4)]

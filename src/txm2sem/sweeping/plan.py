@@ -46,9 +46,8 @@ OF_TESTS: Mapping[str, Mapping[str, Any]] = {
 """Options that tests have where the plan gives no other ones. The seed says where the cube lies: it is that of all
 runs, and not that of their training."""
 
-OF_DRAWING_TESTS: Mapping[str, Any] = {"draws": 19}
-"""Options that tests on patches of models that draw samples have besides, and other models have not: what is scored is
-the mean of the draws."""
+DRAWS = 19
+"""Draws that a model of samples is tested by on patches, where the plan says no other number: their mean is scored."""
 
 REPEATED = "seed"
 """The option whose values are repeats of one training."""
@@ -261,10 +260,10 @@ def _planned(
 
 
 def _of_draws(test: Values, training: TrainCommand) -> dict[str, Any]:
-    """Return options of a test on patches, those of draws where there are any, and there alone."""
+    """Return options of a test on patches, with a number of draws where the model draws, and there alone."""
     if training.model.draws_noise:
-        return {**OF_DRAWING_TESTS, **test}
-    return {name: value for name, value in test.items() if name not in OF_DRAWING_TESTS}
+        return {"draws": DRAWS, **test}
+    return {name: value for name, value in test.items() if name != "draws"}
 
 
 def _short(value: object) -> str:
@@ -349,15 +348,12 @@ def _folds(runs: Sequence[PlannedRun], folder: Path) -> list[Fold]:
 
 
 def _check_drawn(test: Mapping[str, Written], runs: Iterable[PlannedRun]) -> None:
-    """Check that options of draws have a run that draws."""
-    if any(run.training.model.draws_noise for run in runs):
-        return
-    for name in OF_DRAWING_TESTS:
-        if name in test:
-            raise UserError(
-                f"{test[name].place}: --{name}: expected a run that draws samples (recipe: sample), found none; leave "
-                "it out"
-            )
+    """Check that a number of draws has a run that draws."""
+    if "draws" in test and not any(run.training.model.draws_noise for run in runs):
+        place = test["draws"].place
+        raise UserError(
+            f"{place}: --draws: expected a run that draws samples (recipe: sample), found none; leave it out"
+        )
 
 
 def _kind_of(run: PlannedRun) -> str:

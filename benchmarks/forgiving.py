@@ -42,7 +42,7 @@ from txm2sem.training import fit
 from txm2sem.training.accumulation import BatchPart
 from txm2sem.training.forgiveness import Displacements, deformed
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import RegressionModule
+from txm2sem.training.regression import RegressionModule
 
 SIZE, RADIUS = 512, 240
 

@@ -36,7 +36,7 @@ from txm2sem.networks import build_generator
 from txm2sem.objectives import jacobian_penalty
 from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths, read_options
-from txm2sem.training.modules import JACOBIAN
+from txm2sem.training.translation import JACOBIAN
 
 Network = Callable[[Tensor], Tensor]
 Estimator = Callable[[Network, Tensor], Tensor]

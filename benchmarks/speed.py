@@ -43,7 +43,7 @@ from txm2sem.networks.blocks import HalfDropout
 from txm2sem.networks.convolutions import FewChannelsConv2d, StridedConv2d, StridedConvTranspose2d
 from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import TranslationModule
+from txm2sem.training.translation import TranslationModule
 
 CPU = torch.device("cpu")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -109,7 +109,7 @@ def test_its_card_says_what_it_is() -> None:
         assert words in CARD
     for row in ("this model", "linear fit of the TXM", "constant grey"):
         assert re.match(r"\d\d\.\d\d ± 0\.\d\d", _row(row)[0])
-    results = (PYPROJECT.parent / "docs" / "results.md").read_text(encoding="utf-8")
+    results = (PYPROJECT.parent / "docs" / "tried" / "translation.md").read_text(encoding="utf-8")
     assert f"| seed 0 | {' | '.join(_row('this model'))} |" in results
 
 

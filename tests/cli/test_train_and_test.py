@@ -23,7 +23,7 @@ from cli.calls import SRGAN, TINY, TINY_TRAINING, Program
 from txm2sem.cli.main import main
 from txm2sem.reporting import verdict_on
 from txm2sem.runs import RunPaths
-from txm2sem.training.modules import TranslationModule
+from txm2sem.training.translation import TranslationModule
 
 MODELS = {
     "feedforward": "--model feedforward",

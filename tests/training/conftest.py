@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import Tensor
 
-from txm2sem.training.modules import TranslationModule
+from txm2sem.training.translation import TranslationModule
 
 
 class Work:

@@ -17,9 +17,10 @@ from txm2sem.errors import UserError
 from txm2sem.options import SamplingOptions
 from txm2sem.runs import RunPaths
 from txm2sem.training.accumulation import split
+from txm2sem.training.adversarial import AdversarialModule
 from txm2sem.training.fit import build_trainer
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import AdversarialModule, TranslationModule
+from txm2sem.training.translation import TranslationModule
 
 PLAIN = {"no_dropout": True, "norm": "none", "lambda_img_grad": 0.0}
 Batch = dict[str, Tensor]

@@ -15,7 +15,7 @@ from txm2sem.metrics import Summary
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import build_trainer, how_finished
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import TranslationModule
+from txm2sem.training.translation import TranslationModule
 
 
 def run(

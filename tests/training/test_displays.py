@@ -28,9 +28,9 @@ from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.pages.plots import SHAPES
 from txm2sem.palette import MODEL_STYLE, colour_of, rgb
 from txm2sem.runs import RunPaths
+from txm2sem.training.adversarial import AdversarialModule
 from txm2sem.training.displays import VisdomWindows, pictures_of
 from txm2sem.training.fit import fit
-from txm2sem.training.modules import AdversarialModule
 from txm2sem.training.page import write_page
 from txm2sem.training.progress import TimeLeft
 

@@ -26,7 +26,8 @@ from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import fit
 from txm2sem.training.loading import Batch, LoadingError, PatchLoader
-from txm2sem.training.modules import RegressionModule, TranslationModule
+from txm2sem.training.regression import RegressionModule
+from txm2sem.training.translation import TranslationModule
 
 SMALL = {"model": "feedforward", "netG": "resnet_6blocks", "ngf": 4, "patch_size": 32, "num_train": 4, "num_test": 1}
 SMALL |= {"niter": 2, "niter_decay": 0, "num_threads": 0, "gpu_ids": "-1", "print_freq": 1, "no_html": True}

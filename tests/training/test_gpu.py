@@ -19,7 +19,7 @@ from txm2sem.model import Predictor
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import build_trainer, fit
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import TranslationModule
+from txm2sem.training.translation import TranslationModule
 
 CPU, GPU = torch.device("cpu"), devices_of("auto")[0]
 WORD = "0" if GPU.type == "cuda" else GPU.type

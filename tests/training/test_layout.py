@@ -24,7 +24,7 @@ from txm2sem.networks import build_generator
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import PatchData, build_trainer, fit
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import TranslationModule
+from txm2sem.training.translation import TranslationModule
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 

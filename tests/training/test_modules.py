@@ -18,9 +18,11 @@ from txm2sem.model.predictor import Predictor
 from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.runs import RunPaths
 from txm2sem.training.accumulation import BatchPart
+from txm2sem.training.adversarial import AdversarialModule
+from txm2sem.training.drawing import VALIDATED_DRAWS
 from txm2sem.training.fit import build_trainer
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import VALIDATED_DRAWS, AdversarialModule, TranslationModule, total
+from txm2sem.training.translation import TranslationModule, total
 
 SIZE = 32
 SMALL = {"ngf": 4, "ndf": 4, "patch_size": SIZE, "num_train": 2, "niter": 1, "niter_decay": 0, "num_test": 1}
@@ -241,7 +243,7 @@ def test_a_lazy_penalty_counts_in_every_nth_step_and_n_times(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every projection is the same, so that the first step, from the same weights, tells the factor."""
-    monkeypatch.setattr("txm2sem.training.modules.jacobian_penalty", lambda output, source: output.square().sum())
+    monkeypatch.setattr("txm2sem.training.translation.jacobian_penalty", lambda output, source: output.square().sum())
 
     def losses_with(interval: int) -> tuple[list[float], list[float]]:
         """Return what the penalty adds in each step, 0 where it is left out, and what is shown of it after each."""

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from txm2sem.cli.main import main
 from txm2sem.errors import UserError
-from txm2sem.training.modules import TranslationModule
 from txm2sem.training.nodes import find_place, is_main_process
+from txm2sem.training.translation import TranslationModule
 
 # Nothing that mixes the patches of a batch, and nothing random but their places: then two nodes with a patch each, and
 # one with two, learn from the same.

@@ -278,6 +278,7 @@ def test_ranges_left_to_be_measured_are_those_of_the_translation_model(root: Pat
         ({"model": "segmentation"}, {}, "is a run of --model segmentation; expected a translation model"),
         ({"direction": "BtoA"}, {}, "--direction BtoA: it predicts the TXM"),
         ({"context_slices": 1, "input_nc": 3}, {}, "--context_slices 1: it sees neighbouring TXM slices"),
+        ({"netG": "sampled_unet", "downsample_factor": 1}, {}, "draws samples .* pass a volume of them to .* measure"),
         ({"gamma": 0.5}, {}, "trained with --gamma 0.5, but here it is 1.0"),
         ({"sem_range": "0,200"}, {}, "trained with --sem_range 0,200, but here it is 0,255"),
         (

@@ -63,8 +63,8 @@ def load_first_stage(run: TrainedOptions, data: DataOptions, device: torch.devic
         device: where to compute.
 
     Raises:
-        UserError: no model is named, or it is missing, damaged, no translation model, or made for other grey values or
-            another patch size.
+        UserError: no model is named, or it is missing, damaged, no translation model, draws samples, or is made for
+            other grey values or another patch size.
     """
     if data.seg_mode != "semfake":
         return None
@@ -78,6 +78,11 @@ def load_first_stage(run: TrainedOptions, data: DataOptions, device: torch.devic
                 "both models with the same grey values"
             )
     options = override(TrainCommand(), {**MODEL_DEFAULTS[saved["model"]], **saved}).model
+    if options.draws_noise:
+        raise UserError(
+            f"--seg_source {data.seg_source} draws samples (--netG {options.netG}), each with phases of its own; "
+            "expected a model that predicts one image; for phases of draws pass a volume of them to txm2sem measure"
+        )
     multiple = size_multiple(options)
     if data.patch_size % multiple:
         nearest = max(round(data.patch_size / multiple), 1) * multiple

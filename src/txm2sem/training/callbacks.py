@@ -18,7 +18,7 @@ from txm2sem.errors import ENDS, Interrupted
 from txm2sem.files import json_text, write_text
 from txm2sem.runs import RunPaths
 from txm2sem.training.loading import LoadingError
-from txm2sem.training.modules import TranslationModule
+from txm2sem.training.translation import TranslationModule
 
 Echo = Callable[[str], None]
 

@@ -24,9 +24,9 @@ from txm2sem.course import Course, condense
 from txm2sem.errors import UserError, extra
 from txm2sem.options import DisplayOptions
 from txm2sem.runs import RunPaths
-from txm2sem.training.modules import TranslationModule
 from txm2sem.training.page import caption_of, save_images, write_page
 from txm2sem.training.progress import TimeLeft
+from txm2sem.training.translation import TranslationModule
 
 SECONDS_TO_ANSWER = 5
 """A visdom server that takes longer counts as absent."""

@@ -36,11 +36,11 @@ from txm2sem.training.displays import displays
 from txm2sem.training.forgiveness import Displacements
 from txm2sem.training.loading import LoadingError, PatchLoader, end_loading, ignore_signals, loaders_of
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import TranslationModule
 from txm2sem.training.nodes import answering, find_place, is_main_process
 from txm2sem.training.outlook import outlook
 from txm2sem.training.progress import Progress, TimeLeft
 from txm2sem.training.stopwatch import CLOCK, Clock
+from txm2sem.training.translation import TranslationModule
 from txm2sem.txm_noise import keep_txm_noise
 
 FOR_NUMBERS = "; but lower --lr, or the losses' weights, or pass --precision fp32"

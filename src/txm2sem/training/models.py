@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from txm2sem.training.modules import AdversarialModule, RegressionModule, TranslationModule
+from txm2sem.training.adversarial import AdversarialModule
+from txm2sem.training.regression import RegressionModule
 from txm2sem.training.repair import RepairModule
 from txm2sem.training.segmentation import SegmentationModule
+from txm2sem.training.translation import TranslationModule
 
 MODELS: dict[str, type[TranslationModule]] = {
     "feedforward": RegressionModule,

@@ -13,8 +13,8 @@ from txm2sem.model.pace import Pace, measure_pace, recipe_seconds
 from txm2sem.options import RECIPES, TRANSLATION_MODELS, TrainCommand
 from txm2sem.quantities import format_bytes, format_seconds
 from txm2sem.training.loading import loaders_of
-from txm2sem.training.modules import TranslationModule
 from txm2sem.training.progress import TimeLeft
+from txm2sem.training.translation import TranslationModule
 
 LONG = 3600.0
 """Trainings that take longer are told of what bounds them [s]."""

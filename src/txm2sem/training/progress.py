@@ -11,8 +11,8 @@ from txm2sem.model.pace import Pace
 from txm2sem.progress import progress_bar
 from txm2sem.quantities import format_seconds
 from txm2sem.training.callbacks import Checkpoints, Echo
-from txm2sem.training.modules import TranslationModule
 from txm2sem.training.stopwatch import CLOCK, Clock
+from txm2sem.training.translation import TranslationModule
 
 FIRST_LINE, LONGEST_SILENCE = 15.0, 3600.0
 """When a log gets its first line about the progress, and how long it waits for one at most [s]; the gaps double."""

@@ -13,7 +13,8 @@ from txm2sem.data import composite, to_uint8
 from txm2sem.data.repair import SEM_CHANNEL, TXM_CHANNEL, charge_of
 from txm2sem.filling import telea
 from txm2sem.metrics import psnr, ssim
-from txm2sem.training.modules import AdversarialModule, means_of, summaries
+from txm2sem.training.adversarial import AdversarialModule
+from txm2sem.training.translation import means_of, summaries
 
 
 class RepairModule(AdversarialModule):

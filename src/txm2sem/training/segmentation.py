@@ -22,8 +22,8 @@ from txm2sem.options import TrainCommand, override, run_name
 from txm2sem.runs import paths_of
 from txm2sem.scoring.thresholds import fit_thresholds
 from txm2sem.training.accumulation import BatchPart
-from txm2sem.training.modules import TranslationModule, means_of
 from txm2sem.training.stopwatch import CLOCK, Clock
+from txm2sem.training.translation import TranslationModule, means_of
 
 
 class SegmentationModule(TranslationModule):

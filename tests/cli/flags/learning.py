@@ -21,7 +21,7 @@ from txm2sem.objectives import gan_loss
 from txm2sem.options import RECIPES, DisplayOptions, to_mapping
 from txm2sem.training import displays
 from txm2sem.training.accumulation import BatchPart
-from txm2sem.training.modules import AdversarialModule
+from txm2sem.training.adversarial import AdversarialModule
 
 FEEDFORWARD = f"--model feedforward --netG resnet_6blocks {TINY_TRAINING}"
 WGAN = f"{DEFAULT} --gan_mode wgangp"

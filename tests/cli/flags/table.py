@@ -20,7 +20,7 @@ from txm2sem.options import COMMANDS, TrainCommand, override, to_mapping
 from txm2sem.training.fit import PatchData
 from txm2sem.training.loading import PatchLoader
 from txm2sem.training.models import MODELS
-from txm2sem.training.modules import TranslationModule
+from txm2sem.training.translation import TranslationModule
 
 DEFAULT = f"{SRGAN} {TINY_TRAINING}"
 

@@ -1,18 +1,12 @@
-"""The models as Lightning modules: one regression module, one adversarial module, and what they share.
-
-`feedforward` and `srcnn` are the regression module, `pix2pix` and `srgan` the adversarial one; they differ only in
-options (see `txm2sem.options.MODEL_DEFAULTS`).
-"""
+"""What the Lightning modules of all models share: a step, the schedule, validation, and what resuming needs."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
@@ -25,7 +19,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from txm2sem.checkpoints import NotFiniteError, difference
-from txm2sem.data import AlignedSlices, find_empty_level, middle_channel, resolve_ranges, size_option, to_uint8
+from txm2sem.data import AlignedSlices, find_empty_level, middle_channel, resolve_ranges, to_uint8
 from txm2sem.devices import device_of, move_images, move_network
 from txm2sem.errors import UserError
 from txm2sem.kept import weights_of
@@ -33,26 +27,15 @@ from txm2sem.metrics import Summary, psnr, ssim
 from txm2sem.model.network import finished, generator_input
 from txm2sem.model.predictor import Predictor
 from txm2sem.model.spread import open_spread
-from txm2sem.networks import build_discriminator, build_generator, check_judged_size, initialise
-from txm2sem.noise import noise
-from txm2sem.objectives import (
-    ImagePool,
-    crps_loss,
-    gan_loss,
-    gradient_penalty,
-    jacobian_penalty,
-    laplace_loss,
-    learning_rate_factor,
-    mix_samples,
-    regression_loss,
-    spectrum_loss,
-    ssim_loss,
-)
+from txm2sem.networks import build_generator, initialise
+from txm2sem.objectives import crps_loss, jacobian_penalty, learning_rate_factor, spectrum_loss
 from txm2sem.options import TrainCommand
 from txm2sem.runs import paths_of
 from txm2sem.scoring.evaluation import LinearFit, Prediction, fit_trivial_predictions
-from txm2sem.training.accumulation import BatchPart, GeneratorPass, split
+from txm2sem.training.accumulation import BatchPart, split
+from txm2sem.training.drawing import training_noise, validation_noise
 from txm2sem.training.forgiveness import Displacements, deformed
+from txm2sem.training.position import Position
 from txm2sem.training.resuming import SavedOptimizer
 from txm2sem.training.starting import begin_with, frozen_modules
 from txm2sem.training.stopwatch import CLOCK, Clock, Stopwatch
@@ -65,57 +48,6 @@ JACOBIAN = "G_jacobian"
 
 WEIGHTS = {"D_real": 0.5, "D_fake": 0.5}
 """Losses that count with another weight than 1 in what is minimised: the discriminator's two are averaged."""
-
-
-NOISE_PLACES = 2**31
-"""Draws, and places along each axis, that training takes noise from."""
-
-VALIDATED_DRAWS = 8
-"""Draws whose mean is what a model of samples is validated by, and shows while it trains."""
-
-MOST_PATCHES = 2**62
-"""A run that has seen more is none."""
-
-
-@dataclass
-class Position:
-    """How far a training run has come.
-
-    Attributes:
-        epoch: epochs completed.
-        patch: patches seen of the current epoch.
-        iteration: patches seen in all.
-        step: batches seen in all.
-        seconds: time taken in all, on the main process's clock.
-        best: the best validation score so far.
-        waited: epochs since then.
-    """
-
-    epoch: int = 0
-    patch: int = 0
-    iteration: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    best: float = -math.inf
-    waited: int = 0
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Position:
-        """Return the position of a saved state.
-
-        Raises:
-            ValueError, TypeError: it is none.
-        """
-        found = cls(**values)
-        for name, value in vars(found).items():
-            kind = type(getattr(cls, name))
-            if type(value) is not kind or math.isnan(value) or (value < 0 and name != "best"):
-                raise ValueError(f"position {name} {value!r:.100}")
-        if not max(found.epoch, found.patch, found.step) <= found.iteration <= MOST_PATCHES or math.isinf(
-            found.seconds
-        ):
-            raise ValueError(f"position {found}")
-        return found
 
 
 class TranslationModule(pl.LightningModule):
@@ -269,13 +201,12 @@ class TranslationModule(pl.LightningModule):
     def forward(self, source: Tensor) -> Tensor:
         """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range.
 
-        With a model of samples it is the mean of `VALIDATED_DRAWS`, the same noise for all images.
+        With a model of samples it is the mean of `drawing.VALIDATED_DRAWS`, the same noise for all images.
         """
         image, generator = generator_input(source, self.command.model, source.device), self.results["G"]
         if not self.command.model.draws_noise:
             return self.finish(generator(image), source)
-        drawn = move_images(_noise_of_validation(*image.shape[-2:]), image.device)
-        draws = [self.finish(generator(image, one.expand(len(image), *one.shape)), source) for one in drawn]
+        draws = [self.finish(generator(image, drawn), source) for drawn in validation_noise(image)]
         return torch.stack(draws).mean(dim=0)
 
     def conclude(self, echo: Callable[[str], None]) -> None:
@@ -325,20 +256,11 @@ class TranslationModule(pl.LightningModule):
         count.
         """
         image = self.generator_input(part.source)
-        drawn = (self.drawn(image),) if self.command.model.draws_noise else ()
+        drawn = (training_noise(image),) if self.command.model.draws_noise else ()
         prediction = self.finish(self.generator(image, *drawn), part.source)
         if self.displacements is not None and part.place is not None:
             prediction = deformed(prediction, self.displacements(part.place))
         return image, blank(prediction, part.valid)
-
-    def drawn(self, image: Tensor) -> Tensor:
-        """Return noise for what the generator sees of patches (N, C, H, W), each a draw and a place of its own."""
-        rows, columns = image.shape[-2:]
-        draws = [
-            noise(draw, z, slice(row, row + rows), slice(column, column + columns))
-            for draw, z, row, column in torch.randint(NOISE_PLACES, (len(image), 4)).tolist()
-        ]
-        return move_images(torch.from_numpy(np.stack(draws)), image.device)
 
     def counted(self, batch: Mapping[str, Tensor]) -> Tensor | None:
         """Return the pixels of a batch that count, bool (N, 1, H, W); None: all do."""
@@ -674,165 +596,6 @@ def means_of(scores: Mapping[str, Summary]) -> dict[str, float]:
     return {name: summary.mean for name, summary in scores.items()}
 
 
-def is_image(value: object) -> bool:
-    """Say whether something can be an image of numbers with a point, (C, H, W)."""
-    return isinstance(value, Tensor) and value.dim() == 3 and value.is_floating_point()
-
-
 def blank(image: Tensor, valid: Tensor | None) -> Tensor:
     """Return an image (N, C, H, W) with 0, mid-grey, in the pixels that do not count; `valid` is bool (N, 1, H, W)."""
     return image if valid is None else image * valid
-
-
-class RegressionModule(TranslationModule):
-    """Feedforward CNN and SRCNN: a generator trained on image similarity alone, and on continuity.
-
-    With `--regression_loss laplace` the generator's second channel is the scale of its error; only that loss sees it.
-    """
-
-    @classmethod
-    def resolve(cls, command: TrainCommand, training: AlignedSlices) -> TrainCommand:
-        """Return the options with what is left to be measured on the training slices as numbers.
-
-        Raises:
-            UserError: something cannot be measured, or the loss wants other channels than the network has.
-        """
-        loss, channels = command.objective.regression_loss, command.model.output_nc
-        if (loss == "laplace") != command.model.predicts_scale:
-            raise UserError(
-                f"--regression_loss {loss} with --output_nc {channels}: expected {2 if loss == 'laplace' else 1}, as "
-                "the second channel is the scale of the error that laplace, and no other loss, learns; leave "
-                "--output_nc out, and go on with a run with the loss that it was begun with"
-            )
-        return super().resolve(command, training)
-
-    def forward(self, source: Tensor) -> Tensor:
-        """Translate TXM (N, C, H, W) in [-1, 1] to SEM (N, 1, H, W) of the same size and range."""
-        return super().forward(source)[:, :1]
-
-    def generator_losses(self, part: BatchPart, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
-        """Return the weighted regression loss, 1 - SSIM and Jacobian penalty of a part, by name."""
-        objective = self.command.objective
-        if objective.regression_loss == "laplace":
-            similarity = laplace_loss(prediction, part.target, part.valid)
-        else:
-            similarity = regression_loss(prediction, part.target, objective.regression_loss, part.valid)
-        losses = {f"G_{objective.regression_loss}": objective.lambda_regression * similarity}
-        if objective.lambda_ssim > 0:
-            losses["G_SSIM"] = objective.lambda_ssim * ssim_loss(prediction[:, :1], part.target, part.valid)
-        return (
-            losses
-            | self.grain_losses(prediction[:, :1], part)
-            | self.draw_losses(prediction[:, :1], part)
-            | self.continuity_losses(prediction[:, :1], image)
-        )
-
-
-class AdversarialModule(TranslationModule):
-    """pix2pix and SRGAN: a generator and a discriminator that learn from each other.
-
-    The discriminator sees the SEM beside the input (pix2pix, repair, and srgan with `--d_condition`), or alone (srgan).
-    """
-
-    def __init__(self, command: TrainCommand, clock: Clock = CLOCK) -> None:
-        super().__init__(command, clock)
-        self.conditional = command.model.model != "srgan" or command.objective.d_condition
-        channels = command.model.output_nc + (command.model.input_nc if self.conditional else 0)
-        self.discriminator = build_discriminator(command.model, channels)
-        self._initialise(self.discriminator)
-        self.pool = ImagePool(command.objective.pool_size)
-
-    @classmethod
-    def resolve(cls, command: TrainCommand, training: AlignedSlices) -> TrainCommand:
-        """Return the options with what is left to be measured on the training slices as numbers.
-
-        Raises:
-            UserError: something cannot be measured, or patches are too small for the discriminator.
-        """
-        option = size_option(command.data)
-        check_judged_size(command.model, getattr(command.data, option), option)
-        return super().resolve(command, training)
-
-    @property
-    def networks(self) -> dict[str, nn.Module]:
-        """The networks by the name that their checkpoints carry."""
-        return {"G": self.generator, "D": self.discriminator}
-
-    def optimisation_step(
-        self, source: Tensor, target: Tensor, valid: Tensor | None = None, place: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Update the discriminator, then the generator as the updated discriminator judges it, on one batch.
-
-        D minimises the mean of its losses on real and predicted images, plus lambda_gp * gradient penalty (wgangp);
-        G minimises L_GAN + lambda_L1 * |G(T) - S| + lambda_img_grad * R.
-        """
-        # Where nothing counts both images are the same grey, from which the discriminator learns nothing.
-        parts = self.parts(source, blank(target, valid), valid, place)
-        # The discriminator learns from all parts before the generator learns from the first. The graph of one part may
-        # wait for that; those of several would take the memory that the parts are there to save.
-        passes = [
-            (part, GeneratorPass(self.generator, partial(self.translate, part), source.device, keep=len(parts) == 1))
-            for part in parts
-        ]
-        judged = self.update(
-            "D", ((part.share, self.discriminator_losses(part, once.prediction)) for part, once in passes)
-        )
-        # The generator's step must leave no gradients in the discriminator.
-        self.discriminator.requires_grad_(False)
-        losses = self.update(
-            "G", ((part.share, self.generator_losses(part, *once.with_graph())) for part, once in passes)
-        )
-        self.discriminator.requires_grad_(True)
-        return losses | judged
-
-    def generator_losses(self, part: BatchPart, image: Tensor, prediction: Tensor) -> dict[str, Tensor]:
-        """Return L_GAN, lambda_L1 * |G(T) - S| and lambda_img_grad * R of a part, by name."""
-        objective = self.command.objective
-        logits = self.discriminator(self.seen_by_discriminator(part.source, prediction))
-        losses = {
-            "G_GAN": gan_loss(logits, True, objective.gan_mode),
-            "G_L1": objective.lambda_L1 * regression_loss(prediction, part.target, "L1", part.valid),
-        }
-        return (
-            losses
-            | self.grain_losses(prediction, part)
-            | self.draw_losses(prediction, part)
-            | self.continuity_losses(prediction, image)
-        )
-
-    def discriminator_losses(self, part: BatchPart, prediction: Tensor) -> dict[str, Tensor]:
-        """Return the discriminator's losses on real and predicted images and its weighted gradient penalty, by name."""
-        objective = self.command.objective
-        real = self.seen_by_discriminator(part.source, part.target)
-        fake = self.pool.query(self.seen_by_discriminator(part.source, prediction))
-        losses = {
-            "D_real": gan_loss(self.discriminator(real), True, objective.gan_mode),
-            "D_fake": gan_loss(self.discriminator(fake), False, objective.gan_mode),
-        }
-        if objective.gan_mode == "wgangp" and objective.lambda_gp > 0:
-            losses["D_gp"] = gradient_penalty(self.discriminator, mix_samples(real, fake), objective.lambda_gp)
-        return losses
-
-    def seen_by_discriminator(self, source: Tensor, image: Tensor) -> Tensor:
-        """Return SEM or prediction, beside the full-resolution TXM where the discriminator is conditional."""
-        # Beside a single channel, whose layout is both, the others would lose theirs.
-        return move_images(torch.cat([source, image], dim=1), image.device) if self.conditional else image
-
-    def state(self) -> dict[str, Any]:
-        """Return everything that resuming needs: tensors and plain values only."""
-        return super().state() | {"pool": self.pool.state_dict()}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up a state returned by `state`, once all of it is seen to fit; see `TranslationModule.restore`."""
-        images = state["pool"]["images"]
-        if not isinstance(images, list) or not all(map(is_image, images)):
-            raise ValueError("the pool holds something other than images")
-        super().restore(state)
-        self.pool.load_state_dict(state["pool"])
-
-
-@lru_cache(maxsize=1)
-def _noise_of_validation(rows: int, columns: int) -> Tensor:
-    """Return the noise of `VALIDATED_DRAWS`, (draws, channels, rows, columns), as at the first place of a volume."""
-    drawn = [noise(draw, 0, slice(0, rows), slice(0, columns)) for draw in range(VALIDATED_DRAWS)]
-    return torch.from_numpy(np.stack(drawn))

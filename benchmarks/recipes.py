@@ -34,15 +34,18 @@ import numpy as np
 import tifffile
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from torch.utils.flop_counter import FlopCounterMode
 
 from txm2sem.data import AlignedSlices, EvaluationPatches, to_uint8
+from txm2sem.figures.front import MARKERS
+from txm2sem.figures.saving import save_figure
+from txm2sem.figures.style import styled
 from txm2sem.metrics import psnr, ssim
 from txm2sem.metrics.spectra import grid_power
 from txm2sem.model.predictor import Predictor
 from txm2sem.networks import build_generator
 from txm2sem.options import PhantomOptions, TrainCommand, override
+from txm2sem.palette import colour_of
 from txm2sem.phantoms import write_phantom
 from txm2sem.resolving import resolve
 from txm2sem.runs import read_options
@@ -108,7 +111,7 @@ def main() -> int:
     costs = {network: cost_of(network) for network in given.networks}
     print_costs(found, given.roots, costs)
     if given.figure:
-        draw_front(found, given.roots, costs).savefig(given.figure, dpi=100)
+        save_figure(draw_front(found, given.roots, costs), given.figure)
     return 0
 
 
@@ -193,27 +196,29 @@ def print_costs(found: Found, roots: Sequence[str], costs: Mapping[str, tuple[fl
         print_row(network, [*numbers, grid])
 
 
+@styled
 def draw_front(found: Found, roots: Sequence[str], costs: Mapping[str, tuple[float, float, int]]) -> Figure:
-    """Draw PSNR over multiply-adds, and over time, of a predicted pixel, a column for each data root."""
-    figure = Figure(figsize=(2.4 * len(roots) + 1.2, 5.4), layout="constrained")
+    """Draw PSNR over multiply-adds, and over the time, of a predicted pixel, a column for each data root."""
+    figure = Figure(figsize=(1.4 * len(roots) + 0.2, 3.4), layout="constrained")
     cells = figure.subplots(2, len(roots), squeeze=False, sharex="row", sharey="col")
     headings = ("multiply-adds a pixel", "ns a pixel, one thread")
     for (row, heading), (column, root) in product(enumerate(headings), enumerate(roots)):
         cell = cells[row, column]
-        for network, (work, seconds, _) in costs.items():
+        for number, (network, (work, seconds, _)) in enumerate(costs.items()):
             ratios = [run["scores"][0] for run in found[root, network]]
             across = [work if row == 0 else 1e9 * seconds] * len(ratios)
-            cell.plot(across, ratios, "o", markersize=5, label=network)
-        cell.set_xlim(0, 1.1 * max(work if row == 0 else 1e9 * seconds for work, seconds, _ in costs.values()))
-        cell.xaxis.set_major_locator(MaxNLocator(3))
+            cell.plot(across, ratios, MARKERS[number], color=colour_of(number), markersize=4, label=network)
+        cell.set_xscale("log")
+        cell.set_xlim((3e3, 3e5) if row == 0 else (1e2, 1e4))
+        cell.margins(0.15)
         cell.grid(alpha=0.3)
-        cell.set_xlabel(heading, fontsize=8)
+        cell.set_xlabel(heading)
         if row == 0:
-            cell.set_title(Path(root).name, fontsize=10)
+            cell.set_title(Path(root).name)
         if column == 0:
             cell.set_ylabel("PSNR [dB]")
     handles, labels = cells[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(costs), frameon=False)
     return figure
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sampling import DRAWS, program
+from sampling import DRAWS, as_name, program
 
 from txm2sem.metrics.repeats import mean_of_repeats
 
@@ -59,7 +59,7 @@ def main() -> None:
 
 def scores_of(folder: Path, options: str, seed: int, rock: str) -> Scores:
     """Train and test; return the scores."""
-    name = "_".join("".join(letter if letter.isalnum() else " " for letter in f"{options} {seed}").split())
+    name = as_name(f"{options} {seed}")
     if not (folder / "checkpoints" / name / "latest_net_G.pth").exists():
         program(folder, f"train {options} --dataroot {HOME} --name {name} --seed {seed} --no_html")
     tested = folder / "results" / rock / name / "scores.json"

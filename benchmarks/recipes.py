@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -34,6 +35,7 @@ import numpy as np
 import tifffile
 import torch
 from matplotlib.figure import Figure
+from sampling import as_name
 from torch.utils.flop_counter import FlopCounterMode
 
 from txm2sem.data import AlignedSlices, EvaluationPatches, to_uint8
@@ -139,8 +141,7 @@ def invert(root: Path) -> None:
 
 def result_of(folder: Path, root: Path, network: str, seed: int, seconds: float) -> Path:
     """Return the file of a run's results, after which the run is called."""
-    name = "_".join("".join(letter if letter.isalnum() else " " for letter in network).split())
-    return folder.resolve() / f"{root.name}_{name}_{seconds:g}s_{seed}.json"
+    return folder.resolve() / f"{root.name}_{as_name(network)}_{seconds:g}s_{seed}.json"
 
 
 def train(folder: Path, root: Path, network: str, seed: int, seconds: float) -> None:
@@ -209,8 +210,9 @@ def draw_front(found: Found, roots: Sequence[str], costs: Mapping[str, tuple[flo
             across = [work if row == 0 else 1e9 * seconds] * len(ratios)
             cell.plot(across, ratios, MARKERS[number], color=colour_of(number), markersize=4, label=network)
         cell.set_xscale("log")
-        cell.set_xlim((3e3, 3e5) if row == 0 else (1e2, 1e4))
-        cell.margins(0.15)
+        taken = [work if row == 0 else 1e9 * seconds for work, seconds, _ in costs.values()]
+        cell.set_xlim(10 ** math.floor(math.log10(min(taken))), 10 ** math.ceil(math.log10(max(taken))))
+        cell.margins(y=0.15)
         cell.grid(alpha=0.3)
         cell.set_xlabel(heading)
         if row == 0:

@@ -81,6 +81,11 @@ def main() -> None:
         save_figure(draw(given.folder, f"sample_{given.seeds[0]}"), given.figure)
 
 
+def as_name(words: str) -> str:
+    """Return words as the name of a run: letters and digits, joined by underscores."""
+    return "_".join("".join(letter if letter.isalnum() else " " for letter in words).split())
+
+
 def program(folder: Path, words: str) -> None:
     """Run a command of the program; what it prints is in `log.txt`."""
     with (folder / "log.txt").open("a") as log:

@@ -152,6 +152,12 @@ def test_a_plan_has_a_run_for_each_slice_and_no_cube() -> None:
     assert elsewhere.runs[0].training.run.dataroot == Path("mine/folds/000")
 
 
+def test_runs_may_validate_on_other_patches_where_all_are_tested_on_the_same() -> None:
+    plan = Plan.read(write_plan(OUT + "runs:\n  a: {num_test: 20}\n  b: {}\ntest: {num_test: 50}\n"), PLACES)
+    assert {(run.base, run.given["train"].get("num_test")) for run in plan.runs} == {("a", 20), ("b", None)}
+    assert {run.given["test"]["num_test"] for run in plan.runs} == {50}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

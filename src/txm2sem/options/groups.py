@@ -990,5 +990,6 @@ class RecipeOptions(Options):
 
     recipe: RecipeName = "none"
     """translate: a small U-Net for few slices, minutes of training; texture: a like one as a GAN, which draws noise and
-    edges like a SEM's, at some cost of PSNR; phases: a like one tells how likely each phase is, from the TXM, or from
-    the SEM with --seg_mode sem. Options beside it override those of the recipe"""
+    edges like a SEM's, at some cost of PSNR; sample: a like one draws as many images as wanted, all of which fit the
+    TXM, so that their spread says what it leaves open; phases: a like one tells how likely each phase is, from the TXM,
+    or from the SEM with --seg_mode sem. Options beside it override those of the recipe"""

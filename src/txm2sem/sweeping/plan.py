@@ -89,7 +89,8 @@ class PlannedRun:
         base: its name in the plan, which has one for all values of lists.
         repeated: its name without its seed and slice: all that differ in nothing else have the same.
         varied: values of the options that have lists, by name.
-        given: options that are given to each step: `train`, `test`, and `cube` where its model translates.
+        given: options that are given to each step: `train`, `test`, and `cube` where its model translates and no slice
+            is left out, as continuity is nothing that a single slice has.
         commands: all options of each step.
         tested: number of the slice that was left out; None: it is tested as the data root says.
     """
@@ -110,14 +111,13 @@ class PlannedRun:
         return command
 
     def on(self, fold: Fold) -> PlannedRun:
-        """Return the same run with the slices of a fold; continuity is not measured, which no single slice has."""
+        """Return the same run with the slices of a fold."""
         new = {"name": f"{self.name}_slice_{fold.tested}", "dataroot": fold.root}
-        steps = ("train", "test")
         return replace(
             self,
             name=str(new["name"]),
-            given={step: {**self.given[step], "dataroot": fold.root} for step in steps},
-            commands={step: override(self.commands[step], new) for step in steps},
+            given={step: {**values, "dataroot": fold.root} for step, values in self.given.items()},
+            commands={step: override(command, new) for step, command in self.commands.items()},
             tested=fold.tested,
         )
 
@@ -165,6 +165,7 @@ class Plan:
         named = sections["runs"].sections() if "runs" in sections else {path.stem: Section(str(path), REMEDY, {})}
         if not named:
             raise UserError(f"{sections['runs'].place}: expected runs, each with a name, found none; {REMEDY}")
+        tests = {step: own for step, own in OF_TESTS.items() if step != "cube" or LEAVE_ONE_OUT not in sections}
         found: dict[str, PlannedRun] = {}
         for base, section in named.items():
             own = section.options()
@@ -174,7 +175,9 @@ class Plan:
             if LEAVE_ONE_OUT in sections:
                 _check_cannot_leak({**options, "options": written})
             for chosen in _combinations(written, section.place):
-                run = _planned(base, section.place, {**options, "options": {**written, **chosen}}, chosen, places)
+                run = _planned(
+                    base, section.place, {**options, "options": {**written, **chosen}}, chosen, tests, places
+                )
                 if run.name in found:
                     raise UserError(
                         f"{section.place}: two runs have the name {run.name}; give one of them another name, or each "
@@ -226,7 +229,12 @@ def _combinations(written: Mapping[str, Written], place: str) -> Iterator[dict[s
 
 
 def _planned(
-    base: str, place: str, options: Mapping[str, Mapping[str, Written]], chosen: Iterable[str], places: Values
+    base: str,
+    place: str,
+    options: Mapping[str, Mapping[str, Written]],
+    chosen: Iterable[str],
+    tests: Mapping[str, Values],
+    places: Values,
 ) -> PlannedRun:
     """Return a run.
 
@@ -235,10 +243,11 @@ def _planned(
         place: of the run in the plan.
         options: of its training and of the tests, by section; each has one value.
         chosen: options that have lists.
+        tests: options that its tests have where the plan gives no other ones.
         places: as in `Plan.read`.
     """
     train = _understood(TrainCommand(), options["options"])
-    tests = {step: {**own, **_understood(TestCommand(), options.get(step, {}))} for step, own in OF_TESTS.items()}
+    tests = {step: {**own, **_understood(TestCommand(), options.get(step, {}))} for step, own in tests.items()}
     varied = {name: train[name] for name in chosen}
     parts = {name: f"_{name}_{_short(value)}" for name, value in varied.items()}
     name = check_name(base + "".join(parts.values()), f"{place}: the run")

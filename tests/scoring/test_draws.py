@@ -50,6 +50,18 @@ def test_draws_that_are_too_sure_or_too_unsure_are_found(spread: float, ratio: f
     assert (document["pixels"].value < 0.8) == (ratio < 1)
 
 
+def test_fractions_of_all_images_together_count_pixels_and_not_images() -> None:
+    found = DrawScores(3, PHASES)
+    columns = np.indices((20, 20))[1]
+    # How many columns are of low density in the truth and in three draws: of 20 of an image, and of 10 that count.
+    for valid, dark in [(columns >= 0, (2, 4, 2, 2)), (columns >= 10, (4, 2, 2, 6))]:
+        truth, *draws = (np.where(columns >= 20 - count, -1, 0).astype(np.float32) for count in dark)
+        found.add(0, np.array(draws), truth, valid)
+    document = found.document()["fraction_of_all"]
+    assert document["low_density"] == pytest.approx({"truth": 6 / 30, "value": 6 / 30, "low": 4 / 30, "high": 8 / 30})
+    assert document["high_density"] == {"truth": 0, "value": 0, "low": 0, "high": 0}
+
+
 def test_pixels_that_do_not_count_take_no_part() -> None:
     rng = np.random.default_rng(1)
     draws, truth, valid = images(rng, 9), images(rng, 1)[0], ALL.copy()
@@ -61,6 +73,7 @@ def test_pixels_that_do_not_count_take_no_part() -> None:
     assert known.pixels == other.pixels
     assert known.squares == other.squares
     assert known.fractions == other.fractions
+    assert known.document()["fraction_of_all"] == other.document()["fraction_of_all"]
     other.add(0, draws, truth, ~ALL)
     assert len(other.pixels) == 1
 

@@ -411,6 +411,28 @@ def test_jobs_of_slurm_leave_slices_out(call: Call) -> None:
 
 
 @pytest.mark.usefixtures("slices")
+def test_how_often_draws_hold_the_truth_is_in_the_same_table(call: Call) -> None:
+    call(write_plan(LEFT_OUT))
+    for seed, number in itertools.product((0, 1), (8, 9, 10)):
+        path = Path(f"results/bb_seed_{seed}_slice_{number}/scores.json")
+        scores = json.loads(path.read_text())
+        share = {"value": 0.05 * number + 0.1 * seed, "low": 0, "high": 1}
+        phases = {"low_density": share, "high_density": {"value": None, "low": None, "high": None}}
+        of_all = {name: {"truth": 0.2, "value": 0.17, "low": 0.16, "high": 0.18} for name in phases}
+        scores["draws"] = {"pixels": share, "fraction": phases, "fraction_of_all": of_all}
+        path.write_text(json.dumps(scores))
+    out = call("plan.yaml --table_only")[1]
+    one, other = document()["rows"]
+    assert "held_pixels" not in one["measures"]
+    means = {name: found["value"] for name, found in other["measures"].items()}
+    assert (means["held_pixels"], means["held_low_density"]) == pytest.approx((50, 50))
+    assert (means["held_high_density"], means["excess_low_density"]) == (None, pytest.approx(-3))
+    assert "held_pixels" not in other["differences"]["a"]
+    headings = [line for line in out.splitlines() if "pixels held [%]" in line]
+    assert len(headings) == 1  # differences to a row that draws nothing have no such column
+
+
+@pytest.mark.usefixtures("slices")
 def test_a_slice_without_a_measure_is_left_out_of_its_mean_and_named(call: Call) -> None:
     plan = write_plan(LEFT_OUT.replace("  bb: {seed: [0, 1]}\n", ""))
     call(plan)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from txm2sem.documents import read_continuity, read_scores
+from txm2sem.scoring.names import PHASES
 from txm2sem.sweeping.steps import SweptRun
 
 CHANGE = "change_along_z"
@@ -40,6 +41,13 @@ OF_PATCHES = {"PSNR": "psnr_of_patches", "SSIM": "ssim_of_patches"}
 BITS = "bits_per_pixel"
 """How well the probabilities of a segmentation tell the classes; calibrated, where they were."""
 
+HELD_PIXELS = "held_pixels"
+"""How many pixels lie in the interval of a model's draws."""
+
+HELD, EXCESS = "held_{}", "excess_{}"
+"""In how many patches the fraction of a phase lies in that interval, and how much more of it all patches together have
+in the draws than in the SEM, of the area; with the name of the phase."""
+
 MEASURES = {
     "psnr_of_patches": Measure("PSNR of whole patches", "dB", 2),
     "ssim_of_patches": Measure("SSIM of whole patches", "1", 3),
@@ -50,6 +58,9 @@ MEASURES = {
     "perceptual": Measure("perceptual distance", "1", 3),
     CHANGE: Measure("change along z", "of the TXM's", 2),
     BITS: Measure("bits per pixel", "bit", 4),
+    HELD_PIXELS: Measure("pixels held", "%", 1),
+    **{HELD.format(name): Measure(f"{name.replace('_', ' ')} held", "%", 1) for name in PHASES},
+    **{EXCESS.format(name): Measure(f"{name.replace('_', ' ')}, less the SEM's", "%", 2) for name in PHASES},
 }
 
 
@@ -96,12 +107,26 @@ class Scored:
             tested = scores["probabilities"]["tested"]
             values[BITS] = _number(tested.get("calibrated", tested["raw"])["bits_per_pixel"])
             measures[BITS] = MEASURES[BITS]
+        drawn = _of_draws(scores.get("draws", {}))
+        values |= drawn
+        measures |= {key: MEASURES[key] for key in drawn}
         if run.has_cube:
             volumes = read_continuity(run.product("cube"))["volumes"]
             change = {name: _number(found["adjacent_difference_of_txm"]) for name, found in volumes.items()}
             values[CHANGE], truth = change.get("prediction", math.nan), change.get("truth", math.nan)
             measures[CHANGE] = MEASURES[CHANGE]
         return cls(values, measures, {kind: kinds[kind] for kind in others}, truth)
+
+
+def _of_draws(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return how often the interval of draws holds the truth, and how far their fractions are off, in percent."""
+    if not found:
+        return {}
+    held = {HELD_PIXELS: found["pixels"]} | {HELD.format(name): share for name, share in found["fraction"].items()}
+    # Tests of earlier versions have nothing of all patches together.
+    of_all = found.get("fraction_of_all", {})
+    excess = {EXCESS.format(name): 100 * (one["value"] - one["truth"]) for name, one in of_all.items()}
+    return {key: 100 * _number(share["value"]) for key, share in held.items()} | excess
 
 
 def _numbers(values: Mapping[str, Any], key: str) -> dict[str, float]:

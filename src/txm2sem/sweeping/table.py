@@ -263,14 +263,14 @@ class SweepTable:
         return [*lines, *(f"note: {note}" for note in self.notes)]
 
     def _kinds(self) -> list[list[Repeats]]:
-        """Return the rows, those together that have the same measures, or a part of them."""
-        kinds: dict[frozenset[str], list[Repeats]] = {}
-        for one in self.repeats:
-            kinds.setdefault(frozenset(one.measures), []).append(one)
-        for one in self.trivial:
-            keys = frozenset(one.measures)
-            kinds.setdefault(next((known for known in kinds if keys <= known), keys), []).append(one)
-        return list(kinds.values())
+        """Return the rows, those together that have measures in common."""
+        kinds: list[list[Repeats]] = []
+        for one in (*self.repeats, *self.trivial):
+            kind = next((rows for rows in kinds if rows[0].measures.keys() & one.measures.keys()), None)
+            if kind is None:
+                kinds.append(kind := [])
+            kind.append(one)
+        return kinds
 
     def _table(self, title: str, rows: Sequence[tuple[Repeats, Mapping[str, Interval]]]) -> list[str]:
         """Return a table of some intervals of rows."""

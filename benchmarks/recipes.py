@@ -9,9 +9,11 @@ many seconds of the processor, whatever else the machine does, and scored on the
 of them is fine; the SEM of one of these, `inverted`, falls with density, and not linearly.
 
 The first table has PSNR [dB] and SSIM, means over the seeds. The second has what the networks cost and leave: training
-steps of 8 patches; multiply-adds and time of the processor for a predicted pixel; weights; and how far the power of
+steps; multiply-adds and time of the processor for a predicted pixel; weights; and how far the power of
 predictions stands out at the frequencies of a grid of 2 and of 4 pixels, the most there is of all runs. `--figure`
 draws PSNR over both costs.
+
+A network may have more options, for all that it is trained with: 'translate, --batch_size 2'.
 
 What FOLDER has of a run already is not trained again, so several calls fill one table.
 """
@@ -34,6 +36,7 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
+import yaml
 from matplotlib.figure import Figure
 from sampling import as_name
 from torch.utils.flop_counter import FlopCounterMode
@@ -77,6 +80,25 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 """Options beside those of the recipe."""
 
+
+def network_of(text: str) -> str:
+    """Return a name of `NETWORKS`, which has what a command line gives: one of its names, and more options.
+
+    Raises:
+        argparse.ArgumentTypeError: it is something else.
+    """
+    known, _, more = text.rpartition(", ")
+    words = more.split()
+    if text not in NETWORKS:
+        if known not in NETWORKS or len(words) % 2 or not all(word.startswith("--") for word in words[::2]):
+            raise argparse.ArgumentTypeError(
+                f"expected one of {', '.join(map(repr, NETWORKS))}, or one with ', --OPTION VALUE'"
+            )
+        given = {name[2:]: yaml.safe_load(value) for name, value in zip(words[::2], words[1::2], strict=True)}
+        NETWORKS[text] = NETWORKS[known] | given
+    return text
+
+
 SIDE, ROUNDS = 512, 5
 """Side of the image whose prediction is timed [pixels], and how often it is."""
 
@@ -90,13 +112,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=90, help="of the processor, for each training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--roots", nargs="+", default=list(PHANTOMS))
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--networks", nargs="+", type=network_of, default=list(NETWORKS))
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--run", nargs=3, metavar=("ROOT", "NETWORK", "SEED"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
         root, network, seed = given.run
-        train(given.folder, Path(root), network, int(seed), given.seconds)
+        train(given.folder, Path(root), network_of(network), int(seed), given.seconds)
         return 0
     found: Found = {}
     for name in given.roots:

@@ -4,7 +4,8 @@
         [--figure FILE]
 
 Trains each recipe with each seed for so long on a phantom of 256 x 256 pixels without charging, in FOLDER, and tests it
-on the 100 test patches; from recipe sample 19 draws are taken. `--minutes 0` trains as long as the recipe says.
+on the 100 test patches; from recipe sample 19 draws are taken. `--minutes 0` trains as long as the recipe says. A
+recipe may have options beside it: 'sample --batch_size 2 --niter 10'.
 
 - PSNR: of the prediction, and of the mean of the draws; and of one draw.
 - power: of one draw (or the prediction), mean and largest deviation from that of the SEM over frequencies.
@@ -94,8 +95,8 @@ def program(folder: Path, words: str) -> None:
 
 def run(folder: Path, recipe: str, seed: int, minutes: float) -> tuple[dict[str, float], dict[str, float]]:
     """Train, test and translate; return what was found of the recipe, and of the truth, by column."""
-    name = f"{recipe}_{seed}"
-    drawn = f"--draws {DRAWS}" if recipe == "sample" else ""
+    name = as_name(f"{recipe} {seed}")
+    drawn = f"--draws {DRAWS}" if "sample" in recipe else ""
     if not (folder / "results" / name / "scores.json").exists():
         budget = f"--time_budget {minutes:g}" if minutes else ""
         program(folder, f"train --recipe {recipe} --dataroot phantom --name {name} --seed {seed} --no_html {budget}")

@@ -25,7 +25,7 @@ from txm2sem.options import MODEL_DEFAULTS, TrainCommand, override
 from txm2sem.results import NewResults
 from txm2sem.runs import RunPaths
 from txm2sem.training.fit import fit
-from txm2sem.training.loading import Batch, LoadingError, PatchLoader
+from txm2sem.training.loading import Batch, LoadingError, PatchLoader, end_loading
 from txm2sem.training.regression import RegressionModule
 from txm2sem.training.translation import TranslationModule
 
@@ -281,6 +281,19 @@ next(batches)
 """
     ended = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=100, check=True)
     assert ended.stdout.split() == ["0", "1"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+def test_a_forked_process_leaves_the_loaders_of_the_other_one_alone(tmp_path: Path) -> None:
+    before = active_children()
+    patches: Any = [{"patch": torch.zeros(1)}] * 9
+    batches = iter(PatchLoader(patches, num_workers=1))
+    next(batches)
+    (loader,) = (process for process in active_children() if process not in before)
+    assert Fork(lambda: end_loading() or 0, tmp_path).end()[0] == 0
+    assert loader.is_alive()
+    end_loading()
+    assert not loader.is_alive()
 
 
 def test_two_trainings_cannot_have_one_name_at_once(tmp_path: Path) -> None:

@@ -78,8 +78,8 @@ def ignore_signals(number: int) -> None:
 @atexit.register
 def end_loading() -> None:
     """End what still loads at the end of a training, or of the program: it ignores what asks it to end, and to wait
-    for it takes seconds a process.
+    for it takes seconds a process. Those of the process that this one was forked from are left alone.
     """
-    for process in list(_PROCESSES):
+    for process in _PROCESSES & set(active_children()):
         process.kill()
         process.join()

@@ -36,12 +36,12 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
-import yaml
 from matplotlib.figure import Figure
 from sampling import as_name
 from torch.utils.flop_counter import FlopCounterMode
 
 from txm2sem.data import AlignedSlices, EvaluationPatches, to_uint8
+from txm2sem.errors import UserError
 from txm2sem.figures.front import MARKERS
 from txm2sem.figures.saving import save_figure
 from txm2sem.figures.style import styled
@@ -49,7 +49,7 @@ from txm2sem.metrics import psnr, ssim
 from txm2sem.metrics.spectra import grid_power
 from txm2sem.model.predictor import Predictor
 from txm2sem.networks import build_generator
-from txm2sem.options import PhantomOptions, TrainCommand, override
+from txm2sem.options import PhantomOptions, TrainCommand, Written, override, understood
 from txm2sem.palette import colour_of
 from txm2sem.phantoms import write_phantom
 from txm2sem.resolving import resolve
@@ -81,21 +81,29 @@ NETWORKS: dict[str, dict[str, Any]] = {
 """Options beside those of the recipe."""
 
 
-def network_of(text: str) -> str:
-    """Return a name of `NETWORKS`, which has what a command line gives: one of its names, and more options.
+def options_of(network: str) -> dict[str, Any]:
+    """Return the options of a network, beside those of the recipe: one of `NETWORKS`, perhaps with more.
 
     Raises:
-        argparse.ArgumentTypeError: it is something else.
+        UserError: it is something else.
     """
-    known, _, more = text.rpartition(", ")
+    if network in NETWORKS:
+        return NETWORKS[network]
+    known, _, more = network.rpartition(", ")
     words = more.split()
-    if text not in NETWORKS:
-        if known not in NETWORKS or len(words) % 2 or not all(word.startswith("--") for word in words[::2]):
-            raise argparse.ArgumentTypeError(
-                f"expected one of {', '.join(map(repr, NETWORKS))}, or one with ', --OPTION VALUE'"
-            )
-        given = {name[2:]: yaml.safe_load(value) for name, value in zip(words[::2], words[1::2], strict=True)}
-        NETWORKS[text] = NETWORKS[known] | given
+    pairs = zip(words[::2], words[1::2], strict=False)
+    own = understood(TrainCommand(), {name.removeprefix("--"): Written(network, value) for name, value in pairs})
+    if known not in NETWORKS or 2 * len(own) != len(words):
+        raise UserError(f"expected one of {', '.join(map(repr, NETWORKS))}, or one with ', --OPTION VALUE'")
+    return NETWORKS[known] | own
+
+
+def network_of(text: str) -> str:
+    """Return what a command line gives as a network, if it is one."""
+    try:
+        options_of(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
     return text
 
 
@@ -118,7 +126,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.run:
         root, network, seed = given.run
-        train(given.folder, Path(root), network_of(network), int(seed), given.seconds)
+        train(given.folder, Path(root), network, int(seed), given.seconds)
         return 0
     found: Found = {}
     for name in given.roots:
@@ -170,7 +178,7 @@ def train(folder: Path, root: Path, network: str, seed: int, seconds: float) -> 
     """Train and test a network; write its scores, the number of its steps and the traces of grids."""
     torch.set_num_threads(1)
     path = result_of(folder, root, network, seed, seconds)
-    own = {"dataroot": root, "name": path.stem, "seed": seed, "time_budget": seconds / 60, **NETWORKS[network]}
+    own = {"dataroot": root, "name": path.stem, "seed": seed, "time_budget": seconds / 60, **options_of(network)}
     places = {"checkpoints_dir": folder / "checkpoints", "results_dir": folder / "results"}
     # Few patches to validate on: what is compared is training.
     machine = {"gpu_ids": "-1", "num_threads": 0, "no_html": True, "num_test": 8}
@@ -253,7 +261,7 @@ def print_row(name: str, values: Sequence[str]) -> None:
 def cost_of(network: str) -> tuple[float, float, int]:
     """Return the multiply-adds and the seconds of one thread for a predicted pixel, and the number of weights."""
     torch.set_num_threads(1)
-    options = resolve(TrainCommand(), {"recipe": "translate", **NETWORKS[network]}).model
+    options = resolve(TrainCommand(), {"recipe": "translate", **options_of(network)}).model
     generator = build_generator(options).eval()
     image = torch.zeros(1, 1, SIDE // options.downsample_factor, SIDE // options.downsample_factor)
     with torch.inference_mode():

@@ -206,6 +206,14 @@ _probabilities = _fields(
     }
 )
 
+_drawn = _fields(
+    {
+        **_each(("pixels", "spread_over_error"), _interval),
+        "fraction": _by_name(_interval, *PHASES),
+    },
+    {"fraction_of_all": _by_name(_fields(_each(("truth", "value", "low", "high"), _number_or_none)), *PHASES)},
+)
+
 _means_alone = _fields(
     {
         "format": _is(FORMAT),
@@ -250,6 +258,7 @@ _scores = _fields(
         "displacements_px": _by_name(
             _all_of(_list_of(_number), lambda value, where: _expect(len(value) == 2, where, value, "2 numbers"))
         ),
+        "draws": lambda value, where: None if value == {} else _drawn(value, where),
         "txm_noise": _or_none(_fields(_each(("training", "here"), _size))),
         "by_image": _fields({"slice": _list_of(_count), "values": _by_name(_by_name(_numbers))}),
     },

@@ -597,6 +597,11 @@ class SweepPaths:
         return self.output / "front.png"
 
     @property
+    def fractions(self) -> Path:
+        """The picture of what slices have of each phase by models that have not seen them, beside what is true."""
+        return self.output / "fractions.png"
+
+    @property
     def page(self) -> Path:
         """The page that shows runs side by side."""
         return self.output / "compare.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from matplotlib.transforms import Bbox
 from txm2sem.checking.figures import draw_resolution
 from txm2sem.checking.resolution import Resolution
 from txm2sem.figures.cuts import Cuts, draw_cuts
+from txm2sem.figures.fractions import PhaseFraction, draw_fractions
 from txm2sem.figures.front import FrontPoint, draw_front
 from txm2sem.figures.labels import LabelResult, draw_labels_overview
 from txm2sem.figures.overview import OverviewRow, busiest, draw_rows
@@ -61,6 +63,15 @@ def front() -> Figure:
     return draw_front([point("feedforward", 1.0), point("srgan", 2.0)], 1.5, LONG)
 
 
+def fractions() -> Figure:
+    drawn = {str(number): PhaseFraction(0.02 * number, 0.01 * number, 0.03 * number, 0.2) for number in range(14)}
+    expected = {number: PhaseFraction(one.value, math.nan, math.nan, one.truth) for number, one in drawn.items()}
+    phases = ("low_density", "high_density")
+    return draw_fractions(
+        {name: dict.fromkeys(phases, drawn) for name in ("a", "b")} | {LONG[:40]: {phases[1]: expected}}, LONG
+    )
+
+
 def planes() -> Figure:
     corners = np.array([[2.0, 0, 0], [2, 0, 20], [4, 8, 20], [4, 8, 0]])
     images = {axis: np.ones((4, 4), np.float32) for axis in "zyx"}
@@ -100,7 +111,9 @@ def probabilities() -> Figure:
     return draw_probabilities({"raw": found, "calibrated": found}, found, [0.2, 0.3, 0.5], LONG)
 
 
-@pytest.mark.parametrize("draw", [scores, cuts, resolution, front, planes, rows, trust, labels, probabilities])
+@pytest.mark.parametrize(
+    "draw", [scores, cuts, resolution, front, fractions, planes, rows, trust, labels, probabilities]
+)
 def test_a_figure_is_read_in_a_column(draw: Callable[[], Figure]) -> None:
     figure = draw()
     assert figure.get_size_inches()[0] == pytest.approx(88 / 25.4)

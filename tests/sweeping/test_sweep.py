@@ -22,7 +22,7 @@ from sweeps import calls, named, stand_in, write_images, write_plan, write_slice
 
 from txm2sem.cli.main import main
 from txm2sem.files import held
-from txm2sem.metrics import mean_of_repeats
+from txm2sem.metrics import further_of_repeats, mean_of_repeats
 from txm2sem.options import SweepCommand, TestCommand, TrainCommand, override, to_mapping
 from txm2sem.runs import SweepPaths
 from txm2sem.sweeping import Sweep
@@ -70,6 +70,7 @@ def test_each_run_is_trained_and_tested_and_all_are_in_one_table(call: Call) -> 
     for path in (paths.page, paths.front, paths.table, paths.document):
         assert str(path) in out or path == paths.document
         assert path.is_file()
+    assert not paths.fractions.exists()
     found = calls()
     names = [run.name for run in Plan.read(plan, {}).runs]
     assert named(found) == sorted((name, step) for name in names for step in ("train", "test", "cube"))
@@ -411,26 +412,37 @@ def test_jobs_of_slurm_leave_slices_out(call: Call) -> None:
 
 
 @pytest.mark.usefixtures("slices")
-def test_how_often_draws_hold_the_truth_is_in_the_same_table(call: Call) -> None:
+def test_what_draws_hold_is_in_the_same_table(call: Call) -> None:
     call(write_plan(LEFT_OUT))
     for seed, number in itertools.product((0, 1), (8, 9, 10)):
         path = Path(f"results/bb_seed_{seed}_slice_{number}/scores.json")
         scores = json.loads(path.read_text())
         share = {"value": 0.05 * number + 0.1 * seed, "low": 0, "high": 1}
         phases = {"low_density": share, "high_density": {"value": None, "low": None, "high": None}}
-        of_all = {name: {"truth": 0.2, "value": 0.17, "low": 0.16, "high": 0.18} for name in phases}
-        scores["draws"] = {"pixels": share, "fraction": phases, "fraction_of_all": of_all}
-        path.write_text(json.dumps(scores))
+        of_all = {name: {"truth": 0.2, "value": 0.02 * number, "low": 0.1, "high": 0.1 + 0.2 * seed} for name in phases}
+        scores["draws"] = {"pixels": share, "spread_over_error": share, "fraction": phases, "fraction_of_all": of_all}
+        path.write_text(json.dumps(scores).replace("raw TXM", f"one draw of bb_seed_{seed}_slice_{number}"))
     out = call("plan.yaml --table_only")[1]
     one, other = document()["rows"]
     assert "held_pixels" not in one["measures"]
     means = {name: found["value"] for name, found in other["measures"].items()}
     assert (means["held_pixels"], means["held_low_density"]) == pytest.approx((50, 50))
-    assert (means["held_high_density"], means["excess_low_density"]) == (None, pytest.approx(-3))
+    assert (means["held_high_density"], means["excess_low_density"]) == (None, pytest.approx(-2))
+    further = further_of_repeats([-4, -2, 0])
+    assert list(other["further"]["excess_low_density"].values()) == pytest.approx([-2, further.low, further.high])
+    drawn = {"value": 0.18, "low": 0.1, "high": 0.2, "truth": 0.2}
+    assert other["fractions"]["low_density"]["9"] == pytest.approx(drawn)
+    assert not [name for name in document()["without_a_model"] if "draw" in name]
+    assert f"fractions: {SweepPaths(Path('plan_sweep')).fractions}" in out.splitlines()
+    assert SweepPaths(Path("plan_sweep")).fractions.is_file()
     assert "held_pixels" not in other["differences"]["a"]
     lines = out.splitlines()
     (heading,) = (line for line, text in enumerate(lines) if "pixels held [%]" in text)  # in no table of differences
     assert [text.split()[0] for text in lines[heading + 1 : heading + 3]] == ["a", "bb"]
+    scores["draws"]["fraction_of_all"]["low_density"]["value"] = "much"
+    path.write_text(json.dumps(scores))
+    status, _, err = call("plan.yaml --table_only")
+    assert (status, "draws.fraction_of_all.low_density.value" in err) == (1, True)
 
 
 @pytest.mark.usefixtures("slices")

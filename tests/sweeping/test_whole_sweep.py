@@ -112,8 +112,20 @@ def test_a_slice_is_left_out() -> None:
         model, line = means["model plain_slice_9"][name]["mean"], means["linear fit"][name]["mean"]
         assert plain["measures"][key]["value"] == pytest.approx(model, abs=1e-4)
         assert plain["differences"]["linear fit"][key]["value"] == pytest.approx(model - line, abs=1e-4)
-    bits = json.loads(Path("results/classes_slice_9/scores.json").read_text())["probabilities"]["tested"]
-    assert classes["measures"]["bits_per_pixel"]["value"] == pytest.approx(bits["calibrated"]["bits_per_pixel"])
+    found = json.loads(Path("results/classes_slice_9/scores.json").read_text())["probabilities"]["tested"]["calibrated"]
+    assert classes["measures"]["bits_per_pixel"]["value"] == pytest.approx(found["bits_per_pixel"])
+    rock = json.loads(Path("results/plain_slice_9/scores.json").read_text())["rock"]
+    for label, phase in enumerate(("low_density", "high_density"), start=1):
+        (expected,) = classes["fractions"][phase].values()
+        assert (expected["value"], expected["truth"]) == pytest.approx(
+            (found["expected_shares"][label], found["true_shares"][label])
+        )
+        for row, kind in (
+            (plain["further"], "model plain_slice_9"),
+            (made["without_a_model"]["linear fit"]["further"], "linear fit"),
+        ):
+            error = rock[kind][phase]["fraction"]["error"]["value"]
+            assert row[f"excess_{phase}"]["value"] == pytest.approx(100 * error, abs=1e-4)
     # What a training has read is kept with it: the slice that it was tested on is not among that.
     (tested,) = Path("images").glob("*/sem/009.tif")
     for name in ("plain", "classes"):

@@ -63,6 +63,7 @@ from .registration import (
     edges as edges,
     near_lags as near_lags,
 )
+from .repeats import further_of_repeats as further_of_repeats
 from .repeats import mean_of_repeats as mean_of_repeats
 from .rock import (
     PixelPairs as PixelPairs,

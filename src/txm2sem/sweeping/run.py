@@ -231,6 +231,7 @@ class Sweep:
         Raises:
             UserError: a document of a test is damaged, or something cannot be written.
         """
+        from txm2sem.figures.fractions import draw_fractions
         from txm2sem.figures.front import draw_front
         from txm2sem.figures.saving import save_figure
         from txm2sem.sweeping.table import SweepTable
@@ -250,6 +251,10 @@ class Sweep:
                 front = draw_front(points, table.truth, f"{self.plan.name}: fidelity and continuity")
                 save_figure(front, paths.front, self.command.figure.figures)
                 lines.append(f"front: {paths.front}")
+            if fractions := {one.name: one.fractions for one in table.repeats if one.fractions}:
+                picture = draw_fractions(fractions, f"{self.plan.name}: fractions in slices left out")
+                save_figure(picture, paths.fractions, self.command.figure.figures)
+                lines.append(f"fractions: {paths.fractions}")
             text = json_text(table.document())
             is_same = paths.page.exists() and paths.document.exists() and paths.document.read_text("utf-8") == text
             if not is_same and (problem := self._compare(table)):

@@ -6,16 +6,17 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from statistics import fmean
 from typing import Any
 
 from txm2sem.errors import listed
+from txm2sem.figures.fractions import PhaseFraction
 from txm2sem.figures.front import FrontPoint
-from txm2sem.metrics import LEVEL, Interval, front_of, mean_of_repeats
+from txm2sem.metrics import LEVEL, Interval, front_of, further_of_repeats, mean_of_repeats
 from txm2sem.scoring.table import aligned, interval_text, number_text
 from txm2sem.sweeping.plan import REPEATED
-from txm2sem.sweeping.scored import CHANGE, Measure, Scored
+from txm2sem.sweeping.scored import CHANGE, OF_FRACTIONS, Measure, Scored
 from txm2sem.sweeping.steps import SweptRun
 from txm2sem.verdicts import Concern, Verdict
 
@@ -41,6 +42,12 @@ NOTES = {
 }
 """What intervals are, by what they are over."""
 
+FURTHER = (
+    "a further slice: mean, and in brackets how far off what is said of a slice of this rock that no training has seen"
+    f" may be in {LEVEL:.0%} of cases, by Student's t"
+)
+"""What is said of fractions in slices that no training has seen."""
+
 BOUNDS = ("", "_low", "_high")
 """Behind the names of columns of a mean and its interval."""
 
@@ -59,7 +66,11 @@ class Repeats:
         runs: names of the runs; none without a model.
         units: how many seeds, or slices, its means are over.
         measures: means over them, by key.
-        differences: to other rows, by their name: means over the slices that both have, by key.
+        differences: to other rows, by their name: means over the slices that both have, by key; not of fractions, where
+            more is not better.
+        further: how much more there is of a phase by the model than by the SEM, by key: mean, and where it lies in a
+            further slice; where slices are left out.
+        fractions: of each phase, by its name, in each slice; there alone.
     """
 
     name: str
@@ -69,9 +80,19 @@ class Repeats:
     units: int
     measures: dict[str, Interval]
     differences: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    further: dict[str, Interval] = field(default_factory=dict)
+    fractions: dict[str, dict[str, PhaseFraction]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, name: str, over: str, runs: Sequence[SweptRun], units: Units, beside: Mapping[str, Units]) -> Repeats:
+    def of(
+        cls,
+        name: str,
+        over: str,
+        runs: Sequence[SweptRun],
+        units: Units,
+        beside: Mapping[str, Units],
+        fractions: dict[str, dict[str, PhaseFraction]],
+    ) -> Repeats:
         """Return the means of a row.
 
         Args:
@@ -80,6 +101,7 @@ class Repeats:
             runs: that differ in seeds and slices alone; none without a model.
             units: their measures, by what counts as one.
             beside: those of the rows that it is set beside, by their names.
+            fractions: of phases in slices, by their names and numbers.
         """
         keys = list(dict.fromkeys(key for values in units.values() for key in values))
         counted = {
@@ -89,7 +111,8 @@ class Repeats:
             other: {
                 key: mean_of_repeats([units[unit][key] - theirs[unit][key] for unit in both])
                 for key in keys
-                if (both := [unit for unit in units if _defined(units[unit], key) and _defined(theirs.get(unit), key)])
+                if key not in OF_FRACTIONS
+                and (both := [unit for unit in units if _defined(units[unit], key) and _defined(theirs.get(unit), key)])
             }
             for other, theirs in beside.items()
             if other != name
@@ -103,6 +126,8 @@ class Repeats:
             len(units),
             {key: mean_of_repeats(values) for key, values in counted.items()},
             {other: found for other, found in differences.items() if found},
+            {key: further_of_repeats(counted[key]) for key in OF_FRACTIONS if key in counted and over == SLICE},
+            fractions,
         )
 
     def point(self, key: str) -> tuple[float, float] | None:
@@ -168,8 +193,11 @@ class SweepTable:
             plan,
             over,
             measures,
-            [Repeats.of(name, over, groups[name], own, beside) for name, own in trained.items()],
-            [Repeats.of(name, over, [], own, beside) for name, own in trivial.items()],
+            [
+                Repeats.of(name, over, groups[name], own, beside, _fractions_of(groups[name], scored))
+                for name, own in trained.items()
+            ],
+            [Repeats.of(name, over, [], own, beside, {}) for name, own in trivial.items()],
             {name: found.values for name, found in scored.items()},
             next((found.truth for found in scored.values() if math.isfinite(found.truth)), math.nan),
             _undefined(measures, trained.values()) if over == SLICE else {},
@@ -186,6 +214,8 @@ class SweepTable:
     def notes(self) -> list[str]:
         """What one must know to read the numbers."""
         notes = [NOTES[self.over]]
+        if any(one.further for one in self.repeats):
+            notes.append(FURTHER)
         if any(one.units == 1 for one in self.repeats):
             notes.append(f"a training with a single {self.over} has no interval")
         if self.undefined:
@@ -244,7 +274,8 @@ class SweepTable:
             "rows": self.repeats,
             "runs": self.runs,
             "without_a_model": {
-                one.name: {"measures": one.measures, "differences": one.differences} for one in self.trivial
+                one.name: {"measures": one.measures, "differences": one.differences, "further": one.further}
+                for one in self.trivial
             },
             "truth": {CHANGE: self.truth},
             "front": self.front,
@@ -260,17 +291,16 @@ class SweepTable:
             for other in dict.fromkeys(name for one in rows for name in one.differences):
                 found = [(one, one.differences[other]) for one in rows if other in one.differences]
                 lines += self._table(f"less {other}", found)
+        if further := [(one, one.further) for one in (*self.repeats, *self.trivial) if one.further]:
+            lines += self._table("a further slice", further)
         return [*lines, *(f"note: {note}" for note in self.notes)]
 
     def _kinds(self) -> list[list[Repeats]]:
-        """Return the rows, those together that have measures in common."""
-        kinds: list[list[Repeats]] = []
+        """Return the rows, those together whose first measure is the same."""
+        kinds: dict[str, list[Repeats]] = {}
         for one in (*self.repeats, *self.trivial):
-            kind = next((rows for rows in kinds if rows[0].measures.keys() & one.measures.keys()), None)
-            if kind is None:
-                kinds.append(kind := [])
-            kind.append(one)
-        return kinds
+            kinds.setdefault(next(iter(one.measures)), []).append(one)
+        return list(kinds.values())
 
     def _table(self, title: str, rows: Sequence[tuple[Repeats, Mapping[str, Interval]]]) -> list[str]:
         """Return a table of some intervals of rows."""
@@ -328,6 +358,21 @@ def _units_of(runs: Sequence[SweptRun], scored: Mapping[str, Scored]) -> Units:
         unit = run.name if run.planned.tested is None else str(run.planned.tested)
         units.setdefault(unit, []).append(scored[run.name].values)
     return {unit: {key: fmean(values[key] for values in found) for key in found[0]} for unit, found in units.items()}
+
+
+def _fractions_of(runs: Sequence[SweptRun], scored: Mapping[str, Scored]) -> dict[str, dict[str, PhaseFraction]]:
+    """Return the fractions of each phase in each slice that was left out: the means of its runs, whose seeds differ."""
+    found: dict[str, dict[str, list[PhaseFraction]]] = {}
+    for run in (one for one in runs if one.planned.tested is not None):
+        for phase, fraction in scored[run.name].fractions.items():
+            found.setdefault(phase, {}).setdefault(str(run.planned.tested), []).append(fraction)
+    return {
+        phase: {
+            number: PhaseFraction(*map(fmean, zip(*map(astuple, repeats), strict=True)))
+            for number, repeats in slices.items()
+        }
+        for phase, slices in found.items()
+    }
 
 
 def _trivial_units(runs: Sequence[SweptRun], scored: Mapping[str, Scored]) -> dict[str, Units]:

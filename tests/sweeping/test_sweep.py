@@ -432,7 +432,8 @@ def test_what_draws_hold_is_in_the_same_table(call: Call) -> None:
     assert list(other["further"]["excess_low_density"].values()) == pytest.approx([-2, further.low, further.high])
     drawn = {"value": 0.18, "low": 0.1, "high": 0.2, "truth": 0.2}
     assert other["fractions"]["low_density"]["9"] == pytest.approx(drawn)
-    assert not [name for name in document()["without_a_model"] if "draw" in name]
+    trivial = document()["without_a_model"]
+    assert not [name for name in trivial if "draw" in name]
     assert f"fractions: {SweepPaths(Path('plan_sweep')).fractions}" in out.splitlines()
     assert SweepPaths(Path("plan_sweep")).fractions.is_file()
     assert "held_pixels" not in other["differences"]["a"]
@@ -443,6 +444,21 @@ def test_what_draws_hold_is_in_the_same_table(call: Call) -> None:
     path.write_text(json.dumps(scores))
     status, _, err = call("plan.yaml --table_only")
     assert (status, "draws.fraction_of_all.low_density.value" in err) == (1, True)
+
+
+@pytest.mark.usefixtures("slices")
+def test_fractions_of_slices_are_guessed_from_those_of_the_others(call: Call) -> None:
+    call(write_plan(LEFT_OUT.replace("  bb: {seed: [0, 1]}\n", "")))
+    for number, truth in ((8, 0.1), (9, 0.2), (10, 0.6)):
+        path = Path(f"results/a_slice_{number}/scores.json")
+        scores = json.loads(path.read_text())
+        scores["rock"][next(iter(scores["rock"]))]["low_density"]["fraction"]["true"]["value"] = truth
+        path.write_text(json.dumps(scores))
+    out = call("plan.yaml --table_only")[1]
+    guessed = document()["without_a_model"]["mean of the other slices"]
+    expected = further_of_repeats([40 - 10, 35 - 20, 15 - 60])
+    assert list(guessed["further"]["excess_low_density"].values()) == pytest.approx(list(vars(expected).values()))
+    assert sum(line.startswith("mean of the other slices") for line in out.splitlines()) == 1  # in no other table
 
 
 @pytest.mark.usefixtures("slices")

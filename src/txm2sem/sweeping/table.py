@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
@@ -16,7 +16,7 @@ from txm2sem.figures.front import FrontPoint
 from txm2sem.metrics import LEVEL, Interval, front_of, further_of_repeats, mean_of_repeats
 from txm2sem.scoring.table import aligned, interval_text, number_text
 from txm2sem.sweeping.plan import REPEATED
-from txm2sem.sweeping.scored import CHANGE, OF_FRACTIONS, Measure, Scored
+from txm2sem.sweeping.scored import CHANGE, EXCESS, OF_FRACTIONS, Measure, Scored
 from txm2sem.sweeping.steps import SweptRun
 from txm2sem.verdicts import Concern, Verdict
 
@@ -47,6 +47,9 @@ FURTHER = (
     f" may be in {LEVEL:.0%} of cases, by Student's t"
 )
 """What is said of fractions in slices that no training has seen."""
+
+OTHER_SLICES = "mean of the other slices"
+"""What tells the fractions of a slice without a model, and without its TXM."""
 
 BOUNDS = ("", "_low", "_high")
 """Behind the names of columns of a mean and its interval."""
@@ -185,6 +188,8 @@ class SweepTable:
             groups.setdefault(run.planned.repeated, []).append(run)
         trained = {name: _units_of(group, scored) for name, group in groups.items()}
         trivial = _trivial_units(runs, scored)
+        fractions = {name: _fractions_of(group, scored) for name, group in groups.items()}
+        trivial |= _of_other_slices(next((found for found in fractions.values() if found), {}))
         units = {**trivial, **trained}
         beside = {name: units[name] for name in baselines if name in units}
         over = REPEATED if runs[0].planned.tested is None else SLICE
@@ -193,10 +198,7 @@ class SweepTable:
             plan,
             over,
             measures,
-            [
-                Repeats.of(name, over, groups[name], own, beside, _fractions_of(groups[name], scored))
-                for name, own in trained.items()
-            ],
+            [Repeats.of(name, over, groups[name], own, beside, fractions[name]) for name, own in trained.items()],
             [Repeats.of(name, over, [], own, beside, {}) for name, own in trivial.items()],
             {name: found.values for name, found in scored.items()},
             next((found.truth for found in scored.values() if math.isfinite(found.truth)), math.nan),
@@ -296,11 +298,11 @@ class SweepTable:
         return [*lines, *(f"note: {note}" for note in self.notes)]
 
     def _kinds(self) -> list[list[Repeats]]:
-        """Return the rows, those together whose first measure is the same."""
+        """Return the rows, those together whose first measure is the same; without those that have fractions alone."""
         kinds: dict[str, list[Repeats]] = {}
         for one in (*self.repeats, *self.trivial):
             kinds.setdefault(next(iter(one.measures)), []).append(one)
-        return list(kinds.values())
+        return [rows for first, rows in kinds.items() if first not in OF_FRACTIONS]
 
     def _table(self, title: str, rows: Sequence[tuple[Repeats, Mapping[str, Interval]]]) -> list[str]:
         """Return a table of some intervals of rows."""
@@ -373,6 +375,17 @@ def _fractions_of(runs: Sequence[SweptRun], scored: Mapping[str, Scored]) -> dic
         }
         for phase, slices in found.items()
     }
+
+
+def _of_other_slices(fractions: Mapping[str, Mapping[str, PhaseFraction]]) -> dict[str, Units]:
+    """Return how far off the fractions of each slice are by what the others have in the mean, without any TXM."""
+    units: dict[str, dict[str, float]] = {}
+    for phase, slices in fractions.items():
+        for number, found in slices.items():
+            others = [one.truth for other, one in slices.items() if other != number]
+            guess = replace(found, value=fmean(others) if others else math.nan)
+            units.setdefault(number, {})[EXCESS.format(phase)] = guess.excess
+    return {OTHER_SLICES: units} if units else {}
 
 
 def _trivial_units(runs: Sequence[SweptRun], scored: Mapping[str, Scored]) -> dict[str, Units]:

@@ -45,7 +45,8 @@ def draw_fractions(models: Mapping[str, Mapping[str, Mapping[str, PhaseFraction]
         title: of the picture.
     """
     phases = list(dict.fromkeys(phase for found in models.values() for phase in found))
-    figure = column_figure(1.9 + 0.1 * len(models), title)
+    rows_of_legend = (len(models) + 2) // 2
+    figure = column_figure(2.15 + 0.13 * rows_of_legend, title)
     cells = figure.subplots(1, len(phases), squeeze=False)[0]
     for axes, phase in zip(cells, phases, strict=True):
         for number, (model, found) in enumerate(models.items()):

@@ -261,8 +261,8 @@ class SweepTable:
         if best.units == 1:
             text = f"of one {self.over} alone; nobody knows what another one would give: have several in the plan"
             concerns.append(Concern("few slices", text))
-        elif len(trained) > 1 and best.measures[key].low <= trained[1].measures[key].high:
-            text = f"the intervals of the best two overlap, so their order may be chance; more {self.over}s would tell"
+        elif len(trained) > 1 and (reason := _undecided(best, trained[1], key)):
+            text = f"{reason}, so their order may be chance; more {self.over}s would tell"
             concerns.append(Concern("few slices", text))
         return Verdict(f"{sentence}.", concerns)
 
@@ -351,6 +351,20 @@ class SweepTable:
             )
             for one in (known if len(known) > 1 else [])
         ]
+
+
+def _undecided(best: Repeats, second: Repeats, key: str) -> str:
+    """Return why it is not known which of two rows is better; nothing where it is.
+
+    Their difference tells, where one of them is a baseline: some slices are harder than others for both.
+    """
+    for one, other in ((best, second), (second, best)):
+        difference = one.differences.get(other.name, {}).get(key)
+        if difference is not None:
+            is_known = difference.low > 0 or difference.high < 0
+            return "" if is_known else "their difference does not tell the best two apart"
+    overlap = best.measures[key].low <= second.measures[key].high
+    return "the intervals of the best two overlap" if overlap else ""
 
 
 def _units_of(runs: Sequence[SweptRun], scored: Mapping[str, Scored]) -> Units:

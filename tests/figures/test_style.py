@@ -65,6 +65,7 @@ def front() -> Figure:
 
 def fractions() -> Figure:
     drawn = {str(number): PhaseFraction(0.02 * number, 0.01 * number, 0.03 * number, 0.2) for number in range(14)}
+    drawn["14"] = PhaseFraction(0.1, 0.0, 0.05, 0.1)  # a mean outside of the interval of the draws
     expected = {number: PhaseFraction(one.value, math.nan, math.nan, one.truth) for number, one in drawn.items()}
     phases = ("low_density", "high_density")
     return draw_fractions(

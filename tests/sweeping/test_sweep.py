@@ -459,6 +459,13 @@ def test_fractions_of_slices_are_guessed_from_those_of_the_others(call: Call) ->
     expected = further_of_repeats([40 - 10, 35 - 20, 15 - 60])
     assert list(guessed["further"]["excess_low_density"].values()) == pytest.approx(list(vars(expected).values()))
     assert sum(line.startswith("mean of the other slices") for line in out.splitlines()) == 1  # in no other table
+    # A slice whose fraction is not known tells nothing of the others.
+    scores["rock"][next(iter(scores["rock"]))]["low_density"]["fraction"]["true"]["value"] = None
+    path.write_text(json.dumps(scores))
+    call("plan.yaml --table_only")
+    guessed = document()["without_a_model"]["mean of the other slices"]
+    expected = further_of_repeats([20 - 10, 10 - 20])
+    assert list(guessed["further"]["excess_low_density"].values()) == pytest.approx(list(vars(expected).values()))
 
 
 @pytest.mark.usefixtures("slices")

@@ -60,18 +60,12 @@ def draw_fractions(models: Mapping[str, Mapping[str, Mapping[str, PhaseFraction]
 
 
 def _draw_slices(axes: Axes, slices: Mapping[str, PhaseFraction], number: int, label: str) -> None:
-    axes.errorbar(
-        [100 * one.truth for one in slices.values()],
-        [100 * one.value for one in slices.values()],
-        yerr=[
-            [100 * (one.value - one.low) for one in slices.values()],
-            [100 * (one.high - one.value) for one in slices.values()],
-        ],
-        fmt=MARKERS[number % len(MARKERS)],
-        color=colour_of(number),
-        elinewidth=0.6,
-        label=label,
-    )
+    true, colour = [100 * one.truth for one in slices.values()], colour_of(number)
+    found = [100 * one.value for one in slices.values()]
+    axes.plot(true, found, MARKERS[number % len(MARKERS)], color=colour, label=label)
+    # Not error bars: where few draws have most of a phase, their mean is outside of their interval.
+    low, high = ([100 * getattr(one, end) for one in slices.values()] for end in ("low", "high"))
+    axes.vlines(true, low, high, color=colour, linewidth=0.6)
 
 
 def _finish(axes: Axes, phase: str) -> None:

@@ -396,7 +396,7 @@ def _of_other_slices(fractions: Mapping[str, Mapping[str, PhaseFraction]]) -> di
     units: dict[str, dict[str, float]] = {}
     for phase, slices in fractions.items():
         for number, found in slices.items():
-            others = [one.truth for other, one in slices.items() if other != number]
+            others = [one.truth for other, one in slices.items() if other != number and math.isfinite(one.truth)]
             guess = replace(found, value=fmean(others) if others else math.nan)
             units.setdefault(number, {})[EXCESS.format(phase)] = guess.excess
     return {OTHER_SLICES: units} if units else {}

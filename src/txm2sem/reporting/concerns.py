@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from txm2sem.errors import joined, listed
 from txm2sem.options import RECIPES, TrainCommand
@@ -33,7 +35,7 @@ WORSE_CALIBRATED = 1.2
 """Calibration is spoken of that makes the calibration error on the tested slices so many times as large."""
 
 CUT_SHORT = 0.7
-"""A training is cut short that had less than this share of its recipe's epochs."""
+"""A training is cut short that had less than this share of its recipe's steps."""
 
 
 def concerns_of(record: RunRecord) -> list[Concern]:
@@ -45,18 +47,23 @@ def concerns_of(record: RunRecord) -> list[Concern]:
 
 
 def cut_short(record: RunRecord) -> list[Concern]:
-    """Speak of a training that had far fewer epochs than its recipe has."""
+    """Speak of a training that had far fewer steps than its recipe has."""
     recipe = RECIPES.get(str(record.options.get("recipe", "none")), {})
     planned = sum(int(recipe.get(name, 0)) for name in ("niter", "niter_decay"))
-    each = recipe.get("num_train", TrainCommand().sampling.num_train)
-    had = record.epochs * int(record.options.get("num_train", each)) / int(each)
+    standard = {**asdict(TrainCommand().sampling), **recipe}
+    had = record.epochs * _steps({**standard, **record.options}) / _steps(standard)
     if not planned or had >= CUT_SHORT * planned or record.epochs < 0.01 or record.options.get("init_from"):
         return []
     text = (
-        f"it was trained for as long as {had:.2g} of the recipe's {planned} epochs; go on with --continue_train and "
-        "a larger --time_budget or --niter"
+        f"it had the steps of {had:.2g} of the recipe's {planned} epochs; go on with --continue_train and a larger "
+        "--time_budget or --niter"
     )
     return [Concern("unfinished", text)]
+
+
+def _steps(options: Mapping[str, Any]) -> float:
+    """Return the training steps of an epoch."""
+    return int(options["num_train"]) / int(options["batch_size"])
 
 
 def _of_phases(tested: TestRecord) -> list[Concern]:

@@ -19,7 +19,7 @@ from txm2sem.checking.resolution import Resolution
 from txm2sem.figures.cuts import Cuts, draw_cuts
 from txm2sem.figures.fractions import PhaseFraction, draw_fractions
 from txm2sem.figures.front import FrontPoint, draw_front
-from txm2sem.figures.labels import LabelResult, draw_labels_overview
+from txm2sem.figures.labels import LabelResult, class_keys, draw_labels_overview
 from txm2sem.figures.overview import OverviewRow, busiest, draw_rows
 from txm2sem.figures.planes import draw_planes
 from txm2sem.figures.probabilities import draw_probabilities
@@ -49,6 +49,11 @@ def cuts() -> Figure:
     through = Cuts.through(VOLUME.__getitem__, VOLUME.shape, (0, 0, 0))
     names = ("TXM (input)", "prediction", "SEM (truth)")
     return draw_cuts(dict.fromkeys(names, through), dict.fromkeys(names, Continuity.of(VOLUME, 4)), LONG)
+
+
+def classes() -> Figure:
+    through = Cuts.through(VOLUME.__getitem__, VOLUME.shape, (0, 0, 0))
+    return draw_cuts(dict.fromkeys(("TXM", "classes"), through), {}, LONG, keys=class_keys("not imaged"))
 
 
 def resolution() -> Figure:
@@ -113,7 +118,7 @@ def probabilities() -> Figure:
 
 
 @pytest.mark.parametrize(
-    "draw", [scores, cuts, resolution, front, fractions, planes, rows, trust, labels, probabilities]
+    "draw", [scores, cuts, classes, resolution, front, fractions, planes, rows, trust, labels, probabilities]
 )
 def test_a_figure_is_read_in_a_column(draw: Callable[[], Figure]) -> None:
     figure = draw()
@@ -122,13 +127,16 @@ def test_a_figure_is_read_in_a_column(draw: Callable[[], Figure]) -> None:
     canvas.draw()  # type: ignore[no-untyped-call]
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     shown = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text() and text.get_visible()]
-    assert min(float(text.get_fontsize()) for text in shown) >= 6
+    assert all(6 <= float(text.get_fontsize()) <= 7.5 for text in shown)
     page = Bbox.from_bounds(-2, -2, figure.bbox.width + 4, figure.bbox.height + 4)
     titles = [text for text in shown if text.get_text() and text in figure.texts]
     for text in (figure.get_suptitle() and figure._suptitle, *titles):  # type: ignore[attr-defined]
         if isinstance(text, Text):
             box = text.get_window_extent(renderer)
             assert page.x0 <= box.x0 <= box.x1 <= page.x1, text.get_text()
+    for key in (key for part in (figure, *figure.subfigs) for key in part.legends):
+        box = key.get_window_extent(renderer)
+        assert page.x0 <= box.x0 <= box.x1 <= page.x1
     for axes in figure.axes:
         assert not axes.images or axes.get_window_extent(renderer).width > LEAST_PICTURE * figure.dpi
         legend = axes.get_legend()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -28,6 +29,12 @@ TICK_INCHES = 0.25
 
 CURVES_INCHES = 1.7
 """Height of the autocorrelations."""
+
+HEADING_INCHES = 0.12
+"""Height of what stands above the cuts of the first volume."""
+
+KEYS_INCHES = 0.2
+"""Height of what says what colours mean."""
 
 COUNTED = {"z": "slices", "y": "pixels", "x": "pixels"}
 """What axes count where the size of voxels is not known."""
@@ -66,6 +73,7 @@ def draw_cuts(
     measured: Mapping[str, Continuity],
     title: str,
     voxel_size: tuple[float | None, float | None, float | None] = (None, None, None),
+    keys: Sequence[Patch] = (),
 ) -> Figure:
     """Draw the three cuts through the middle of each volume, and the autocorrelation along z beside that in-plane.
 
@@ -77,6 +85,7 @@ def draw_cuts(
         measured: the continuity of each; empty where grey values say nothing of it.
         title: of the picture.
         voxel_size: (z, y, x) [nm]; None: not known.
+        keys: what colours mean, below the cuts.
     """
     sizes = dict(zip(AXES, voxel_size, strict=True))
     lengths = dict(zip(AXES, next(iter(volumes.values())).shape, strict=True))
@@ -85,9 +94,9 @@ def draw_cuts(
     seen = [cuts.images for name, cuts in volumes.items() if style_of(name) != MODEL_STYLE]
     boxes = [imaged_box(images) for images in zip(*seen, strict=True)]
     inches = _heights(next(iter(volumes.values())), boxes, rulers)
-    height = max(inches) + 0.42
-    figure = column_figure(height * len(volumes) + CURVES_INCHES * bool(measured), title)
-    heights = [height] * len(volumes) + [CURVES_INCHES] * bool(measured)
+    heights = [max(inches) + 0.48] * len(volumes) + [CURVES_INCHES] * bool(measured) + [KEYS_INCHES] * bool(keys)
+    heights[0] += HEADING_INCHES
+    figure = column_figure(sum(heights), title)
     parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for row, (part, (name, cuts)) in enumerate(zip(parts, volumes.items(), strict=False)):
         cells = part.subplots(1, 3)
@@ -97,7 +106,9 @@ def draw_cuts(
         change = f": adjacent slices differ by {measured[name].difference:.2f} grey levels" if name in measured else ""
         part.suptitle(f"{name}{change}", x=0.01, ha="left", fontsize=SMALLEST + 0.5)
     if measured:
-        _draw_autocorrelation(parts[-1].subplots(), measured, sizes)
+        _draw_autocorrelation(parts[len(volumes)].subplots(), measured, sizes)
+    if keys:
+        parts[-1].legend(handles=keys, loc="center", ncols=len(keys))
     return figure
 
 

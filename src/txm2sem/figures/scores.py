@@ -26,6 +26,9 @@ PANELS = 3
 NAME_INCHES = 0.8
 """For the names of kinds of prediction beside them."""
 
+KEY_INCHES = 1.4
+"""Width of a name below curves."""
+
 
 @styled
 def draw_scores(scores: Scores, title: str) -> Figure:
@@ -48,7 +51,8 @@ def draw_scores(scores: Scores, title: str) -> Figure:
         _draw_two_point(cell, scores, phase)
     drawn = {label: line for cell in cells for line, label in zip(*cell.get_legend_handles_labels(), strict=True)}
     labels = [name for name in (TRUTH, *scores.kinds) if name in drawn]
-    below.legend([drawn[name] for name in labels], labels, loc="outside lower center", ncols=2)
+    keys = [wrapped(name, KEY_INCHES) for name in labels]
+    below.legend([drawn[name] for name in labels], keys, loc="outside lower center", ncols=2)
     for letter, cell in zip("abcdefghi", figure.axes, strict=False):
         cell.set_title(f"({letter}) {cell.get_title(loc='left')}")
     return figure

@@ -19,7 +19,7 @@ from txm2sem.checking.resolution import Resolution
 from txm2sem.figures.cuts import Cuts, draw_cuts
 from txm2sem.figures.fractions import PhaseFraction, draw_fractions
 from txm2sem.figures.front import FrontPoint, draw_front
-from txm2sem.figures.labels import LabelResult, class_keys, draw_labels_overview
+from txm2sem.figures.labels import LabelResult, class_patches, draw_labels_overview
 from txm2sem.figures.overview import OverviewRow, busiest, draw_rows
 from txm2sem.figures.planes import draw_planes
 from txm2sem.figures.probabilities import draw_probabilities
@@ -53,7 +53,7 @@ def cuts() -> Figure:
 
 def classes() -> Figure:
     through = Cuts.through(VOLUME.__getitem__, VOLUME.shape, (0, 0, 0))
-    return draw_cuts(dict.fromkeys(("TXM", "classes"), through), {}, LONG, keys=class_keys("not imaged"))
+    return draw_cuts(dict.fromkeys(("TXM", "classes"), through), {}, LONG, keys=class_patches("not imaged"))
 
 
 def resolution() -> Figure:

@@ -74,12 +74,12 @@ def draw_labels_overview(
         pictures = (patch.image, *classes, colour_errors(patch.prediction, patch.target))
         rows.append(OverviewRow(label, pictures, (patch.image,)))
     figure = draw_rows(rows, (f"{input_name} (input)", "predicted", "true", "errors"), title, pixel_size, KEYS_INCHES)
-    keys = [*class_keys("not counted"), Patch(facecolor=_share(WRONG), label="wrong")]
+    keys = [*class_patches("not counted"), Patch(facecolor=_share(WRONG), label="wrong")]
     figure.legend(handles=keys, loc="outside lower center", ncols=3)
     return figure
 
 
-def class_keys(ignored: str) -> list[Patch]:
+def class_patches(ignored: str) -> list[Patch]:
     """Return what says in a legend what the colours of classes mean; `ignored` is what `IGNORED` pixels are."""
     keys = [Patch(facecolor=_share(colour), label=name) for name, colour in zip(CLASSES, CLASS_COLOURS, strict=True)]
     one, other = map(_share, IGNORED_COLOURS)

@@ -21,7 +21,7 @@ from txm2sem.data.readers import VolumeReader
 from txm2sem.data.writers import open_array
 from txm2sem.figures.colours import colour_classes
 from txm2sem.figures.cuts import Cuts, draw_cuts
-from txm2sem.figures.labels import class_keys
+from txm2sem.figures.labels import class_patches
 from txm2sem.figures.saving import save_figure
 from txm2sem.files import json_text, json_values, write_text
 from txm2sem.metrics import Summary
@@ -91,7 +91,7 @@ def translate_volume(run: VolumeRun) -> VolumeReport:
     ]
     paths = run.paths
     title = f"{run.opened.model.name} on {run.opened.reader.name}"
-    keys = [] if run.opened.classes is None else class_keys("not imaged")
+    keys = [] if run.opened.classes is None else class_patches("not imaged")
     figure = draw_cuts(_cuts(run), continuity, title, run.voxel_size, keys)
     save_figure(figure, paths.growing_report(".png"), paths.figures)
     write_text(paths.growing_report(".txt"), "\n".join([title, *lines]) + "\n")

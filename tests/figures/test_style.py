@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -139,6 +140,8 @@ def test_a_figure_is_read_in_a_column(draw: Callable[[], Figure]) -> None:
         assert page.x0 <= box.x0 <= box.x1 <= page.x1
     for axes in figure.axes:
         assert not axes.images or axes.get_window_extent(renderer).width > LEAST_PICTURE * figure.dpi
+        beside = sorted(label.get_window_extent(renderer).intervaly.tolist() for label in axes.get_yticklabels())
+        assert all(top <= bottom for (_, top), (bottom, _) in pairwise(beside)), axes.get_title(loc="left")
         legend = axes.get_legend()
         if legend is not None:
             inside = Bbox.intersection(legend.get_window_extent(renderer), axes.get_window_extent(renderer))

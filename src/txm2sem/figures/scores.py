@@ -38,8 +38,8 @@ def draw_scores(scores: Scores, title: str) -> Figure:
     if scores.card.perceptual is not None:
         columns["perceptual"] = "perceptual distance"
     names = {kind: wrapped(kind, NAME_INCHES) for kind in scores.kinds}
-    lines = sum(name.count("\n") + 1 for name in names.values())
-    similarity = -(-len(columns) // PANELS) * (0.42 + 0.16 * lines)
+    lines = max(name.count("\n") + 1 for name in names.values())
+    similarity = -(-len(columns) // PANELS) * (0.42 + (0.02 + 0.1 * lines) * len(names))
     curves = 1.6 * (1 + has_phases)
     figure = column_figure(similarity + curves + 0.4, title)
     above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(similarity, curves + 0.4))[:, 0]
